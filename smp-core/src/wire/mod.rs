@@ -1,0 +1,13 @@
+//! Types and codecs of everything that SMP puts on the wire. One file per family; no state, no cryptography.
+//!
+//! The negotiated version is an argument of the codecs that depend on it, never part of a value. A decoder accepts
+//! exactly the bytes that a peer of that version may send: [`codec::decode_all`] refuses bytes that are left over,
+//! and the few places where the protocol lets later versions append data are named at their type.
+
+pub mod codec;
+pub mod id;
+pub mod key;
+
+pub use codec::{DecodeError, Reader};
+pub use id::{CorrelationId, EntityId, MessageId};
+pub use key::{AuthPublicKey, DhPublicKey};
