@@ -1,0 +1,28 @@
+//! Runs the code on bytes that the reference implementation produced. Prints how many cases ran for each file.
+//!
+//! `cargo test -p smp-tests --test vectors`; `SMP_VECTORS_DIR` names another set of the same shape.
+#![allow(clippy::print_stdout)]
+
+/// A vector file, what runs on it, and how many cases that found. A failing case panics with its name.
+type Suite = (&'static str, fn(&serde_json::Value) -> usize);
+
+const SUITES: &[Suite] = &[];
+
+fn main() {
+    let mut failed = 0;
+    for (file, run) in SUITES {
+        match std::panic::catch_unwind(|| run(&smp_tests::vectors::load(file))) {
+            Ok(0) => {
+                failed += 1;
+                println!("{file}: no cases");
+            }
+            Ok(cases) => println!("{file}: {cases} cases"),
+            Err(_) => {
+                failed += 1;
+                println!("{file}: FAILED");
+            }
+        }
+    }
+    println!("{} passed, {failed} failed", SUITES.len() - failed);
+    std::process::exit(i32::from(failed > 0));
+}
