@@ -1,1 +1,5 @@
-//! crypto
+//! Cryptography.
+
+mod secret_box;
+
+pub use secret_box::DhSecret;

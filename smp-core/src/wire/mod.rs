@@ -7,7 +7,9 @@
 pub mod codec;
 pub mod id;
 pub mod key;
+pub mod queue_mode;
 
 pub use codec::{DecodeError, Reader};
 pub use id::{CorrelationId, EntityId, MessageId};
 pub use key::{AuthPublicKey, DhPublicKey};
+pub use queue_mode::QueueMode;
