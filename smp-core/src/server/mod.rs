@@ -1,4 +1,34 @@
 //! The server: a session for each connection, one broker of queues and subscriptions, and the vocabulary of operations
-//! that a store carries out for it.
+//! that a store carries out for them.
+//!
+//! ```text
+//!             bytes            look-ups                  operations
+//!   socket ◀────────▶ Session ──────────▶ store ◀────────────────── Broker
+//!                        │  ▲                    results ──────────▶  │ ▲
+//!                        │  └────────── BrokerReply ──────────────────┘ │
+//!                        └───────────── BrokerRequest ──────────────────┘
+//! ```
+//!
+//! A [`Session`] is where the processor time goes: TLS, blocks, parsing, authorisation, encryption of deliveries. It runs
+//! on any core. The [`Broker`] is cheap and shared: it knows who is subscribed to what, and nothing else that outlives
+//! one command; the store is the authority on queues. Both are machines with the same verbs:
+//!
+//! * `handle` takes one input, then `poll_output` is called until it returns `None`;
+//! * `poll_timeout` says when to call `handle` with `Timeout` if nothing else happens first;
+//! * [`Session::wants_input`] says whether to read more from the socket.
+//!
+//! Replies of the broker reach a session in the order in which the broker gave them out, and batches reach the store in
+//! the order in which the broker gave them out.
 
+mod broker;
+mod config;
+mod session;
 pub mod store;
+
+pub use broker::{Broker, BrokerInput, BrokerOutput, BrokerReply, BrokerRequest};
+pub use config::{IdleClients, Limits, ServerConfig};
+pub use session::{CloseReason, LookUpId, Session, SessionEvent, SessionInput, SessionOutput};
+
+/// Names a connection to the server. Never used twice while the server runs.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct ConnectionId(pub u64);
