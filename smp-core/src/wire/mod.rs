@@ -7,7 +7,9 @@
 pub mod codec;
 pub mod id;
 pub mod key;
+pub mod version;
 
 pub use codec::{DecodeError, Reader};
 pub use id::{CorrelationId, EntityId, MessageId};
 pub use key::{AuthPublicKey, DhPublicKey};
+pub use version::{Version, VersionRange};
