@@ -7,9 +7,13 @@
 pub mod codec;
 pub mod id;
 pub mod key;
+pub mod password;
+pub mod queue_mode;
 pub mod version;
 
 pub use codec::{DecodeError, Reader};
-pub use id::{CorrelationId, EntityId, MessageId};
+pub use id::{CorrelationId, EntityId, MessageId, SessionId};
 pub use key::{AuthPublicKey, DhPublicKey};
+pub use password::Password;
+pub use queue_mode::QueueMode;
 pub use version::{Version, VersionRange};
