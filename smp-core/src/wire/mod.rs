@@ -6,15 +6,18 @@
 
 pub mod chain;
 pub mod codec;
+pub mod host;
 pub mod id;
 pub mod key;
 pub mod password;
 pub mod queue_mode;
 pub mod signed_key;
+pub mod text;
 pub mod version;
 
 pub use chain::{CertChain, CertChainPubKey};
 pub use codec::{DecodeError, Reader};
+pub use host::Host;
 pub use id::{CorrelationId, EntityId, MessageId, SessionId};
 pub use key::{AuthPublicKey, DhPublicKey};
 pub use password::Password;
