@@ -155,7 +155,9 @@ mod tests {
     #[test]
     fn what_is_not_a_host() {
         let long = "a".repeat(254);
-        for text in ["", "a b", "a:b", "::1", "[::1", "[a]", "[]", "a/b", "a@b", "a,b", "h\u{f6}st", "a%41", &long] {
+        for text in
+            ["", "a b", "a:b", "::1", "[::1", "[a]", "[]", "a/b", "a@b", "a,b", "h\u{f6}st", "a%41", &long]
+        {
             assert_eq!(text.parse::<Host>(), Err(DecodeError), "{text}");
         }
         assert_eq!(decode_all(&vec![1, 0xff].into(), Host::decode), Err(DecodeError));

@@ -4,6 +4,7 @@
 //! exactly the bytes that a peer of that version may send: [`codec::decode_all`] refuses bytes that are left over,
 //! and the few places where the protocol lets later versions append data are named at their type.
 
+pub mod address;
 pub mod chain;
 pub mod codec;
 pub mod host;
@@ -15,6 +16,7 @@ pub mod signed_key;
 pub mod text;
 pub mod version;
 
+pub use address::{Scheme, ServerAddress, ServerUri, UriError};
 pub use chain::{CertChain, CertChainPubKey};
 pub use codec::{DecodeError, Reader};
 pub use host::Host;

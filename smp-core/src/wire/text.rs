@@ -92,9 +92,13 @@ mod tests {
 
     #[test]
     fn base64url() {
-        for (bytes, text) in
-            [(&b""[..], ""), (b"\xff", "_w=="), (b"\xff\xef", "_-8="), (b"\xfb\xef\xbe", "----"), (b"abc", "YWJj")]
-        {
+        for (bytes, text) in [
+            (&b""[..], ""),
+            (b"\xff", "_w=="),
+            (b"\xff\xef", "_-8="),
+            (b"\xfb\xef\xbe", "----"),
+            (b"abc", "YWJj"),
+        ] {
             assert_eq!(to_base64url(bytes), text);
             assert_eq!(from_base64url(text).as_deref(), Ok(bytes));
         }
