@@ -6,6 +6,7 @@
 
 pub mod address;
 pub mod chain;
+pub mod client_message;
 pub mod codec;
 pub mod host;
 pub mod id;
@@ -19,6 +20,7 @@ pub mod version;
 
 pub use address::{Scheme, ServerAddress, ServerUri, UriError};
 pub use chain::{CertChain, CertChainPubKey};
+pub use client_message::{ClientMessage, ClientMessageEnvelope};
 pub use codec::{DecodeError, Reader};
 pub use host::Host;
 pub use id::{CorrelationId, EntityId, MessageId, SessionId};

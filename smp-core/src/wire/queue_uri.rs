@@ -229,7 +229,8 @@ impl fmt::Display for QueueUri {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let QueueAddress { server, sender_id, dh_key, mode } = &self.address;
         let shown_hosts = if self.versions.min() < SEVERAL_HOSTS { 1 } else { server.hosts().len() };
-        let (shown, others) = server.hosts().split_at_checked(shown_hosts).unwrap_or((server.hosts(), &[]));
+        let others = server.hosts().get(shown_hosts..).unwrap_or_default();
+        let shown = server.hosts().iter().take(shown_hosts).cloned().collect();
         let mut query =
             Query::new().with("v", self.versions.to_string()).with("dh", to_base64url(&dh_key.to_der()));
         if let Some(mode) = mode {
@@ -247,7 +248,7 @@ impl fmt::Display for QueueUri {
         if !others.is_empty() {
             query = query.with("srv", join_hosts(others));
         }
-        let server = ServerAddress::new(shown.to_vec(), server.port(), *server.key_hash());
+        let server = ServerAddress::new(shown, server.port(), *server.key_hash());
         let server = server.map_err(|_| fmt::Error)?;
         let server = ServerUri { scheme: Scheme::Smp, server, password: None };
         write!(f, "{server}/{}#/?{query}", to_base64url(sender_id.as_bytes()))
