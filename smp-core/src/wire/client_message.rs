@@ -15,8 +15,8 @@ use super::version::Version;
 pub struct ClientMessageEnvelope {
     /// The client version that both agreed on, 1 to 4.
     pub version: Version,
-    /// The sender's key for this queue, with a confirmation and with every message to a contact address; later
-    /// messages to the same queue rely on it.
+    /// The sender's key for this queue, with a confirmation and with every message to a contact address;
+    /// later messages to the same queue rely on it.
     pub dh_key: Option<DhPublicKey>,
     /// For the encryption of `encrypted` with the secret of `dh_key` and the queue's key.
     pub nonce: [u8; 24],
@@ -67,8 +67,8 @@ impl fmt::Debug for ClientMessageEnvelope {
 /// On the wire: `_` and the body, or `K`, a key and the body.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ClientMessage {
-    /// The key with which the sender will authorise SEND, for the recipient to secure the queue with; absent when the
-    /// sender did that himself.
+    /// The key with which the sender will authorise SEND, for the recipient to secure the queue with; absent
+    /// when the sender did that himself.
     pub sender_key: Option<AuthPublicKey>,
     /// For the layer above.
     pub body: Bytes,

@@ -1,6 +1,7 @@
 //! Addresses of queues: what a recipient gives to a sender, as bytes and as text.
 //!
-//! Versions here are client versions, 1 to 4: 2 brought several hosts, 3 senders who secure the queue, 4 the mode.
+//! Versions here are client versions, 1 to 4: 2 brought several hosts, 3 senders who secure the queue, 4 the
+//! mode.
 
 use core::fmt;
 use core::str::FromStr;
@@ -59,9 +60,9 @@ impl fmt::Debug for QueueAddress {
 /// text   smp://<key hash>@<hosts>[:<port>]/<sender id>#/?v=1-4&dh=<key>[&q=m|c][&k=s][&srv=<hosts>]
 /// ```
 ///
-/// A text that clients of version 1 may read has one host before the `/` and the others in `srv`. `k=s` tells clients
-/// below version 4, which do not know `q`, that they may secure the queue. `Display` shows the address: it is for the
-/// people who are to use it, never for a log.
+/// A text that clients of version 1 may read has one host before the `/` and the others in `srv`. `k=s` tells
+/// clients below version 4, which do not know `q`, that they may secure the queue. `Display` shows the
+/// address: it is for the people who are to use it, never for a log.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct QueueUri {
     /// The client versions that the recipient speaks.
@@ -119,9 +120,9 @@ impl QueueUri {
 impl QueueInfo {
     /// Reads a queue.
     ///
-    /// The mode is optional and nothing tells whether it is there but its letter. A caller that has other bytes after
-    /// the queue must know that they cannot start with one of `M C T F`, or takes the same risk as every other
-    /// implementation of the protocol.
+    /// The mode is optional and nothing tells whether it is there but its letter. A caller that has other
+    /// bytes after the queue must know that they cannot start with one of `M C T F`, or takes the same risk
+    /// as every other implementation of the protocol.
     ///
     /// # Errors
     /// When bytes are missing or a part is malformed.
@@ -164,8 +165,8 @@ fn decode_trailing_mode(reader: &mut Reader<'_>) -> Option<QueueMode> {
     Some(mode)
 }
 
-/// Reads parameters in any order, ignores unknown ones, and reads the form of the first release, `#<key>` without
-/// parameters, as version 1.
+/// Reads parameters in any order, ignores unknown ones, and reads the form of the first release, `#<key>`
+/// without parameters, as version 1.
 impl FromStr for QueueUri {
     type Err = UriError;
 
