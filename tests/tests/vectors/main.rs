@@ -3,10 +3,18 @@
 //! `cargo test -p smp-tests --test vectors`; `SMP_VECTORS_DIR` names another set of the same shape.
 #![allow(clippy::print_stdout)]
 
+mod handshakes;
+mod messages;
+mod queue_uris;
+
 /// A vector file, what runs on it, and how many cases that found. A failing case panics with its name.
 type Suite = (&'static str, fn(&serde_json::Value) -> usize);
 
-const SUITES: &[Suite] = &[];
+const SUITES: &[Suite] = &[
+    ("smp_handshakes.json", handshakes::run),
+    ("smp_messages.json", messages::run),
+    ("agent_queue_uris.json", queue_uris::run),
+];
 
 fn main() {
     let mut failed = 0;
@@ -25,4 +33,11 @@ fn main() {
     }
     println!("{} passed, {failed} failed", SUITES.len() - failed);
     std::process::exit(i32::from(failed > 0));
+}
+
+/// What `encode` writes.
+fn encoded(encode: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
+    let mut out = Vec::new();
+    encode(&mut out);
+    out
 }
