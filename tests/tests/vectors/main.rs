@@ -1,4 +1,5 @@
-//! Runs the code on bytes that the reference implementation produced. Prints how many cases ran for each file.
+//! Runs the code on bytes that the reference implementation produced. Prints how many cases ran for each
+//! file.
 //!
 //! `cargo test -p smp-tests --test vectors`; `SMP_VECTORS_DIR` names another set of the same shape.
 #![allow(clippy::print_stdout)]
@@ -6,6 +7,11 @@
 mod handshakes;
 mod messages;
 mod queue_uris;
+mod crypto;
+mod handshakes_crypto;
+mod messages_crypto;
+mod proxy_crypto;
+mod transmissions_crypto;
 
 /// A vector file, what runs on it, and how many cases that found. A failing case panics with its name.
 type Suite = (&'static str, fn(&serde_json::Value) -> usize);
@@ -14,6 +20,11 @@ const SUITES: &[Suite] = &[
     ("smp_handshakes.json", handshakes::run),
     ("smp_messages.json", messages::run),
     ("agent_queue_uris.json", queue_uris::run),
+    ("crypto.json", crypto::run),
+    ("smp_handshakes.json", handshakes_crypto::run),
+    ("smp_messages.json", messages_crypto::run),
+    ("smp_proxy.json", proxy_crypto::run),
+    ("smp_transmissions.json", transmissions_crypto::run),
 ];
 
 fn main() {
