@@ -1,1 +1,3 @@
-//! transport
+//! From a byte stream to transmissions: TLS, certificates, 16 KiB blocks and the SMP handshake.
+
+pub mod identity;
