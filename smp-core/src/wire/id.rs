@@ -83,3 +83,8 @@ identifier! {
     /// A message in a queue, chosen by the server.
     MessageId
 }
+identifier! {
+    /// Names one TLS connection: what its two ends agree on as the channel binding, 32 bytes with TLS 1.3 and 12 with
+    /// TLS 1.2.
+    SessionId
+}
