@@ -60,7 +60,8 @@ fn rust_files(folder: &str) -> Vec<(PathBuf, String)> {
 }
 
 fn is_test(path: &Path) -> bool {
-    path.components().any(|part| ["tests", "benches"].contains(&part.as_os_str().to_str().unwrap_or_default()))
+    path.components()
+        .any(|part| ["tests", "benches"].contains(&part.as_os_str().to_str().unwrap_or_default()))
         || path.ends_with("tests.rs")
 }
 
@@ -132,9 +133,13 @@ fn no_panic_by_unwrap_outside_tests() {
 #[test]
 fn nothing_is_left_to_do() {
     let mut faults = Vec::new();
-    for (path, text) in rust_files(".").into_iter().filter(|(path, _)| !path.ends_with("tests/tests/tidy.rs")) {
+    for (path, text) in rust_files(".").into_iter().filter(|(path, _)| !path.ends_with("tests/tests/tidy.rs"))
+    {
         for (number, line) in text.lines().enumerate() {
-            if ["TODO", "FIXME", "XXX", "todo!(", "unimplemented!(", "#[ignore"].iter().any(|word| line.contains(word)) {
+            if ["TODO", "FIXME", "XXX", "todo!(", "unimplemented!(", "#[ignore"]
+                .iter()
+                .any(|word| line.contains(word))
+            {
                 faults.push(format!("{}:{}: {}", path.display(), number + 1, line.trim()));
             }
         }
@@ -161,7 +166,8 @@ fn modules_of_the_core_use_only_those_below() {
     let mut faults = Vec::new();
     for (path, text) in rust_files("smp-core/src").into_iter().filter(|(path, _)| !is_test(path)) {
         let module = path.strip_prefix(root().join("smp-core/src")).expect("a file of the core");
-        let module = module.components().next().and_then(|part| part.as_os_str().to_str()).unwrap_or_default();
+        let module =
+            module.components().next().and_then(|part| part.as_os_str().to_str()).unwrap_or_default();
         let Some(layer) = layer_of(module.trim_end_matches(".rs")) else { continue };
         for (number, line) in code(&text) {
             let used = line.split("crate::").skip(1).map(|rest| {
@@ -215,7 +221,8 @@ fn links_of_the_documents_lead_somewhere() {
 #[test]
 fn the_project_names_no_place_of_one_machine() {
     let mut faults = Vec::new();
-    let documents = ["rs", "md", "toml", "json", "yml"].iter().flat_map(|extension| files(&root(), extension));
+    let documents =
+        ["rs", "md", "toml", "json", "yml"].iter().flat_map(|extension| files(&root(), extension));
     for path in documents.filter(|path| !path.ends_with("tests/tests/tidy.rs")) {
         let text = fs::read_to_string(&path).expect("a readable file");
         for word in ["/work/", "/root/", "/home/"] {

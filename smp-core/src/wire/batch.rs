@@ -13,6 +13,12 @@ pub const ENCRYPTED_CONTENT_MAX: usize = PLAIN_CONTENT_MAX - 16;
 /// The longest content of more than one transmission, whether the block is encrypted or not.
 pub const BATCH_CONTENT_MAX: usize = ENCRYPTED_CONTENT_MAX;
 
+/// The longest transmission that fits alone into a content of `content_max` bytes.
+#[must_use]
+pub const fn item_max(content_max: usize) -> usize {
+    content_max.saturating_sub(HEADER)
+}
+
 /// Splits a content into its transmissions, which share its memory.
 ///
 /// # Errors
@@ -55,7 +61,7 @@ impl BatchWriter {
     /// # Errors
     /// When it does not fit into a block by itself; nothing is changed then.
     pub fn push(&mut self, item: &[u8]) -> Result<Option<Vec<u8>>, TooLarge> {
-        if item.len().saturating_add(HEADER) > self.content_max {
+        if item.len() > item_max(self.content_max) {
             return Err(TooLarge);
         }
         let finished = if self.fits(item) { None } else { self.finish() };

@@ -4,13 +4,13 @@
 //! `cargo test -p smp-tests --test vectors`; `SMP_VECTORS_DIR` names another set of the same shape.
 #![allow(clippy::print_stdout)]
 
-mod handshakes;
-mod messages;
-mod queue_uris;
 mod crypto;
+mod handshakes;
 mod handshakes_crypto;
+mod messages;
 mod messages_crypto;
 mod proxy_crypto;
+mod queue_uris;
 mod transmissions_crypto;
 
 /// A vector file, what runs on it, and how many cases that found. A failing case panics with its name.

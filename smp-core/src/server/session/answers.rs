@@ -8,7 +8,10 @@ use super::pipeline::store_failed;
 use crate::crypto::Nonce;
 use crate::server::broker::{Answer, Ending, Reply, SubscriptionInfo, Tag};
 use crate::server::store::{Inspected, MessageContent, Waiting};
-use crate::wire::broker::{self, BrokerMessage, MessageInfo, MessageKind, QueueInfo, SubscriptionThread};
+use crate::wire::batch::item_max;
+use crate::wire::broker::{
+    BrokerMessage, MessageKind, MessageStatus, QueueStatus, SubscriptionStatus, SubscriptionThread,
+};
 use crate::wire::command::MessageFlags;
 use crate::wire::error::{CommandError, ErrorType};
 use crate::wire::message::ReceivedBody;
@@ -83,7 +86,13 @@ impl Session {
     }
 
     /// An error that was found before the command was carried out.
-    pub(super) fn refuse(&mut self, group: GroupId, correlation: &CorrelationId, entity: &EntityId, error: ErrorType) {
+    pub(super) fn refuse(
+        &mut self,
+        group: GroupId,
+        correlation: &CorrelationId,
+        entity: &EntityId,
+        error: ErrorType,
+    ) {
         let bytes = self.encode(correlation, entity, &BrokerMessage::Err(error));
         if let Some(group) = self.groups.get_mut(&group) {
             group.errors.push(bytes);
@@ -175,7 +184,7 @@ impl Session {
             }
             Answer::Message(message) => message_of(&message),
             Answer::Inspected(inspected, subscription) => {
-                BrokerMessage::Info(Box::new(queue_info(inspected, subscription)))
+                BrokerMessage::Info(Box::new(queue_status(inspected, subscription)))
             }
             Answer::Unauthorized => BrokerMessage::Err(ErrorType::Auth),
             Answer::QuotaExceeded => BrokerMessage::Err(ErrorType::Quota),
@@ -201,7 +210,7 @@ impl Session {
     /// client is told so, and gets the message when it subscribes again.
     fn encode(&self, correlation: &CorrelationId, entity: &EntityId, message: &BrokerMessage) -> Vec<u8> {
         let bytes = self.encode_any(correlation, entity, message);
-        if batch::fits_alone(bytes.len(), self.transport.content_max()) {
+        if bytes.len() <= item_max(self.transport.content_max()) {
             return bytes;
         }
         self.encode_any(correlation, entity, &BrokerMessage::Err(ErrorType::LargeMessage))
@@ -244,11 +253,11 @@ fn message_of(waiting: &Waiting) -> BrokerMessage {
     }
 }
 
-fn queue_info(inspected: Inspected, subscription: Option<SubscriptionInfo>) -> QueueInfo {
-    QueueInfo {
+fn queue_status(inspected: Inspected, subscription: Option<SubscriptionInfo>) -> QueueStatus {
+    QueueStatus {
         sender_secured: inspected.secured,
         notifier: false,
-        subscription: subscription.map(|subscription| broker::SubscriptionInfo {
+        subscription: subscription.map(|subscription| SubscriptionStatus {
             thread: match subscription.prohibited {
                 true => SubscriptionThread::ProhibitSub,
                 false => SubscriptionThread::NoSub,
@@ -256,7 +265,7 @@ fn queue_info(inspected: Inspected, subscription: Option<SubscriptionInfo>) -> Q
             delivered: subscription.delivered,
         }),
         size: inspected.messages.into(),
-        message: inspected.first.map(|message| MessageInfo {
+        message: inspected.first.map(|message| MessageStatus {
             id: message.id,
             received_at: message.sent_at,
             kind: match message.content {

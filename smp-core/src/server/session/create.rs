@@ -97,10 +97,7 @@ impl Creation {
 }
 
 const fn has_link(new: &NewQueue) -> bool {
-    matches!(
-        new.queue_data,
-        Some(QueueRequestData::Messaging(Some(_)) | QueueRequestData::Contact(Some(_)))
-    )
+    matches!(new.queue_data, Some(QueueRequestData::Messaging(Some(_)) | QueueRequestData::Contact(Some(_))))
 }
 
 /// How many times ids are drawn for one queue. That even the second are taken does not happen by chance.

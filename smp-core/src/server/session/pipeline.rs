@@ -7,10 +7,9 @@ use super::verify::Right;
 use super::{LookUpId, Session, SessionOutput};
 use crate::server::broker::{Request, Tag};
 use crate::server::store::{Append, QueueChange, QueueKey, QueueRecord, StoreFailure};
-use crate::wire::error::{CommandError, ErrorType, NameError, ProxyError};
-use crate::wire::message::max_message_length;
-use crate::wire::command::Party;
 use crate::wire::batch::decode_batch;
+use crate::wire::command::Party;
+use crate::wire::error::{CommandError, ErrorType, NameError, ProxyError};
 use crate::wire::transmission::ClientTransmission;
 use crate::wire::{AuthPublicKey, BrokerMessage, Command, CorrelationId, EntityId, Version};
 
@@ -31,8 +30,13 @@ enum LookUp {
     /// It has not been asked for.
     Wanted,
     /// It has been asked for. `after` is the last command that the broker was given then, if all of them were answered.
-    Asked { after: Option<Tag> },
-    Found { record: Option<Box<QueueRecord>>, after: Option<Tag> },
+    Asked {
+        after: Option<Tag>,
+    },
+    Found {
+        record: Option<Box<QueueRecord>>,
+        after: Option<Tag>,
+    },
     /// It was found too early, and is wanted again when the commands before it are answered.
     TooEarly,
     Failed,
@@ -66,7 +70,11 @@ impl Session {
         match check(version, &from) {
             Err(error) => self.refuse(group, &from.correlation_id, &from.entity_id, error),
             Ok(command) => {
-                let look_up = if queue_key(&command, &from.entity_id).is_some() { LookUp::Wanted } else { LookUp::None };
+                let look_up = if queue_key(&command, &from.entity_id).is_some() {
+                    LookUp::Wanted
+                } else {
+                    LookUp::None
+                };
                 self.input_bytes += bytes.len();
                 self.group_expects(group);
                 self.pipeline.push_back(Entry { group, from, command, look_up, input_bytes: bytes.len() });
@@ -75,7 +83,11 @@ impl Session {
     }
 
     /// The store's answer to a look-up: for the entries that it was asked for, which are still the first.
-    pub(super) fn looked_up(&mut self, id: LookUpId, records: Result<Vec<Option<QueueRecord>>, StoreFailure>) {
+    pub(super) fn looked_up(
+        &mut self,
+        id: LookUpId,
+        records: Result<Vec<Option<QueueRecord>>, StoreFailure>,
+    ) {
         if self.look_up != Some(id) {
             return;
         }
@@ -191,7 +203,7 @@ impl Session {
         let (request, kind) = match (&entry.command, key) {
             (Command::New(new), Some(_)) => return self.create(entry, new),
             (Command::Send { flags, body }, by) => {
-                if body.len() > max_message_length(self.version()) {
+                if body.len() > self.version().message_length_max() {
                     return Err(ErrorType::LargeMessage);
                 }
                 let append = Append {
@@ -291,7 +303,9 @@ fn recipient_request(
         Command::Get => Request::Get { tag, queue, by },
         Command::Ack(message) => Request::Acknowledge { tag, queue, by, message: message.clone() },
         Command::Key(key) => change(tag, queue, QueueChange::SecureByRecipient { by, key: *key }),
-        Command::RKey(keys) => change(tag, queue, QueueChange::ReplaceRecipientKeys { by, keys: keys.clone() }),
+        Command::RKey(keys) => {
+            change(tag, queue, QueueChange::ReplaceRecipientKeys { by, keys: keys.clone() })
+        }
         Command::Off => change(tag, queue, QueueChange::Suspend { by }),
         Command::Del => Request::Delete { tag, queue, by },
         Command::Que => Request::Inspect { tag, queue, by },

@@ -45,7 +45,12 @@ impl Verifier {
     /// The right of a command to the queue that it names, or `None` if it has none.
     ///
     /// `record` is what its entity id leads to. Commands without a queue have `None` there.
-    pub(super) fn right(&mut self, from: &ClientTransmission, command: &Command, record: Option<&QueueRecord>) -> Option<Right> {
+    pub(super) fn right(
+        &mut self,
+        from: &ClientTransmission,
+        command: &Command,
+        record: Option<&QueueRecord>,
+    ) -> Option<Right> {
         match command {
             Command::New(new) => self.by_key(from, &new.recipient_key),
             Command::SKey(key) => {
@@ -64,7 +69,11 @@ impl Verifier {
     }
 
     /// The right of whoever owns one of `keys`. With none of them it takes as long as with a wrong one.
-    fn by_any<'a>(&mut self, from: &ClientTransmission, keys: impl IntoIterator<Item = &'a AuthPublicKey>) -> Option<Right> {
+    fn by_any<'a>(
+        &mut self,
+        from: &ClientTransmission,
+        keys: impl IntoIterator<Item = &'a AuthPublicKey>,
+    ) -> Option<Right> {
         let mut keys = keys.into_iter().peekable();
         if keys.peek().is_none() {
             return self.by_dummy(from);
