@@ -12,8 +12,8 @@ use smp_tests::vectors::Fields;
 
 use super::printed;
 
-/// Checks each version, and that the values of the newest version are written for each other one as the reference
-/// does.
+/// Checks each version, and that the values of the newest version are written for each other one as the
+/// reference does.
 pub(crate) fn run(file: &Value) -> usize {
     let session = Session::new(file.field("inputs"));
     let versions = file.items("versions");

@@ -1,4 +1,5 @@
-//! Runs the code on bytes that the reference implementation produced. Prints how many cases ran for each file.
+//! Runs the code on bytes that the reference implementation produced. Prints how many cases ran for each
+//! file.
 //!
 //! `cargo test -p smp-tests --test vectors`; `SMP_VECTORS_DIR` names another set of the same shape.
 #![allow(clippy::print_stdout)]

@@ -1,7 +1,7 @@
 //! How the reference prints values, which is how the vectors tell what its parser read.
 //!
-//! Every field of our values is printed under the name that the reference has for it, so that a decoder that takes one
-//! field for another does not go unnoticed.
+//! Every field of our values is printed under the name that the reference has for it, so that a decoder that
+//! takes one field for another does not go unnoticed.
 
 mod broker;
 mod command;

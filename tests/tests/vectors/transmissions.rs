@@ -67,8 +67,9 @@ fn check_transmission(version: Version, session: &Session, case: &Value) {
     assert_eq!(decode_batch(&batch).expect(name), [encoded_bytes], "{name}");
 }
 
-/// Of long batches the vectors have the beginning and the length, from which the lengths of the transmissions follow
-/// where all are alike. The reference fills batches from the last to the first, we from the first to the last.
+/// Of long batches the vectors have the beginning and the length, from which the lengths of the transmissions
+/// follow where all are alike. The reference fills batches from the last to the first, we from the first to
+/// the last.
 fn check_batching(version: Version, case: &Value) {
     let name = case.text("name");
     let content_max =
