@@ -12,6 +12,11 @@ mod messages_crypto;
 mod proxy_crypto;
 mod queue_uris;
 mod transmissions_crypto;
+mod encodings;
+mod names;
+mod printed;
+mod proxy;
+mod transmissions;
 
 /// A vector file, what runs on it, and how many cases that found. A failing case panics with its name.
 type Suite = (&'static str, fn(&serde_json::Value) -> usize);
@@ -25,6 +30,10 @@ const SUITES: &[Suite] = &[
     ("smp_messages.json", messages_crypto::run),
     ("smp_proxy.json", proxy_crypto::run),
     ("smp_transmissions.json", transmissions_crypto::run),
+    ("smp_encodings.json", encodings::run),
+    ("smp_names.json", names::run),
+    ("smp_transmissions.json", transmissions::run),
+    ("smp_proxy.json", proxy::run),
 ];
 
 fn main() {
