@@ -5,18 +5,18 @@
 #![allow(clippy::print_stdout)]
 
 mod crypto;
+mod encodings;
 mod handshakes;
 mod handshakes_crypto;
 mod messages;
 mod messages_crypto;
-mod proxy_crypto;
-mod queue_uris;
-mod transmissions_crypto;
-mod encodings;
 mod names;
 mod printed;
 mod proxy;
+mod proxy_crypto;
+mod queue_uris;
 mod transmissions;
+mod transmissions_crypto;
 
 /// A vector file, what runs on it, and how many cases that found. A failing case panics with its name.
 type Suite = (&'static str, fn(&serde_json::Value) -> usize);
