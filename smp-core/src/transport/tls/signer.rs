@@ -8,7 +8,7 @@ use rustls::sign::{CertifiedKey, Signer, SigningKey};
 use rustls::{Error, SignatureAlgorithm, SignatureScheme};
 use rustls_pki_types::SubjectPublicKeyInfoDer;
 
-use super::super::identity::{Algorithm, IdentityKey, tls_certificates};
+use super::super::identity::{Algorithm, IdentityKey, raw_signature, tls_certificates};
 
 /// A chain and its key in the form that rustls serves.
 pub(super) fn certified_key(chain: &[Bytes], key: Arc<IdentityKey>) -> CertifiedKey {
@@ -47,7 +47,7 @@ impl SigningKey for HandshakeKey {
 
 impl Signer for HandshakeKey {
     fn sign(&self, message: &[u8]) -> Result<Vec<u8>, Error> {
-        Ok(self.0.sign(message))
+        Ok(raw_signature(&self.0.sign(message)).to_vec())
     }
 
     fn scheme(&self) -> SignatureScheme {
