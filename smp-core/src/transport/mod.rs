@@ -1,5 +1,7 @@
 //! From a byte stream to transmissions: TLS, certificates, 16 KiB blocks and the SMP handshake.
 
 pub mod identity;
+#[cfg(test)]
+mod testing;
 #[cfg(feature = "tls")]
 pub mod tls;
