@@ -5,3 +5,7 @@ pub mod identity;
 mod testing;
 #[cfg(feature = "tls")]
 pub mod tls;
+
+mod connection;
+
+pub use connection::{Parameters, Transport, TransportEvent, TransportFault};

@@ -10,8 +10,9 @@ use super::text::{from_base64url, to_base64url};
 
 /// Where a server is and whom to expect there.
 ///
-/// On the wire: one count byte of at least 1, hosts, port as a short string of decimal digits or an empty one, key hash
-/// as a short string. The same server may be reached under each of the hosts; they all have the same port.
+/// On the wire: one count byte of at least 1, hosts, port as a short string of decimal digits or an empty
+/// one, key hash as a short string. The same server may be reached under each of the hosts; they all have the
+/// same port.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ServerAddress {
     hosts: Vec<Host>,
@@ -20,8 +21,8 @@ pub struct ServerAddress {
 }
 
 impl ServerAddress {
-    /// The server at `hosts`, the preferred one first, on `port` or the default port of the protocol, whose identity
-    /// certificate (DER) has the SHA-256 `key_hash`.
+    /// The server at `hosts`, the preferred one first, on `port` or the default port of the protocol, whose
+    /// identity certificate (DER) has the SHA-256 `key_hash`.
     ///
     /// # Errors
     /// When there is no host, or more than 255.
@@ -47,8 +48,8 @@ impl ServerAddress {
         &self.key_hash
     }
 
-    /// True when both have the same hosts and port. Key hashes may differ: this tells whether two addresses lead to
-    /// one place, not whom one may trust there.
+    /// True when both have the same hosts and port. Key hashes may differ: this tells whether two addresses
+    /// lead to one place, not whom one may trust there.
     #[must_use]
     pub fn is_same_place(&self, other: &Self) -> bool {
         self.hosts == other.hosts && self.port == other.port
@@ -113,7 +114,8 @@ impl fmt::Debug for ServerAddress {
     }
 }
 
-/// The text of a server address: `smp://<key hash>[:<password>]@<host>[,<host>...][:<port>]`, the hash in base64url.
+/// The text of a server address: `smp://<key hash>[:<password>]@<host>[,<host>...][:<port>]`, the hash in
+/// base64url.
 ///
 /// `Display` shows the address and the password: it is for the address's owner, never for a log.
 #[derive(Clone, PartialEq, Eq, Debug)]

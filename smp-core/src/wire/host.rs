@@ -103,8 +103,8 @@ impl fmt::Debug for HostName {
 
 /// The onion name of a server that was first known by its domain alone.
 ///
-/// Addresses of client version 1 hold one host. The servers that the SimpleX apps came with at that time, which still
-/// appear in such addresses, have since announced these second names.
+/// Addresses of client version 1 hold one host. The servers that the SimpleX apps came with at that time,
+/// which still appear in such addresses, have since announced these second names.
 #[must_use]
 pub fn known_onion(host: &Host) -> Option<Host> {
     let Host::Domain(name) = host else { return None };

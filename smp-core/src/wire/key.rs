@@ -1,7 +1,7 @@
 //! Public keys on the wire: a short string of the DER SubjectPublicKeyInfo (RFC 8410).
 //!
-//! These types carry the raw key and no arithmetic; [`crate::crypto`] gives them meaning. A public key names its
-//! owner, so `Debug` shows only the kind.
+//! These types carry the raw key and no arithmetic; [`crate::crypto`] gives them meaning. A public key names
+//! its owner, so `Debug` shows only the kind.
 
 use core::fmt;
 

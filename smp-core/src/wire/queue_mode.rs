@@ -4,8 +4,8 @@ use super::codec::{DecodeError, Decoded, Reader};
 
 /// The kind of a queue. On the wire `M` or `C`, in the text of an address `m` or `c`.
 ///
-/// Queues made before version 15 have no mode; their address says at most that the sender can secure them, which
-/// only messaging queues allow.
+/// Queues made before version 15 have no mode; their address says at most that the sender can secure them,
+/// which only messaging queues allow.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum QueueMode {
     /// Has one sender, who may secure the queue with his own key.

@@ -1,6 +1,7 @@
 //! Addresses of queues: what a recipient gives to a sender, as bytes and as text.
 //!
-//! Versions here are client versions, 1 to 4: 2 brought several hosts, 3 senders who secure the queue, 4 the mode.
+//! Versions here are client versions, 1 to 4: 2 brought several hosts, 3 senders who secure the queue, 4 the
+//! mode.
 
 use core::fmt;
 use core::str::FromStr;
@@ -59,9 +60,9 @@ impl fmt::Debug for QueueAddress {
 /// text   smp://<key hash>@<hosts>[:<port>]/<sender id>#/?v=1-4&dh=<key>[&q=m|c][&k=s][&srv=<hosts>]
 /// ```
 ///
-/// A text that clients of version 1 may read has one host before the `/` and the others in `srv`. `k=s` tells clients
-/// below version 4, which do not know `q`, that they may secure the queue. `Display` shows the address: it is for the
-/// people who are to use it, never for a log.
+/// A text that clients of version 1 may read has one host before the `/` and the others in `srv`. `k=s` tells
+/// clients below version 4, which do not know `q`, that they may secure the queue. `Display` shows the
+/// address: it is for the people who are to use it, never for a log.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct QueueUri {
     /// The client versions that the recipient speaks.
@@ -119,9 +120,9 @@ impl QueueUri {
 impl QueueInfo {
     /// Reads a queue.
     ///
-    /// The mode is optional and nothing tells whether it is there but its letter. A caller that has other bytes after
-    /// the queue must know that they cannot start with one of `M C T F`, or takes the same risk as every other
-    /// implementation of the protocol.
+    /// The mode is optional and nothing tells whether it is there but its letter. A caller that has other
+    /// bytes after the queue must know that they cannot start with one of `M C T F`, or takes the same risk
+    /// as every other implementation of the protocol.
     ///
     /// # Errors
     /// When bytes are missing or a part is malformed.
@@ -164,8 +165,8 @@ fn decode_trailing_mode(reader: &mut Reader<'_>) -> Option<QueueMode> {
     Some(mode)
 }
 
-/// Reads parameters in any order, ignores unknown ones, and reads the form of the first release, `#<key>` without
-/// parameters, as version 1.
+/// Reads parameters in any order, ignores unknown ones, and reads the form of the first release, `#<key>`
+/// without parameters, as version 1.
 impl FromStr for QueueUri {
     type Err = UriError;
 
@@ -229,7 +230,8 @@ impl fmt::Display for QueueUri {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let QueueAddress { server, sender_id, dh_key, mode } = &self.address;
         let shown_hosts = if self.versions.min() < SEVERAL_HOSTS { 1 } else { server.hosts().len() };
-        let (shown, others) = server.hosts().split_at_checked(shown_hosts).unwrap_or((server.hosts(), &[]));
+        let others = server.hosts().get(shown_hosts..).unwrap_or_default();
+        let shown = server.hosts().iter().take(shown_hosts).cloned().collect();
         let mut query =
             Query::new().with("v", self.versions.to_string()).with("dh", to_base64url(&dh_key.to_der()));
         if let Some(mode) = mode {
@@ -247,7 +249,7 @@ impl fmt::Display for QueueUri {
         if !others.is_empty() {
             query = query.with("srv", join_hosts(others));
         }
-        let server = ServerAddress::new(shown.to_vec(), server.port(), *server.key_hash());
+        let server = ServerAddress::new(shown, server.port(), *server.key_hash());
         let server = server.map_err(|_| fmt::Error)?;
         let server = ServerUri { scheme: Scheme::Smp, server, password: None };
         write!(f, "{server}/{}#/?{query}", to_base64url(sender_id.as_bytes()))

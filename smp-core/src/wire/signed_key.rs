@@ -8,8 +8,9 @@
 //! }
 //! ```
 //!
-//! Both kinds of key have 44 bytes and both kinds of signature a fixed length, so each of the four combinations has
-//! exactly one encoding. It is compared with the expected bytes; there is no general DER parser to attack.
+//! Both kinds of key have 44 bytes and both kinds of signature a fixed length, so each of the four
+//! combinations has exactly one encoding. It is compared with the expected bytes; there is no general DER
+//! parser to attack.
 
 use core::fmt;
 
@@ -168,8 +169,8 @@ mod tests {
             for position in 0..der.len() {
                 let mut changed = der.clone();
                 changed[position] ^= 1;
-                // Either the change is in the raw key, the raw signature or the key's kind, and then it is read as
-                // what it is, or it is refused.
+                // Either the change is in the raw key, the raw signature or the key's kind, and then it is
+                // read as what it is, or it is refused.
                 if let Ok(read) = SignedKey::from_der(&changed) {
                     assert_ne!(read, value);
                     assert_eq!(read.to_der(), changed);

@@ -44,6 +44,16 @@ impl Version {
     /// The newest version of this crate.
     pub const MAX: Self = Self::NAMES;
 
+    /// The longest body of SEND, in bytes. What a peer sends beside it grew with the versions.
+    #[must_use]
+    pub const fn message_length_max(self) -> usize {
+        match self.0 {
+            ..8 => 16088,
+            8..11 => 16064,
+            11.. => 16048,
+        }
+    }
+
     /// Reads a version; any number is one.
     ///
     /// # Errors
