@@ -114,8 +114,8 @@ pub struct Limits {
     pub stalled_output: Duration,
     /// Queues that one connection may be subscribed to. Default: 1,000,000.
     pub subscriptions: usize,
-    /// Queues that one connection may have received by GET and not acknowledged. Default: 10,000.
-    pub unacknowledged_gets: usize,
+    /// Queues that one connection may receive by GET. Default: 100,000.
+    pub get_queues: usize,
     /// Queues that one visit of message expiry covers before other operations get their turn. Default: 1000.
     pub expiry_queues: u32,
 }
@@ -129,7 +129,7 @@ impl Default for Limits {
             output_bytes: 256 * 1024,
             stalled_output: Duration::from_secs(40),
             subscriptions: 1_000_000,
-            unacknowledged_gets: 10_000,
+            get_queues: 100_000,
             expiry_queues: 1000,
         }
     }
