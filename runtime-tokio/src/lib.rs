@@ -75,11 +75,8 @@ impl Runtime for TokioRuntime {
         async move { TokioStream::new(TcpStream::connect((host, port)).await?) }
     }
 
-    fn listen(
-        &self,
-        address: SocketAddr,
-    ) -> impl Future<Output = io::Result<TokioListener>> + Send + 'static {
-        async move { TcpListener::bind(address).await.map(TokioListener::new) }
+    async fn listen(&self, address: SocketAddr) -> io::Result<TokioListener> {
+        TcpListener::bind(address).await.map(TokioListener::new)
     }
 }
 

@@ -9,6 +9,8 @@ mod panic;
 mod runtime;
 mod seed;
 pub mod server;
+#[cfg(test)]
+mod testing;
 mod timer;
 
 pub use backend::Backend;

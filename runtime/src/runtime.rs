@@ -36,10 +36,7 @@ pub trait Runtime: Clone + Send + Sync + 'static {
     ) -> impl Future<Output = io::Result<Self::Stream>> + Send + 'static;
 
     /// Listens on `address`; port 0 lets the system choose one.
-    fn listen(
-        &self,
-        address: SocketAddr,
-    ) -> impl Future<Output = io::Result<Self::Listener>> + Send + 'static;
+    fn listen(&self, address: SocketAddr) -> impl Future<Output = io::Result<Self::Listener>> + Send;
 }
 
 /// A connection as the shells use it. One task owns it, so reading and writing need not be split.

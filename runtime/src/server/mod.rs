@@ -30,6 +30,8 @@ mod limits;
 mod mailbox;
 mod phase;
 mod tasks;
+#[cfg(test)]
+mod tests;
 
 pub use event::{Disconnect, Refusal, ServerEvent};
 pub use handle::{ServerHandle, Stopped};
