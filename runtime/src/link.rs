@@ -113,3 +113,95 @@ const LINGER_READS: u32 = 32;
 thread_local! {
     static BUFFER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
+
+#[cfg(test)]
+mod tests {
+    use std::task::Waker;
+
+    use super::*;
+    use crate::testing::{CAPACITY, Fault, TestStream};
+
+    fn link() -> (Link<TestStream>, TestStream, Context<'static>) {
+        let (ours, theirs) = TestStream::pair();
+        (Link::new(ours), theirs, Context::from_waker(Waker::noop()))
+    }
+
+    #[test]
+    fn writes_output_in_order_as_far_as_the_peer_takes_it() {
+        let (mut link, peer, mut cx) = link();
+        let blocks: Vec<Vec<u8>> = (0..6).map(|block| vec![block; 16 * 1024]).collect();
+        blocks.iter().for_each(|block| link.send(block.clone()));
+        link.send(Vec::new());
+        let (mut written, mut received) = (0, Vec::new());
+        while link.queued() > 0 {
+            while let Poll::Ready(count) = link.poll_write(&mut cx) {
+                written += count.unwrap();
+                assert_eq!(link.queued(), 6 * 16 * 1024 - written);
+            }
+            received.extend(peer.take());
+            assert!(received.len() == written && written > 0);
+        }
+        assert_eq!(received, blocks.concat());
+        assert!(link.poll_write(&mut cx).is_pending());
+        assert_eq!(link.output.capacity(), 0);
+    }
+
+    #[test]
+    fn keeps_its_place_in_an_output_that_was_written_in_part() {
+        let (mut link, peer, mut cx) = link();
+        peer.give(b"x");
+        link.send(vec![1; CAPACITY - 1]);
+        link.send(vec![2, 3, 4]);
+        for expected in [CAPACITY - 1, 1] {
+            assert!(matches!(link.poll_write(&mut cx), Poll::Ready(Ok(count)) if count == expected));
+        }
+        assert!(link.poll_write(&mut cx).is_pending());
+        assert_eq!(peer.take().len(), CAPACITY);
+        assert!(matches!(link.poll_write(&mut cx), Poll::Ready(Ok(2))));
+        assert_eq!(peer.take(), [3, 4]);
+    }
+
+    #[test]
+    fn tells_data_end_and_error_apart() {
+        let (mut link, peer, mut cx) = link();
+        let mut got: Vec<u8> = Vec::new();
+        assert!(link.poll_read(&mut cx, |bytes| got.extend(bytes)).is_pending());
+        peer.give(b"abc");
+        assert!(matches!(link.poll_read(&mut cx, |bytes| got.extend(bytes)), Poll::Ready(Ok(true))));
+        assert_eq!(got, b"abc");
+        peer.break_other_side(Fault::Error(io::ErrorKind::TimedOut));
+        let read = link.poll_read(&mut cx, |_| panic!("there is nothing to take"));
+        assert!(matches!(read, Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::TimedOut));
+
+        let (mut link, peer, mut cx) = self::link();
+        drop(peer);
+        assert!(matches!(link.poll_read(&mut cx, |bytes| assert!(bytes.is_empty())), Poll::Ready(Ok(false))));
+    }
+
+    #[test]
+    fn closes_after_the_last_output_and_the_end_of_the_peer() {
+        let (mut link, peer, mut cx) = link();
+        let mut closing = Closing::Writing;
+        link.send(vec![1; CAPACITY + 1]);
+        peer.give(b"too late");
+        assert!(link.poll_close(&mut cx, &mut closing).is_pending());
+        assert!(!peer.is_at_end());
+        assert_eq!(peer.take().len(), CAPACITY);
+        assert!(link.poll_close(&mut cx, &mut closing).is_pending());
+        assert_eq!(peer.take().len(), 1);
+        assert!(peer.is_at_end());
+        drop(peer);
+        assert!(matches!(link.poll_close(&mut cx, &mut closing), Poll::Ready(Ok(()))));
+    }
+
+    #[test]
+    fn does_not_listen_for_ever_to_a_peer_that_goes_on() {
+        let (mut link, peer, mut cx) = link();
+        let mut closing = Closing::Writing;
+        let rounds = (0..1000).take_while(|_| {
+            peer.give(&[0; READ_BYTES]);
+            link.poll_close(&mut cx, &mut closing).is_pending()
+        });
+        assert!(rounds.count() < 1000);
+    }
+}

@@ -40,3 +40,45 @@ impl<R: Runtime> Timer<R> {
         Poll::Ready(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU64, Ordering};
+    use std::time::Duration;
+
+    use super::*;
+    use crate::testing::TestRuntime;
+
+    /// Fires at a deadline that another task moves.
+    #[test]
+    fn fires_at_the_deadline_that_holds_when_it_comes() {
+        for (deadlines, fires_at) in [(vec![5], 5), (vec![5, 9], 9), (vec![9, 5], 5), (vec![7, 9, 3, 8], 8)] {
+            let runtime = TestRuntime::default();
+            let deadline = Arc::new(AtomicU64::new(0));
+            let (now, moved) = (runtime.clone(), Arc::clone(&deadline));
+            let mut timer = Timer::new(runtime.clone());
+            let (fired, fired_at) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
+            let (count, at) = (Arc::clone(&fired), Arc::clone(&fired_at));
+            let mut polled = std::future::poll_fn(move |cx| {
+                let deadline = Timestamp::from_micros(moved.load(Ordering::Relaxed));
+                std::task::ready!(timer.poll(cx, Some(deadline)));
+                count.fetch_add(1, Ordering::Relaxed);
+                at.store(now.now().mono.as_micros(), Ordering::Relaxed);
+                Poll::Ready(())
+            });
+            // A task that is polled each time the deadline moves, as a task is whose machine took an input.
+            let mut steps = deadlines.into_iter();
+            runtime.spawn(std::future::poll_fn(move |cx| {
+                if let Some(step) = steps.next() {
+                    deadline.store(step * 1_000_000, Ordering::Relaxed);
+                    cx.waker().wake_by_ref();
+                }
+                Pin::new(&mut polled).poll(cx)
+            }));
+            runtime.advance(Duration::from_secs(20));
+            assert_eq!(fired.load(Ordering::Relaxed), 1);
+            assert_eq!(fired_at.load(Ordering::Relaxed), fires_at * 1_000_000);
+        }
+    }
+}

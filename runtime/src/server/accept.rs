@@ -9,6 +9,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use smp_core::server::{ConnectionId, ServerConfig, Session};
+use smp_core::transport::Transport;
 
 use super::admission::Admission;
 use super::connection::Connection;
@@ -36,7 +37,7 @@ pub(crate) struct Acceptor<R, B> {
     pub(crate) next_id: AtomicU64,
 }
 
-impl<R: Runtime, B: Backend> Acceptor<R, B> {
+impl<R: Runtime, B: Backend + 'static> Acceptor<R, B> {
     /// The task of a listener. Only the end of the server ends it: an error is waited out.
     pub(crate) async fn run(self: Arc<Self>, mut listener: R::Listener, _guard: TaskGuard) {
         let mut pause = self.limits.accept_pause_min;
@@ -102,8 +103,8 @@ impl<R: Runtime, B: Backend> Acceptor<R, B> {
         };
         let id = ConnectionId(self.next_id.fetch_add(1, Ordering::Relaxed));
         (self.watcher)(ServerEvent::Accepted(id));
-        let _ = (seed, &self.config);
-        let session = Session {};
+        let now = self.runtime.now();
+        let session = Session::new(Arc::clone(&self.config), Transport {}, seed, now);
         let connection = Connection::new(
             session,
             stream,

@@ -25,7 +25,7 @@ use crate::{Backend, Runtime};
 /// the input that caused it. Then output is written; then answers of the store and the broker and the time are taken,
 /// which the protocol bounds; and only then more is read, while the session wants it and little output waits. After
 /// [`ROUNDS`] rounds the other tasks of the thread get their turn.
-pub(crate) struct Connection<R: Runtime, B: Backend> {
+pub(crate) struct Connection<R: Runtime, B: Backend + 'static> {
     session: Session,
     link: Link<R::Stream>,
     place: Attachment<R, B>,
@@ -46,7 +46,7 @@ pub(crate) struct Connection<R: Runtime, B: Backend> {
 type Records = Result<Vec<Option<QueueRecord>>, StoreFailure>;
 type LookUp = Pin<Box<dyn Future<Output = Records> + Send>>;
 
-impl<R: Runtime, B: Backend> Connection<R, B> {
+impl<R: Runtime, B: Backend + 'static> Connection<R, B> {
     pub(crate) fn new(
         session: Session,
         stream: R::Stream,
@@ -175,7 +175,7 @@ impl<R: Runtime, B: Backend> Connection<R, B> {
 
     fn read(&mut self, cx: &mut Context<'_>) -> bool {
         let reads = self.open && self.session.wants_input() && self.link.queued() < self.limits.queued_output;
-        if self.ended.is_some() || !reads {
+        if self.ended.is_some() || !reads || !self.place.hub.gate.is_open(self.place.id, cx) {
             return false;
         }
         let Self { link, session, runtime, .. } = self;

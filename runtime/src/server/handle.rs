@@ -16,10 +16,10 @@ use crate::timer::Timer;
 use crate::{Backend, Runtime};
 
 /// A server that runs. Dropping it ends the server without grace; [`ServerHandle::stop`] does it in order.
-pub struct ServerHandle<R: Runtime, B: Backend> {
+pub struct ServerHandle<R: Runtime, B: Backend + 'static> {
     runtime: R,
     backend: Arc<B>,
-    hub: Arc<Hub<R, B>>,
+    pub(super) hub: Arc<Hub<R, B>>,
     admission: Arc<Admission>,
     tasks: Arc<Tasks>,
     addresses: Vec<SocketAddr>,
@@ -33,7 +33,7 @@ pub struct Stopped {
     pub cut: usize,
 }
 
-impl<R: Runtime, B: Backend> ServerHandle<R, B> {
+impl<R: Runtime, B: Backend + 'static> ServerHandle<R, B> {
     pub(crate) fn new(
         runtime: R,
         backend: Arc<B>,
@@ -99,7 +99,7 @@ impl<R: Runtime, B: Backend> ServerHandle<R, B> {
     }
 }
 
-impl<R: Runtime, B: Backend> Drop for ServerHandle<R, B> {
+impl<R: Runtime, B: Backend + 'static> Drop for ServerHandle<R, B> {
     fn drop(&mut self) {
         self.hub.advance(Phase::Ended);
     }

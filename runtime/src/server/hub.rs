@@ -1,7 +1,9 @@
 //! The broker, shared by the tasks of all connections.
 
 use std::collections::{HashMap, VecDeque};
+use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
 
@@ -9,23 +11,27 @@ use smp_core::Timestamp;
 use smp_core::server::store::{Batch, BatchId, BatchReply, StoreFailure};
 use smp_core::server::{Broker, BrokerInput, BrokerOutput, ConnectionId};
 
+use super::gate::Gate;
 use super::mailbox::Mailbox;
 use super::phase::{Phase, Signal};
 use super::{ServerEvent, Watcher};
 use crate::timer::Timer;
-use crate::{Backend, Runtime};
+use crate::{Backend, Runtime, panic};
 
 /// The broker behind a lock, and what carries out its effects.
 ///
 /// Under the lock the broker takes inputs and its effects are put in order: replies into the mailboxes, batches into a
 /// queue. Nothing else happens there; tasks are woken and the store is called after the lock is released. The order in
 /// which batches reach the store is kept all the same, because one task at a time hands them over: who adds a batch
-/// while another task is at it leaves it to that one.
+/// while another task is at it leaves it to that one. The store does not block when it is handed a batch; when it is
+/// behind, it says so before the next one, and then connections stop reading until it has caught up.
 pub(crate) struct Hub<R, B> {
     runtime: R,
     backend: Arc<B>,
     watcher: Watcher,
     state: Mutex<State>,
+    /// Whether connections may read.
+    pub(crate) gate: Gate,
     /// The server's phase, for tasks without a mailbox.
     pub(crate) signal: Signal,
 }
@@ -47,7 +53,7 @@ struct State {
 #[error("the server failed")]
 pub(crate) struct HubFailed;
 
-impl<R: Runtime, B: Backend> Hub<R, B> {
+impl<R: Runtime, B: Backend + 'static> Hub<R, B> {
     pub(crate) fn new(runtime: R, backend: Arc<B>, broker: Broker, watcher: Watcher) -> Arc<Self> {
         let state = State {
             broker,
@@ -58,7 +64,14 @@ impl<R: Runtime, B: Backend> Hub<R, B> {
             timer_set: None,
             timer: None,
         };
-        Arc::new(Self { runtime, backend, watcher, state: Mutex::new(state), signal: Signal::new() })
+        Arc::new(Self {
+            runtime,
+            backend,
+            watcher,
+            state: Mutex::new(state),
+            gate: Gate::default(),
+            signal: Signal::new(),
+        })
     }
 
     /// Makes a connection known.
@@ -110,7 +123,7 @@ impl<R: Runtime, B: Backend> Hub<R, B> {
     /// The task that tells the broker the time, until the server ends.
     pub(crate) async fn keep_time(self: Arc<Self>) {
         let mut timer = Timer::new(self.runtime.clone());
-        std::future::poll_fn(|cx| {
+        poll_fn(|cx| {
             if self.signal.watch(cx) == Phase::Ended {
                 return Poll::Ready(());
             }
@@ -133,18 +146,49 @@ impl<R: Runtime, B: Backend> Hub<R, B> {
         Ok(state.timer_set)
     }
 
-    /// Hands batches to the store until none waits. Only the task that set `submitting` is here.
+    /// Hands batches to the store until none waits: here, as far as the store takes them at once, else in a task.
     fn submit(self: &Arc<Self>) {
-        while let Some(batch) = self.next_batch() {
-            // Whatever happens to the answer from here on, its guard gives the broker one.
-            let mut answer = Answer { hub: Arc::clone(self), batch: batch.id, given: false };
-            let handed_over = catch_unwind(AssertUnwindSafe(|| {
-                let reply = self.backend.run(batch);
-                self.runtime.spawn(async move { answer.give(reply.await) });
-            }));
-            if handed_over.is_err() {
-                log::error!("the store panicked when it was handed a batch");
+        let mut submission = Box::pin(Arc::clone(self).hand_over());
+        let mut cx = Context::from_waker(Waker::noop());
+        if submission.as_mut().poll(&mut cx).is_pending() {
+            self.runtime.spawn(submission);
+        }
+    }
+
+    /// Only the task that set `submitting` is here. While the store is behind, connections do not read.
+    async fn hand_over(self: Arc<Self>) {
+        loop {
+            let mut ready = pin!(panic::catch(self.backend.ready()));
+            let ready = poll_fn(|cx| {
+                let ready = ready.as_mut().poll(cx);
+                if ready.is_pending() {
+                    self.gate.close();
+                }
+                ready
+            });
+            if ready.await.is_err() {
+                log::error!("the store panicked when it was asked whether it is ready");
             }
+            self.gate.open();
+            let Some(batch) = self.next_batch() else { return };
+            self.hand_over_one(batch);
+        }
+    }
+
+    fn hand_over_one(self: &Arc<Self>, batch: Batch) {
+        // Whatever happens to the reply from here on, its guard gives the broker one.
+        let mut answer = Answer { hub: Arc::clone(self), batch: batch.id, given: false };
+        let handed_over = catch_unwind(AssertUnwindSafe(|| {
+            let reply = self.backend.run(batch.ops);
+            self.runtime.spawn(async move {
+                match panic::catch(reply).await {
+                    Ok(reply) => answer.give(reply),
+                    Err(panic::Panicked) => log::error!("the store panicked while a batch was waited for"),
+                }
+            });
+        }));
+        if handed_over.is_err() {
+            log::error!("the store panicked when it was handed a batch");
         }
     }
 
@@ -193,14 +237,14 @@ impl State {
 }
 
 /// A connection that the hub knows. Forgets it when dropped, also when its task panicked.
-pub(crate) struct Attachment<R: Runtime, B: Backend> {
+pub(crate) struct Attachment<R: Runtime, B: Backend + 'static> {
     pub(crate) hub: Arc<Hub<R, B>>,
     pub(crate) id: ConnectionId,
     pub(crate) mailbox: Arc<Mailbox>,
     known: bool,
 }
 
-impl<R: Runtime, B: Backend> Attachment<R, B> {
+impl<R: Runtime, B: Backend + 'static> Attachment<R, B> {
     /// Tells the broker that the session ended. The phase of the server is still told through the mailbox.
     pub(crate) fn end_session(&mut self) {
         if std::mem::take(&mut self.known) {
@@ -210,9 +254,10 @@ impl<R: Runtime, B: Backend> Attachment<R, B> {
     }
 }
 
-impl<R: Runtime, B: Backend> Drop for Attachment<R, B> {
+impl<R: Runtime, B: Backend + 'static> Drop for Attachment<R, B> {
     fn drop(&mut self) {
         self.end_session();
+        self.hub.gate.forget(self.id);
         let mut state = self.hub.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.mailboxes.remove(&self.id);
     }
@@ -220,13 +265,13 @@ impl<R: Runtime, B: Backend> Drop for Attachment<R, B> {
 
 /// The answer that a batch must get exactly once. One that was lost, because the task that waited for it was dropped or
 /// panicked, is a failure of the store.
-struct Answer<R: Runtime, B: Backend> {
+struct Answer<R: Runtime, B: Backend + 'static> {
     hub: Arc<Hub<R, B>>,
     batch: BatchId,
     given: bool,
 }
 
-impl<R: Runtime, B: Backend> Answer<R, B> {
+impl<R: Runtime, B: Backend + 'static> Answer<R, B> {
     fn give(&mut self, reply: BatchReply) {
         self.given = true;
         let failed = reply.is_err();
@@ -238,7 +283,7 @@ impl<R: Runtime, B: Backend> Answer<R, B> {
     }
 }
 
-impl<R: Runtime, B: Backend> Drop for Answer<R, B> {
+impl<R: Runtime, B: Backend + 'static> Drop for Answer<R, B> {
     fn drop(&mut self) {
         if !self.given {
             self.give(Err(StoreFailure));

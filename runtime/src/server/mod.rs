@@ -15,7 +15,7 @@
 //! | output of a connection | its session; [`ServeLimits::queued_output`] stops reading before |
 //! | requests, look-ups and replies of a connection | its session: `Limits::commands_in_flight` and a block more |
 //! | deliveries to a connection | its session: `Limits::deliveries_in_flight` |
-//! | batches at the store | the requests of all sessions |
+//! | batches that wait for the store | the requests of all sessions; no connection reads while the store is behind |
 //! | a peer that says or takes nothing | timers of its session |
 //! | the end of a connection | [`ServeLimits::closing`] |
 //! | the end of the server | the grace given to [`ServerHandle::stop`] |
@@ -24,6 +24,7 @@ mod accept;
 mod admission;
 mod connection;
 mod event;
+mod gate;
 mod handle;
 mod hub;
 mod limits;
@@ -62,7 +63,7 @@ pub struct Server<R, B> {
     seeds: Seeds,
 }
 
-impl<R: Runtime, B: Backend> Server<R, B> {
+impl<R: Runtime, B: Backend + 'static> Server<R, B> {
     /// A server on `runtime` that keeps its queues in `backend`.
     #[must_use]
     pub fn new(runtime: R, backend: B, config: ServerConfig) -> Self {

@@ -5,10 +5,10 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use smp_core::server::ServerConfig;
+use smp_core::server::{BrokerInput, ServerConfig};
 
 use super::*;
-use crate::testing::{Fault, TestRuntime, TestStore, TestStream, Work};
+use crate::testing::{CAPACITY, Fault, TestRuntime, TestStore, TestStream, Work};
 
 struct World {
     runtime: TestRuntime,
@@ -157,6 +157,23 @@ fn answers_a_batch_whatever_the_store_does_with_it() {
 }
 
 #[test]
+fn nobody_reads_while_the_store_is_behind() {
+    let world = World::new(ServeLimits::default());
+    let connection = world.connect("192.0.2.1");
+    world.store.fill(true);
+    // The batch of the next expiry waits, and with it every connection.
+    world.runtime.advance(Duration::from_secs(7200));
+    assert_eq!(world.store.batches(), 1);
+    assert_eq!(connection.give(&[0; CAPACITY]), CAPACITY);
+    world.runtime.run();
+    assert_eq!(connection.give(&[0]), 0, "nothing was read");
+    world.store.fill(false);
+    world.runtime.run();
+    assert_eq!(world.store.batches(), 2);
+    assert_eq!(connection.give(&[0; CAPACITY]), CAPACITY, "all was read");
+}
+
+#[test]
 fn stops_without_leaving_a_task() {
     let mut world = World::new(ServeLimits::default());
     let connection = world.connect("192.0.2.1");
@@ -166,6 +183,27 @@ fn stops_without_leaving_a_task() {
     assert!(connection.is_at_end());
     assert!(world.runtime.connect_from([192, 0, 2, 2].into(), address()).is_err());
     assert_eq!(world.runtime.tasks(), 0);
+}
+
+#[test]
+fn a_panic_of_the_broker_ends_the_server_and_says_so() {
+    let mut world = World::new(ServeLimits::default());
+    let connection = world.connect("192.0.2.1");
+    world.events();
+    let server = world.server.take().unwrap();
+    // What panics here does so where the broker would, under its lock.
+    let panics = std::iter::from_fn(|| -> Option<BrokerInput> { panic!("the broker was told to") });
+    assert!(server.hub.handle(panics).is_err());
+    let server = world.runtime.block_on(async move {
+        server.failed().await;
+        server
+    });
+    world.runtime.run();
+    assert!(connection.is_at_end());
+    assert_eq!(world.runtime.tasks(), 0);
+    assert_eq!(world.events()[0], ServerEvent::Failed);
+    let stopped = world.runtime.block_on(server.stop(Duration::from_secs(1)));
+    assert_eq!(stopped, Ok(Stopped { cut: 0 }));
 }
 
 #[test]

@@ -5,9 +5,9 @@ use std::future::{Future, poll_fn};
 use std::sync::{Arc, Mutex};
 use std::task::{Poll, Waker};
 
-use smp_core::server::store::{Batch, BatchReply, MemoryStore, QueueKey, QueueRecord, StoreFailure};
+use smp_core::server::store::{BatchReply, MemoryStore, QueueKey, QueueOp, StoreFailure};
 
-use crate::Backend;
+use crate::backend::{Backend, LookUpReply};
 
 /// A store in memory. Clones share it.
 #[derive(Clone, Default)]
@@ -18,6 +18,7 @@ struct State {
     store: MemoryStore,
     work: VecDeque<Work>,
     held: bool,
+    full: bool,
     wakers: Vec<Waker>,
     batches: usize,
     closed: bool,
@@ -42,12 +43,12 @@ impl TestStore {
 
     /// While `held`, replies wait.
     pub(crate) fn hold(&self, held: bool) {
-        let wakers = {
-            let mut state = self.0.lock().unwrap();
-            state.held = held;
-            std::mem::take(&mut state.wakers)
-        };
-        wakers.into_iter().for_each(Waker::wake);
+        self.change(|state| state.held = held);
+    }
+
+    /// While `full`, it is not ready for more.
+    pub(crate) fn fill(&self, full: bool) {
+        self.change(|state| state.full = full);
     }
 
     /// How many batches it was handed.
@@ -60,12 +61,24 @@ impl TestStore {
         self.0.lock().unwrap().closed
     }
 
-    /// Completes when replies are not held.
-    fn released(&self) -> impl Future<Output = ()> + Send + 'static {
+    fn change(&self, change: impl FnOnce(&mut State)) {
+        let wakers = {
+            let mut state = self.0.lock().unwrap();
+            change(&mut state);
+            std::mem::take(&mut state.wakers)
+        };
+        wakers.into_iter().for_each(Waker::wake);
+    }
+
+    /// Completes when nothing stops it.
+    fn until<F: Fn(&State) -> bool + Send + 'static>(
+        &self,
+        free: F,
+    ) -> impl Future<Output = ()> + Send + use<F> {
         let store = self.clone();
         poll_fn(move |cx| {
             let mut state = store.0.lock().unwrap();
-            if !state.held {
+            if free(&state) {
                 return Poll::Ready(());
             }
             state.wakers.push(cx.waker().clone());
@@ -75,7 +88,7 @@ impl TestStore {
 }
 
 impl Backend for TestStore {
-    fn run(&self, batch: Batch) -> impl Future<Output = BatchReply> + Send + 'static {
+    fn run(&self, ops: Vec<QueueOp>) -> impl Future<Output = BatchReply> + Send + use<> {
         let work = {
             let mut state = self.0.lock().unwrap();
             state.batches += 1;
@@ -84,9 +97,9 @@ impl Backend for TestStore {
         assert!(work != Some(Work::Panic), "the store was told to");
         let reply = match work {
             Some(Work::Fail) => Err(StoreFailure),
-            _ => Ok(self.0.lock().unwrap().store.run(batch.ops)),
+            _ => Ok(self.0.lock().unwrap().store.run(ops)),
         };
-        let released = self.released();
+        let released = self.until(|state| !state.held);
         async move {
             released.await;
             assert!(work != Some(Work::PanicLater), "the store was told to");
@@ -94,23 +107,24 @@ impl Backend for TestStore {
         }
     }
 
-    fn look_up(
-        &self,
-        keys: Vec<QueueKey>,
-    ) -> impl Future<Output = Result<Vec<Option<QueueRecord>>, StoreFailure>> + Send + 'static {
+    fn look_up(&self, keys: Vec<QueueKey>) -> impl Future<Output = LookUpReply> + Send + use<> {
         let records = {
             let state = self.0.lock().unwrap();
             keys.iter().map(|key| state.store.look_up(key)).collect()
         };
-        let released = self.released();
+        let released = self.until(|state| !state.held);
         async move {
             released.await;
             Ok(records)
         }
     }
 
-    async fn close(&self) -> Result<(), StoreFailure> {
+    fn ready(&self) -> impl Future<Output = ()> + Send + use<> {
+        self.until(|state| !state.full)
+    }
+
+    fn close(&self) -> impl Future<Output = Result<(), StoreFailure>> + Send + use<> {
         self.0.lock().unwrap().closed = true;
-        Ok(())
+        std::future::ready(Ok(()))
     }
 }
