@@ -1,0 +1,126 @@
+//! The server's side: a real transport and no memory of queues.
+
+use std::collections::VecDeque;
+
+use super::*;
+use crate::crypto::auth::{AuthorizationRef, verify};
+use crate::crypto::{Nonce, X25519PrivateKey};
+use crate::transport::{ClientTransportConfig, Transport, TransportEvent};
+use crate::wire::{
+    AuthPublicKey, BatchWriter, ClientTransmission, Command, SessionId, decode_batch,
+};
+
+/// A command that reached the server.
+#[derive(Clone)]
+pub(super) struct Incoming {
+    pub(super) correlation: CorrelationId,
+    pub(super) entity: EntityId,
+    pub(super) command: Command,
+    pub(super) transmission: ClientTransmission,
+}
+
+pub(super) struct Peer {
+    transport: Transport,
+    key: X25519PrivateKey,
+    version: Version,
+    session: SessionId,
+    /// The blocks that came and were not looked at.
+    pub(super) blocks: VecDeque<Vec<Incoming>>,
+}
+
+impl Peer {
+    pub(super) fn new(version: Version, _now: Now) -> (Self, ClientTransportConfig) {
+        let config = ClientTransportConfig { max: version };
+        let key = X25519PrivateKey::from_bytes(&[5; 32]);
+        let peer = Self {
+            transport: Transport::server(config.clone(), &key),
+            key,
+            version,
+            session: SessionId::new(&[7; 32]).unwrap(),
+            blocks: VecDeque::new(),
+        };
+        (peer, config)
+    }
+
+    pub(super) fn receive(&mut self, now: Now, bytes: &[u8]) {
+        self.transport.receive(now, bytes);
+        while let Some(event) = self.transport.poll_event() {
+            let TransportEvent::Block(content) = event else { continue };
+            let items = decode_batch(&content).unwrap();
+            self.blocks.push_back(items.iter().map(|item| self.read(item)).collect());
+        }
+    }
+
+    pub(super) fn poll_transmit(&mut self) -> Option<Vec<u8>> {
+        self.transport.poll_transmit()
+    }
+
+    /// The only command of the only block that came.
+    pub(super) fn next(&mut self) -> Incoming {
+        assert_eq!(self.blocks.len(), 1, "one block");
+        let mut block = self.blocks.pop_front().unwrap();
+        assert_eq!(block.len(), 1, "one command");
+        block.remove(0)
+    }
+
+    /// How many commands each block had that came.
+    pub(super) fn counts(&self) -> Vec<usize> {
+        self.blocks.iter().map(Vec::len).collect()
+    }
+
+    /// Whether the command is authorised by this key in this session.
+    pub(super) fn verifies(&self, incoming: &Incoming, key: &AuthPublicKey) -> bool {
+        let authorized = incoming.transmission.authorized_bytes(&self.session);
+        let nonce = Nonce::from_slice(incoming.correlation.as_bytes());
+        AuthorizationRef::from_bytes(incoming.transmission.authorization.as_bytes())
+            .is_some_and(|authorization| verify(authorization, key, Some(&self.key), &nonce, &authorized))
+    }
+
+    pub(super) fn answer(&mut self, command: &Incoming, message: BrokerMessage) {
+        self.answer_about(command, command.entity.clone(), message);
+    }
+
+    pub(super) fn answer_about(&mut self, command: &Incoming, entity: EntityId, message: BrokerMessage) {
+        let mut bytes = Vec::new();
+        message.encode(self.version, &mut bytes);
+        self.answer_bytes(command, entity, &bytes);
+    }
+
+    pub(super) fn answer_bytes(&mut self, command: &Incoming, entity: EntityId, message: &[u8]) {
+        self.send(&[ServerTransmission {
+            correlation_id: command.correlation.clone(),
+            entity_id: entity,
+            message: message.to_vec().into(),
+        }]);
+    }
+
+    /// Sends transmissions in as few blocks as they fit into.
+    pub(super) fn send(&mut self, transmissions: &[ServerTransmission]) {
+        let mut writer = BatchWriter::new(16366);
+        for transmission in transmissions {
+            let mut item = Vec::new();
+            transmission.encode(self.version, &self.session, &mut item);
+            if let Some(content) = writer.push(&item).unwrap() {
+                self.transport.send_block(&content);
+            }
+        }
+        if let Some(content) = writer.finish() {
+            self.transport.send_block(&content);
+        }
+    }
+
+    /// Sends a block of this content.
+    pub(super) fn send_content(&mut self, content: &[u8]) {
+        self.transport.send_block(content);
+    }
+
+    fn read(&self, item: &bytes::Bytes) -> Incoming {
+        let transmission = ClientTransmission::decode(self.version, &self.session, item).unwrap();
+        Incoming {
+            correlation: transmission.correlation_id.clone(),
+            entity: transmission.entity_id.clone(),
+            command: Command::decode(self.version, &transmission.command).unwrap(),
+            transmission,
+        }
+    }
+}
