@@ -23,7 +23,8 @@ pub fn load(file: &str) -> Value {
     serde_json::from_str(&text).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
 }
 
-/// Reads fields of vector values; every method panics with the name of the field when it is not of the kind asked for.
+/// Reads fields of vector values; every method panics with the name of the field when it is not of the kind
+/// asked for.
 pub trait Fields {
     /// The field itself.
     fn field(&self, name: &str) -> &Value;
@@ -66,4 +67,13 @@ pub fn unhex(text: &str) -> Bytes {
         .step_by(2)
         .map(|i| u8::from_str_radix(&text[i..i + 2], 16).unwrap_or_else(|e| panic!("{e} in {text}")))
         .collect()
+}
+
+/// Compares bytes with a value that stands for long ones: `len` and `sha256`.
+///
+/// # Panics
+/// When they differ, or a field is missing.
+pub fn assert_digest(bytes: &[u8], digest: &Value) {
+    assert_eq!(u64::try_from(bytes.len()).ok(), Some(digest.number("len")));
+    assert_eq!(smp_core::crypto::hash::sha256(bytes)[..], digest.hex("sha256"), "bytes differ");
 }

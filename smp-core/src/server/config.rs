@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use crate::wire::codec::DecodeError;
+use crate::wire::Password;
 
 /// Settings of a server, the same for all of its connections.
 #[derive(Clone)]
@@ -65,37 +65,6 @@ impl Default for IdleClients {
     }
 }
 
-/// The password for creating queues: printable ASCII without space, `@`, `:` and `/`.
-#[derive(Clone, zeroize::Zeroize, zeroize::ZeroizeOnDrop)]
-pub struct Password(String);
-
-impl Password {
-    /// A password.
-    ///
-    /// # Errors
-    /// For an empty one, one of more than 255 bytes, or a character that an address cannot hold.
-    pub fn new(password: &str) -> Result<Self, DecodeError> {
-        let allowed = |c: char| c.is_ascii_graphic() && !"@:/".contains(c);
-        if password.is_empty() || password.len() > 255 || !password.chars().all(allowed) {
-            return Err(DecodeError);
-        }
-        Ok(Self(password.to_owned()))
-    }
-
-    /// Compares in constant time for passwords of one length.
-    #[must_use]
-    pub fn matches(&self, password: &[u8]) -> bool {
-        use subtle::ConstantTimeEq;
-        self.0.as_bytes().ct_eq(password).into()
-    }
-
-    /// The text, for the server's address.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
 /// What one peer, or all of them, may make the server hold. Every number bounds memory or time.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
@@ -105,6 +74,9 @@ pub struct Limits {
     /// Commands of one connection that wait for an answer, over which no more is read from it. Default: 512; a block
     /// holds at most 255, so at most this and 254 more are held.
     pub commands_in_flight: usize,
+    /// Bytes of commands of one connection that wait for an answer, over which no more is read from it.
+    /// Default: 256 KiB; one block more may be held.
+    pub input_bytes: usize,
     /// Message deliveries to one connection that its socket has not taken yet; further ones wait in the store.
     /// Default: 8. Each holds up to 16 KiB.
     pub deliveries_in_flight: usize,
@@ -114,8 +86,8 @@ pub struct Limits {
     pub stalled_output: Duration,
     /// Queues that one connection may be subscribed to. Default: 1,000,000.
     pub subscriptions: usize,
-    /// Queues that one connection may have received by GET and not acknowledged. Default: 10,000.
-    pub unacknowledged_gets: usize,
+    /// Queues that one connection may receive by GET. Default: 100,000.
+    pub get_queues: usize,
     /// Queues that one visit of message expiry covers before other operations get their turn. Default: 1000.
     pub expiry_queues: u32,
 }
@@ -125,11 +97,12 @@ impl Default for Limits {
         Self {
             handshake: Duration::from_secs(10),
             commands_in_flight: 512,
+            input_bytes: 256 * 1024,
             deliveries_in_flight: 8,
             output_bytes: 256 * 1024,
             stalled_output: Duration::from_secs(40),
             subscriptions: 1_000_000,
-            unacknowledged_gets: 10_000,
+            get_queues: 100_000,
             expiry_queues: 1000,
         }
     }

@@ -13,7 +13,7 @@
 use bytes::Bytes;
 use nom::IResult;
 use nom::Parser;
-use nom::bytes::complete::{tag, take};
+use nom::bytes::complete::{tag, take, take_till};
 use nom::number::complete::{be_i64, be_u8, be_u16, be_u32};
 
 /// Bytes that are not what the decoder was asked for. Says nothing about where: a peer learns only which protocol
@@ -125,6 +125,16 @@ impl<'a> Reader<'a> {
         self.parse(tag(expected)).map(|_| ())
     }
 
+    /// The bytes up to a space, which is left, or to the end.
+    pub fn word(&mut self) -> &'a [u8] {
+        self.take_till(|byte| byte == b' ')
+    }
+
+    /// The bytes up to the first that `stops`, which is left, or to the end.
+    pub fn take_till(&mut self, stops: impl Fn(u8) -> bool) -> &'a [u8] {
+        self.parse(take_till(stops)).unwrap_or_default()
+    }
+
     /// The next `count` bytes.
     ///
     /// # Errors
@@ -174,6 +184,15 @@ impl<'a> Reader<'a> {
             b'1' => value(self).map(Some),
             _ => Err(DecodeError),
         }
+    }
+
+    /// A space and a value: the arguments of a word.
+    ///
+    /// # Errors
+    /// For another first byte, or when the value is malformed.
+    pub fn after_space<T>(&mut self, value: impl FnOnce(&mut Self) -> Decoded<T>) -> Decoded<T> {
+        self.tag(b" ")?;
+        value(self)
     }
 
     /// One count byte of at least 1, then that many values.
@@ -254,6 +273,12 @@ pub fn put_optional<T>(out: &mut Vec<u8>, value: Option<T>, put: impl FnOnce(&mu
             put(out, value);
         }
     }
+}
+
+/// Writes a space and a value.
+pub fn put_after_space(out: &mut Vec<u8>, put: impl FnOnce(&mut Vec<u8>)) {
+    out.push(b' ');
+    put(out);
 }
 
 /// Writes one count byte and the items, of which the caller has at most 255; more are cut.

@@ -71,15 +71,21 @@ macro_rules! identifier {
 }
 
 identifier! {
-    /// What a command is about or an event comes from: a queue's recipient, sender, notifier or link id, or the id of
-    /// a service or of a relay session.
+    /// What a command is about or an event comes from: a queue's recipient, sender, notifier or link id, or
+    /// the id of a service or of a relay session.
     EntityId
 }
 identifier! {
-    /// Joins a command and its answer; empty on events. Clients send 24 random bytes that also serve as a nonce.
+    /// Joins a command and its answer; empty on events. Clients send 24 random bytes that also serve as a
+    /// nonce.
     CorrelationId
 }
 identifier! {
     /// A message in a queue, chosen by the server.
     MessageId
+}
+identifier! {
+    /// Names one TLS connection: what its two ends agree on as the channel binding, 32 bytes with TLS 1.3 and
+    /// 12 with TLS 1.2.
+    SessionId
 }

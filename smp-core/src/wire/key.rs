@@ -1,6 +1,9 @@
 //! Public keys on the wire: a short string of the DER SubjectPublicKeyInfo (RFC 8410).
 //!
-//! These types carry the raw key and no arithmetic; [`crate::crypto`] gives them meaning.
+//! These types carry the raw key and no arithmetic; [`crate::crypto`] gives them meaning. A public key names
+//! its owner, so `Debug` shows only the kind.
+
+use core::fmt;
 
 use super::codec::{DecodeError, Decoded, Reader, put_short};
 
@@ -10,7 +13,7 @@ const X25519: [u8; 12] = [0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x6e, 
 const ED448: [u8; 12] = [0x30, 0x43, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x71, 0x03, 0x3a, 0x00];
 
 /// A key that authorises commands: by signature (Ed25519, Ed448) or by authenticator (X25519).
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum AuthPublicKey {
     /// 32 bytes.
     Ed25519([u8; 32]),
@@ -62,8 +65,18 @@ impl AuthPublicKey {
     }
 }
 
+impl fmt::Debug for AuthPublicKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Ed25519(_) => "Ed25519",
+            Self::Ed448(_) => "Ed448",
+            Self::X25519(_) => "X25519",
+        })
+    }
+}
+
 /// An X25519 key for Diffie-Hellman.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct DhPublicKey(pub [u8; 32]);
 
 impl DhPublicKey {
@@ -95,5 +108,11 @@ impl DhPublicKey {
     /// Writes the key.
     pub fn encode(&self, out: &mut Vec<u8>) {
         put_short(out, &self.to_der());
+    }
+}
+
+impl fmt::Debug for DhPublicKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("X25519")
     }
 }

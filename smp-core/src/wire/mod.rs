@@ -4,12 +4,63 @@
 //! exactly the bytes that a peer of that version may send: [`codec::decode_all`] refuses bytes that are left over,
 //! and the few places where the protocol lets later versions append data are named at their type.
 
-pub mod codec;
-pub mod id;
-pub mod key;
-pub mod queue_mode;
+/// A `Debug` that writes the name of the type alone: logs carry no ids, keys, names or messages.
+macro_rules! opaque_debug {
+    ($type:ident) => {
+        impl core::fmt::Debug for $type {
+            fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+                f.write_str(stringify!($type))
+            }
+        }
+    };
+}
 
+pub mod address;
+pub mod batch;
+pub mod broker;
+pub mod chain;
+pub mod client_message;
+pub mod codec;
+pub mod command;
+pub mod error;
+pub mod forward;
+pub mod handshake;
+pub mod host;
+pub mod id;
+mod json;
+pub mod key;
+pub mod message;
+pub mod names;
+pub mod password;
+pub mod queue_mode;
+pub mod queue_set;
+pub mod queue_uri;
+pub mod signed_key;
+pub mod text;
+pub mod transmission;
+pub mod version;
+
+pub use address::{Scheme, ServerAddress, ServerUri, UriError};
+pub use batch::{BatchWriter, decode_batch, encode_single};
+pub use broker::BrokerMessage;
+pub use chain::{CertChain, CertChainPubKey};
+pub use client_message::{ClientMessage, ClientMessageEnvelope};
 pub use codec::{DecodeError, Reader};
-pub use id::{CorrelationId, EntityId, MessageId};
+pub use command::Command;
+pub use error::{CommandError, ErrorType};
+pub use forward::{FwdResponse, FwdTransmission};
+pub use handshake::{ClientHello, ServerHello, ServiceHello, ServiceResponse, ServiceRole};
+pub use host::Host;
+pub use id::{CorrelationId, EntityId, MessageId, SessionId};
 pub use key::{AuthPublicKey, DhPublicKey};
+pub use message::{NotificationMeta, ReceivedBody};
+pub use names::{Name, NameRecord};
+pub use password::Password;
 pub use queue_mode::QueueMode;
+pub use queue_set::{IdsHash, QueueSet};
+pub use queue_uri::{QueueAddress, QueueInfo, QueueUri};
+pub use signed_key::{KeySignature, SessionKey, SignedKey};
+pub use transmission::{
+    Authorization, ClientTransmission, ServerTransmission, ServiceSignature, TransmissionError,
+};
+pub use version::{Version, VersionRange};

@@ -1,21 +1,55 @@
 //! The broker: who is subscribed to what, and what is told to whom.
+//!
+//! It holds nothing about a queue but its subscription. The life of a subscription:
+//!
+//! ```text
+//!             SUB: first message read          nothing there
+//!   (none) ─────────────▶ Reading ───────────────────────────▶ Idle ◀────┐
+//!                          ▲   │ a message                      │ SEND  │ ACK: nothing next
+//!      a slot is free ──── │   ▼                                ▼       │
+//!                       Waiting ◀── no slot ──┬──────────── Delivered ───┘
+//!                                             └── slot ──▶      │ ▲ ACK: the next message
+//!                                                               └─┘
+//! ```
+//!
+//! A slot is room for one delivery that the connection's socket has not taken yet: a peer that subscribes to ten thousand
+//! full queues and then stops reading makes the server hold a few messages, not ten thousand.
+//!
+//! Replies of the store are acted on in the order of their batches, whatever the order in which they arrive. So what the
+//! broker knows of a queue is always what the store knew at one moment, and nothing falls between two moments.
 
+mod connection;
+mod delivery;
+mod request;
+mod subscription;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use super::store::{Batch, BatchId, BatchReply};
+pub(crate) use request::{Answer, Ending, Reply, Request, SubscriptionInfo, Tag};
+
+use super::store::{Batch, BatchId, BatchReply, OpResult, QueueOp, UnixDay};
 use super::{ConnectionId, ServerConfig};
 use crate::time::{Now, Timestamp};
+use crate::wire::EntityId;
+use connection::Connection;
+use core::time::Duration;
+use request::{Context, ReadId};
+use subscription::Subscription;
 
-/// Something that a session asks of the broker.
-pub struct BrokerRequest(());
-/// Something that the broker tells a session.
-pub struct BrokerReply(());
+/// What a session asks of the broker. Only its order matters to the shell.
+pub struct BrokerRequest(pub(crate) Vec<Request>);
+
+/// What the broker tells a session. Only its order matters to the shell.
+pub struct BrokerReply(pub(crate) Vec<Reply>);
 
 /// An input of the [`Broker`].
 pub enum BrokerInput {
     /// A session asks for something. The first request makes the connection known.
     Request(ConnectionId, BrokerRequest),
-    /// A connection ended.
+    /// A connection ended; nothing follows from it.
     Disconnected(ConnectionId),
     /// The store answered a batch.
     StoreDone(BatchId, BatchReply),
@@ -31,28 +65,243 @@ pub enum BrokerOutput {
     Reply(ConnectionId, BrokerReply),
 }
 
-/// The broker machine.
-pub struct Broker {}
+/// The broker machine: see the [module](super) for how it is driven.
+pub struct Broker {
+    config: Arc<ServerConfig>,
+    now: Now,
+    connections: BTreeMap<ConnectionId, Connection>,
+    subscriptions: BTreeMap<EntityId, Subscription>,
+    /// Connections that news of ended subscriptions waits for, and when it is sent.
+    ended: BTreeSet<ConnectionId>,
+    ends_due: Option<Timestamp>,
+    /// Subscriptions whose queue could not be read, and when that is tried again.
+    unread: BTreeSet<EntityId>,
+    unread_due: Option<Timestamp>,
+    expiry_due: Option<Timestamp>,
+    next_read: ReadId,
+    /// What the operations of a batch were for, in their order, until its turn to be acted on.
+    batches: BTreeMap<BatchId, Vec<Context>>,
+    /// Replies that came before those of earlier batches.
+    early: BTreeMap<BatchId, BatchReply>,
+    last_batch: BatchId,
+    /// Collected during one `handle`.
+    ops: Vec<QueueOp>,
+    contexts: Vec<Context>,
+    replies: BTreeMap<ConnectionId, Vec<Reply>>,
+    outputs: VecDeque<BrokerOutput>,
+}
 
 impl Broker {
     /// A broker without subscriptions.
     #[must_use]
-    pub fn new(_config: Arc<ServerConfig>, _now: Now) -> Self {
-        Self {}
+    pub fn new(config: Arc<ServerConfig>, now: Now) -> Self {
+        let expiry_due = config.message_ttl.map(|_| match config.expire_on_start {
+            true => now.mono,
+            false => now.mono + config.expiry_interval,
+        });
+        Self {
+            config,
+            now,
+            connections: BTreeMap::new(),
+            subscriptions: BTreeMap::new(),
+            ended: BTreeSet::new(),
+            ends_due: None,
+            unread: BTreeSet::new(),
+            next_read: 0,
+            unread_due: None,
+            expiry_due,
+            batches: BTreeMap::new(),
+            early: BTreeMap::new(),
+            last_batch: BatchId(0),
+            ops: Vec::new(),
+            contexts: Vec::new(),
+            replies: BTreeMap::new(),
+            outputs: VecDeque::new(),
+        }
     }
 
     /// Takes an input.
-    pub fn handle(&mut self, _now: Now, _input: BrokerInput) {}
+    pub fn handle(&mut self, now: Now, input: BrokerInput) {
+        self.now = Now { mono: self.now.mono.max(now.mono), unix: now.unix };
+        match input {
+            BrokerInput::Request(connection, BrokerRequest(requests)) => {
+                self.connections.entry(connection).or_default();
+                requests.into_iter().for_each(|request| self.request(connection, request));
+            }
+            BrokerInput::Disconnected(connection) => self.disconnect(connection),
+            BrokerInput::StoreDone(id, reply) => self.store_done(id, reply),
+            BrokerInput::Timeout => {}
+        }
+        self.run_timers();
+        self.flush();
+    }
 
     /// The next effect.
     #[must_use]
     pub fn poll_output(&mut self) -> Option<BrokerOutput> {
-        None
+        self.outputs.pop_front()
     }
 
-    /// When to call `handle` with [`BrokerInput::Timeout`].
+    /// When to call `handle` with [`BrokerInput::Timeout`]; at once while there is output.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Timestamp> {
-        None
+        if !self.outputs.is_empty() {
+            return Some(self.now.mono);
+        }
+        [self.ends_due, self.unread_due, self.expiry_due].into_iter().flatten().min()
+    }
+
+    /// How many queues are subscribed to.
+    #[must_use]
+    pub fn subscriptions(&self) -> usize {
+        self.subscriptions.len()
+    }
+
+    /// Acts on replies in the order of their batches.
+    fn store_done(&mut self, id: BatchId, reply: BatchReply) {
+        if self.batches.contains_key(&id) {
+            self.early.insert(id, reply);
+        }
+        while let Some(entry) = self.batches.first_entry() {
+            let Some(reply) = self.early.remove(entry.key()) else { break };
+            let contexts = entry.remove();
+            match reply {
+                Ok(results) => {
+                    let mut results = results.into_iter();
+                    for context in contexts {
+                        match results.next() {
+                            Some(result) => self.op_done(context, result),
+                            None => self.op_failed(context),
+                        }
+                    }
+                }
+                Err(_) => contexts.into_iter().for_each(|context| self.op_failed(context)),
+            }
+        }
+    }
+
+    fn run_timers(&mut self) {
+        let now = self.now.mono;
+        let is_due = |due: Option<Timestamp>| due.is_some_and(|due| due <= now);
+        if is_due(self.ends_due) {
+            self.ends_due = None;
+            self.send_ends();
+        }
+        if is_due(self.unread_due) {
+            self.unread_due = None;
+            for queue in core::mem::take(&mut self.unread) {
+                self.wake_subscription(&queue);
+            }
+        }
+        if is_due(self.expiry_due) {
+            self.expiry_due = Some(now + self.config.expiry_interval.max(Duration::from_secs(1)));
+            self.expire(None);
+        }
+    }
+
+    /// Asks the store to delete old messages, from where the last visit ended.
+    fn expire(&mut self, after: Option<EntityId>) {
+        let Some(before) = self.oldest_kept() else { return };
+        let op = QueueOp::Expire { before, after, limit: self.config.limits.expiry_queues };
+        self.store(op, Context::Expire);
+    }
+
+    /// Adds an operation to the batch of this step.
+    fn store(&mut self, op: QueueOp, context: Context) {
+        self.ops.push(op);
+        self.contexts.push(context);
+    }
+
+    /// Adds a reply to those of this step.
+    fn reply(&mut self, connection: ConnectionId, reply: Reply) {
+        if self.connections.contains_key(&connection) {
+            self.replies.entry(connection).or_default().push(reply);
+        }
+    }
+
+    fn answer(&mut self, connection: ConnectionId, tag: Tag, answer: Answer) {
+        self.reply(connection, Reply::Answer(tag, answer));
+    }
+
+    fn flush(&mut self) {
+        if !self.ops.is_empty() {
+            self.last_batch = BatchId(self.last_batch.0 + 1);
+            self.batches.insert(self.last_batch, core::mem::take(&mut self.contexts));
+            let batch = Batch { id: self.last_batch, ops: core::mem::take(&mut self.ops) };
+            self.outputs.push_back(BrokerOutput::Store(batch));
+        }
+        while let Some((connection, replies)) = self.replies.pop_first() {
+            self.outputs.push_back(BrokerOutput::Reply(connection, BrokerReply(replies)));
+        }
+    }
+
+    fn today(&self) -> UnixDay {
+        self.now.unix.into()
+    }
+
+    /// Messages sent before this time are too old.
+    fn oldest_kept(&self) -> Option<crate::time::UnixTime> {
+        let ttl = i64::try_from(self.config.message_ttl?.as_millis()).unwrap_or(i64::MAX);
+        Some(crate::time::UnixTime::from_millis(self.now.unix.as_millis().saturating_sub(ttl)))
+    }
+
+    fn op_done(&mut self, context: Context, result: OpResult) {
+        match context {
+            Context::Create { connection, tag, queue, subscribe } => {
+                self.created(connection, tag, queue, subscribe, &result);
+            }
+            Context::Change { connection, tag } => self.answer(connection, tag, (&result).into()),
+            Context::Delete { connection, tag, queue } => self.deleted(connection, tag, &queue, &result),
+            Context::Append { connection, tag, queue } => self.appended(connection, tag, &queue, result),
+            Context::Subscribe { connection, tag, queue, slot } => {
+                self.subscribed(connection, tag, queue, slot, result);
+            }
+            Context::Get { connection, tag, queue } => self.got(connection, tag, &queue, result),
+            Context::Acknowledge { connection, tag, queue, read, .. } => {
+                self.acknowledged(connection, tag, &queue, read, result);
+            }
+            Context::AcknowledgeGot { connection, tag } => self.answer(connection, tag, (&result).into()),
+            Context::Read { queue, read, connection } => self.read_done(&queue, read, connection, result),
+            Context::Inspect { connection, tag, queue } => self.inspected(connection, tag, &queue, result),
+            Context::Expire => {
+                if let OpResult::Expired { next: Some(next), .. } = result {
+                    self.expire(Some(next));
+                }
+            }
+            Context::ExpireQueue => {}
+        }
+    }
+
+    /// An operation whose outcome is unknown: it failed, or its answer was lost. The session is told so; a subscription that
+    /// may now be out of step with its queue reads it again.
+    fn op_failed(&mut self, context: Context) {
+        match context {
+            Context::Create { connection, tag, .. }
+            | Context::Change { connection, tag }
+            | Context::Delete { connection, tag, .. }
+            | Context::AcknowledgeGot { connection, tag }
+            | Context::Inspect { connection, tag, .. } => self.answer(connection, tag, Answer::StoreFailed),
+            Context::Append { connection, tag, queue } => {
+                self.answer(connection, tag, Answer::StoreFailed);
+                self.read_later(&queue);
+            }
+            Context::Subscribe { connection, tag, queue, slot } => {
+                self.subscribe_failed(connection, &queue, slot);
+                self.answer(connection, tag, Answer::StoreFailed);
+            }
+            Context::Get { connection, tag, .. } => {
+                self.release_slots(connection, 1);
+                self.answer(connection, tag, Answer::StoreFailed);
+            }
+            Context::Acknowledge { connection, tag, queue, read, message } => {
+                self.acknowledge_failed(&queue, read, message);
+                self.answer(connection, tag, Answer::StoreFailed);
+            }
+            Context::Read { queue, read, connection } => self.read_failed(&queue, read, connection),
+            Context::Expire | Context::ExpireQueue => {}
+        }
     }
 }
+
+/// How long after a failed read of a subscribed queue it is read again.
+const READ_AGAIN: Duration = Duration::from_secs(1);

@@ -1,11 +1,38 @@
 //! A session: the server's side of one connection.
+//!
+//! Commands take effect in the order in which they came, and many are under way at once:
+//!
+//! ```text
+//!   block ─▶ parse ─▶ look up ─▶ verify ─▶ broker, store ─▶ answers of the block ─▶ block
+//!               └──────────────────┴─▶ errors, sent first
+//! ```
+//!
+//! A command that is verified is given to the broker at once, behind those before it; the store checks the right again
+//! when it is the command's turn. A command that is *not* verified may only be too early: the key that it needs may be set
+//! by a command before it. So it is refused only when nothing before it is under way, after one more look.
 
-use super::broker::{BrokerReply, BrokerRequest};
+mod answers;
+mod create;
+mod output;
+mod pipeline;
+mod verify;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use super::ServerConfig;
+use super::broker::{BrokerReply, BrokerRequest, Request, Tag};
 use super::store::{QueueKey, QueueRecord, StoreFailure};
+use crate::entropy::SeededEntropy;
 use crate::time::{Now, Timestamp};
+use crate::transport::{Parameters, Transport, TransportEvent};
+use answers::{Group, GroupId, Pending};
+use output::Outbox;
+use pipeline::Entry;
+use verify::Verifier;
 
 /// Names a look-up of a session.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct LookUpId(pub u64);
 
 /// An input of a [`Session`].
@@ -28,7 +55,7 @@ pub enum SessionInput<'a> {
 
 /// An effect that the shell carries out, in order.
 pub enum SessionOutput {
-    /// Write these bytes to the socket: whole TLS records, one block each.
+    /// Write these bytes to the socket.
     Send(Vec<u8>),
     /// Look these queues up in the store.
     LookUp(LookUpId, Vec<QueueKey>),
@@ -47,7 +74,7 @@ pub enum CloseReason {
     PeerClosed,
     /// The handshake failed or took too long.
     Handshake,
-    /// The peer broke TLS or the block layer.
+    /// The peer broke TLS.
     Transport,
     /// The peer did not take its output for too long.
     Stalled,
@@ -65,28 +92,203 @@ pub enum SessionEvent {
     Ready(u16),
 }
 
-/// The session machine.
-pub struct Session {}
+/// The session machine: see the [module](super) for how it is driven.
+pub struct Session {
+    config: Arc<ServerConfig>,
+    now: Now,
+    entropy: SeededEntropy,
+    transport: Transport,
+    /// What the handshake agreed on; `None` before.
+    verifier: Option<Verifier>,
+    /// Commands that were read and not decided on.
+    pipeline: VecDeque<Entry>,
+    /// Bytes of commands that were read and not answered.
+    input_bytes: usize,
+    look_up: Option<LookUpId>,
+    last_look_up: u64,
+    /// Commands that the broker has.
+    pending: BTreeMap<Tag, Pending>,
+    last_tag: Tag,
+    groups: BTreeMap<GroupId, Group>,
+    last_group: GroupId,
+    requests: Vec<Request>,
+    outbox: Outbox,
+    outputs: VecDeque<SessionOutput>,
+    last_heard: Timestamp,
+    idle_check_due: Option<Timestamp>,
+    state: State,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    Running,
+    /// No more commands are read; when all are answered it closes.
+    Stopping,
+    Closed,
+}
 
 impl Session {
-    /// Takes an input.
-    pub fn handle(&mut self, _now: Now, _input: SessionInput<'_>) {}
+    /// A session that waits for the first bytes of its peer.
+    #[must_use]
+    pub fn new(config: Arc<ServerConfig>, transport: Transport, seed: [u8; 32], now: Now) -> Self {
+        Self {
+            config,
+            now,
+            entropy: SeededEntropy::new(seed),
+            transport,
+            verifier: None,
+            pipeline: VecDeque::new(),
+            input_bytes: 0,
+            look_up: None,
+            last_look_up: 0,
+            pending: BTreeMap::new(),
+            last_tag: 0,
+            groups: BTreeMap::new(),
+            last_group: 0,
+            requests: Vec::new(),
+            outbox: Outbox::default(),
+            outputs: VecDeque::new(),
+            last_heard: now.mono,
+            idle_check_due: None,
+            state: State::Running,
+        }
+    }
+
+    /// Takes an input. After [`SessionOutput::Close`] inputs have no effect.
+    pub fn handle(&mut self, now: Now, input: SessionInput<'_>) {
+        if self.state == State::Closed {
+            return;
+        }
+        self.now = Now { mono: self.now.mono.max(now.mono), unix: now.unix };
+        match input {
+            SessionInput::Received(bytes) => {
+                self.last_heard = self.now.mono;
+                if self.transport.receive(self.now, bytes).is_err() {
+                    self.transport_failed();
+                }
+            }
+            SessionInput::Eof => self.close(CloseReason::PeerClosed),
+            SessionInput::Sent(count) => self.sent(count),
+            SessionInput::LookedUp(id, records) => self.looked_up(id, records),
+            SessionInput::FromBroker(BrokerReply(replies)) => {
+                replies.into_iter().for_each(|reply| self.reply(reply));
+            }
+            SessionInput::Timeout => {}
+            SessionInput::Stop => self.state = State::Stopping,
+        }
+        self.run_timers();
+        self.advance();
+    }
 
     /// The next effect.
     #[must_use]
     pub fn poll_output(&mut self) -> Option<SessionOutput> {
-        None
+        self.outputs.pop_front()
     }
 
-    /// When to call `handle` with [`SessionInput::Timeout`].
+    /// When to call `handle` with [`SessionInput::Timeout`]; at once while there is output.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Timestamp> {
-        None
+        if !self.outputs.is_empty() {
+            return Some(self.now.mono);
+        }
+        if self.state == State::Closed {
+            return None;
+        }
+        let stalled = self.outbox.waits_since().map(|since| since + self.config.limits.stalled_output);
+        [self.transport.poll_timeout(), stalled, self.idle_check_due].into_iter().flatten().min()
     }
 
-    /// Whether to read from the socket.
+    /// Whether to read from the socket: not while the peer's commands or its output fill their limits.
     #[must_use]
     pub fn wants_input(&self) -> bool {
-        true
+        let limits = &self.config.limits;
+        self.state == State::Running
+            && self.pipeline.len() + self.pending.len() < limits.commands_in_flight
+            && self.input_bytes < limits.input_bytes
+            && self.outbox.len() < limits.output_bytes
+    }
+
+    /// Does what has become possible, and gives out what came of it.
+    fn advance(&mut self) {
+        self.take_events();
+        self.decide();
+        if !self.requests.is_empty() {
+            let requests = core::mem::take(&mut self.requests);
+            self.outputs.push_back(SessionOutput::ToBroker(BrokerRequest(requests)));
+        }
+        self.transmit();
+        if self.state == State::Stopping && self.pipeline.is_empty() && self.pending.is_empty() {
+            self.close(CloseReason::Stopped);
+        }
+    }
+
+    fn take_events(&mut self) {
+        while self.state != State::Closed
+            && let Some(event) = self.transport.poll_event()
+        {
+            match event {
+                TransportEvent::Ready(parameters) => self.ready(*parameters),
+                TransportEvent::Block(content) => self.take_block(Some(&content)),
+                TransportEvent::BadBlock => self.take_block(None),
+                TransportEvent::Service(request) => self.transport.refuse_service(request),
+                TransportEvent::Closed => self.close(CloseReason::PeerClosed),
+            }
+        }
+    }
+
+    fn ready(&mut self, parameters: Parameters) {
+        self.outputs.push_back(SessionOutput::Event(SessionEvent::Ready(parameters.version.0)));
+        self.verifier = Some(Verifier::new(parameters));
+        self.idle_check_due = self.config.idle_clients.map(|idle| self.now.mono + idle.check_interval);
+    }
+
+    /// The broker says that the peer is subscribed to nothing; it may have sent something since it was asked.
+    fn close_if_idle(&mut self) {
+        let ttl = self.config.idle_clients.map(|idle| idle.ttl);
+        if ttl.is_some_and(|ttl| self.now.mono.since(self.last_heard) >= ttl) {
+            self.close(CloseReason::Idle);
+        }
+    }
+
+    fn run_timers(&mut self) {
+        let now = self.now.mono;
+        if self.transport.poll_timeout().is_some_and(|due| due <= now)
+            && self.transport.handle_timeout(self.now).is_err()
+        {
+            self.transport_failed();
+        }
+        let stalled = self.config.limits.stalled_output;
+        if self.outbox.waits_since().is_some_and(|since| since + stalled <= now) {
+            self.close(CloseReason::Stalled);
+        }
+        if let Some(idle) = self.config.idle_clients
+            && self.idle_check_due.is_some_and(|due| due <= now)
+        {
+            self.idle_check_due = Some(now + idle.check_interval);
+            if now.since(self.last_heard) >= idle.ttl {
+                self.requests.push(Request::CloseIfUnsubscribed);
+            }
+        }
+    }
+
+    /// The transport may still have an alert to send.
+    fn transport_failed(&mut self) {
+        self.transmit();
+        let ready = self.verifier.is_some();
+        self.close(if ready { CloseReason::Transport } else { CloseReason::Handshake });
+    }
+
+    fn close(&mut self, reason: CloseReason) {
+        if self.state == State::Closed {
+            return;
+        }
+        self.transport.close();
+        self.transmit();
+        self.state = State::Closed;
+        self.pipeline.clear();
+        self.pending.clear();
+        self.groups.clear();
+        self.outputs.push_back(SessionOutput::Close(reason));
     }
 }

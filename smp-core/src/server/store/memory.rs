@@ -54,8 +54,12 @@ impl MemoryStore {
             QueueOp::Change { queue, change, today } => self.change(&queue, change, today),
             QueueOp::Delete { queue, by } => self.delete(&queue, &by),
             QueueOp::Append(append) => self.append(*append),
-            QueueOp::Peek { queue, by, today } => match self.recipient_queue(&queue, &by, today) {
+            QueueOp::Peek { queue, by, today } => match self.used_queue(&queue, by.as_ref(), today) {
                 Some(queue) => OpResult::Message(queue.first()),
+                None => OpResult::Unauthorized,
+            },
+            QueueOp::Check { queue, by, today } => match self.used_queue(&queue, Some(&by), today) {
+                Some(queue) => OpResult::Checked { has_messages: !queue.messages.is_empty() },
                 None => OpResult::Unauthorized,
             },
             QueueOp::Acknowledge { queue, by, message, today } => {
@@ -141,7 +145,7 @@ impl MemoryStore {
         id: &MessageId,
         today: UnixDay,
     ) -> OpResult {
-        let Some(queue) = self.recipient_queue(queue, by, today) else { return OpResult::Unauthorized };
+        let Some(queue) = self.used_queue(queue, Some(by), today) else { return OpResult::Unauthorized };
         let deleted = match queue.messages.front() {
             Some(first) if first.id == *id => Some(first.content == MessageContent::Quota),
             _ => None,
@@ -174,14 +178,15 @@ impl MemoryStore {
         OpResult::Expired { messages, next }
     }
 
-    /// The queue, if `by` is its recipient's; it counts as used today.
-    fn recipient_queue(
+    /// The queue, if `by`, where it is given, is its recipient's. The queue counts as used today.
+    fn used_queue(
         &mut self,
         queue: &EntityId,
-        by: &AuthPublicKey,
+        by: Option<&AuthPublicKey>,
         today: UnixDay,
     ) -> Option<&mut Queue> {
-        let queue = self.queues.get_mut(queue).filter(|queue| queue.record.is_recipient(by))?;
+        let allowed = |queue: &&mut Queue| by.is_none_or(|by| queue.record.is_recipient(by));
+        let queue = self.queues.get_mut(queue).filter(allowed)?;
         queue.record.used_on = today;
         Some(queue)
     }

@@ -88,6 +88,15 @@ pub enum QueueOp {
     Peek {
         /// The queue.
         queue: EntityId,
+        /// The recipient key that authorised it; `None` for a subscription that was authorised before.
+        by: Option<AuthPublicKey>,
+        /// Today, which becomes the day of the queue's last use.
+        today: UnixDay,
+    },
+    /// Tells whether there is a message: [`OpResult::Checked`] or [`OpResult::Unauthorized`].
+    Check {
+        /// The queue.
+        queue: EntityId,
         /// The recipient key that authorised it.
         by: AuthPublicKey,
         /// Today, which becomes the day of the queue's last use.
@@ -199,6 +208,11 @@ pub enum OpResult {
     QuotaExceeded,
     /// The oldest message, if there is one.
     Message(Option<Waiting>),
+    /// Whether there is a message.
+    Checked {
+        /// There is at least one, which may be a quota marker.
+        has_messages: bool,
+    },
     /// An acknowledgement.
     Acknowledged {
         /// The message was there and was deleted; `Some(true)` if it was a quota marker.

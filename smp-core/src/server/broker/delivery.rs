@@ -1,0 +1,303 @@
+//! Messages: stored, delivered, acknowledged.
+
+use super::request::{Answer, Context, ReadId, Reply, Request, Tag};
+use super::subscription::State;
+use super::{Broker, READ_AGAIN};
+use crate::server::ConnectionId;
+use crate::server::store::{Append, OpResult, QueueOp, Waiting};
+use crate::wire::{AuthPublicKey, EntityId, MessageId};
+
+impl Broker {
+    pub(super) fn request(&mut self, connection: ConnectionId, request: Request) {
+        let today = self.today();
+        match request {
+            Request::Create { tag, record, subscribe } => {
+                let queue = record.recipient.clone();
+                self.store(QueueOp::Create(record), Context::Create { connection, tag, queue, subscribe });
+            }
+            Request::Change { tag, queue, change } => {
+                self.store(QueueOp::Change { queue, change, today }, Context::Change { connection, tag });
+            }
+            Request::Delete { tag, queue, by } => {
+                let context = Context::Delete { connection, tag, queue: queue.clone() };
+                self.store(QueueOp::Delete { queue, by }, context);
+            }
+            Request::Append { tag, append } => self.append(connection, tag, append),
+            Request::Subscribe { tag, queue, by } => self.subscribe(connection, tag, queue, by),
+            Request::Get { tag, queue, by } => self.get(connection, tag, queue, by),
+            Request::Acknowledge { tag, queue, by, message } => {
+                self.acknowledge(connection, tag, queue, by, message);
+            }
+            Request::Inspect { tag, queue, by } => {
+                let context = Context::Inspect { connection, tag, queue: queue.clone() };
+                self.store(QueueOp::Inspect { queue, by }, context);
+            }
+            Request::SlotsFree(count) => self.release_slots(connection, count),
+            Request::CloseIfUnsubscribed => {
+                if self.connections.get(&connection).is_some_and(|state| state.subscriptions.is_empty()) {
+                    self.reply(connection, Reply::Unsubscribed);
+                }
+            }
+        }
+    }
+
+    fn append(&mut self, connection: ConnectionId, tag: Tag, append: Box<Append>) {
+        if self.config.expire_on_send
+            && let Some(before) = self.oldest_kept()
+        {
+            let queue = append.queue.clone();
+            self.store(QueueOp::ExpireQueue { queue, before }, Context::ExpireQueue);
+        }
+        let queue = append.queue.clone();
+        self.store(QueueOp::Append(append), Context::Append { connection, tag, queue });
+    }
+
+    /// A message was stored. A subscriber on the sender's own connection hears of it before the sender does.
+    pub(super) fn appended(
+        &mut self,
+        connection: ConnectionId,
+        tag: Tag,
+        queue: &EntityId,
+        result: OpResult,
+    ) {
+        let answer = (&result).into();
+        let is_idle = self.subscriptions.get(queue).is_some_and(|sub| sub.state == State::Idle);
+        if let OpResult::Appended(appended) = result
+            && is_idle
+        {
+            if appended.was_empty {
+                self.deliver(queue, appended.message);
+            } else {
+                self.wake_subscription(queue);
+            }
+        }
+        self.answer(connection, tag, answer);
+    }
+
+    /// GET: the oldest message, without a subscription.
+    fn get(&mut self, connection: ConnectionId, tag: Tag, queue: EntityId, by: AuthPublicKey) {
+        let limits = self.config.limits;
+        let Some(state) = self.connections.get_mut(&connection) else { return };
+        if state.subscriptions.contains(&queue) {
+            return self.answer(connection, tag, Answer::Prohibited);
+        }
+        if state.got.len() >= limits.get_queues && !state.got.contains_key(&queue) {
+            return self.answer(connection, tag, Answer::LimitReached);
+        }
+        state.got.entry(queue.clone()).or_default();
+        state.waiting_gets.push_back((tag, queue, by));
+        self.release_slots(connection, 0);
+    }
+
+    pub(super) fn got(&mut self, connection: ConnectionId, tag: Tag, queue: &EntityId, result: OpResult) {
+        match result {
+            OpResult::Message(Some(waiting)) => {
+                if let Some(state) = self.connections.get_mut(&connection) {
+                    state.got.insert(queue.clone(), Some(waiting.message.id.clone()));
+                }
+                self.answer(connection, tag, Answer::Message(waiting));
+            }
+            other => {
+                self.release_slots(connection, 1);
+                self.answer(connection, tag, (&other).into());
+            }
+        }
+    }
+
+    /// ACK: only of the message that was last delivered on this connection. An empty id stands for any message, deletes
+    /// none, and so has the same message delivered again.
+    fn acknowledge(
+        &mut self,
+        connection: ConnectionId,
+        tag: Tag,
+        queue: EntityId,
+        by: AuthPublicKey,
+        message: MessageId,
+    ) {
+        let today = self.today();
+        let matches = |delivered: &MessageId| message.is_empty() || *delivered == message;
+        if let Some(sub) = self.subscriptions.get_mut(&queue).filter(|sub| sub.connection == connection) {
+            let delivered = match &sub.state {
+                State::Delivered(delivered) if matches(delivered) => delivered.clone(),
+                _ => return self.answer(connection, tag, Answer::NoMessage),
+            };
+            let read = self.next_read;
+            self.next_read += 1;
+            sub.state = State::Reading(read);
+            let op = QueueOp::Acknowledge { queue: queue.clone(), by, message, today };
+            let context = Context::Acknowledge { connection, tag, queue, read, message: delivered };
+            return self.store(op, context);
+        }
+        let got = self.connections.get_mut(&connection).and_then(|state| state.got.get_mut(&queue));
+        match got {
+            Some(got) if got.as_ref().is_some_and(matches) => {
+                *got = None;
+                let op = QueueOp::Acknowledge { queue, by, message, today };
+                self.store(op, Context::AcknowledgeGot { connection, tag });
+            }
+            _ => self.answer(connection, tag, Answer::NoMessage),
+        }
+    }
+
+    pub(super) fn acknowledged(
+        &mut self,
+        connection: ConnectionId,
+        tag: Tag,
+        queue: &EntityId,
+        read: ReadId,
+        result: OpResult,
+    ) {
+        let OpResult::Acknowledged { next, .. } = result else {
+            self.set_read(queue, read, State::Idle);
+            return self.answer(connection, tag, (&result).into());
+        };
+        let Some(next) = next else {
+            self.set_read(queue, read, State::Idle);
+            return self.answer(connection, tag, Answer::Done);
+        };
+        if !self.is_reading(queue, read) {
+            return self.answer(connection, tag, Answer::Done);
+        }
+        if self.take_slot(connection) {
+            self.set_read(queue, read, State::Delivered(next.message.id.clone()));
+            self.answer(connection, tag, Answer::Message(next));
+        } else {
+            self.set_read(queue, read, State::Waiting);
+            self.answer(connection, tag, Answer::Done);
+            self.wait_for_slot(connection, queue.clone());
+        }
+    }
+
+    /// The acknowledged message may still be there: the client may acknowledge it again.
+    pub(super) fn acknowledge_failed(&mut self, queue: &EntityId, read: ReadId, message: MessageId) {
+        self.set_read(queue, read, State::Delivered(message));
+    }
+
+    pub(super) fn inspected(
+        &mut self,
+        connection: ConnectionId,
+        tag: Tag,
+        queue: &EntityId,
+        result: OpResult,
+    ) {
+        let answer = match result {
+            OpResult::Inspected(inspected) => {
+                Answer::Inspected(inspected, self.subscription_info(connection, queue))
+            }
+            other => (&other).into(),
+        };
+        self.answer(connection, tag, answer);
+    }
+
+    /// A read for a subscription, for which a slot was taken, is done.
+    pub(super) fn read_done(
+        &mut self,
+        queue: &EntityId,
+        read: ReadId,
+        connection: ConnectionId,
+        result: OpResult,
+    ) {
+        match result {
+            OpResult::Message(Some(message)) if self.is_reading(queue, read) => {
+                self.set_read(queue, read, State::Delivered(message.message.id.clone()));
+                self.reply(connection, Reply::Message(queue.clone(), message));
+            }
+            _ => {
+                self.set_read(queue, read, State::Idle);
+                self.release_slots(connection, 1);
+            }
+        }
+    }
+
+    pub(super) fn read_failed(&mut self, queue: &EntityId, read: ReadId, connection: ConnectionId) {
+        self.set_read(queue, read, State::Idle);
+        self.release_slots(connection, 1);
+        self.read_later(queue);
+    }
+
+    /// Reads the queue of an idle subscription in a while: it may have a message after all.
+    pub(super) fn read_later(&mut self, queue: &EntityId) {
+        if self.subscriptions.get(queue).is_some_and(|sub| sub.state == State::Idle) {
+            self.unread.insert(queue.clone());
+            let due = self.now.mono + READ_AGAIN;
+            self.unread_due.get_or_insert(due);
+        }
+    }
+
+    /// Reads the queue of an idle subscription as soon as there is a slot.
+    pub(super) fn wake_subscription(&mut self, queue: &EntityId) {
+        let Some(sub) = self.subscriptions.get_mut(queue).filter(|sub| sub.state == State::Idle) else {
+            return;
+        };
+        sub.state = State::Waiting;
+        let connection = sub.connection;
+        self.wait_for_slot(connection, queue.clone());
+    }
+
+    pub(super) fn wait_for_slot(&mut self, connection: ConnectionId, queue: EntityId) {
+        if let Some(state) = self.connections.get_mut(&connection) {
+            state.waiting.push_back(queue);
+        }
+        self.release_slots(connection, 0);
+    }
+
+    /// Takes back slots, and gives those that are free to whatever waits for one.
+    pub(super) fn release_slots(&mut self, connection: ConnectionId, count: usize) {
+        let limit = self.config.limits.deliveries_in_flight.max(1);
+        let today = self.today();
+        let Some(state) = self.connections.get_mut(&connection) else { return };
+        state.slots_taken = state.slots_taken.saturating_sub(count);
+        while state.slots_taken < limit {
+            if let Some((tag, queue, by)) = state.waiting_gets.pop_front() {
+                state.slots_taken += 1;
+                self.ops.push(QueueOp::Peek { queue: queue.clone(), by: Some(by), today });
+                self.contexts.push(Context::Get { connection, tag, queue });
+                continue;
+            }
+            let Some(queue) = state.waiting.pop_front() else { break };
+            let waits =
+                |sub: &&mut super::Subscription| sub.connection == connection && sub.state == State::Waiting;
+            if let Some(sub) = self.subscriptions.get_mut(&queue).filter(waits) {
+                state.slots_taken += 1;
+                sub.state = State::Reading(self.next_read);
+                self.ops.push(QueueOp::Peek { queue: queue.clone(), by: None, today });
+                self.contexts.push(Context::Read { queue, read: self.next_read, connection });
+                self.next_read += 1;
+            }
+        }
+    }
+
+    fn deliver(&mut self, queue: &EntityId, message: Waiting) {
+        let Some(connection) = self.subscriptions.get(queue).map(|sub| sub.connection) else { return };
+        if self.take_slot(connection) {
+            if let Some(sub) = self.subscriptions.get_mut(queue) {
+                sub.state = State::Delivered(message.message.id.clone());
+            }
+            self.reply(connection, Reply::Message(queue.clone(), message));
+        } else {
+            self.wake_subscription(queue);
+        }
+    }
+
+    fn take_slot(&mut self, connection: ConnectionId) -> bool {
+        let limit = self.config.limits.deliveries_in_flight.max(1);
+        match self.connections.get_mut(&connection) {
+            Some(state) if state.slots_taken < limit => {
+                state.slots_taken += 1;
+                true
+            }
+            _ => false,
+        }
+    }
+
+    fn is_reading(&self, queue: &EntityId, read: ReadId) -> bool {
+        self.subscriptions.get(queue).is_some_and(|sub| sub.state == State::Reading(read))
+    }
+
+    /// The outcome of a read, unless the subscription has moved on.
+    fn set_read(&mut self, queue: &EntityId, read: ReadId, state: State) {
+        if let Some(sub) = self.subscriptions.get_mut(queue).filter(|sub| sub.state == State::Reading(read)) {
+            sub.state = state;
+        }
+    }
+}

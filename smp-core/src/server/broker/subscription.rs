@@ -1,0 +1,191 @@
+//! Subscriptions: made, taken over, ended.
+
+use super::Broker;
+use super::request::{Answer, Context, Ending, ReadId, Reply, SubscriptionInfo, Tag};
+use crate::server::ConnectionId;
+use crate::server::store::{OpResult, QueueOp};
+use crate::wire::{AuthPublicKey, EntityId, MessageId};
+
+/// The subscription of a queue: there is at most one.
+pub(super) struct Subscription {
+    pub(super) connection: ConnectionId,
+    pub(super) state: State,
+}
+
+/// What a subscription waits for.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) enum State {
+    /// A message: the queue is empty.
+    Idle,
+    /// A slot of its connection: the queue has a message.
+    Waiting,
+    /// The store, which reads the queue.
+    Reading(ReadId),
+    /// The acknowledgement of this message.
+    Delivered(MessageId),
+}
+
+impl Broker {
+    /// SUB. The subscription is in force when the store has read the queue.
+    pub(super) fn subscribe(
+        &mut self,
+        connection: ConnectionId,
+        tag: Tag,
+        queue: EntityId,
+        by: AuthPublicKey,
+    ) {
+        let limits = self.config.limits;
+        let Some(state) = self.connections.get_mut(&connection) else { return };
+        if state.got.contains_key(&queue) {
+            return self.answer(connection, tag, Answer::Prohibited);
+        }
+        if state.subscriptions.len() >= limits.subscriptions && !state.subscriptions.contains(&queue) {
+            return self.answer(connection, tag, Answer::LimitReached);
+        }
+        state.subscriptions.insert(queue.clone());
+        let slot = state.slots_taken < limits.deliveries_in_flight;
+        state.slots_taken += usize::from(slot);
+        let today = self.today();
+        let op = match slot {
+            true => QueueOp::Peek { queue: queue.clone(), by: Some(by), today },
+            false => QueueOp::Check { queue: queue.clone(), by, today },
+        };
+        self.store(op, Context::Subscribe { connection, tag, queue, slot });
+    }
+
+    pub(super) fn subscribed(
+        &mut self,
+        connection: ConnectionId,
+        tag: Tag,
+        queue: EntityId,
+        slot: bool,
+        result: OpResult,
+    ) {
+        if !self.connections.contains_key(&connection) {
+            return;
+        }
+        let (state, message) = match result {
+            OpResult::Message(Some(waiting)) => (State::Delivered(waiting.message.id.clone()), Some(waiting)),
+            OpResult::Checked { has_messages: true } => (State::Waiting, None),
+            OpResult::Message(None) | OpResult::Checked { has_messages: false } => (State::Idle, None),
+            _ => {
+                self.subscribe_failed(connection, &queue, slot);
+                return self.answer(connection, tag, Answer::Unauthorized);
+            }
+        };
+        let waits = state == State::Waiting;
+        self.set_subscription(connection, &queue, state);
+        if slot && message.is_none() {
+            self.release_slots(connection, 1);
+        }
+        self.answer(connection, tag, Answer::Subscribed(message));
+        if waits {
+            self.wait_for_slot(connection, queue);
+        }
+    }
+
+    /// A SUB came to nothing. The connection stays subscribed if it was before.
+    pub(super) fn subscribe_failed(&mut self, connection: ConnectionId, queue: &EntityId, slot: bool) {
+        let is_subscribed = self.subscriptions.get(queue).is_some_and(|sub| sub.connection == connection);
+        if let Some(state) = self.connections.get_mut(&connection).filter(|_| !is_subscribed) {
+            state.subscriptions.remove(queue);
+        }
+        self.release_slots(connection, usize::from(slot));
+    }
+
+    pub(super) fn created(
+        &mut self,
+        connection: ConnectionId,
+        tag: Tag,
+        queue: EntityId,
+        subscribe: bool,
+        result: &OpResult,
+    ) {
+        if subscribe && matches!(result, OpResult::Done) && self.connections.contains_key(&connection) {
+            self.set_subscription(connection, &queue, State::Idle);
+        }
+        self.answer(connection, tag, result.into());
+    }
+
+    pub(super) fn deleted(
+        &mut self,
+        connection: ConnectionId,
+        tag: Tag,
+        queue: &EntityId,
+        result: &OpResult,
+    ) {
+        if matches!(result, OpResult::Done) {
+            if let Some(subscription) = self.subscriptions.remove(queue) {
+                self.end(connection, subscription.connection, queue, Ending::Deleted);
+            }
+            if let Some(state) = self.connections.get_mut(&connection) {
+                state.got.remove(queue);
+            }
+        }
+        self.answer(connection, tag, result.into());
+    }
+
+    /// What QUE says of a queue's subscription on this connection.
+    pub(super) fn subscription_info(
+        &self,
+        connection: ConnectionId,
+        queue: &EntityId,
+    ) -> Option<SubscriptionInfo> {
+        if let Some(delivered) = self.connections.get(&connection)?.got.get(queue) {
+            return Some(SubscriptionInfo { prohibited: true, delivered: delivered.clone() });
+        }
+        let subscription = self.subscriptions.get(queue).filter(|sub| sub.connection == connection)?;
+        let delivered = match &subscription.state {
+            State::Delivered(message) => Some(message.clone()),
+            State::Idle | State::Waiting | State::Reading(_) => None,
+        };
+        Some(SubscriptionInfo { prohibited: false, delivered })
+    }
+
+    pub(super) fn disconnect(&mut self, connection: ConnectionId) {
+        self.replies.remove(&connection);
+        let Some(state) = self.connections.remove(&connection) else { return };
+        for queue in state.subscriptions {
+            if self.subscriptions.get(&queue).is_some_and(|sub| sub.connection == connection) {
+                self.subscriptions.remove(&queue);
+            }
+        }
+    }
+
+    pub(super) fn send_ends(&mut self) {
+        while let Some(connection) = self.ended.pop_first() {
+            let Some(state) = self.connections.get_mut(&connection) else { continue };
+            let ended: Vec<_> = core::mem::take(&mut state.ended).into_iter().collect();
+            if !ended.is_empty() {
+                self.reply(connection, Reply::Ended(ended));
+            }
+        }
+    }
+
+    fn set_subscription(&mut self, connection: ConnectionId, queue: &EntityId, state: State) {
+        if let Some(owner) = self.connections.get_mut(&connection) {
+            owner.subscriptions.insert(queue.clone());
+            // News of an earlier end would now be wrong.
+            owner.ended.remove(queue);
+        }
+        let former = self.subscriptions.insert(queue.clone(), Subscription { connection, state });
+        if let Some(former) = former {
+            self.end(connection, former.connection, queue, Ending::TakenOver);
+        }
+    }
+
+    /// Ends the subscription of `former` because of what `by` did. Nobody is told of what they did themselves.
+    fn end(&mut self, by: ConnectionId, former: ConnectionId, queue: &EntityId, ending: Ending) {
+        if former == by && ending == Ending::TakenOver {
+            return;
+        }
+        let Some(state) = self.connections.get_mut(&former) else { return };
+        state.subscriptions.remove(queue);
+        if former != by {
+            state.ended.insert(queue.clone(), ending);
+            self.ended.insert(former);
+            let due = self.now.mono + self.config.end_interval;
+            self.ends_due.get_or_insert(due);
+        }
+    }
+}

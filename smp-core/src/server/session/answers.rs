@@ -1,0 +1,280 @@
+//! Answers: those of one block are sent together, errors first; messages and events as they come.
+
+use bytes::Bytes;
+
+use super::Session;
+use super::create::Creation;
+use super::pipeline::store_failed;
+use crate::crypto::Nonce;
+use crate::server::broker::{Answer, Ending, Reply, SubscriptionInfo, Tag};
+use crate::server::store::{Inspected, MessageContent, Waiting};
+use crate::wire::batch::item_max;
+use crate::wire::broker::{
+    BrokerMessage, MessageKind, MessageStatus, QueueStatus, SubscriptionStatus, SubscriptionThread,
+};
+use crate::wire::command::MessageFlags;
+use crate::wire::error::{CommandError, ErrorType};
+use crate::wire::message::ReceivedBody;
+use crate::wire::transmission::ServerTransmission;
+use crate::wire::{CorrelationId, EntityId};
+
+/// Names a block whose commands are answered together.
+pub(super) type GroupId = u64;
+
+/// The answers to a block.
+#[derive(Default)]
+pub(super) struct Group {
+    /// Commands that are neither refused nor given to the broker.
+    undecided: usize,
+    /// Commands that are not answered, and one more while the block is read.
+    unanswered: usize,
+    errors: Vec<Vec<u8>>,
+    answers: Vec<Vec<u8>>,
+    /// Messages that go with the answers, after them.
+    messages: Vec<Vec<u8>>,
+    /// How many of the answers are messages.
+    deliveries: usize,
+}
+
+/// A command that the broker has.
+pub(super) struct Pending {
+    pub(super) group: GroupId,
+    pub(super) correlation_id: CorrelationId,
+    pub(super) entity_id: EntityId,
+    pub(super) input_bytes: usize,
+    pub(super) kind: PendingKind,
+}
+
+/// What the answer to a command is made of.
+pub(super) enum PendingKind {
+    Plain,
+    Create(Box<Creation>),
+}
+
+impl Session {
+    /// A group for the commands of a block that is being read. [`Self::group_read`] ends it.
+    pub(super) fn new_group(&mut self) -> GroupId {
+        self.last_group += 1;
+        self.groups.insert(self.last_group, Group { undecided: 1, unanswered: 1, ..Group::default() });
+        self.last_group
+    }
+
+    pub(super) fn group_expects(&mut self, group: GroupId) {
+        if let Some(group) = self.groups.get_mut(&group) {
+            group.undecided += 1;
+            group.unanswered += 1;
+        }
+    }
+
+    /// The block is read: all of its commands are known.
+    pub(super) fn group_read(&mut self, group: GroupId) {
+        if let Some(state) = self.groups.get_mut(&group) {
+            state.unanswered -= 1;
+        }
+        self.group_decided(group);
+    }
+
+    /// One more command of the block is refused, answered or given to the broker. After the last the errors are sent.
+    pub(super) fn group_decided(&mut self, group: GroupId) {
+        let Some(state) = self.groups.get_mut(&group) else { return };
+        state.undecided -= 1;
+        if state.undecided == 0 {
+            let errors = core::mem::take(&mut state.errors);
+            self.send_transmissions(errors, 0);
+        }
+        self.group_sent(group);
+    }
+
+    /// An error that was found before the command was carried out.
+    pub(super) fn refuse(
+        &mut self,
+        group: GroupId,
+        correlation: &CorrelationId,
+        entity: &EntityId,
+        error: ErrorType,
+    ) {
+        let bytes = self.encode(correlation, entity, &BrokerMessage::Err(error));
+        if let Some(group) = self.groups.get_mut(&group) {
+            group.errors.push(bytes);
+        }
+    }
+
+    /// The answer to a command that was expected.
+    pub(super) fn group_answer(
+        &mut self,
+        group: GroupId,
+        correlation: &CorrelationId,
+        entity: &EntityId,
+        answer: &BrokerMessage,
+    ) {
+        let bytes = self.encode(correlation, entity, answer);
+        if let Some(state) = self.groups.get_mut(&group) {
+            state.unanswered -= 1;
+            match answer {
+                BrokerMessage::Err(_) if state.undecided > 0 => state.errors.push(bytes),
+                BrokerMessage::Msg { .. } => {
+                    state.deliveries += 1;
+                    state.answers.push(bytes);
+                }
+                _ => state.answers.push(bytes),
+            }
+        }
+    }
+
+    /// Sends the answers of a block when they are complete.
+    pub(super) fn group_sent(&mut self, group: GroupId) {
+        if !self.groups.get(&group).is_some_and(|state| state.undecided == 0 && state.unanswered == 0) {
+            return;
+        }
+        let Some(state) = self.groups.remove(&group) else { return };
+        let mut answers = state.answers;
+        if !state.messages.is_empty() {
+            // The last answers share the block of the first message, so that one SUB is answered in one block.
+            let mut last = answers.split_off(answers.len().saturating_sub(ANSWERS_BESIDE_MESSAGE));
+            last.extend(state.messages);
+            self.send_transmissions(answers, 0);
+            answers = last;
+        }
+        self.send_transmissions(answers, state.deliveries);
+    }
+
+    pub(super) fn reply(&mut self, reply: Reply) {
+        match reply {
+            Reply::Answer(tag, answer) => self.broker_answered(tag, answer),
+            Reply::Message(queue, message) => {
+                let message = message_of(&message);
+                let bytes = self.encode(&CorrelationId::empty(), &queue, &message);
+                self.send_transmissions(vec![bytes], 1);
+            }
+            Reply::Ended(ended) => {
+                let transmissions = ended.into_iter().map(|(queue, ending)| {
+                    let event = match ending {
+                        Ending::TakenOver => BrokerMessage::End,
+                        Ending::Deleted => BrokerMessage::Deld,
+                    };
+                    self.encode(&CorrelationId::empty(), &queue, &event)
+                });
+                let transmissions = transmissions.collect();
+                self.send_transmissions(transmissions, 0);
+            }
+            Reply::Unsubscribed => self.close_if_idle(),
+        }
+    }
+
+    fn broker_answered(&mut self, tag: Tag, answer: Answer) {
+        let Some(mut pending) = self.pending.remove(&tag) else { return };
+        if let (Answer::IdTaken, PendingKind::Create(creation)) = (&answer, &mut pending.kind)
+            && let Some(request) = self.create_again(tag, creation)
+        {
+            self.requests.push(request);
+            self.pending.insert(tag, pending);
+            return;
+        }
+        self.input_bytes -= pending.input_bytes;
+        let message = match answer {
+            Answer::Done => match pending.kind {
+                PendingKind::Create(creation) => BrokerMessage::Ids(Box::new(creation.created)),
+                PendingKind::Plain => BrokerMessage::Ok,
+            },
+            Answer::Subscribed(message) => {
+                if let Some(message) = message {
+                    self.group_message(pending.group, &pending.entity_id, &message_of(&message));
+                }
+                BrokerMessage::Sok(None)
+            }
+            Answer::Message(message) => message_of(&message),
+            Answer::Inspected(inspected, subscription) => {
+                BrokerMessage::Info(Box::new(queue_status(inspected, subscription)))
+            }
+            Answer::Unauthorized => BrokerMessage::Err(ErrorType::Auth),
+            Answer::QuotaExceeded => BrokerMessage::Err(ErrorType::Quota),
+            Answer::NoMessage => BrokerMessage::Err(ErrorType::NoMessage),
+            Answer::Prohibited => BrokerMessage::Err(ErrorType::Command(CommandError::Prohibited)),
+            Answer::IdTaken | Answer::LimitReached => BrokerMessage::Err(ErrorType::Internal),
+            Answer::StoreFailed => BrokerMessage::Err(store_failed()),
+        };
+        self.group_answer(pending.group, &pending.correlation_id, &pending.entity_id, &message);
+        self.group_sent(pending.group);
+    }
+
+    /// A message that goes with the answers of a block.
+    fn group_message(&mut self, group: GroupId, queue: &EntityId, message: &BrokerMessage) {
+        let bytes = self.encode(&CorrelationId::empty(), queue, message);
+        if let Some(group) = self.groups.get_mut(&group) {
+            group.messages.push(bytes);
+            group.deliveries += 1;
+        }
+    }
+
+    /// A transmission that fits into a block. A message beside a correlation id of an unusual length may not: then the
+    /// client is told so, and gets the message when it subscribes again.
+    fn encode(&self, correlation: &CorrelationId, entity: &EntityId, message: &BrokerMessage) -> Vec<u8> {
+        let bytes = self.encode_any(correlation, entity, message);
+        if bytes.len() <= item_max(self.transport.content_max()) {
+            return bytes;
+        }
+        self.encode_any(correlation, entity, &BrokerMessage::Err(ErrorType::LargeMessage))
+    }
+
+    fn encode_any(&self, correlation: &CorrelationId, entity: &EntityId, message: &BrokerMessage) -> Vec<u8> {
+        let Some(verifier) = &self.verifier else { return Vec::new() };
+        let mut bytes = Vec::new();
+        message.encode(verifier.version(), &mut bytes);
+        let transmission = ServerTransmission {
+            correlation_id: correlation.clone(),
+            entity_id: entity.clone(),
+            message: bytes.into(),
+        };
+        let mut out = Vec::with_capacity(transmission.message.len() + 128);
+        transmission.encode(verifier.version(), verifier.session_id(), &mut out);
+        out
+    }
+}
+
+/// A message as its recipient gets it: encrypted, with the id as the nonce.
+fn message_of(waiting: &Waiting) -> BrokerMessage {
+    let message = &waiting.message;
+    let received_at = message.sent_at;
+    let body = match &message.content {
+        MessageContent::Message { notification, body } => {
+            let flags = MessageFlags { notification: *notification };
+            ReceivedBody::Message { received_at, flags, body: body.clone() }
+        }
+        MessageContent::Quota => ReceivedBody::QuotaExceeded { received_at },
+    };
+    let mut plain = Vec::with_capacity(ReceivedBody::PADDED_LENGTH);
+    body.encode(&mut plain);
+    let nonce = Nonce::from_slice(message.id.as_bytes());
+    let sealed = waiting.secret.box_key().seal_padded(&nonce, &plain, ReceivedBody::PADDED_LENGTH);
+    match sealed {
+        Ok(body) => BrokerMessage::Msg { id: message.id.clone(), body: Bytes::from(body) },
+        // Only for a message longer than any version allows, which was never accepted.
+        Err(_) => BrokerMessage::Err(ErrorType::Internal),
+    }
+}
+
+fn queue_status(inspected: Inspected, subscription: Option<SubscriptionInfo>) -> QueueStatus {
+    QueueStatus {
+        sender_secured: inspected.secured,
+        notifier: false,
+        subscription: subscription.map(|subscription| SubscriptionStatus {
+            thread: match subscription.prohibited {
+                true => SubscriptionThread::ProhibitSub,
+                false => SubscriptionThread::NoSub,
+            },
+            delivered: subscription.delivered,
+        }),
+        size: inspected.messages.into(),
+        message: inspected.first.map(|message| MessageStatus {
+            id: message.id,
+            received_at: message.sent_at,
+            kind: match message.content {
+                MessageContent::Message { .. } => MessageKind::Message,
+                MessageContent::Quota => MessageKind::Quota,
+            },
+        }),
+    }
+}
+
+/// As many answers to SUB as fit beside a message.
+const ANSWERS_BESIDE_MESSAGE: usize = 3;

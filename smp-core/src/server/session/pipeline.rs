@@ -1,0 +1,324 @@
+//! Commands from their block to the broker: parsed, looked up, verified, carried out or refused, in order.
+
+use bytes::Bytes;
+
+use super::answers::{GroupId, Pending, PendingKind};
+use super::verify::Right;
+use super::{LookUpId, Session, SessionOutput};
+use crate::server::broker::{Request, Tag};
+use crate::server::store::{Append, QueueChange, QueueKey, QueueRecord, StoreFailure};
+use crate::wire::batch::decode_batch;
+use crate::wire::command::Party;
+use crate::wire::error::{CommandError, ErrorType, NameError, ProxyError};
+use crate::wire::transmission::ClientTransmission;
+use crate::wire::{AuthPublicKey, BrokerMessage, Command, CorrelationId, EntityId, Version};
+
+/// A command that was read and not decided on.
+pub(super) struct Entry {
+    pub(super) group: GroupId,
+    from: ClientTransmission,
+    command: Command,
+    look_up: LookUp,
+    /// What it adds to the session's `input_bytes`.
+    input_bytes: usize,
+}
+
+/// What is known of the queue of a command.
+enum LookUp {
+    /// It is about no queue that this server could have.
+    None,
+    /// It has not been asked for.
+    Wanted,
+    /// It has been asked for. `after` is the last command that the broker was given then, if all of them were answered.
+    Asked {
+        after: Option<Tag>,
+    },
+    Found {
+        record: Option<Box<QueueRecord>>,
+        after: Option<Tag>,
+    },
+    /// It was found too early, and is wanted again when the commands before it are answered.
+    TooEarly,
+    Failed,
+}
+
+impl Session {
+    /// Reads the transmissions of a block. `None` for a block that could not be read.
+    pub(super) fn take_block(&mut self, content: Option<&Bytes>) {
+        let Some(version) = self.verifier.as_ref().map(|verifier| verifier.version()) else { return };
+        let group = self.new_group();
+        match content.and_then(|content| decode_batch(content).ok()) {
+            None => self.refuse(group, &CorrelationId::empty(), &EntityId::empty(), ErrorType::Block),
+            Some(transmissions) => {
+                for bytes in transmissions {
+                    self.take_transmission(version, group, &bytes);
+                }
+            }
+        }
+        self.group_read(group);
+    }
+
+    fn take_transmission(&mut self, version: Version, group: GroupId, bytes: &Bytes) {
+        let Some(verifier) = &self.verifier else { return };
+        let from = match ClientTransmission::decode(version, verifier.session_id(), bytes) {
+            Ok(from) => from,
+            Err(error) => {
+                let (correlation_id, error) = error.into_answer();
+                return self.refuse(group, &correlation_id, &EntityId::empty(), error);
+            }
+        };
+        match check(version, &from) {
+            Err(error) => self.refuse(group, &from.correlation_id, &from.entity_id, error),
+            Ok(command) => {
+                let look_up = if queue_key(&command, &from.entity_id).is_some() {
+                    LookUp::Wanted
+                } else {
+                    LookUp::None
+                };
+                self.input_bytes += bytes.len();
+                self.group_expects(group);
+                self.pipeline.push_back(Entry { group, from, command, look_up, input_bytes: bytes.len() });
+            }
+        }
+    }
+
+    /// The store's answer to a look-up: for the entries that it was asked for, which are still the first.
+    pub(super) fn looked_up(
+        &mut self,
+        id: LookUpId,
+        records: Result<Vec<Option<QueueRecord>>, StoreFailure>,
+    ) {
+        if self.look_up != Some(id) {
+            return;
+        }
+        self.look_up = None;
+        let mut records = records.map(Vec::into_iter);
+        for entry in &mut self.pipeline {
+            if let LookUp::Asked { after } = entry.look_up {
+                entry.look_up = match &mut records {
+                    Ok(records) => LookUp::Found { record: records.next().flatten().map(Box::new), after },
+                    Err(StoreFailure) => LookUp::Failed,
+                };
+            }
+        }
+    }
+
+    /// Decides on commands, as far as is possible now.
+    pub(super) fn decide(&mut self) {
+        while let Some(entry) = self.pipeline.pop_front() {
+            let too_early = match entry.look_up {
+                LookUp::None | LookUp::Found { .. } | LookUp::Failed => self.decide_one(entry),
+                LookUp::Asked { .. } | LookUp::Wanted | LookUp::TooEarly => Some(entry),
+            };
+            if let Some(entry) = too_early {
+                let wanted = match entry.look_up {
+                    LookUp::Wanted => true,
+                    LookUp::TooEarly => self.pending.is_empty(),
+                    _ => false,
+                };
+                self.pipeline.push_front(entry);
+                if wanted {
+                    self.ask();
+                }
+                return;
+            }
+        }
+    }
+
+    /// Looks up the queues of all commands that have not been looked up, if no look-up is under way.
+    fn ask(&mut self) {
+        if self.look_up.is_some() {
+            return;
+        }
+        let after = self.pending.is_empty().then_some(self.last_tag);
+        let mut keys = Vec::new();
+        for entry in &mut self.pipeline {
+            if let LookUp::Wanted | LookUp::TooEarly = entry.look_up
+                && let Some(key) = queue_key(&entry.command, &entry.from.entity_id)
+            {
+                keys.push(key);
+                entry.look_up = LookUp::Asked { after };
+            }
+        }
+        self.last_look_up += 1;
+        let id = LookUpId(self.last_look_up);
+        self.look_up = Some(id);
+        self.outputs.push_back(SessionOutput::LookUp(id, keys));
+    }
+
+    /// Carries a command out or refuses it. Returns it when it is too early to refuse it: a command before it may still
+    /// give it the right that it lacks.
+    fn decide_one(&mut self, mut entry: Entry) -> Option<Entry> {
+        let Some(verifier) = &mut self.verifier else { return None };
+        let (record, settled) = match &entry.look_up {
+            LookUp::Found { record, after } => (record.as_deref(), *after == Some(self.last_tag)),
+            LookUp::Failed => {
+                self.finish(&entry, &BrokerMessage::Err(store_failed()));
+                return None;
+            }
+            LookUp::None | LookUp::Wanted | LookUp::Asked { .. } | LookUp::TooEarly => (None, true),
+        };
+        if needs_no_right(&entry.command) {
+            let answer = self.answer_at_once(&entry);
+            self.finish(&entry, &answer);
+            return None;
+        }
+        match verifier.right(&entry.from, &entry.command, record) {
+            Some(right) => {
+                let queue = record.map(|record| record.recipient.clone()).unwrap_or_default();
+                if let Err(error) = self.carry_out(&entry, right, queue) {
+                    self.finish(&entry, &BrokerMessage::Err(error));
+                }
+            }
+            None if settled => self.finish(&entry, &BrokerMessage::Err(ErrorType::Auth)),
+            None => {
+                entry.look_up = LookUp::TooEarly;
+                return Some(entry);
+            }
+        }
+        None
+    }
+
+    /// Answers that need neither a queue nor the broker. What this server does not do yet is refused as by a server that has
+    /// it switched off.
+    fn answer_at_once(&self, entry: &Entry) -> BrokerMessage {
+        let prohibited = ErrorType::Command(CommandError::Prohibited);
+        match &entry.command {
+            Command::Ping => BrokerMessage::Pong,
+            Command::Prxy(_) => BrokerMessage::Err(ErrorType::Proxy(Box::new(ProxyError::BasicAuth))),
+            Command::Pfwd(_) => BrokerMessage::Err(ErrorType::Proxy(Box::new(ProxyError::NoSession))),
+            Command::Rslv(_) => BrokerMessage::Err(ErrorType::Name(NameError::NoResolver)),
+            Command::LGet => BrokerMessage::Err(ErrorType::Auth),
+            _ => BrokerMessage::Err(prohibited),
+        }
+    }
+
+    /// Gives a verified command to the broker, or says why not.
+    fn carry_out(&mut self, entry: &Entry, right: Right, queue: EntityId) -> Result<(), ErrorType> {
+        let tag = self.next_tag();
+        let key = match right {
+            Right::Key(key) => Some(key),
+            Right::Anybody => None,
+        };
+        let (request, kind) = match (&entry.command, key) {
+            (Command::New(new), Some(_)) => return self.create(entry, new),
+            (Command::Send { flags, body }, by) => {
+                if body.len() > self.version().message_length_max() {
+                    return Err(ErrorType::LargeMessage);
+                }
+                let append = Append {
+                    queue,
+                    by,
+                    id: self.new_message_id(),
+                    sent_at: self.now.unix,
+                    notification: flags.notification,
+                    body: body.clone(),
+                    capacity: self.config.message_quota,
+                };
+                (Request::Append { tag, append: Box::new(append) }, PendingKind::Plain)
+            }
+            (Command::SKey(key), Some(_)) => {
+                (change(tag, queue, QueueChange::SecureBySender { key: *key }), PendingKind::Plain)
+            }
+            (command, Some(by)) => recipient_request(command, tag, queue, by)?,
+            (_, None) => return Err(ErrorType::Auth),
+        };
+        self.give(entry, request, kind);
+        Ok(())
+    }
+
+    /// Hands a request to the broker and remembers whom to answer.
+    pub(super) fn give(&mut self, entry: &Entry, request: Request, kind: PendingKind) {
+        self.last_tag += 1;
+        let pending = Pending {
+            group: entry.group,
+            correlation_id: entry.from.correlation_id.clone(),
+            entity_id: entry.from.entity_id.clone(),
+            input_bytes: entry.input_bytes,
+            kind,
+        };
+        self.pending.insert(self.last_tag, pending);
+        self.requests.push(request);
+        self.group_decided(entry.group);
+    }
+
+    /// Answers a command without the broker.
+    fn finish(&mut self, entry: &Entry, answer: &BrokerMessage) {
+        self.input_bytes -= entry.input_bytes;
+        self.group_answer(entry.group, &entry.from.correlation_id, &entry.from.entity_id, answer);
+        self.group_decided(entry.group);
+    }
+
+    pub(super) const fn next_tag(&self) -> Tag {
+        self.last_tag + 1
+    }
+
+    fn version(&self) -> Version {
+        self.verifier.as_ref().map_or(Version::MIN, |verifier| verifier.version())
+    }
+}
+
+/// Reads the command and checks what can be checked without a queue.
+fn check(version: Version, from: &ClientTransmission) -> Result<Command, ErrorType> {
+    let command = Command::decode(version, &from.command)?;
+    command.check_credentials(from.authorization.is_some(), &from.entity_id)?;
+    if from.service_signature.is_some() {
+        return Err(ErrorType::Service);
+    }
+    Ok(command)
+}
+
+/// The queue that a command is about, if it is one of the ids that queues have.
+fn queue_key(command: &Command, entity: &EntityId) -> Option<QueueKey> {
+    match command.party() {
+        Party::Recipient => Some(QueueKey::Recipient(entity.clone())),
+        Party::Sender => Some(QueueKey::Sender(entity.clone())),
+        _ => None,
+    }
+}
+
+/// Commands that are answered without verification.
+const fn needs_no_right(command: &Command) -> bool {
+    matches!(
+        command,
+        Command::Ping
+            | Command::LGet
+            | Command::Prxy(_)
+            | Command::Pfwd(_)
+            | Command::Rfwd(_)
+            | Command::Rslv(_)
+            | Command::Subs(_)
+            | Command::NSubs(_)
+    )
+}
+
+fn recipient_request(
+    command: &Command,
+    tag: Tag,
+    queue: EntityId,
+    by: AuthPublicKey,
+) -> Result<(Request, PendingKind), ErrorType> {
+    let request = match command {
+        Command::Sub => Request::Subscribe { tag, queue, by },
+        Command::Get => Request::Get { tag, queue, by },
+        Command::Ack(message) => Request::Acknowledge { tag, queue, by, message: message.clone() },
+        Command::Key(key) => change(tag, queue, QueueChange::SecureByRecipient { by, key: *key }),
+        Command::RKey(keys) => {
+            change(tag, queue, QueueChange::ReplaceRecipientKeys { by, keys: keys.clone() })
+        }
+        Command::Off => change(tag, queue, QueueChange::Suspend { by }),
+        Command::Del => Request::Delete { tag, queue, by },
+        Command::Que => Request::Inspect { tag, queue, by },
+        _ => return Err(ErrorType::Command(CommandError::Prohibited)),
+    };
+    Ok((request, PendingKind::Plain))
+}
+
+const fn change(tag: Tag, queue: EntityId, change: QueueChange) -> Request {
+    Request::Change { tag, queue, change }
+}
+
+/// What a client is told when the store failed; the operator finds the cause in the log.
+pub(super) fn store_failed() -> ErrorType {
+    ErrorType::Store("unavailable".to_owned())
+}

@@ -1,0 +1,127 @@
+//! Who a command is from: the session's part of authorisation.
+
+use std::collections::BTreeMap;
+
+use crate::crypto::auth::{verify, verify_dummy};
+use crate::crypto::authenticator;
+use crate::crypto::{AuthorizationRef, BoxKey, Nonce};
+use crate::server::store::{QueueRecord, QueueStatus};
+use crate::transport::Parameters;
+use crate::wire::transmission::{Authorization, ClientTransmission};
+use crate::wire::{AuthPublicKey, Command, DhPublicKey, QueueMode, SessionId, Version};
+
+/// Checks authorisations with the keys of one session.
+///
+/// The work for a command is that of one verification of the kind of its authorisation, whether the queue exists or not
+/// and whatever the kind of its key, so that the time of an answer does not tell which queues exist.
+pub(super) struct Verifier {
+    parameters: Parameters,
+    /// Boxes of the X25519 keys that authorised lately, because a key exchange costs more than the rest.
+    boxes: BTreeMap<[u8; 32], BoxKey>,
+}
+
+/// By what right a command is carried out.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Right {
+    /// None is needed.
+    Anybody,
+    /// With this key of the queue, or of the command where the command brings the key.
+    Key(AuthPublicKey),
+}
+
+impl Verifier {
+    pub(super) const fn new(parameters: Parameters) -> Self {
+        Self { parameters, boxes: BTreeMap::new() }
+    }
+
+    pub(super) const fn version(&self) -> Version {
+        self.parameters.version
+    }
+
+    pub(super) const fn session_id(&self) -> &SessionId {
+        &self.parameters.session_id
+    }
+
+    /// The right of a command to the queue that it names, or `None` if it has none.
+    ///
+    /// `record` is what its entity id leads to. Commands without a queue have `None` there.
+    pub(super) fn right(
+        &mut self,
+        from: &ClientTransmission,
+        command: &Command,
+        record: Option<&QueueRecord>,
+    ) -> Option<Right> {
+        match command {
+            Command::New(new) => self.by_key(from, &new.recipient_key),
+            Command::SKey(key) => {
+                let right = self.by_key(from, key);
+                right.filter(|_| record.is_some_and(|record| may_secure(record, key)))
+            }
+            Command::Send { .. } => {
+                let active = record.filter(|record| record.status == QueueStatus::Active);
+                if from.authorization == Authorization::None {
+                    return active.filter(|record| record.sender_key.is_none()).map(|_| Right::Anybody);
+                }
+                self.by_any(from, active.and_then(|record| record.sender_key.as_ref()))
+            }
+            _ => self.by_any(from, record.into_iter().flat_map(|record| &record.recipient_keys)),
+        }
+    }
+
+    /// The right of whoever owns one of `keys`. With none of them it takes as long as with a wrong one.
+    fn by_any<'a>(
+        &mut self,
+        from: &ClientTransmission,
+        keys: impl IntoIterator<Item = &'a AuthPublicKey>,
+    ) -> Option<Right> {
+        let mut keys = keys.into_iter().peekable();
+        if keys.peek().is_none() {
+            return self.by_dummy(from);
+        }
+        keys.find_map(|key| self.by_key(from, key))
+    }
+
+    fn by_key(&mut self, from: &ClientTransmission, key: &AuthPublicKey) -> Option<Right> {
+        let authorized = from.authorized_bytes(self.session_id());
+        let nonce = Nonce::from_slice(from.correlation_id.as_bytes());
+        let verified = match (AuthorizationRef::from_bytes(from.authorization.as_bytes())?, key) {
+            (AuthorizationRef::Authenticator(theirs), AuthPublicKey::X25519(key)) => {
+                let key = self.box_key(key)?;
+                authenticator::verify(&key, &nonce, &authorized, theirs)
+            }
+            (authorization, key) => {
+                verify(authorization, key, self.parameters.session_key.as_ref(), &nonce, &authorized)
+            }
+        };
+        verified.then_some(Right::Key(*key))
+    }
+
+    fn by_dummy(&self, from: &ClientTransmission) -> Option<Right> {
+        let authorized = from.authorized_bytes(self.session_id());
+        let nonce = Nonce::from_slice(from.correlation_id.as_bytes());
+        let authorization = AuthorizationRef::from_bytes(from.authorization.as_bytes())?;
+        let _ = verify_dummy(authorization, self.parameters.session_key.as_ref(), &nonce, &authorized);
+        None
+    }
+
+    fn box_key(&mut self, key: &[u8; 32]) -> Option<BoxKey> {
+        if let Some(known) = self.boxes.get(key) {
+            return Some(known.clone());
+        }
+        let session_key = self.parameters.session_key.as_ref()?;
+        let box_key = session_key.diffie_hellman(&DhPublicKey(*key)).ok()?.box_key();
+        if self.boxes.len() >= BOXES {
+            self.boxes.clear();
+        }
+        self.boxes.insert(*key, box_key.clone());
+        Some(box_key)
+    }
+}
+
+/// SKEY: messaging queues, not secured or secured with the same key.
+fn may_secure(record: &QueueRecord, key: &AuthPublicKey) -> bool {
+    record.mode == Some(QueueMode::Messaging) && record.sender_key.is_none_or(|secured| secured == *key)
+}
+
+/// How many boxes a session remembers: the senders that a connection has at a time, for 64 bytes each.
+const BOXES: usize = 64;
