@@ -55,9 +55,10 @@ impl Expected {
             (Self::Subscribed, BrokerMessage::Sok(service)) => {
                 Ok(Answer::Subscribed { service, message: None })
             }
-            (Self::Subscribed, BrokerMessage::Msg { id, body }) => {
-                Ok(Answer::Subscribed { service: None, message: Some(ReceivedMessage { id, encrypted: body }) })
-            }
+            (Self::Subscribed, BrokerMessage::Msg { id, body }) => Ok(Answer::Subscribed {
+                service: None,
+                message: Some(ReceivedMessage { id, encrypted: body }),
+            }),
             (Self::Message, BrokerMessage::Ok) => Ok(Answer::Message(None)),
             (Self::Message, BrokerMessage::Msg { id, body }) => {
                 Ok(Answer::Message(Some(ReceivedMessage { id, encrypted: body })))

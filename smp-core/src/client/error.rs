@@ -1,6 +1,6 @@
 //! Why a request has no result, and why a connection ended.
 
-use crate::transport::TransportCloseReason;
+use crate::transport::TransportFault;
 use crate::wire::Version;
 use crate::wire::error::{CommandError, ErrorType};
 
@@ -77,9 +77,12 @@ pub enum CloseReason {
     /// The caller asked for it.
     #[error("closed by the caller")]
     Requested,
-    /// The handshake failed, the server closed the connection or broke TLS.
+    /// The server closed its side.
+    #[error("closed by the server")]
+    ServerClosed,
+    /// The handshake failed or took too long, or the server broke TLS.
     #[error("transport: {0}")]
-    Transport(TransportCloseReason),
+    Transport(TransportFault),
     /// The socket took nothing for too long.
     #[error("the socket takes nothing")]
     Stalled,

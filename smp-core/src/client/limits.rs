@@ -1,17 +1,6 @@
-//! Settings, limits and intervals of a client.
+//! Limits and intervals of a client.
 
 use core::time::Duration;
-
-use crate::transport::ClientTransportConfig;
-
-/// Settings of a client.
-#[derive(Clone)]
-pub struct ClientConfig {
-    /// Which server, and how to talk to it.
-    pub transport: ClientTransportConfig,
-    /// What the connection may hold, and how long it waits.
-    pub limits: ClientLimits,
-}
 
 /// What one connection may hold, and how long it waits. Every number bounds memory or time.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -30,7 +30,7 @@ use std::collections::{BTreeMap, VecDeque};
 pub use answer::Answer;
 pub use error::{CloseReason, Rejection, RequestError};
 pub use event::ClientEvent;
-pub use limits::{ClientConfig, ClientLimits};
+pub use limits::ClientLimits;
 pub use received::{Notification, OpenError, QueueKeys, ReceivedMessage};
 pub use request::Request;
 pub use server_test::{ServerTest, TestError, TestFailure, TestInput, TestOutput, TestStep};
@@ -43,14 +43,15 @@ use self::sending::Waiting;
 use self::written::Written;
 use crate::entropy::SeededEntropy;
 use crate::time::{Now, Timestamp};
-use crate::transport::{ClientSession, Transport};
-use crate::wire::CorrelationId;
+use crate::transport::{Parameters, Transport};
+use crate::wire::{CorrelationId, Version};
 
 /// Names a command of the caller. It may be used again when the command was answered or cancelled.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct CommandId(pub u64);
 
 /// An input of a [`Client`].
+#[expect(clippy::large_enum_variant, reason = "an input is handed over at once and never stored")]
 pub enum ClientInput<'a> {
     /// Bytes from the socket.
     Received(&'a [u8]),
@@ -73,8 +74,8 @@ pub enum ClientOutput {
     /// Write these bytes to the socket: one block, or a step of the handshake. Tell with [`ClientInput::Sent`] when
     /// the socket took them: the time that an answer may take runs from then.
     Send(Vec<u8>),
-    /// The handshake is done.
-    Connected(Box<ClientSession>),
+    /// The handshake is done; the agreed version.
+    Connected(Version),
     /// The result of a command.
     Answer(CommandId, Result<Answer, RequestError>),
     /// Something that happened on the connection.
@@ -130,13 +131,13 @@ pub struct Client {
     keep_alive: KeepAlive,
     counters: ClientCounters,
     outputs: VecDeque<ClientOutput>,
-    now: Timestamp,
+    now: Now,
 }
 
 /// How far the connection is.
 enum Phase {
     Connecting,
-    Ready(Box<ClientSession>),
+    Ready(Box<Parameters>),
     Closed,
 }
 
@@ -156,26 +157,24 @@ pub struct ClientCounters {
 }
 
 impl Client {
-    /// A client at the start of a connection. The first output is the first message of TLS.
+    /// A client at the start of a connection. What `transport` says first is the first output.
     #[must_use]
-    pub fn new(config: ClientConfig, seed: [u8; 32], now: Now) -> Self {
-        let mut entropy = SeededEntropy::new(seed);
-        let transport = Transport::client(config.transport, entropy.fork_seed(), now);
+    pub fn new(limits: ClientLimits, transport: Transport, seed: [u8; 32], now: Now) -> Self {
         let mut client = Self {
-            limits: config.limits,
-            entropy,
+            limits,
+            entropy: SeededEntropy::new(seed),
             transport,
             phase: Phase::Connecting,
             outbox: Outbox::new(),
             waiting_bytes: 0,
             ping: false,
             written: Written::new(),
-            flight: Flight::new(config.limits.late_answers),
+            flight: Flight::new(limits.late_answers),
             places: BTreeMap::new(),
             keep_alive: KeepAlive::new(now.mono),
             counters: ClientCounters::default(),
             outputs: VecDeque::new(),
-            now: now.mono,
+            now,
         };
         client.advance();
         client
@@ -184,15 +183,15 @@ impl Client {
     /// Takes an input.
     pub fn handle(&mut self, now: Now, input: ClientInput<'_>) {
         // Time that goes backwards is a fault of the shell's clock; deadlines must not move for it.
-        self.now = self.now.max(now.mono);
+        self.now = Now { mono: self.now.mono.max(now.mono), unix: now.unix };
         match input {
             ClientInput::Command(id, request) => return self.accept(id, request),
             ClientInput::Cancel(id) => return self.cancel(id),
             _ if self.is_closed() => return,
-            ClientInput::Received(bytes) => self.transport.receive(now, bytes),
-            ClientInput::Eof => self.transport.receive_eof(now),
+            ClientInput::Received(bytes) => self.received(bytes),
+            ClientInput::Eof => self.close(CloseReason::ServerClosed),
             ClientInput::Sent(bytes) => self.sent(bytes),
-            ClientInput::Timeout => self.time_passed(now),
+            ClientInput::Timeout => self.time_passed(),
             ClientInput::Close => self.close(CloseReason::Requested),
         }
         self.advance();
@@ -211,7 +210,7 @@ impl Client {
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Timestamp> {
         if !self.outputs.is_empty() || self.can_send() {
-            return Some(self.now);
+            return Some(self.now.mono);
         }
         if self.is_closed() {
             return None;
@@ -285,22 +284,27 @@ impl Client {
 
     /// The socket took bytes: the answers to what is in the blocks that are now written may be waited for.
     fn sent(&mut self, bytes: usize) {
-        self.written.take(bytes, self.now);
+        self.written.take(bytes, self.now.mono);
         while let Some(commands) = self.written.next_block() {
             for correlation in &commands {
-                self.flight.written(correlation, self.now);
+                self.flight.written(correlation, self.now.mono);
             }
         }
     }
 
-    fn time_passed(&mut self, now: Now) {
-        self.transport.handle_timeout(now);
-        while let Some(id) = self.flight.expire(self.now) {
+    fn time_passed(&mut self) {
+        let now = self.now.mono;
+        if self.transport.poll_timeout().is_some_and(|at| at <= now)
+            && let Err(fault) = self.transport.handle_timeout(self.now)
+        {
+            return self.close(CloseReason::Transport(fault));
+        }
+        while let Some(id) = self.flight.expire(now) {
             self.keep_alive.missed();
             self.answer(id, Err(RequestError::Timeout));
         }
-        let stalled = self.written.timeout(self.limits.stalled_output).is_some_and(|at| at <= self.now);
-        match self.keep_alive.due(self.now, &self.limits) {
+        let stalled = self.written.timeout(self.limits.stalled_output).is_some_and(|at| at <= now);
+        match self.keep_alive.due(now, &self.limits) {
             _ if stalled => self.close(CloseReason::Stalled),
             Due::GiveUp => self.close(CloseReason::Unresponsive),
             Due::Ping => self.ping = true,
@@ -321,7 +325,8 @@ impl Client {
         if self.is_closed() {
             return;
         }
-        // What the transport still has to say, such as why it ends the connection, goes before the end.
+        // What the transport still has to say, such as why it failed, goes before the end.
+        self.transport.close();
         self.give_out(Vec::new());
         self.phase = Phase::Closed;
         for (id, _) in self.outbox.drain() {

@@ -94,6 +94,7 @@ impl<T> Outbox<T> {
         core::mem::take(&mut self.lanes).into_values().flatten()
     }
 
+    #[cfg(test)]
     pub(super) const fn len(&self) -> usize {
         self.len
     }

@@ -39,25 +39,31 @@ impl Kind {
 type Received = Result<BrokerMessage, CommandError>;
 
 impl Client {
+    /// Takes bytes from the socket. What came before the connection broke counts.
+    pub(super) fn received(&mut self, bytes: &[u8]) {
+        let result = self.transport.receive(self.now, bytes);
+        self.advance();
+        if let Err(fault) = result {
+            self.close(CloseReason::Transport(fault));
+        }
+    }
+
     /// Takes what the transport has: events, and bytes for the socket.
     pub(super) fn advance(&mut self) {
-        while !self.is_closed() {
-            let Some(event) = self.transport.poll_event() else { break };
+        while !self.is_closed()
+            && let Some(event) = self.transport.poll_event()
+        {
+            self.keep_alive.heard(self.now.mono);
             match event {
-                TransportEvent::Ready(session) => {
-                    self.keep_alive.heard(self.now);
-                    self.outputs.push_back(ClientOutput::Connected(session.clone()));
-                    self.phase = Phase::Ready(session);
+                TransportEvent::Ready(parameters) => {
+                    self.outputs.push_back(ClientOutput::Connected(parameters.version));
+                    self.phase = Phase::Ready(parameters);
                 }
-                TransportEvent::Block(content) => {
-                    self.keep_alive.heard(self.now);
-                    self.block(&content);
-                }
-                TransportEvent::BadBlock => {
-                    self.keep_alive.heard(self.now);
-                    self.event(ClientEvent::MalformedBlock);
-                }
-                TransportEvent::Closed(reason) => self.close(CloseReason::Transport(reason)),
+                TransportEvent::Block(content) => self.block(&content),
+                TransportEvent::BadBlock => self.event(ClientEvent::MalformedBlock),
+                // Only servers are told of services.
+                TransportEvent::Service(_) => {}
+                TransportEvent::Closed => self.close(CloseReason::ServerClosed),
             }
         }
         if !self.is_closed() {

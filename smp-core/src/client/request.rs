@@ -127,7 +127,10 @@ impl Request {
     }
 
     const fn typed(
-        command: Command, entity: EntityId, key: Option<AuthPrivateKey>, expected: Expected,
+        command: Command,
+        entity: EntityId,
+        key: Option<AuthPrivateKey>,
+        expected: Expected,
     ) -> Self {
         Self { command, entity, key, correlation: None, patience: None, expected }
     }

@@ -6,8 +6,7 @@ use super::receiving::Kind;
 use super::{Client, ClientLimits, ClientOutput, CommandId, Phase, Place, Rejection, Request};
 use crate::crypto::Nonce;
 use crate::entropy::SeededEntropy;
-use crate::transport::ClientSession;
-use crate::wire::batch::ENCRYPTED_CONTENT_MAX;
+use crate::transport::Parameters;
 use crate::wire::{Authorization, BatchWriter, ClientTransmission, CorrelationId};
 
 /// A request that waits for its turn.
@@ -45,7 +44,7 @@ impl Client {
             limits: &self.limits,
             entropy: &mut self.entropy,
             flight: &mut self.flight,
-            batch: BatchWriter::new(ENCRYPTED_CONTENT_MAX),
+            batch: BatchWriter::new(self.transport.content_max()),
             commands: Vec::new(),
         };
         if core::mem::take(&mut self.ping) {
@@ -79,7 +78,7 @@ impl Client {
     /// Gives out the bytes that the transport has for the socket; they end a block with these commands.
     pub(super) fn give_out(&mut self, mut commands: Vec<CorrelationId>) {
         while let Some(bytes) = self.transport.poll_transmit() {
-            self.written.give(bytes.len(), core::mem::take(&mut commands), self.now);
+            self.written.give(bytes.len(), core::mem::take(&mut commands), self.now.mono);
             self.outputs.push_back(ClientOutput::Send(bytes));
         }
     }
@@ -87,7 +86,7 @@ impl Client {
 
 /// A block in the making.
 struct Block<'a> {
-    session: &'a ClientSession,
+    session: &'a Parameters,
     limits: &'a ClientLimits,
     entropy: &'a mut SeededEntropy,
     flight: &'a mut Flight<Kind>,
@@ -124,7 +123,7 @@ impl Block<'_> {
 
     /// The transmission of a request, authorised.
     fn encode(&mut self, request: &Request) -> Result<(CorrelationId, Vec<u8>), Rejection> {
-        let ClientSession { version, session_id, server_key, .. } = self.session;
+        let Parameters { version, session_id, peer_key, .. } = self.session;
         request.check_version(*version)?;
         let correlation = self.correlation_id(request)?;
         let mut command = Vec::new();
@@ -140,7 +139,7 @@ impl Block<'_> {
             let nonce = Nonce::from_slice(correlation.as_bytes());
             let authorized = transmission.authorized_bytes(session_id);
             transmission.authorization = key
-                .authorize(server_key.as_ref(), &nonce, &authorized)
+                .authorize(peer_key.as_ref(), &nonce, &authorized)
                 .ok()
                 .and_then(|bytes| Authorization::from_bytes(&bytes))
                 .ok_or(Rejection::CannotAuthorise)?;

@@ -1,12 +1,13 @@
 //! Whether a server works: connect, create a queue, secure it, delete it.
 
 use super::{
-    Answer, Client, ClientConfig, ClientInput, ClientOutput, CloseReason, CommandId, QueueKeys, Request,
+    Answer, Client, ClientInput, ClientLimits, ClientOutput, CloseReason, CommandId, QueueKeys, Request,
     RequestError,
 };
 use crate::crypto::{AuthPrivateKey, Ed25519PrivateKey};
 use crate::entropy::SeededEntropy;
 use crate::time::{Now, Timestamp};
+use crate::transport::Transport;
 use crate::wire::command::SubscriptionMode;
 use crate::wire::{EntityId, Password};
 
@@ -82,10 +83,10 @@ pub struct ServerTest {
 impl ServerTest {
     /// A test of a server, with the password that it asks for.
     #[must_use]
-    pub fn new(config: ClientConfig, password: Option<Password>, seed: [u8; 32], now: Now) -> Self {
+    pub fn new(transport: Transport, password: Option<Password>, seed: [u8; 32], now: Now) -> Self {
         let mut entropy = SeededEntropy::new(seed);
         Self {
-            client: Client::new(config, entropy.fork_seed(), now),
+            client: Client::new(ClientLimits::default(), transport, entropy.fork_seed(), now),
             password,
             keys: QueueKeys::generate(&mut entropy),
             sender: AuthPrivateKey::Ed25519(Ed25519PrivateKey::generate(&mut entropy)),
@@ -118,7 +119,8 @@ impl ServerTest {
                 ClientOutput::Answer(_, result) => self.answered(result),
                 ClientOutput::Event(_) => {}
                 ClientOutput::Close(reason) => {
-                    self.result.get_or_insert(Err(TestFailure { step: self.step, error: reason.into() }));
+                    let step = self.step;
+                    self.result.get_or_insert_with(|| Err(TestFailure { step, error: reason.into() }));
                     return Some(TestOutput::Close);
                 }
             }

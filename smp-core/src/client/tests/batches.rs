@@ -24,7 +24,11 @@ fn subscriptions_fill_blocks() {
         let mut pair = Pair::connected(version);
         subs(&mut pair, 300);
         let rest = 300 - 2 * per_block;
-        let expected = if rest > per_block { vec![per_block, per_block, per_block] } else { vec![per_block, per_block, rest] };
+        let expected = if rest > per_block {
+            vec![per_block, per_block, per_block]
+        } else {
+            vec![per_block, per_block, rest]
+        };
         assert_eq!(pair.peer.counts()[..], expected[..], "version {version}");
     }
 }
@@ -75,7 +79,8 @@ fn commands_about_one_queue_keep_their_order_and_never_share_a_block() {
     pair.run();
     assert_eq!(pair.peer.counts(), [2, 2, 2]);
     for name in [1, 2] {
-        let bodies: Vec<_> = pair.peer.blocks.iter().flatten().filter(|one| one.entity == queue(name)).collect();
+        let bodies: Vec<_> =
+            pair.peer.blocks.iter().flatten().filter(|one| one.entity == queue(name)).collect();
         let bodies: Vec<_> = bodies
             .into_iter()
             .map(|one| match &one.command {

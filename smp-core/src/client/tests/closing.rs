@@ -9,7 +9,9 @@ fn ends(end: impl FnOnce(&mut Pair)) -> CloseReason {
     pair.sent(sub(1));
     pair.writable = false;
     let sends: Vec<u64> = (1..=20)
-        .map(|name| pair.request(Request::send(queue(name), None, MessageFlags::default(), vec![0; 16_000].into())))
+        .map(|name| {
+            pair.request(Request::send(queue(name), None, MessageFlags::default(), vec![0; 16_000].into()))
+        })
         .collect();
     pair.drain();
     let given = pair.unwritten.len();
@@ -31,7 +33,9 @@ fn ends(end: impl FnOnce(&mut Pair)) -> CloseReason {
     let id = pair.request(sub(1));
     pair.drain();
     assert_eq!(pair.take_answer(id), Err(Rejection::Closed.into()));
-    for input in [ClientInput::Timeout, ClientInput::Received(&[0; 20_000]), ClientInput::Eof, ClientInput::Close] {
+    for input in
+        [ClientInput::Timeout, ClientInput::Received(&[0; 20_000]), ClientInput::Eof, ClientInput::Close]
+    {
         pair.client.handle(pair.now, input);
         assert!(pair.client.poll_output().is_none());
     }
@@ -43,7 +47,7 @@ fn every_command_is_answered_however_the_connection_ends() {
     let closed = ends(|pair| pair.client.handle(pair.now, ClientInput::Close));
     assert_eq!(closed, CloseReason::Requested);
     let closed = ends(|pair| pair.client.handle(pair.now, ClientInput::Eof));
-    assert!(matches!(closed, CloseReason::Transport(_)));
+    assert_eq!(closed, CloseReason::ServerClosed);
 }
 
 #[test]

@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::wire::broker::CreatedQueue;
-use crate::wire::command::{LinkData, MessageFlags, MessagingLink, NewQueue, NotifierKeys, QueueRequestData};
 use crate::wire::command::SubscriptionMode;
+use crate::wire::command::{LinkData, MessageFlags, MessagingLink, NewQueue, NotifierKeys, QueueRequestData};
 use crate::wire::{AuthPublicKey, Authorization, Command, CommandError, DhPublicKey, ErrorType};
 
 fn new_queue(key: &AuthPrivateKey) -> NewQueue {
@@ -39,7 +39,10 @@ fn plain_requests(key: &AuthPrivateKey) -> Vec<(Request, &'static str)> {
         (Request::secure(queue(1), key.clone(), public), "KEY"),
         (Request::receive(queue(1), key.clone()), "GET"),
         (Request::subscribe(queue(1), key.clone()), "SUB"),
-        (Request::send(queue(2), Some(key.clone()), MessageFlags { notification: true }, "hi".into()), "SEND"),
+        (
+            Request::send(queue(2), Some(key.clone()), MessageFlags { notification: true }, "hi".into()),
+            "SEND",
+        ),
     ]
 }
 
@@ -60,7 +63,11 @@ fn each_request_is_authorised_and_its_answer_read() {
                 let (id, incoming) = pair.sent(request);
                 assert_eq!((incoming.command.tag(), incoming.correlation.as_bytes().len()), (tag, 24));
                 assert!(pair.peer.verifies(&incoming, &key.public()), "{tag} at {version}");
-                assert_eq!(pair.answered(id, &incoming, BrokerMessage::Ok), Ok(expected), "{tag} at {version}");
+                assert_eq!(
+                    pair.answered(id, &incoming, BrokerMessage::Ok),
+                    Ok(expected),
+                    "{tag} at {version}"
+                );
 
                 let (id, incoming) = pair.sent(plain_requests(&key).remove(0).0);
                 let answer = pair.answered(id, &incoming, BrokerMessage::Err(ErrorType::Auth));
@@ -81,7 +88,8 @@ fn queues_are_created_with_what_the_version_has() {
         let Command::New(new) = &incoming.command else { panic!("NEW") };
         assert_eq!(new.queue_data.is_some(), version >= 9);
         assert!(incoming.entity.is_empty() && pair.peer.verifies(&incoming, &key().public()));
-        let Ok(Answer::Created(queue)) = pair.answered(id, &incoming, BrokerMessage::Ids(Box::new(created())))
+        let Ok(Answer::Created(queue)) =
+            pair.answered(id, &incoming, BrokerMessage::Ids(Box::new(created())))
         else {
             panic!("IDS")
         };
@@ -93,7 +101,9 @@ fn queues_are_created_with_what_the_version_has() {
 fn messages_come_as_answers_too() {
     for version in VERSIONS {
         let mut pair = Pair::connected(version);
-        for request in [Request::receive(queue(1), key()), Request::acknowledge(queue(1), key(), [8; 24].into())] {
+        for request in
+            [Request::receive(queue(1), key()), Request::acknowledge(queue(1), key(), [8; 24].into())]
+        {
             let (id, incoming) = pair.sent(request);
             assert_eq!(pair.answered(id, &incoming, message(5)), Ok(Answer::Message(Some(received(5)))));
         }
@@ -212,7 +222,7 @@ fn requests_that_the_version_does_not_have_are_rejected() {
                 assert!(pair.peer.blocks.is_empty());
             } else {
                 let incoming = pair.peer.next();
-                assert_eq!(pair.answered(id, &incoming, BrokerMessage::Err(ErrorType::Auth)).is_err(), true);
+                assert!(pair.answered(id, &incoming, BrokerMessage::Err(ErrorType::Auth)).is_err());
             }
         }
     }

@@ -40,7 +40,7 @@ impl Pair {
         let now = Now::default();
         let (peer, transport) = Peer::new(Version(version), now);
         Self {
-            client: Client::new(ClientConfig { transport, limits }, [1; 32], now),
+            client: Client::new(limits, transport, [1; 32], now),
             peer,
             now,
             writable: true,
@@ -84,7 +84,12 @@ impl Pair {
     }
 
     /// The server's answer to a command, as the client gives it out.
-    fn answered(&mut self, id: u64, command: &Incoming, message: BrokerMessage) -> Result<Answer, RequestError> {
+    fn answered(
+        &mut self,
+        id: u64,
+        command: &Incoming,
+        message: BrokerMessage,
+    ) -> Result<Answer, RequestError> {
         self.peer.answer(command, message);
         self.run();
         self.take_answer(id)

@@ -3,12 +3,10 @@
 use std::collections::VecDeque;
 
 use super::*;
+use crate::crypto::Nonce;
 use crate::crypto::auth::{AuthorizationRef, verify};
-use crate::crypto::{Nonce, X25519PrivateKey};
-use crate::transport::{ClientTransportConfig, Transport, TransportEvent};
-use crate::wire::{
-    AuthPublicKey, BatchWriter, ClientTransmission, Command, SessionId, decode_batch,
-};
+use crate::transport::{Parameters, Transport, TransportEvent};
+use crate::wire::{AuthPublicKey, BatchWriter, ClientTransmission, Command, decode_batch};
 
 /// A command that reached the server.
 #[derive(Clone)]
@@ -21,34 +19,44 @@ pub(super) struct Incoming {
 
 pub(super) struct Peer {
     transport: Transport,
-    key: X25519PrivateKey,
-    version: Version,
-    session: SessionId,
+    /// What the handshake agreed on.
+    parameters: Option<Box<Parameters>>,
     /// The blocks that came and were not looked at.
     pub(super) blocks: VecDeque<Vec<Incoming>>,
 }
 
 impl Peer {
-    pub(super) fn new(version: Version, _now: Now) -> (Self, ClientTransportConfig) {
-        let config = ClientTransportConfig { max: version };
-        let key = X25519PrivateKey::from_bytes(&[5; 32]);
-        let peer = Self {
-            transport: Transport::server(config.clone(), &key),
-            key,
-            version,
-            session: SessionId::new(&[7; 32]).unwrap(),
-            blocks: VecDeque::new(),
-        };
-        (peer, config)
+    /// The server's side of a connection of this version, and the client's transport.
+    pub(super) fn new(version: Version, now: Now) -> (Self, Transport) {
+        let (client, transport) = Transport::pair(version, now);
+        (Self { transport, parameters: None, blocks: VecDeque::new() }, client)
     }
 
     pub(super) fn receive(&mut self, now: Now, bytes: &[u8]) {
-        self.transport.receive(now, bytes);
+        // A client that closes says so with bytes that end the connection.
+        self.transport.receive(now, bytes).expect("the client keeps to the protocol");
         while let Some(event) = self.transport.poll_event() {
-            let TransportEvent::Block(content) = event else { continue };
-            let items = decode_batch(&content).unwrap();
-            self.blocks.push_back(items.iter().map(|item| self.read(item)).collect());
+            match event {
+                TransportEvent::Ready(parameters) => self.parameters = Some(parameters),
+                TransportEvent::Block(content) => {
+                    let items = decode_batch(&content).unwrap();
+                    self.blocks.push_back(items.iter().map(|item| self.read(item)).collect());
+                }
+                TransportEvent::Closed => {}
+                TransportEvent::BadBlock | TransportEvent::Service(_) => {
+                    panic!("the client sends good blocks")
+                }
+            }
         }
+    }
+
+    /// Whether the handshake is done.
+    pub(super) fn is_ready(&self) -> bool {
+        self.parameters.is_some()
+    }
+
+    fn parameters(&self) -> &Parameters {
+        self.parameters.as_ref().expect("the handshake is done")
     }
 
     pub(super) fn poll_transmit(&mut self) -> Option<Vec<u8>> {
@@ -70,10 +78,13 @@ impl Peer {
 
     /// Whether the command is authorised by this key in this session.
     pub(super) fn verifies(&self, incoming: &Incoming, key: &AuthPublicKey) -> bool {
-        let authorized = incoming.transmission.authorized_bytes(&self.session);
+        let authorized = incoming.transmission.authorized_bytes(&self.parameters().session_id);
         let nonce = Nonce::from_slice(incoming.correlation.as_bytes());
-        AuthorizationRef::from_bytes(incoming.transmission.authorization.as_bytes())
-            .is_some_and(|authorization| verify(authorization, key, Some(&self.key), &nonce, &authorized))
+        AuthorizationRef::from_bytes(incoming.transmission.authorization.as_bytes()).is_some_and(
+            |authorization| {
+                verify(authorization, key, self.parameters().session_key.as_ref(), &nonce, &authorized)
+            },
+        )
     }
 
     pub(super) fn answer(&mut self, command: &Incoming, message: BrokerMessage) {
@@ -82,7 +93,7 @@ impl Peer {
 
     pub(super) fn answer_about(&mut self, command: &Incoming, entity: EntityId, message: BrokerMessage) {
         let mut bytes = Vec::new();
-        message.encode(self.version, &mut bytes);
+        message.encode(self.parameters().version, &mut bytes);
         self.answer_bytes(command, entity, &bytes);
     }
 
@@ -96,10 +107,10 @@ impl Peer {
 
     /// Sends transmissions in as few blocks as they fit into.
     pub(super) fn send(&mut self, transmissions: &[ServerTransmission]) {
-        let mut writer = BatchWriter::new(16366);
+        let mut writer = BatchWriter::new(self.transport.content_max());
         for transmission in transmissions {
             let mut item = Vec::new();
-            transmission.encode(self.version, &self.session, &mut item);
+            transmission.encode(self.parameters().version, &self.parameters().session_id, &mut item);
             if let Some(content) = writer.push(&item).unwrap() {
                 self.transport.send_block(&content);
             }
@@ -115,11 +126,12 @@ impl Peer {
     }
 
     fn read(&self, item: &bytes::Bytes) -> Incoming {
-        let transmission = ClientTransmission::decode(self.version, &self.session, item).unwrap();
+        let Parameters { version, session_id, .. } = self.parameters();
+        let transmission = ClientTransmission::decode(*version, session_id, item).unwrap();
         Incoming {
             correlation: transmission.correlation_id.clone(),
             entity: transmission.entity_id.clone(),
-            command: Command::decode(self.version, &transmission.command).unwrap(),
+            command: Command::decode(*version, &transmission.command).unwrap(),
             transmission,
         }
     }

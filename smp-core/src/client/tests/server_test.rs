@@ -8,8 +8,7 @@ use crate::wire::{DhPublicKey, ErrorType};
 fn run(version: u16, answers: Vec<Option<BrokerMessage>>) -> (Vec<&'static str>, Result<(), TestFailure>) {
     let mut now = Now::default();
     let (mut peer, transport) = Peer::new(Version(version), now);
-    let config = ClientConfig { transport, limits: ClientLimits::default() };
-    let mut test = ServerTest::new(config, None, [3; 32], now);
+    let mut test = ServerTest::new(transport, None, [3; 32], now);
     let mut answers = answers.into_iter();
     let (mut commands, mut closed) = (Vec::new(), false);
     loop {
@@ -75,7 +74,11 @@ fn the_step_that_failed_is_named() {
         (vec![created(), auth()], TestStep::SecureQueue, refused.clone()),
         (vec![created(), ok(), auth()], TestStep::DeleteQueue, refused),
         (vec![created(), None], TestStep::SecureQueue, TestError::Request(RequestError::Timeout)),
-        (vec![Some(BrokerMessage::Pong)], TestStep::CreateQueue, TestError::Request(RequestError::Unexpected)),
+        (
+            vec![Some(BrokerMessage::Pong)],
+            TestStep::CreateQueue,
+            TestError::Request(RequestError::Unexpected),
+        ),
     ] {
         let (commands, result) = run(18, answers.clone());
         assert_eq!(result, Err(TestFailure { step, error }));
@@ -87,8 +90,7 @@ fn the_step_that_failed_is_named() {
 fn a_connection_that_ends_fails_the_step_that_it_ended() {
     let now = Now::default();
     let (_, transport) = Peer::new(Version(18), now);
-    let config = ClientConfig { transport, limits: ClientLimits::default() };
-    let mut test = ServerTest::new(config, None, [3; 32], now);
+    let mut test = ServerTest::new(transport, None, [3; 32], now);
     test.handle(now, TestInput::Eof);
     let mut result = None;
     while let Some(output) = test.poll_output() {
@@ -98,5 +100,5 @@ fn a_connection_that_ends_fails_the_step_that_it_ended() {
     }
     let Some(Err(failure)) = result else { panic!("failed") };
     assert_eq!(failure.step, TestStep::Connect);
-    assert!(matches!(failure.error, TestError::Closed(CloseReason::Transport(_))));
+    assert_eq!(failure.error, TestError::Closed(CloseReason::ServerClosed));
 }
