@@ -117,3 +117,88 @@ pub enum OpenError {
     #[error(transparent)]
     Content(#[from] DecodeError),
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::entropy::SeededEntropy;
+    use crate::time::UnixTime;
+    use crate::wire::command::MessageFlags;
+    use crate::wire::{DhPublicKey, EntityId};
+
+    /// A queue of these keys and the secret that the server has of it.
+    fn created(keys: &QueueKeys) -> (CreatedQueue, DhSecret) {
+        let server = X25519PrivateKey::from_bytes(&[5; 32]);
+        let secret = server.diffie_hellman(&keys.new_queue(SubscriptionMode::Subscribe).dh_key).unwrap();
+        let queue = CreatedQueue {
+            recipient_id: EntityId::from([1; 24]),
+            sender_id: EntityId::from([2; 24]),
+            dh_key: server.public(),
+            mode: None,
+            link_id: None,
+            service_id: None,
+            notifier: None,
+        };
+        (queue, secret)
+    }
+
+    fn message(secret: &DhSecret, content: &[u8]) -> ReceivedMessage {
+        let id = MessageId::from([8; 24]);
+        let nonce = Nonce::from_slice(id.as_bytes());
+        let sealed = secret.box_key().seal_padded(&nonce, content, ReceivedBody::PADDED_LENGTH).unwrap();
+        ReceivedMessage { id, encrypted: sealed.into() }
+    }
+
+    #[test]
+    fn what_the_server_encrypts_the_recipient_opens() {
+        let keys = QueueKeys::generate(&mut SeededEntropy::new([1; 32]));
+        let (queue, theirs) = created(&keys);
+        let secret = keys.secret(&queue).unwrap();
+        let received_at = UnixTime::from_secs(7);
+        for body in [
+            ReceivedBody::Message {
+                received_at,
+                flags: MessageFlags { notification: true },
+                body: "hi".into(),
+            },
+            ReceivedBody::QuotaExceeded { received_at },
+        ] {
+            let mut content = Vec::new();
+            body.encode(&mut content);
+            let message = message(&theirs, &content);
+            assert!(message.open(&secret) == Ok(body));
+            // Another id is another nonce.
+            let other = ReceivedMessage { id: MessageId::from([9; 24]), ..message };
+            assert_eq!(other.open(&secret).err(), Some(OpenError::Crypto(CryptoError::Open)));
+        }
+        let malformed = message(&theirs, b"no time");
+        assert_eq!(malformed.open(&secret).err(), Some(OpenError::Content(DecodeError)));
+        let empty = ReceivedMessage { id: MessageId::empty(), encrypted: Bytes::new() };
+        assert_eq!(empty.open(&secret).err(), Some(OpenError::Crypto(CryptoError::Open)));
+    }
+
+    #[test]
+    fn notifications_open() {
+        let secret = DhSecret::new([3; 32]);
+        let meta =
+            NotificationMeta { message_id: MessageId::from([8; 24]), received_at: UnixTime::from_secs(7) };
+        let mut content = Vec::new();
+        meta.encode(&mut content);
+        let nonce = [4; 24];
+        let sealed = secret
+            .box_key()
+            .seal_padded(&Nonce::from_bytes(nonce), &content, NotificationMeta::PADDED_LENGTH)
+            .unwrap();
+        let notification = Notification { nonce, encrypted: sealed.into() };
+        assert_eq!(notification.open(&secret), Ok(meta));
+        let other = DhSecret::new([4; 32]);
+        assert_eq!(notification.open(&other).err(), Some(OpenError::Crypto(CryptoError::Open)));
+    }
+
+    #[test]
+    fn a_server_key_of_low_order_makes_no_secret() {
+        let keys = QueueKeys::generate(&mut SeededEntropy::new([1; 32]));
+        let queue = CreatedQueue { dh_key: DhPublicKey([0; 32]), ..created(&keys).0 };
+        assert_eq!(keys.secret(&queue).err(), Some(CryptoError::LowOrder));
+    }
+}

@@ -76,11 +76,13 @@ impl Client {
     }
 
     /// Gives out the bytes that the transport has for the socket; they end a block with these commands.
-    pub(super) fn give_out(&mut self, mut commands: Vec<CorrelationId>) {
-        while let Some(bytes) = self.transport.poll_transmit() {
-            self.written.give(bytes.len(), core::mem::take(&mut commands), self.now.mono);
-            self.outputs.push_back(ClientOutput::Send(bytes));
+    pub(super) fn give_out(&mut self, commands: Vec<CorrelationId>) {
+        let Some(mut bytes) = self.transport.poll_transmit() else { return };
+        while let Some(more) = self.transport.poll_transmit() {
+            bytes.extend_from_slice(&more);
         }
+        self.written.give(bytes.len(), commands, self.now.mono);
+        self.outputs.push_back(ClientOutput::Send(bytes));
     }
 }
 

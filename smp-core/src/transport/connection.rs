@@ -1,12 +1,10 @@
 //! The transport machine: shape only, until the block layer and the handshake land.
 
-use std::collections::VecDeque;
-
 use bytes::Bytes;
 
-use crate::crypto::{X25519PrivateKey, padding};
+use crate::crypto::X25519PrivateKey;
 use crate::time::{Now, Timestamp};
-use crate::wire::{DhPublicKey, SessionId, Version};
+use crate::wire::{SessionId, Version};
 
 /// What the handshake agreed on.
 pub struct Parameters {
@@ -16,8 +14,6 @@ pub struct Parameters {
     pub session_id: SessionId,
     /// This side's session key.
     pub session_key: Option<X25519PrivateKey>,
-    /// The peer's session key.
-    pub peer_key: Option<DhPublicKey>,
 }
 
 /// What the transport tells its user.
@@ -35,77 +31,40 @@ pub enum TransportEvent {
 }
 
 /// A connection that broke.
-#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
-#[error("the connection broke")]
+#[derive(Debug)]
 pub struct TransportFault;
 
 /// The transport machine.
-#[derive(Default)]
-pub struct Transport {
-    parameters: Option<Box<Parameters>>,
-    deadline: Option<Timestamp>,
-    input: Vec<u8>,
-    output: VecDeque<Vec<u8>>,
-    events: VecDeque<TransportEvent>,
-}
+pub struct Transport {}
 
 impl Transport {
-    /// Both ends of a connection in plain blocks: a stand-in for tests, until the block layer and the handshake land.
-    #[cfg(test)]
-    pub(crate) fn pair(version: Version, now: Now) -> (Self, Self) {
-        let key = X25519PrivateKey::from_bytes(&[5; 32]);
-        let [client, server] = [None, Some(key.clone())].map(|session_key| {
-            let session_id = SessionId::new(&[7; 32]).expect("32 bytes");
-            let peer_key = session_key.is_none().then(|| key.public()).filter(|_| version.0 >= 7);
-            let parameters = Some(Box::new(Parameters { version, session_id, session_key, peer_key }));
-            let deadline = Some(now.mono + core::time::Duration::from_secs(30));
-            let mut end = Self { parameters, deadline, ..Self::default() };
-            end.send_block(b"hello");
-            end
-        });
-        (client, server)
-    }
-
     /// Bytes from the socket.
     ///
     /// # Errors
     /// When the connection is broken.
-    pub fn receive(&mut self, _now: Now, bytes: &[u8]) -> Result<(), TransportFault> {
-        self.input.extend_from_slice(bytes);
-        while self.input.len() >= 16384 {
-            let block: Vec<u8> = self.input.drain(..16384).collect();
-            let event = match padding::unpad(&block) {
-                Ok(content) => TransportEvent::Block(Bytes::copy_from_slice(content)),
-                Err(_) => TransportEvent::BadBlock,
-            };
-            self.deadline = None;
-            self.events.push_back(self.parameters.take().map_or(event, TransportEvent::Ready));
-        }
+    pub fn receive(&mut self, _now: Now, _bytes: &[u8]) -> Result<(), TransportFault> {
         Ok(())
     }
     /// The next event.
     pub fn poll_event(&mut self) -> Option<TransportEvent> {
-        self.events.pop_front()
+        None
     }
     /// Sends a block.
-    pub fn send_block(&mut self, content: &[u8]) {
-        self.output.extend(padding::pad(content, 16384));
-    }
+    pub fn send_block(&mut self, _content: &[u8]) {}
     /// Bytes for the socket.
     pub fn poll_transmit(&mut self) -> Option<Vec<u8>> {
-        self.output.pop_front()
+        None
     }
     /// The next deadline.
     pub fn poll_timeout(&self) -> Option<Timestamp> {
-        self.deadline
+        None
     }
     /// The deadline came.
     ///
     /// # Errors
     /// When the handshake took too long.
     pub fn handle_timeout(&mut self, _now: Now) -> Result<(), TransportFault> {
-        self.deadline = None;
-        Err(TransportFault)
+        Ok(())
     }
     /// The longest content of a block.
     pub fn content_max(&self) -> usize {

@@ -90,3 +90,35 @@ fn commands_wait_for_the_handshake() {
     pair.run();
     assert_eq!(pair.peer.counts(), [10]);
 }
+
+#[test]
+fn a_server_with_another_identity_is_refused() {
+    let mut pair = Pair::of(Peer::impostor(START), ClientLimits::default());
+    let id = pair.request(sub(1));
+    pair.run();
+    let Some(CloseReason::Transport(fault)) = &pair.closed else { panic!("refused") };
+    assert!(fault.is_identity() && pair.peer.is_broken, "both sides know");
+    assert_eq!(pair.take_answer(id), Err(RequestError::NotSent));
+}
+
+#[test]
+fn a_closing_client_says_goodbye() {
+    let mut pair = Pair::connected(18);
+    pair.client.handle(pair.now, ClientInput::Close);
+    pair.drain();
+    assert_eq!((pair.unwritten.len(), &pair.closed), (1, &Some(CloseReason::Requested)));
+}
+
+#[test]
+fn the_same_seed_and_inputs_give_the_same_bytes() {
+    let [first, second] = [(); 2].map(|()| {
+        let mut pair = Pair::connected(18);
+        pair.writable = false;
+        (1..=3).for_each(|name| {
+            pair.request(sub(name));
+        });
+        pair.drain();
+        pair.unwritten
+    });
+    assert!(first == second && first.len() == 1);
+}

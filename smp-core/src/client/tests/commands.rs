@@ -29,10 +29,10 @@ fn created() -> CreatedQueue {
     }
 }
 
-/// The requests that are answered with OK at any version.
-fn plain_requests(key: &AuthPrivateKey) -> Vec<(Request, &'static str)> {
+/// The requests that are answered with OK.
+fn plain_requests(version: u16, key: &AuthPrivateKey) -> Vec<(Request, &'static str)> {
     let public = AuthPublicKey::Ed25519([6; 32]);
-    vec![
+    let mut requests = vec![
         (Request::acknowledge(queue(1), key.clone(), [8; 24].into()), "ACK"),
         (Request::suspend(queue(1), key.clone()), "OFF"),
         (Request::delete(queue(1), key.clone()), "DEL"),
@@ -43,7 +43,14 @@ fn plain_requests(key: &AuthPrivateKey) -> Vec<(Request, &'static str)> {
             Request::send(queue(2), Some(key.clone()), MessageFlags { notification: true }, "hi".into()),
             "SEND",
         ),
-    ]
+    ];
+    if version >= 9 {
+        requests.push((Request::secure_by_sender(queue(2), key.clone()), "SKEY"));
+    }
+    if version >= 15 {
+        requests.push((Request::set_recipient_keys(queue(1), key.clone(), vec![public]), "RKEY"));
+    }
+    requests
 }
 
 #[test]
@@ -54,7 +61,7 @@ fn each_request_is_authorised_and_its_answer_read() {
                 continue;
             }
             let mut pair = Pair::connected(version);
-            for (request, tag) in plain_requests(&key) {
+            for (request, tag) in plain_requests(version, &key) {
                 let expected = match tag {
                     "ACK" | "GET" => Answer::Message(None),
                     "SUB" => Answer::Subscribed { service: None, message: None },
@@ -69,12 +76,24 @@ fn each_request_is_authorised_and_its_answer_read() {
                     "{tag} at {version}"
                 );
 
-                let (id, incoming) = pair.sent(plain_requests(&key).remove(0).0);
+                let (id, incoming) = pair.sent(plain_requests(version, &key).remove(0).0);
                 let answer = pair.answered(id, &incoming, BrokerMessage::Err(ErrorType::Auth));
                 assert_eq!(answer, Err(RequestError::Server(ErrorType::Auth)));
             }
             assert!(pair.events.is_empty() && pair.client.commands() == 0);
         }
+    }
+}
+
+#[test]
+fn the_state_of_a_queue_is_told() {
+    for version in VERSIONS {
+        let mut pair = Pair::connected(version);
+        let (id, incoming) = pair.sent(Request::queue_info(queue(1), key()));
+        pair.peer.answer_bytes(&incoming, queue(1), br#"INFO {"qiSnd":true,"qiNtf":false,"qiSize":3}"#);
+        pair.run();
+        let Ok(Answer::Info(status)) = pair.take_answer(id) else { panic!("INFO") };
+        assert_eq!((status.sender_secured, status.size), (true, 3));
     }
 }
 

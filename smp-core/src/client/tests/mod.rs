@@ -12,12 +12,16 @@ mod server_test;
 use core::time::Duration;
 
 use super::*;
+use crate::UnixTime;
 use crate::crypto::{AuthPrivateKey, Ed448PrivateKey, Ed25519PrivateKey, X25519PrivateKey};
 use crate::wire::{BrokerMessage, EntityId, ServerTransmission, Version};
 use peer::{Incoming, Peer};
 
 /// The versions at which something on the wire changed, and the ends.
 const VERSIONS: [u16; 7] = [6, 8, 9, 15, 16, 18, 20];
+
+/// When each test begins.
+const START: Now = Now { mono: Timestamp::ZERO, unix: UnixTime::from_secs(1_800_000_000) };
 
 struct Pair {
     client: Client,
@@ -37,12 +41,14 @@ struct Pair {
 impl Pair {
     /// A client that is about to connect.
     fn new(version: u16, limits: ClientLimits) -> Self {
-        let now = Now::default();
-        let (peer, transport) = Peer::new(Version(version), now);
+        Self::of(Peer::new(Version(version), START), limits)
+    }
+
+    fn of((peer, transport): (Peer, Transport), limits: ClientLimits) -> Self {
         Self {
-            client: Client::new(limits, transport, [1; 32], now),
+            client: Client::new(limits, transport, [1; 32], START),
             peer,
-            now,
+            now: START,
             writable: true,
             unwritten: Vec::new(),
             answers: Vec::new(),
@@ -61,7 +67,7 @@ impl Pair {
     fn with_limits(version: u16, limits: ClientLimits) -> Self {
         let mut pair = Self::new(version, limits);
         pair.run();
-        assert_eq!(pair.connected, 1);
+        assert_eq!((pair.connected, pair.peer.is_broken), (1, false));
         pair
     }
 

@@ -5,8 +5,13 @@ use std::collections::VecDeque;
 use super::*;
 use crate::crypto::Nonce;
 use crate::crypto::auth::{AuthorizationRef, verify};
-use crate::transport::{Parameters, Transport, TransportEvent};
-use crate::wire::{AuthPublicKey, BatchWriter, ClientTransmission, Command, decode_batch};
+use crate::time::UnixTime;
+use crate::transport::identity::{Algorithm, Authority, ServerIdentity, Subject};
+use crate::transport::{
+    ClientOptions, ClientTransportConfig, Parameters, ServerOptions, ServerTransportConfig, Transport,
+    TransportEvent,
+};
+use crate::wire::{AuthPublicKey, BatchWriter, ClientTransmission, Command, VersionRange, decode_batch};
 
 /// A command that reached the server.
 #[derive(Clone)]
@@ -23,18 +28,39 @@ pub(super) struct Peer {
     parameters: Option<Box<Parameters>>,
     /// The blocks that came and were not looked at.
     pub(super) blocks: VecDeque<Vec<Incoming>>,
+    /// Whether the client broke the connection.
+    pub(super) is_broken: bool,
 }
 
 impl Peer {
     /// The server's side of a connection of this version, and the client's transport.
     pub(super) fn new(version: Version, now: Now) -> (Self, Transport) {
-        let (client, transport) = Transport::pair(version, now);
-        (Self { transport, parameters: None, blocks: VecDeque::new() }, client)
+        let identity = identity(now.unix);
+        Self::expected_to_be(*identity.fingerprint(), identity, version, now)
+    }
+
+    /// Likewise, with a client that looks for another server.
+    pub(super) fn impostor(now: Now) -> (Self, Transport) {
+        Self::expected_to_be([0; 32], identity(now.unix), Version::MAX, now)
+    }
+
+    fn expected_to_be(
+        key_hash: [u8; 32],
+        identity: ServerIdentity,
+        version: Version,
+        now: Now,
+    ) -> (Self, Transport) {
+        let versions = VersionRange::new(Version::MIN, version).unwrap();
+        let client = ClientTransportConfig::new(key_hash, ClientOptions::default()).unwrap();
+        let options = ServerOptions { versions, ..ServerOptions::default() };
+        let server = ServerTransportConfig::new(identity, options).unwrap();
+        let transport = Transport::server(server, [2; 32], now);
+        let peer = Self { transport, parameters: None, blocks: VecDeque::new(), is_broken: false };
+        (peer, Transport::client(client, [3; 32], now))
     }
 
     pub(super) fn receive(&mut self, now: Now, bytes: &[u8]) {
-        // A client that closes says so with bytes that end the connection.
-        self.transport.receive(now, bytes).expect("the client keeps to the protocol");
+        self.is_broken |= self.transport.receive(now, bytes).is_err();
         while let Some(event) = self.transport.poll_event() {
             match event {
                 TransportEvent::Ready(parameters) => self.parameters = Some(parameters),
@@ -135,4 +161,12 @@ impl Peer {
             transmission,
         }
     }
+}
+
+fn identity(now: UnixTime) -> ServerIdentity {
+    let mut entropy = SeededEntropy::new([4; 32]);
+    let authority = Authority::generate(Algorithm::Ed25519, &mut entropy, now).unwrap();
+    let subject = Subject { host: "localhost", algorithm: Algorithm::Ed25519 };
+    let issued = authority.issue(subject, &mut entropy, now).unwrap();
+    ServerIdentity::new(vec![issued.certificate, authority.certificate().clone()], issued.key, now).unwrap()
 }

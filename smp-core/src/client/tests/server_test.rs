@@ -6,7 +6,7 @@ use crate::wire::{DhPublicKey, ErrorType};
 
 /// Runs the test against a server that answers the commands of a run in turn; `None`: with silence.
 fn run(version: u16, answers: Vec<Option<BrokerMessage>>) -> (Vec<&'static str>, Result<(), TestFailure>) {
-    let mut now = Now::default();
+    let mut now = START;
     let (mut peer, transport) = Peer::new(Version(version), now);
     let mut test = ServerTest::new(transport, None, [3; 32], now);
     let mut answers = answers.into_iter();
@@ -88,7 +88,7 @@ fn the_step_that_failed_is_named() {
 
 #[test]
 fn a_connection_that_ends_fails_the_step_that_it_ended() {
-    let now = Now::default();
+    let now = START;
     let (_, transport) = Peer::new(Version(18), now);
     let mut test = ServerTest::new(transport, None, [3; 32], now);
     test.handle(now, TestInput::Eof);
