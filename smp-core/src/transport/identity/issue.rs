@@ -4,10 +4,9 @@ use core::str::FromStr;
 use core::time::Duration;
 
 use bytes::Bytes;
+use der::asn1::ObjectIdentifier;
 use der::asn1::{BitString, GeneralizedTime, Ia5String, OctetString, UtcTime};
 use der::{DateTime, Encode, Sequence};
-use pkcs8::ObjectIdentifier;
-use pkcs8::spki::{AlgorithmIdentifierOwned, SubjectPublicKeyInfoOwned};
 use sha2::{Digest, Sha256};
 use x509_cert::certificate::Version;
 use x509_cert::ext::pkix::name::GeneralName;
@@ -18,10 +17,11 @@ use x509_cert::ext::pkix::{
 use x509_cert::ext::{Extension, ToExtension};
 use x509_cert::name::Name;
 use x509_cert::serial_number::SerialNumber;
+use x509_cert::spki::{AlgorithmIdentifierOwned, SubjectPublicKeyInfoOwned};
 use x509_cert::time::{Time, Validity};
 
 use super::certificate::{CertificateError, Parsed};
-use super::{Algorithm, IdentityKey};
+use super::{Algorithm, IdentityKey, raw_signature};
 use crate::wire::AuthPublicKey;
 use crate::{Entropy, UnixTime};
 
@@ -227,7 +227,7 @@ impl Tbs {
     fn sign(self, key: &IdentityKey) -> Bytes {
         let signed = self.to_der().expect("a certificate of a few hundred bytes can be encoded");
         let signature_value =
-            BitString::from_bytes(&key.sign(&signed)).expect("a signature fits a BIT STRING");
+            BitString::from_bytes(raw_signature(&key.sign(&signed))).expect("a signature fits a BIT STRING");
         let signed = Signed { tbs: self, signature: algorithm_identifier(key), signature_value };
         Bytes::from(signed.to_der().expect("a certificate of a few hundred bytes can be encoded"))
     }

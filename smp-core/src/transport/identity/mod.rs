@@ -18,6 +18,7 @@ pub use chain::{ChainError, verify_client_chain, verify_server_chain};
 #[cfg(feature = "tls")]
 pub(in crate::transport) use chain::{ED448, ED25519, tls_certificates};
 pub use issue::{Authority, IssueError, Issued, Subject, self_signed_client};
+pub(in crate::transport) use key::raw_signature;
 pub use key::{Algorithm, IdentityKey, KeyError, verify};
 pub use pem::{PemError, certificates_from_pem, certificates_to_pem, fingerprint_text};
 pub use server::{IdentityError, Part, ServerIdentity};

@@ -33,12 +33,12 @@ fn keys_survive_pem_and_der() {
         for read in [IdentityKey::from_pem(&key.to_pem()), IdentityKey::from_pkcs8(&key.to_pkcs8())] {
             let read = read.unwrap();
             assert_eq!(read.public_key(), key.public_key());
-            assert!(verify(&key.public_key(), b"message", &read.sign(b"message")));
-            assert!(!verify(&key.public_key(), b"other", &read.sign(b"message")));
+            assert!(verify(&key.public_key(), b"message", raw_signature(&read.sign(b"message"))));
+            assert!(!verify(&key.public_key(), b"other", raw_signature(&read.sign(b"message"))));
         }
         let der = key.to_pkcs8();
         for end in 0..der.len() {
-            assert_eq!(IdentityKey::from_pkcs8(&der[..end]).unwrap_err(), KeyError::Malformed);
+            assert_eq!(IdentityKey::from_pkcs8(&der[..end]).unwrap_err(), KeyError::Key);
         }
     }
 }
@@ -58,12 +58,12 @@ fn keys_of_openssl_are_read() {
         assert_eq!(key.algorithm(), algorithm);
         assert_eq!(*key.to_pem(), pem);
         let other = pem.replace("PRIVATE", "EC PRIVATE");
-        assert_eq!(IdentityKey::from_pem(&other).unwrap_err(), KeyError::Malformed);
+        assert_eq!(IdentityKey::from_pem(&other).unwrap_err(), KeyError::Pem);
     }
     // X25519, which cannot sign.
     let der =
         [&[0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x6e, 4, 0x22, 4, 0x20][..], &[9; 32]].concat();
-    assert_eq!(IdentityKey::from_pkcs8(&der).unwrap_err(), KeyError::Algorithm);
+    assert_eq!(IdentityKey::from_pkcs8(&der).unwrap_err(), KeyError::Key);
 }
 
 fn wrapped(base64: &str) -> String {
@@ -253,7 +253,7 @@ fn an_identity_is_loaded_from_files() {
         let table = [
             (load("", &ca, &key, NOW), IdentityError::Pem(Part::Certificate, PemError::Empty)),
             (load(&certificate, "x", &key, NOW), IdentityError::Pem(Part::Authority, PemError::Empty)),
-            (load(&certificate, &ca, &ca, NOW), IdentityError::Key(KeyError::Malformed)),
+            (load(&certificate, &ca, &ca, NOW), IdentityError::Key(KeyError::Pem)),
             (load(&certificate, &ca, &stranger.key().to_pem(), NOW), IdentityError::KeyMismatch),
             (load(&certificate, &ca, &key, late), IdentityError::Chain(ChainError::Expired)),
             (

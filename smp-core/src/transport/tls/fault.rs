@@ -1,6 +1,6 @@
 //! Why a TLS connection failed.
 
-use rustls::{AlertDescription, CertificateError, Error};
+use rustls::{AlertDescription, CertificateError, Error, InvalidMessage};
 
 /// Why a TLS connection failed. The connection is over; the alert for the peer waits in its output.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
@@ -41,7 +41,9 @@ impl From<Error> for TlsFault {
             Error::NoApplicationProtocol => Self::Alpn,
             Error::AlertReceived(AlertDescription::NoApplicationProtocol) => Self::Alpn,
             Error::AlertReceived(alert) => Self::Alert(alert.into()),
-            Error::PeerSentOversizedRecord => Self::TooLarge,
+            Error::PeerSentOversizedRecord | Error::InvalidMessage(InvalidMessage::MessageTooLarge) => {
+                Self::TooLarge
+            }
             other => Self::Protocol(other.to_string()),
         }
     }
