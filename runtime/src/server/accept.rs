@@ -9,7 +9,8 @@ use std::task::Poll;
 use std::time::Duration;
 
 use smp_core::server::{ConnectionId, ServerConfig, Session};
-use smp_core::transport::Transport;
+use smp_core::SeededEntropy;
+use smp_core::transport::{ServerTransportConfig, Transport};
 
 use super::admission::Admission;
 use super::connection::Connection;
@@ -30,6 +31,7 @@ pub(crate) struct Acceptor<R, B> {
     pub(crate) hub: Arc<Hub<R, B>>,
     pub(crate) admission: Arc<Admission>,
     pub(crate) tasks: Arc<Tasks>,
+    pub(crate) transport: ServerTransportConfig,
     pub(crate) config: Arc<ServerConfig>,
     pub(crate) limits: ServeLimits,
     pub(crate) watcher: Watcher,
@@ -104,7 +106,9 @@ impl<R: Runtime, B: Backend + 'static> Acceptor<R, B> {
         let id = ConnectionId(self.next_id.fetch_add(1, Ordering::Relaxed));
         (self.watcher)(ServerEvent::Accepted(id));
         let now = self.runtime.now();
-        let session = Session::new(Arc::clone(&self.config), Transport {}, seed, now);
+        let mut entropy = SeededEntropy::new(seed);
+        let transport = Transport::server(self.transport.clone(), entropy.fork_seed(), now);
+        let session = Session::new(Arc::clone(&self.config), transport, entropy.fork_seed(), now);
         let connection = Connection::new(
             session,
             stream,

@@ -44,6 +44,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use smp_core::server::{Broker, ServerConfig};
+use smp_core::transport::ServerTransportConfig;
 
 use crate::seed::Seeds;
 use crate::{Backend, Listener, Runtime};
@@ -57,6 +58,7 @@ use tasks::Tasks;
 pub struct Server<R, B> {
     runtime: R,
     backend: B,
+    transport: ServerTransportConfig,
     config: Arc<ServerConfig>,
     limits: ServeLimits,
     watcher: Watcher,
@@ -64,12 +66,13 @@ pub struct Server<R, B> {
 }
 
 impl<R: Runtime, B: Backend + 'static> Server<R, B> {
-    /// A server on `runtime` that keeps its queues in `backend`.
+    /// A server on `runtime` that keeps its queues in `backend`. `transport` says who it is, `config` what it does.
     #[must_use]
-    pub fn new(runtime: R, backend: B, config: ServerConfig) -> Self {
+    pub fn new(runtime: R, backend: B, transport: ServerTransportConfig, config: ServerConfig) -> Self {
         Self {
             runtime,
             backend,
+            transport,
             config: Arc::new(config),
             limits: ServeLimits::default(),
             watcher: Arc::new(|_| ()),
@@ -123,6 +126,7 @@ impl<R: Runtime, B: Backend + 'static> Server<R, B> {
             hub: Arc::clone(&hub),
             admission: Arc::clone(&admission),
             tasks: Arc::clone(&tasks),
+            transport: self.transport,
             config: self.config,
             limits: self.limits,
             watcher: self.watcher,
