@@ -3,7 +3,6 @@
 //! This crate knows no runtime, no TLS and no protocol. It moves bytes between sockets and machines, hands batches to the
 //! store, sets timers and bounds what connections may hold. An adapter such as `smp-runtime-tokio` brings the runtime.
 
-mod backend;
 mod link;
 mod panic;
 mod runtime;
@@ -13,5 +12,4 @@ pub mod server;
 mod testing;
 mod timer;
 
-pub use backend::Backend;
 pub use runtime::{ByteStream, Listener, Runtime};

@@ -8,9 +8,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 
-use smp_core::server::{ConnectionId, ServerConfig, Session};
 use smp_core::SeededEntropy;
+use smp_core::server::{ConnectionId, ServerConfig, Session};
 use smp_core::transport::{ServerTransportConfig, Transport};
+use smp_storage::Backend;
 
 use super::admission::Admission;
 use super::connection::Connection;
@@ -22,7 +23,7 @@ use super::tasks::{TaskGuard, Tasks};
 use crate::panic;
 use crate::seed::Seeds;
 use crate::timer::Timer;
-use crate::{Backend, Listener, Runtime};
+use crate::{Listener, Runtime};
 
 /// What a new connection needs.
 pub(crate) struct Acceptor<R, B> {

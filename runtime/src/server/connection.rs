@@ -10,14 +10,15 @@ use smp_core::server::store::{QueueRecord, StoreFailure};
 use smp_core::server::{
     BrokerInput, BrokerReply, BrokerRequest, CloseReason, LookUpId, Session, SessionInput, SessionOutput,
 };
+use smp_storage::Backend;
 
 use super::event::{Disconnect, ServerEvent, Watcher};
 use super::hub::Attachment;
 use super::limits::ServeLimits;
 use super::phase::Phase;
+use crate::Runtime;
 use crate::link::{Closing, Link};
 use crate::timer::Timer;
-use crate::{Backend, Runtime};
 
 /// A connection: its session, its socket, and its place at the hub.
 ///

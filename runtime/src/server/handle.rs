@@ -7,13 +7,14 @@ use std::task::Poll;
 use std::time::Duration;
 
 use smp_core::server::store::StoreFailure;
+use smp_storage::Backend;
 
 use super::admission::Admission;
 use super::hub::Hub;
 use super::phase::Phase;
 use super::tasks::Tasks;
+use crate::Runtime;
 use crate::timer::Timer;
-use crate::{Backend, Runtime};
 
 /// A server that runs. Dropping it ends the server without grace; [`ServerHandle::stop`] does it in order.
 pub struct ServerHandle<R: Runtime, B: Backend + 'static> {

@@ -10,13 +10,14 @@ use std::task::{Context, Poll, Waker};
 use smp_core::Timestamp;
 use smp_core::server::store::{Batch, BatchId, BatchReply, StoreFailure};
 use smp_core::server::{Broker, BrokerInput, BrokerOutput, ConnectionId};
+use smp_storage::Backend;
 
 use super::gate::Gate;
 use super::mailbox::Mailbox;
 use super::phase::{Phase, Signal};
 use super::{ServerEvent, Watcher};
 use crate::timer::Timer;
-use crate::{Backend, Runtime, panic};
+use crate::{Runtime, panic};
 
 /// The broker behind a lock, and what carries out its effects.
 ///

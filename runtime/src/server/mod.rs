@@ -45,9 +45,10 @@ use std::sync::atomic::AtomicU64;
 
 use smp_core::server::{Broker, ServerConfig};
 use smp_core::transport::ServerTransportConfig;
+use smp_storage::Backend;
 
 use crate::seed::Seeds;
-use crate::{Backend, Listener, Runtime};
+use crate::{Listener, Runtime};
 use accept::Acceptor;
 use admission::Admission;
 use event::Watcher;

@@ -6,8 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::task::{Poll, Waker};
 
 use smp_core::server::store::{BatchReply, MemoryStore, QueueKey, QueueOp, StoreFailure};
-
-use crate::backend::{Backend, LookUpReply};
+use smp_storage::{Backend, LookUpReply};
 
 /// A store in memory. Clones share it.
 #[derive(Clone, Default)]

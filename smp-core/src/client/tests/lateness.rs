@@ -133,6 +133,19 @@ fn a_message_is_told_even_when_its_command_was_forgotten() {
 }
 
 #[test]
+fn a_late_answer_about_another_queue_is_counted() {
+    for answer in [message(5), BrokerMessage::Sok(None)] {
+        let mut pair = Pair::connected(18);
+        let (id, incoming) = pair.sent(sub(1));
+        pair.cancel(id);
+        pair.peer.answer_about(&incoming, queue(2), answer);
+        pair.run();
+        assert!(pair.events.is_empty());
+        assert_eq!(pair.client.counters().late_answers, 1);
+    }
+}
+
+#[test]
 fn an_unknown_correlation_id_is_counted() {
     let mut pair = Pair::connected(18);
     let (id, incoming) = pair.sent(sub(1));
