@@ -2,4 +2,5 @@
 
 pub mod in_memory;
 pub mod peer;
+pub mod server;
 pub mod vectors;

@@ -85,7 +85,6 @@ impl Service {
     pub fn hello(&self) -> ServiceHello {
         let key = SessionKey::Ed25519(Ed25519PrivateKey::generate(&mut keys::entropy()).public());
         let signature = self.key.sign(&key.signed_bytes());
-        let signature = KeySignature::Ed25519(signature.try_into().expect("64 bytes"));
         let chain = CertChain::new(self.chain.clone()).expect("one certificate");
         ServiceHello {
             role: self.role,

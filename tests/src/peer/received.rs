@@ -32,6 +32,12 @@ impl Received {
         String::from_utf8_lossy(&self.message[..end]).into_owned()
     }
 
+    /// The message as text.
+    #[must_use]
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.message).into_owned()
+    }
+
     /// The message, which must be one of its version and carry an entity id where it must and only there.
     ///
     /// # Panics

@@ -185,8 +185,8 @@ fn correlation_ids_of_any_length_come_back(store: Store) {
         let mut peer = Peer::connect(server.address(), form);
         let queue = Queue::new(&mut peer);
         for length in [1, 4, 23, 24, 25, 32, 255] {
-            let request = Request::new(Auth::Key(&queue.key), &queue.recipient, "SUB")
-                .correlated(&vec![b'c'; length]);
+            let request =
+                Request::new(Auth::Key(&queue.key), &queue.recipient, "SUB").correlated(&vec![b'c'; length]);
             peer.send(std::slice::from_ref(&request));
             assert_eq!(peer.answer(&request), peer.subscribed(), "{length}");
         }

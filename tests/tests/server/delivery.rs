@@ -85,10 +85,8 @@ fn answers_to_subscriptions_share_a_block_with_a_message(store: Store) {
         let queues: Vec<_> = (0..4).map(|_| Queue::create(&mut bob, &LATER)).collect();
         assert_eq!(queues[1].send(&mut bob, None, "one"), "OK");
         assert_eq!(queues[3].send(&mut bob, None, "three"), "OK");
-        let requests: Vec<_> = queues
-            .iter()
-            .map(|queue| Request::new(Auth::Key(&queue.key), &queue.recipient, "SUB"))
-            .collect();
+        let requests: Vec<_> =
+            queues.iter().map(|queue| Request::new(Auth::Key(&queue.key), &queue.recipient, "SUB")).collect();
         alice.send(&requests);
         let blocks: Vec<_> = (0..3).map(|_| alice.receive_block()).collect();
         assert_eq!(blocks.iter().map(Vec::len).collect::<Vec<_>>(), [1, 4, 1]);
@@ -221,7 +219,8 @@ fn senders_at_the_same_time_lose_nothing(store: Store) {
                 let message = next.take().unwrap_or_else(|| queue.message(&mut alice));
                 let text = message.text();
                 let (sender, round) = text.split_once(' ').expect("a sender and a round");
-                received[sender.parse::<usize>().expect("0 or 1")].push(round.parse::<usize>().expect("a number"));
+                received[sender.parse::<usize>().expect("0 or 1")]
+                    .push(round.parse::<usize>().expect("a number"));
                 let answer = queue.acknowledge(&mut alice, &message.id);
                 next = (answer != "OK").then(|| queue.open(&answer));
             }

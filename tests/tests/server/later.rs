@@ -2,7 +2,8 @@
 
 use smp_core::wire::address::ServerAddress;
 use smp_core::wire::command::{
-    ContactLink, LinkData, MessagingLink, NewQueue, NotifierKeys, QueueRequestData, RelayRequest, SubscriptionMode,
+    ContactLink, LinkData, MessagingLink, NewQueue, NotifierKeys, QueueRequestData, RelayRequest,
+    SubscriptionMode,
 };
 use smp_core::wire::{Command, EntityId, Version};
 use smp_tests::peer::{Auth, Kind, Peer, Queue, Request, bytes, dh_key, key};
@@ -52,7 +53,7 @@ fn proxying_is_refused(store: Store) {
 fn relay() -> ServerAddress {
     let uri = "smp://LcJUMfVhwD8yxjAiSaDzzGF3-kLG4Uh0Fl_ZIjrRwjI=@localhost:5001";
     let uri: smp_core::wire::ServerUri = uri.parse().expect("an address");
-    uri.address
+    uri.server
 }
 
 fn names_are_not_resolved(store: Store) {
@@ -133,8 +134,7 @@ fn service_subscriptions_are_refused(store: Store) {
 }
 
 fn service_signatures_are_refused_outside_services(store: Store) {
-    let forms: Vec<_> =
-        ALL.iter().copied().filter(|form| form.version >= Version::SERVICES).collect();
+    let forms: Vec<_> = ALL.iter().copied().filter(|form| form.version >= Version::SERVICES).collect();
     run(store, &Settings::default(), &forms, |server, form| {
         let mut peer = Peer::connect(server.address(), form);
         let queue = Queue::new(&mut peer);

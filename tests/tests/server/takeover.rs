@@ -88,10 +88,8 @@ fn news_of_many_ends_is_sent_together(store: Store) {
     run(store, &Settings::default(), SOME, |server, form| {
         let (mut first, mut second) = two(server, form);
         let queues: Vec<_> = (0..20).map(|_| Queue::new(&mut first)).collect();
-        let requests: Vec<_> = queues
-            .iter()
-            .map(|queue| Request::new(Auth::Key(&queue.key), &queue.recipient, "SUB"))
-            .collect();
+        let requests: Vec<_> =
+            queues.iter().map(|queue| Request::new(Auth::Key(&queue.key), &queue.recipient, "SUB")).collect();
         for answer in second.ask_all(&requests) {
             assert_eq!(answer, second.subscribed());
         }

@@ -1,0 +1,278 @@
+//! A server on real sockets, on a runtime and with a store of its own.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use smp_core::server::{IdleClients, ServerConfig};
+use smp_core::transport::identity::{Algorithm, Authority, ServerIdentity, Subject};
+use smp_core::transport::{ServerOptions, ServerTransportConfig};
+use smp_core::wire::{Password, VersionRange};
+use smp_runtime::server::{Disconnect, Server, ServerEvent, ServerHandle};
+use smp_runtime_tokio::TokioRuntime;
+use smp_storage::{Backend, Durability, Embedded, EmbeddedOptions, Memory};
+use tempfile::TempDir;
+
+use crate::peer::{Address, entropy, now, wait_until};
+
+/// Where a server keeps its queues.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Store {
+    /// Nowhere beyond its own end.
+    Memory,
+    /// In a folder, which a server that is started again finds as it was.
+    Embedded,
+}
+
+/// What a scenario may ask of a server.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The algorithm of its certificates.
+    pub algorithm: Algorithm,
+    /// The versions that it offers.
+    pub versions: VersionRange,
+    /// How long a handshake may take.
+    pub handshake_timeout: Duration,
+    /// Whether queues may be created.
+    pub new_queues: bool,
+    /// The password for creating queues.
+    pub password: Option<&'static str>,
+    /// Bytes of new ids.
+    pub id_bytes: usize,
+    /// Messages that a queue holds.
+    pub quota: u32,
+    /// After how long messages expire.
+    pub message_ttl: Option<Duration>,
+    /// How often old messages are looked for.
+    pub expiry_interval: Duration,
+    /// Whether they are looked for on start.
+    pub expire_on_start: bool,
+    /// Whether a SEND looks for them in its queue.
+    pub expire_on_send: bool,
+    /// After how long a silent connection without subscriptions is closed, and how often that is checked.
+    pub idle_clients: Option<(Duration, Duration)>,
+    /// Deliveries to one connection that its socket has not taken.
+    pub deliveries: usize,
+    /// When the embedded store answers.
+    pub durability: Durability,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            algorithm: Algorithm::Ed25519,
+            versions: VersionRange::SUPPORTED,
+            handshake_timeout: Duration::from_secs(60),
+            new_queues: true,
+            password: None,
+            id_bytes: 24,
+            quota: 128,
+            message_ttl: None,
+            expiry_interval: Duration::from_secs(3600),
+            expire_on_start: true,
+            expire_on_send: false,
+            idle_clients: None,
+            deliveries: 8,
+            durability: Durability::OnExit,
+        }
+    }
+}
+
+impl Settings {
+    fn server(&self) -> ServerConfig {
+        let mut config = ServerConfig::default();
+        config.new_queues = self.new_queues;
+        config.password = self.password.map(|word| Password::new(word.as_bytes()).expect("a password"));
+        config.id_bytes = self.id_bytes;
+        config.message_quota = self.quota;
+        config.message_ttl = self.message_ttl;
+        config.expiry_interval = self.expiry_interval;
+        config.expire_on_start = self.expire_on_start;
+        config.expire_on_send = self.expire_on_send;
+        config.idle_clients =
+            self.idle_clients.map(|(ttl, check_interval)| IdleClients { ttl, check_interval });
+        // Long enough for what ends together to be told together, short enough not to be waited for.
+        config.end_interval = Duration::from_millis(60);
+        config.limits.deliveries_in_flight = self.deliveries;
+        config
+    }
+}
+
+/// A server that runs until it is stopped or dropped.
+pub struct TestServer {
+    running: Option<Running>,
+    store: Store,
+    settings: Settings,
+    identity: ServerIdentity,
+    folder: TempDir,
+    address: Address,
+    /// What must not have happened when it stops.
+    faults: Arc<Mutex<Vec<ServerEvent>>>,
+}
+
+struct Running {
+    handle: Handle,
+    runtime: tokio::runtime::Runtime,
+}
+
+enum Handle {
+    Memory(ServerHandle<TokioRuntime, Memory>),
+    Embedded(ServerHandle<TokioRuntime, Embedded>),
+}
+
+impl TestServer {
+    /// Starts a server with a new identity and an empty store on a free port.
+    ///
+    /// # Panics
+    /// When that is not possible.
+    #[track_caller]
+    #[must_use]
+    pub fn start(store: Store, settings: &Settings) -> Self {
+        let identity = identity(settings.algorithm);
+        let mut server = Self {
+            running: None,
+            store,
+            settings: settings.clone(),
+            address: Address {
+                socket: (Ipv4Addr::LOCALHOST, 0).into(),
+                fingerprint: *identity.fingerprint(),
+            },
+            identity,
+            folder: TempDir::new().expect("a temporary folder"),
+            faults: Arc::default(),
+        };
+        server.run();
+        server
+    }
+
+    /// Where it is and who it is.
+    #[must_use]
+    pub const fn address(&self) -> &Address {
+        &self.address
+    }
+
+    /// Its certificates and key.
+    #[must_use]
+    pub const fn identity(&self) -> &ServerIdentity {
+        &self.identity
+    }
+
+    /// How many connections it has.
+    ///
+    /// # Panics
+    /// When it is stopped.
+    #[must_use]
+    pub fn connections(&self) -> usize {
+        match &self.running.as_ref().expect("a running server").handle {
+            Handle::Memory(handle) => handle.connections(),
+            Handle::Embedded(handle) => handle.connections(),
+        }
+    }
+
+    /// Waits until it has let go of all connections.
+    #[track_caller]
+    pub fn wait_for_no_connections(&self) {
+        wait_until("all connections are gone", || self.connections() == 0);
+    }
+
+    /// Stops in order.
+    ///
+    /// # Panics
+    /// When it does not stop in order, or when a task panicked, a store failed or a socket could not be accepted before.
+    #[track_caller]
+    pub fn stop(mut self) {
+        self.halt();
+    }
+
+    /// Stops in order and starts again, with other settings, as who it was and where its queues are.
+    #[track_caller]
+    pub fn restart(&mut self, settings: &Settings) {
+        self.halt();
+        self.settings = settings.clone();
+        self.run();
+    }
+
+    #[track_caller]
+    fn halt(&mut self) {
+        let Running { handle, runtime } = self.running.take().expect("a running server");
+        let grace = Duration::from_secs(10);
+        let stopped = runtime.block_on(async {
+            match handle {
+                Handle::Memory(handle) => handle.stop(grace).await,
+                Handle::Embedded(handle) => handle.stop(grace).await,
+            }
+        });
+        stopped.expect("a store that closes in order");
+        let faults = self.faults.lock().unwrap_or_else(PoisonError::into_inner);
+        assert!(faults.is_empty(), "{faults:?}");
+    }
+
+    #[track_caller]
+    fn run(&mut self) {
+        let mut builder = tokio::runtime::Builder::new_multi_thread();
+        let runtime = builder.worker_threads(1).enable_all().build().expect("a runtime");
+        let handle = match self.store {
+            Store::Memory => Handle::Memory(self.serve(&runtime, Memory::new())),
+            Store::Embedded => {
+                Handle::Embedded(self.serve(&runtime, open(self.folder.path(), self.settings.durability)))
+            }
+        };
+        let addresses = match &handle {
+            Handle::Memory(handle) => handle.addresses(),
+            Handle::Embedded(handle) => handle.addresses(),
+        };
+        self.address.socket = addresses[0];
+        self.running = Some(Running { handle, runtime });
+    }
+
+    #[track_caller]
+    fn serve<B: Backend + 'static>(
+        &self,
+        runtime: &tokio::runtime::Runtime,
+        backend: B,
+    ) -> ServerHandle<TokioRuntime, B> {
+        let mut options = ServerOptions::default();
+        options.versions = self.settings.versions;
+        options.handshake_timeout = self.settings.handshake_timeout;
+        let transport =
+            ServerTransportConfig::new(self.identity.clone(), options).expect("a configuration of TLS");
+        let faults = Arc::clone(&self.faults);
+        let watch = move |event: ServerEvent| match event {
+            ServerEvent::Closed(_, Disconnect::Panicked)
+            | ServerEvent::AcceptFailed(_)
+            | ServerEvent::StoreFailed
+            | ServerEvent::Failed => faults.lock().unwrap_or_else(PoisonError::into_inner).push(event),
+            _ => {}
+        };
+        let server = Server::new(
+            TokioRuntime::new(runtime.handle().clone()),
+            backend,
+            transport,
+            self.settings.server(),
+        );
+        let any: SocketAddr = (Ipv4Addr::LOCALHOST, 0).into();
+        let served = runtime.block_on(server.on_event(watch).serve(&[any]));
+        served.expect("a free port")
+    }
+}
+
+/// An identity with certificates of one algorithm.
+///
+/// # Panics
+/// When it cannot be made.
+#[must_use]
+pub fn identity(algorithm: Algorithm) -> ServerIdentity {
+    let mut entropy = entropy();
+    let authority = Authority::generate(algorithm, &mut entropy, now()).expect("an authority");
+    let subject = Subject { host: "localhost", algorithm };
+    let issued = authority.issue(subject, &mut entropy, now()).expect("a certificate");
+    let chain = vec![issued.certificate, authority.certificate().clone()];
+    ServerIdentity::new(chain, issued.key, now()).expect("an identity")
+}
+
+fn open(folder: &Path, durability: Durability) -> Embedded {
+    let mut options = EmbeddedOptions::default();
+    options.durability = durability;
+    Embedded::open(folder.join("store"), options).expect("a store")
+}
