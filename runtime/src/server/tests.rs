@@ -130,6 +130,14 @@ fn a_panic_of_a_connection_touches_no_other() {
 }
 
 #[test]
+fn a_connection_is_held_once_and_not_several_times() {
+    let world = World::new(ServeLimits::default());
+    let _connection = world.connect("192.0.2.1");
+    let connection = size_of::<connection::Connection<TestRuntime, TestStore>>();
+    assert!(world.runtime.largest_task() < connection + 512);
+}
+
+#[test]
 fn tells_the_broker_the_time() {
     let world = World::new(ServeLimits::default());
     assert_eq!(world.store.batches(), 1, "expiry on start");
