@@ -7,6 +7,7 @@
 mod crypto;
 mod handshakes;
 mod handshakes_crypto;
+mod handshakes_transport;
 mod messages;
 mod messages_crypto;
 mod proxy_crypto;
@@ -22,6 +23,7 @@ const SUITES: &[Suite] = &[
     ("agent_queue_uris.json", queue_uris::run),
     ("crypto.json", crypto::run),
     ("smp_handshakes.json", handshakes_crypto::run),
+    ("smp_handshakes.json", handshakes_transport::run),
     ("smp_messages.json", messages_crypto::run),
     ("smp_proxy.json", proxy_crypto::run),
     ("smp_transmissions.json", transmissions_crypto::run),
