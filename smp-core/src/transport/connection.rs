@@ -407,5 +407,6 @@ fn plain_content(block: Vec<u8>) -> Result<Bytes, TransportFault> {
     BlockCodec::Plain.read(block).map_err(|_| TransportFault::PARSE)
 }
 
+#[cfg(feature = "tls")]
 #[cfg(test)]
 mod tests;
