@@ -9,7 +9,6 @@ mod encodings;
 mod handshakes;
 mod handshakes_crypto;
 mod handshakes_transport;
-mod handshakes_transport;
 mod messages;
 mod messages_crypto;
 mod names;
