@@ -8,9 +8,7 @@ use smp_core::transport::{ClientOptions, ServerOptions};
 use smp_core::wire::codec::decode_all;
 use smp_core::wire::command::SubscriptionMode;
 use smp_core::wire::error::{CommandError, ErrorType};
-use smp_core::wire::{
-    BrokerMessage, Command, EntityId, MessageId, ReceivedBody, Version, VersionRange,
-};
+use smp_core::wire::{BrokerMessage, Command, EntityId, MessageId, ReceivedBody, Version, VersionRange};
 use smp_tests::in_memory::{InMemoryPeer, InMemoryServer, TestQueue, send};
 
 const OK: BrokerMessage = BrokerMessage::Ok;
