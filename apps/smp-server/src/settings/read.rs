@@ -8,7 +8,7 @@ use smp_core::wire::Password;
 use super::table;
 use super::value::{self, Parsed, Unit, bytes, duration, number, one_of, switch, unless_off};
 use super::{Durability, Port, Settings, Shell, Store};
-use crate::ini::{Ini, IniError};
+use crate::ini::{Entry, Ini, IniError};
 
 /// The settings of a file, and what its operator should know about it.
 pub(crate) fn read(ini: &Ini) -> Result<(Settings, Vec<String>), IniError> {
@@ -30,11 +30,7 @@ pub(crate) fn read(ini: &Ini) -> Result<(Settings, Vec<String>), IniError> {
         )?,
         server: server(&from)?,
     };
-    let mut notes = notes(ini);
-    if settings.store != Store::Memory && !from.get("STORE_LOG", "restore_messages", switch)? {
-        let place = from.error("STORE_LOG", "restore_messages", "");
-        notes.push(format!("{place}has no effect: the embedded store keeps messages with their queues"));
-    }
+    let notes = notes(ini, settings.store);
     Ok((settings, notes))
 }
 
@@ -151,26 +147,36 @@ fn password(text: &str) -> Parsed<Password> {
     })
 }
 
-/// What the file has that has no effect, so that nobody relies on it.
-fn notes(ini: &Ini) -> Vec<String> {
-    let mut notes = Vec::new();
+/// What the file has that has no effect, so that nobody relies on it: a line for each reason.
+fn notes(ini: &Ini, store: Store) -> Vec<String> {
+    let mut reasons: Vec<(String, Vec<String>)> = Vec::new();
     for entry in ini.entries() {
-        let (section, key) = (entry.section.as_str(), entry.key.as_str());
-        let place = match entry.line {
-            Some(line) => format!("{}, line {line}: [{section}] {key}", ini.file().display()),
-            None => format!("[{section}] {key}"),
-        };
-        match table::find(section, key) {
-            None => notes.push(format!("{place}: is not a setting of this server and has no effect")),
-            Some(setting) if setting.default == Some(entry.value.as_str()) => {}
-            Some(setting) => {
-                if let Some(feature) = setting.later {
-                    notes.push(format!("{place}: has no effect, {feature} is not served yet"));
-                }
-            }
+        let Some(reason) = without_effect(entry, store) else { continue };
+        let line = entry.line.map(|line| format!(" (line {line})")).unwrap_or_default();
+        let place = format!("[{}] {}{line}", entry.section, entry.key);
+        match reasons.iter_mut().find(|(known, _)| *known == reason) {
+            Some((_, places)) => places.push(place),
+            None => reasons.push((reason, vec![place])),
         }
     }
-    notes
+    let file = ini.file().display();
+    let note = |(reason, places): (String, Vec<String>)| {
+        format!("{file}: without effect, because {reason}: {}", places.join(", "))
+    };
+    reasons.into_iter().map(note).collect()
+}
+
+/// Why a setting has no effect, if it has none.
+fn without_effect(entry: &Entry, store: Store) -> Option<String> {
+    let (section, key, value) = (entry.section.as_str(), entry.key.as_str(), entry.value.as_str());
+    let Some(setting) = table::find(section, key) else {
+        return Some("this server does not know it".to_owned());
+    };
+    if (section, key, value) == ("STORE_LOG", "restore_messages", "off") && store != Store::Memory {
+        return Some("the embedded store keeps messages with their queues".to_owned());
+    }
+    let feature = setting.later.filter(|_| setting.default != Some(value))?;
+    Some(format!("this server does not have {feature} yet"))
 }
 
 /// Where values come from, and who is to blame for them.

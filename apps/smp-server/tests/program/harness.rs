@@ -1,5 +1,6 @@
 //! Runs the program in folders of its own.
 
+use std::fs::{File, read_to_string};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
@@ -97,12 +98,13 @@ impl Place {
 
     /// Starts a command that serves, and waits until it does.
     pub fn serve(&self, arguments: &[&str]) -> Serving {
-        let mut child = self.command(arguments).stderr(Stdio::inherit()).spawn().unwrap();
+        let log = self.root.path().join("log");
+        let mut child = self.command(arguments).stderr(File::create(&log).unwrap()).spawn().unwrap();
         let mut out = BufReader::new(child.stdout.take().unwrap());
         let mut lines = Vec::new();
         while lines.last().is_none_or(|line: &String| !line.starts_with("Store: ")) {
             let mut line = String::new();
-            assert_ne!(out.read_line(&mut line).unwrap(), 0, "the server ended: {lines:?}");
+            assert_ne!(out.read_line(&mut line).unwrap(), 0, "{lines:?}\n{}", read_to_string(&log).unwrap());
             lines.push(line.trim_end().to_owned());
         }
         Serving { child, out, lines }

@@ -198,12 +198,10 @@ fn what_has_no_effect_is_said() {
     assert_eq!(
         notes,
         [
-            "f.ini, line 2: [AUTH] new_quues: is not a setting of this server and has no effect",
-            "f.ini, line 4: [OTHER] x: is not a setting of this server and has no effect",
-            "f.ini, line 6: [TRANSPORT] control_port: has no effect, the control port is not served yet",
-            "f.ini, line 11: [WEB] https: has no effect, the web page is not served yet",
-            "f.ini, line 9: [STORE_LOG] restore_messages: has no effect: the embedded store keeps messages with \
-             their queues",
+            "f.ini: without effect, because this server does not know it: [AUTH] new_quues (line 2), [OTHER] x (line 4)",
+            "f.ini: without effect, because this server does not have the control port yet: [TRANSPORT] control_port (line 6)",
+            "f.ini: without effect, because the embedded store keeps messages with their queues: [STORE_LOG] restore_messages (line 9)",
+            "f.ini: without effect, because this server does not have the web page yet: [WEB] https (line 11)",
         ]
     );
 }
