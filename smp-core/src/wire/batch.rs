@@ -56,7 +56,8 @@ impl BatchWriter {
         Self { content_max, content: Vec::new(), count: 0 }
     }
 
-    /// Adds a transmission. When it does not fit beside those before, they are returned as a finished content.
+    /// Adds a transmission. When it does not fit beside those before, they are returned as a finished
+    /// content.
     ///
     /// # Errors
     /// When it does not fit into a block by itself; nothing is changed then.

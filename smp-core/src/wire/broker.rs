@@ -1,7 +1,7 @@
 //! The messages of servers: answers to commands and events.
 //!
-//! Like commands they are a tag, then, if they have parameters, a space and the parameters. Servers write what a client
-//! of its version understands; a reader knows all tags at any version.
+//! Like commands they are a tag, then, if they have parameters, a space and the parameters. Servers write
+//! what a client of its version understands; a reader knows all tags at any version.
 
 mod queue;
 mod queue_status;
@@ -22,8 +22,8 @@ use super::names::NameRecord;
 use super::queue_set::QueueSet;
 use super::version::Version;
 
-/// A message of a server. An answer goes with the correlation id and the entity of its command, an event without a
-/// correlation id and with the entity given here.
+/// A message of a server. An answer goes with the correlation id and the entity of its command, an event
+/// without a correlation id and with the entity given here.
 #[derive(Clone, PartialEq, Eq)]
 pub enum BrokerMessage {
     /// Answers NEW, without entity.

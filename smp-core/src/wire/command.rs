@@ -1,7 +1,8 @@
 //! The commands of clients.
 //!
-//! A command is its tag, then, if it has parameters, a space and the parameters without anything between or after
-//! them. A server reads most commands at any version: only the parameters of NEW, SUBS and NSUBS depend on it.
+//! A command is its tag, then, if it has parameters, a space and the parameters without anything between or
+//! after them. A server reads most commands at any version: only the parameters of NEW, SUBS and NSUBS depend
+//! on it.
 
 mod credentials;
 mod proxy;

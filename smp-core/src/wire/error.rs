@@ -1,6 +1,7 @@
 //! The errors that servers answer with: words of text, `ERR CMD SYNTAX`, arguments after one space.
 //!
-//! A decoder of these types reads an error that ends the message; an unknown word makes the message unreadable.
+//! A decoder of these types reads an error that ends the message; an unknown word makes the message
+//! unreadable.
 
 mod blocking;
 mod proxy;
@@ -240,8 +241,8 @@ impl core::fmt::Display for ErrorText {
     }
 }
 
-/// How deep errors may be nested through `PROXY PROTOCOL`: a proxy that asks a proxy is already one too many, and
-/// the bytes of a peer must not decide how deep we recurse.
+/// How deep errors may be nested through `PROXY PROTOCOL`: a proxy that asks a proxy is already one too many,
+/// and the bytes of a peer must not decide how deep we recurse.
 const NESTING_MAX: u8 = 4;
 
 const BLOCK: &[u8] = b"BLOCK";

@@ -6,7 +6,8 @@ use super::codec::{Decoded, Reader};
 use super::command::ForwardRequest;
 use super::id::CorrelationId;
 
-/// A client's PFWD on its way to the relay: short string of the correlation id, then the parameters as they were.
+/// A client's PFWD on its way to the relay: short string of the correlation id, then the parameters as they
+/// were.
 #[derive(Clone, PartialEq, Eq)]
 pub struct FwdTransmission {
     /// The correlation id of the PFWD, nonce of the client's encryption.

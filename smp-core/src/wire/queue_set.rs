@@ -5,16 +5,16 @@ use core::ops::BitXor;
 use super::codec::{Decoded, Reader, put_short};
 use super::version::Version;
 
-/// The hash of a set of queue ids: the XOR of the MD5 of each (notifier ids for a notification server). 16 bytes,
-/// sent as a short string.
+/// The hash of a set of queue ids: the XOR of the MD5 of each (notifier ids for a notification server). 16
+/// bytes, sent as a short string.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub struct IdsHash(pub [u8; 16]);
 
 impl IdsHash {
     /// Reads a hash.
     ///
-    /// One of another length is not an error to the reference, and a hash that differs never is. It becomes a value
-    /// that nothing hashes to in practice: padded with zeros, or cut.
+    /// One of another length is padded with zeros or cut. Peers only compare hashes and a difference is never an
+    /// error, so neither is the length.
     ///
     /// # Errors
     /// When bytes are missing.
@@ -59,7 +59,8 @@ impl QueueSet {
         Self { count: self.count.saturating_add(other.count), hash: self.hash ^ other.hash }
     }
 
-    /// The set without `other`, a part of it; empty when `other` is as large or larger, which is no part then.
+    /// The set without `other`, a part of it; empty when `other` is as large or larger, which is no part
+    /// then.
     #[must_use]
     pub fn minus(self, other: Self) -> Self {
         match self.count.saturating_sub(other.count) {

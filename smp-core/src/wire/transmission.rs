@@ -110,8 +110,8 @@ impl ServerTransmission {
     }
 }
 
-/// The bytes that a signature or an authenticator of a command is made over: short strings of the session, correlation
-/// and entity ids, then the command. The session id is among them also where it is not sent.
+/// The bytes that a signature or an authenticator of a command is made over: short strings of the session,
+/// correlation and entity ids, then the command. The session id is among them also where it is not sent.
 #[must_use]
 pub fn authorized_bytes(
     session: &SessionId,
@@ -134,8 +134,8 @@ pub enum Authorization {
     Ed25519([u8; 64]),
     /// 114 bytes: a signature (RFC 8032).
     Ed448(Box<[u8; 114]>),
-    /// 80 bytes: the SHA-512 of the authorised bytes in a crypto box, which the server could have made as well and so
-    /// can show to nobody as proof.
+    /// 80 bytes: the SHA-512 of the authorised bytes in a crypto box, which the server could have made as
+    /// well and so can show to nobody as proof.
     Authenticator([u8; 80]),
 }
 

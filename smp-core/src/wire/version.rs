@@ -7,8 +7,8 @@ use super::codec::{DecodeError, Decoded, Reader};
 
 /// A protocol version: a big-endian `u16`.
 ///
-/// The constants name what changed in the transport between clients and servers. Queue addresses and other layers
-/// count their versions separately but write them in the same way.
+/// The constants name what changed in the transport between clients and servers. Queue addresses and other
+/// layers count their versions separately but write them in the same way.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Version(pub u16);
 

@@ -7,8 +7,9 @@ use smp_core::crypto::{
     AuthPrivateKey, AuthorizationRef, BlockChain, BoxKey, CryptoError, DhSecret, Nonce, SecretKey,
     X448PrivateKey, X448PublicKey, X25519PrivateKey, authenticator, hash, padding,
 };
+use smp_core::wire::codec::put_short;
 use smp_core::wire::{AuthPublicKey, DhPublicKey};
-use smp_tests::vectors::Fields;
+use smp_tests::vectors::{Fields, unhex};
 
 pub(crate) fn run(vectors: &Value) -> usize {
     let parts = [keys, dh, signatures, hashes, hkdf, pad, unpad, boxes, nonces, authenticators, block_chains];
@@ -68,6 +69,11 @@ fn signatures(vectors: &Value) -> usize {
         assert_eq!(case.text("alg"), kind_of(&key.public()));
         let signature = case.hex("signature");
         assert_eq!(key.authorize(None, &nonce, &case.hex("msg")).expect("a signature"), signature);
+        if let Some(wire) = case.get("smp") {
+            let mut short = Vec::new();
+            put_short(&mut short, &signature);
+            assert_eq!(short, unhex(wire.as_str().expect("hex")));
+        }
         let verifies = |signature: &[u8], message: &[u8]| {
             let signature = AuthorizationRef::from_bytes(signature).expect("a signature");
             verify(signature, &key.public(), None, &nonce, message)

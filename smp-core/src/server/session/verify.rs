@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::crypto::auth::{verify, verify_dummy};
-use crate::crypto::authenticator;
+use crate::crypto::authenticator::{self, AUTHENTICATOR_LEN};
 use crate::crypto::{AuthorizationRef, BoxKey, Nonce};
 use crate::server::store::{QueueRecord, QueueStatus};
 use crate::transport::Parameters;
@@ -16,7 +16,9 @@ use crate::wire::{AuthPublicKey, Command, DhPublicKey, QueueMode, SessionId, Ver
 /// and whatever the kind of its key, so that the time of an answer does not tell which queues exist.
 pub(super) struct Verifier {
     parameters: Parameters,
-    /// Boxes of the X25519 keys that authorised lately, because a key exchange costs more than the rest.
+    /// Boxes of the X25519 keys that authorised lately, because a key exchange costs more than the rest. Only those whose
+    /// owner is the peer: a box that a stranger's attempt put here would make the next attempt faster, and so tell that the
+    /// queue exists.
     boxes: BTreeMap<[u8; 32], BoxKey>,
 }
 
@@ -84,14 +86,12 @@ impl Verifier {
     fn by_key(&mut self, from: &ClientTransmission, key: &AuthPublicKey) -> Option<Right> {
         let authorized = from.authorized_bytes(self.session_id());
         let nonce = Nonce::from_slice(from.correlation_id.as_bytes());
-        let verified = match (AuthorizationRef::from_bytes(from.authorization.as_bytes())?, key) {
+        let authorization = AuthorizationRef::from_bytes(from.authorization.as_bytes())?;
+        let verified = match (authorization, key) {
             (AuthorizationRef::Authenticator(theirs), AuthPublicKey::X25519(key)) => {
-                let key = self.box_key(key)?;
-                authenticator::verify(&key, &nonce, &authorized, theirs)
+                self.by_box(key, &nonce, &authorized, theirs)?
             }
-            (authorization, key) => {
-                verify(authorization, key, self.parameters.session_key.as_ref(), &nonce, &authorized)
-            }
+            _ => verify(authorization, key, self.parameters.session_key.as_ref(), &nonce, &authorized),
         };
         verified.then_some(Right::Key(*key))
     }
@@ -104,17 +104,26 @@ impl Verifier {
         None
     }
 
-    fn box_key(&mut self, key: &[u8; 32]) -> Option<BoxKey> {
+    fn by_box(
+        &mut self,
+        key: &[u8; 32],
+        nonce: &Nonce,
+        authorized: &[u8],
+        theirs: &[u8; AUTHENTICATOR_LEN],
+    ) -> Option<bool> {
         if let Some(known) = self.boxes.get(key) {
-            return Some(known.clone());
+            return Some(authenticator::verify(known, nonce, authorized, theirs));
         }
         let session_key = self.parameters.session_key.as_ref()?;
         let box_key = session_key.diffie_hellman(&DhPublicKey(*key)).ok()?.box_key();
-        if self.boxes.len() >= BOXES {
-            self.boxes.clear();
+        let verified = authenticator::verify(&box_key, nonce, authorized, theirs);
+        if verified {
+            if self.boxes.len() >= BOXES {
+                self.boxes.clear();
+            }
+            self.boxes.insert(*key, box_key);
         }
-        self.boxes.insert(*key, box_key.clone());
-        Some(box_key)
+        Some(verified)
     }
 }
 

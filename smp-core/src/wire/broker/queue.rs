@@ -106,7 +106,8 @@ impl CreatedNotifier {
 /// A session of a proxy with a relay, the parameters of PKEY.
 #[derive(Clone, PartialEq, Eq)]
 pub struct RelaySession {
-    /// The session id between proxy and relay: the entity of later commands, and part of what the client authorises.
+    /// The session id between proxy and relay: the entity of later commands, and part of what the client
+    /// authorises.
     pub session_id: SessionId,
     /// The versions that the client may speak with the relay.
     pub versions: VersionRange,

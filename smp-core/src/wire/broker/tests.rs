@@ -150,7 +150,7 @@ fn cut_messages() {
             (Ok(short), _) => bytes[..cut] == *short.tag(Version::MAX).as_bytes(),
         })
     }
-    QuickCheck::new().tests(200).quickcheck(property as fn(BrokerMessage) -> bool);
+    QuickCheck::new().tests(40).quickcheck(property as fn(BrokerMessage) -> bool);
 }
 
 #[test]

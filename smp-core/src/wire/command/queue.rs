@@ -27,8 +27,8 @@ pub struct NewQueue {
     pub password: Option<Password>,
     /// Whether to subscribe at once.
     pub subscribe: SubscriptionMode,
-    /// What the queue is for. Versions before 9 know none, those before 15 only the mode, and there it is always
-    /// told: without it a contact queue is asked for.
+    /// What the queue is for. Versions before 9 know none, those before 15 only the mode, and there it is
+    /// always told: without it a contact queue is asked for.
     pub queue_data: Option<QueueRequestData>,
     /// The keys of a notifier, from version 17.
     pub notifier: Option<NotifierKeys>,
@@ -266,8 +266,8 @@ impl NotifierKeys {
     }
 }
 
-/// What the server may know about a message. `T` or `F`; a reader ignores what follows up to the next space, which
-/// leaves room for more flags.
+/// What the server may know about a message. `T` or `F`; a reader ignores what follows up to the next space,
+/// which leaves room for more flags.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct MessageFlags {
     /// The recipient wants to be notified of it.

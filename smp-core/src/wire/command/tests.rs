@@ -134,7 +134,8 @@ fn older_versions_keep_what_they_have() {
     QuickCheck::new().tests(1000).quickcheck(property as fn(Command, u16) -> bool);
 }
 
-/// A command cut anywhere is refused, unless the cut is in a tail, where it cannot be noticed, or leaves a shorter tag.
+/// A command cut anywhere is refused, unless the cut is in a tail, where it cannot be noticed, or leaves a
+/// shorter tag.
 #[test]
 fn cut_commands() {
     fn property(command: Command, version: u16) -> bool {
@@ -149,7 +150,7 @@ fn cut_commands() {
             (Ok(short), _) => bytes.starts_with(short.tag().as_bytes()) && cut == short.tag().len(),
         })
     }
-    QuickCheck::new().tests(200).quickcheck(property as fn(Command, u16) -> bool);
+    QuickCheck::new().tests(100).quickcheck(property as fn(Command, u16) -> bool);
 }
 
 #[test]
