@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 /// A SimpleX messaging server.
-#[derive(Parser, Debug)]
+#[derive(Parser)]
 #[command(
     name = "smp-server",
     version,
@@ -21,7 +21,7 @@ pub(crate) struct Cli {
     version: Option<bool>,
 }
 
-#[derive(Subcommand, Debug)]
+#[derive(Subcommand)]
 pub(crate) enum Command {
     /// Make the settings and the certificates of a new server
     Init(Box<Init>),
@@ -41,7 +41,7 @@ pub(crate) enum Command {
     Database(Unavailable),
 }
 
-#[derive(Args, Debug, Default)]
+#[derive(Args)]
 pub(crate) struct Init {
     /// Keep queues and messages on disk (which is the default)
     #[arg(short = 'l', long, conflicts_with = "disable_store_log")]
@@ -127,7 +127,7 @@ pub(crate) struct Init {
     pub(crate) yes: bool,
 }
 
-#[derive(Args, Debug)]
+#[derive(Args)]
 pub(crate) struct Start {
     /// Open the store, do what is due (such as deleting old messages), and end without serving
     #[arg(short = 'm', long)]
@@ -145,7 +145,7 @@ pub(crate) struct Start {
     pub(crate) confirm_migrations: Option<String>,
 }
 
-#[derive(Args, Debug)]
+#[derive(Args)]
 pub(crate) struct Run {
     /// Folder of the settings, the certificates and the data
     #[arg(long, value_name = "FOLDER", default_value = "smp-server-data")]
@@ -166,7 +166,7 @@ pub(crate) struct Run {
     pub(crate) log: Log,
 }
 
-#[derive(Args, Debug)]
+#[derive(Args)]
 pub(crate) struct Cert {
     /// Algorithm of the new key
     #[arg(
@@ -183,20 +183,20 @@ pub(crate) struct Cert {
     pub(crate) cn: Option<String>,
 }
 
-#[derive(Args, Debug)]
+#[derive(Args)]
 pub(crate) struct Delete {
     /// Do not ask
     #[arg(short = 'y', long)]
     pub(crate) yes: bool,
 }
 
-#[derive(Args, Debug)]
+#[derive(Args)]
 pub(crate) struct Unavailable {
     #[arg(trailing_var_arg = true, allow_hyphen_values = true, hide = true)]
     pub(crate) rest: Vec<String>,
 }
 
-#[derive(Args, Debug)]
+#[derive(Args)]
 pub(crate) struct Log {
     /// What is logged to the standard error output
     #[arg(long, value_enum, ignore_case = true, value_name = "LEVEL", default_value = "info")]

@@ -8,25 +8,25 @@ use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
 use tempfile::TempDir;
 
 /// A place with a configuration folder and a data folder.
-pub struct Place {
+pub(crate) struct Place {
     root: TempDir,
 }
 
 /// How a run of the program ended.
-pub struct Outcome {
-    pub code: Option<i32>,
-    pub out: String,
-    pub err: String,
+pub(crate) struct Outcome {
+    pub(crate) code: Option<i32>,
+    pub(crate) out: String,
+    pub(crate) err: String,
 }
 
 impl Place {
     /// A place where nothing is yet.
-    pub fn empty() -> Self {
+    pub(crate) fn empty() -> Self {
         Self { root: tempfile::tempdir().unwrap() }
     }
 
     /// A place with the configuration folder of the reference server.
-    pub fn of_reference(algorithm: &str) -> Self {
+    pub(crate) fn of_reference(algorithm: &str) -> Self {
         let place = Self::empty();
         let reference = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/reference");
         std::fs::create_dir(place.config()).unwrap();
@@ -40,37 +40,37 @@ impl Place {
     }
 
     /// A place after `init`, on a free port of this machine alone.
-    pub fn initialised() -> Self {
+    pub(crate) fn initialised() -> Self {
         let place = Self::empty();
         assert_eq!(place.run(&["init", "-y", "-n", "localhost"]).code, Some(0));
         place.replace("port = 5223,443", "port = 0\nbind = 127.0.0.1");
         place
     }
 
-    pub fn config(&self) -> PathBuf {
+    pub(crate) fn config(&self) -> PathBuf {
         self.root.path().join("etc")
     }
 
-    pub fn data(&self) -> PathBuf {
+    pub(crate) fn data(&self) -> PathBuf {
         self.root.path().join("var")
     }
 
-    pub fn file(&self, name: &str) -> PathBuf {
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
         self.config().join(name)
     }
 
-    pub fn read(&self, name: &str) -> String {
-        std::fs::read_to_string(self.file(name)).unwrap()
+    pub(crate) fn read(&self, name: &str) -> String {
+        read_to_string(self.file(name)).unwrap()
     }
 
     /// Replaces a part of the settings that is in them once.
-    pub fn replace(&self, from: &str, to: &str) {
+    pub(crate) fn replace(&self, from: &str, to: &str) {
         let ini = self.read("smp-server.ini");
         assert_eq!(ini.matches(from).count(), 1, "{from}");
         std::fs::write(self.file("smp-server.ini"), ini.replace(from, to)).unwrap();
     }
 
-    pub fn command(&self, arguments: &[&str]) -> Command {
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_smp-server"));
         command.args(arguments).current_dir(self.root.path());
         command.env("SMP_SERVER_CFG_PATH", self.config()).env("SMP_SERVER_LOG_PATH", self.data());
@@ -79,12 +79,12 @@ impl Place {
     }
 
     /// Runs a command that ends by itself.
-    pub fn run(&self, arguments: &[&str]) -> Outcome {
+    pub(crate) fn run(&self, arguments: &[&str]) -> Outcome {
         self.answer(arguments, "")
     }
 
     /// The same, with these lines on the standard input.
-    pub fn answer(&self, arguments: &[&str], answers: &str) -> Outcome {
+    pub(crate) fn answer(&self, arguments: &[&str], answers: &str) -> Outcome {
         let mut child = self.command(arguments).stdin(Stdio::piped()).spawn().unwrap();
         // A program that asks nothing may have ended before it gets the answers.
         let _ = child.stdin.take().unwrap().write_all(answers.as_bytes());
@@ -97,7 +97,7 @@ impl Place {
     }
 
     /// Starts a command that serves, and waits until it does.
-    pub fn serve(&self, arguments: &[&str]) -> Serving {
+    pub(crate) fn serve(&self, arguments: &[&str]) -> Serving {
         let log = self.root.path().join("log");
         let mut child = self.command(arguments).stderr(File::create(&log).unwrap()).spawn().unwrap();
         let mut out = BufReader::new(child.stdout.take().unwrap());
@@ -112,23 +112,23 @@ impl Place {
 }
 
 /// A program that serves.
-pub struct Serving {
+pub(crate) struct Serving {
     child: Child,
     out: BufReader<ChildStdout>,
     /// What it printed until it served.
-    pub lines: Vec<String>,
+    pub(crate) lines: Vec<String>,
 }
 
 impl Serving {
     /// What the line that starts so goes on with.
-    pub fn line(&self, start: &str) -> &str {
+    pub(crate) fn line(&self, start: &str) -> &str {
         let found: Vec<&str> = self.lines.iter().filter_map(|line| line.strip_prefix(start)).collect();
         assert_eq!(found.len(), 1, "{start}: {:?}", self.lines);
         found[0]
     }
 
     /// Sends a signal and waits for the end.
-    pub fn signal(mut self, name: &str) -> ExitStatus {
+    pub(crate) fn signal(mut self, name: &str) -> ExitStatus {
         let pid = self.child.id().to_string();
         assert!(Command::new("kill").args(["-s", name, &pid]).status().unwrap().success());
         let mut rest = String::new();
