@@ -110,7 +110,7 @@ pub(crate) struct Init {
     /// Folder of the web page (only set in the ini file: not served yet)
     #[arg(long, value_name = "PATH", conflicts_with = "disable_web")]
     pub(crate) web_path: Option<String>,
-    /// No web page (there is none yet)
+    /// No web page (there is none yet), and no port 443
     #[arg(long)]
     pub(crate) disable_web: bool,
     /// PostgreSQL (not supported yet: refused)

@@ -56,8 +56,8 @@ fn announce(plan: &Plan, addresses: &[SocketAddr]) -> Result<(), Failure> {
     }
     say(&match plan.settings.store {
         Store::Memory => "Store: in memory".to_owned(),
-        Store::Embedded(durability) => {
-            let durability = match durability {
+        Store::Embedded(embedded) => {
+            let durability = match embedded.durability {
                 Durability::Always => "always".to_owned(),
                 Durability::Interval(interval) => format!("every {} ms", interval.as_millis()),
                 Durability::OnExit => "on exit".to_owned(),

@@ -118,7 +118,7 @@ fn choices(flags: &Init) -> Vec<Choice> {
         ("STORE_LOG", "log_stats", on(flags.daily_stats)),
         ("AUTH", "new_queues", on(true)),
         ("TRANSPORT", "host", host.clone()),
-        ("TRANSPORT", "port", "5223,443".to_owned()),
+        ("TRANSPORT", "port", if flags.disable_web { "5223" } else { "5223,443" }.to_owned()),
         ("TRANSPORT", "log_tls_errors", on(false)),
         ("TRANSPORT", "websockets", on(false)),
         ("INACTIVE_CLIENTS", "disconnect", on(true)),
@@ -139,6 +139,7 @@ fn choices(flags: &Init) -> Vec<Choice> {
         ("INFORMATION", "hosting_type", flags.hosting_type.clone()),
         ("INFORMATION", "server_country", flags.server_country.clone()),
         ("WEB", "static_path", flags.web_path.clone()),
+        ("WEB", "https", (!flags.disable_web).then(|| "443".to_owned())),
         ("STORE_LOG", "db_schema", flags.schema.clone()),
         ("STORE_LOG", "db_pool_size", flags.pool_size.map(|size| size.to_string())),
     ];

@@ -42,7 +42,20 @@ pub(crate) enum Store {
     /// Nowhere but in memory.
     Memory,
     /// In the embedded store in the data folder.
-    Embedded(Durability),
+    Embedded(Embedded),
+}
+
+/// The choices of the embedded store. Sizes are in bytes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Embedded {
+    /// When it says that something is stored.
+    pub(crate) durability: Durability,
+    /// Memory for what was read.
+    pub(crate) cache: usize,
+    /// How large the journal may become.
+    pub(crate) journal: usize,
+    /// How much may wait to be written.
+    pub(crate) write_queue: usize,
 }
 
 /// When the embedded store says that something is stored.

@@ -7,7 +7,7 @@ use smp_core::wire::Password;
 
 use super::table;
 use super::value::{self, Parsed, Unit, bytes, duration, number, one_of, switch, unless_off};
-use super::{Durability, Port, Settings, Shell, Store};
+use super::{Durability, Embedded, Port, Settings, Shell, Store};
 use crate::ini::{Entry, Ini, IniError};
 
 /// The settings of a file, and what its operator should know about it.
@@ -46,7 +46,13 @@ fn store(from: &Source<'_>) -> Result<Store, IniError> {
         1 => Durability::Interval(interval),
         _ => Durability::OnExit,
     };
-    Ok(if enabled { Store::Embedded(durability) } else { Store::Memory })
+    let embedded = Embedded {
+        durability,
+        cache: from.get("STORE_LOG", "cache_size", bytes(MIB..=HUGE))?,
+        journal: from.get("STORE_LOG", "journal_size", bytes(64 * MIB..=HUGE))?,
+        write_queue: from.get("STORE_LOG", "write_queue_size", bytes(MIB..=GIB))?,
+    };
+    Ok(if enabled { Store::Embedded(embedded) } else { Store::Memory })
 }
 
 /// Serving from an empty store while the queues are in a database would look like the loss of them all.
@@ -217,7 +223,10 @@ const MILLISECOND: Duration = Duration::from_millis(1);
 const CENTURY: Duration = seconds(36_500 * 86_400);
 /// Less could not hold one answer.
 const BLOCK: usize = 16_384;
-const GIB: usize = 1024 * 1024 * 1024;
+const MIB: usize = 1024 * 1024;
+const GIB: usize = 1024 * MIB;
+/// A TiB, where there are such sizes.
+const HUGE: usize = GIB.saturating_mul(1024);
 
 #[cfg(test)]
 mod tests;

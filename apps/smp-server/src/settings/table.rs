@@ -47,7 +47,7 @@ pub(crate) const SECTIONS: &[Section] =
 
 const INFORMATION: Section = Section {
     name: "INFORMATION",
-    about: "Who runs the server, for its web page. Read, not shown yet.",
+    about: "Who runs the server, for its web page.",
     settings: &[
         optional("source_code", "URI", "Where the source code of this server is.").later(PAGE),
         optional("usage_conditions", "URI", "Conditions of use.").later(PAGE),
@@ -105,6 +105,22 @@ const STORE_LOG: Section = Section {
             "durability_interval",
             "100ms",
             "How often data is written to disk with `durability = interval`.",
+        ),
+        setting(
+            "cache_size",
+            "128MiB",
+            "Memory for what was read from the store; up to 100 MiB come on top for writing.",
+        ),
+        setting(
+            "journal_size",
+            "256MiB",
+            "How large the journal of the store may become. A larger one makes for fewer writes, and a longer start \
+             after a crash.",
+        ),
+        setting(
+            "write_queue_size",
+            "32MiB",
+            "How much may wait to be written to the store; clients wait meanwhile.",
         ),
         setting(
             "expire_messages_days",
@@ -266,7 +282,7 @@ const LIMITS: Section = Section {
 
 const PROXY: Section = Section {
     name: "PROXY",
-    about: "Private routing: forwarding to other servers. Read, not used yet.",
+    about: "Private routing: forwarding to other servers.",
     settings: &[
         setting("host_mode", "public", "Which of a server's names to use: public or onion.").later(ROUTING),
         setting("required_host_mode", "off", "Use no other.").later(ROUTING),
@@ -292,7 +308,7 @@ const INACTIVE_CLIENTS: Section = Section {
 
 const WEB: Section = Section {
     name: "WEB",
-    about: "The web page of the server. Read, not served yet; it never keeps SMP from being served.",
+    about: "The web page of the server. It never keeps SMP from being served.",
     settings: &[
         optional("static_path", "/var/opt/simplex/www", "Folder of the generated pages.").later(PAGE),
         optional("http", "8000", "Port for plain HTTP.").later(PAGE),
@@ -304,7 +320,7 @@ const WEB: Section = Section {
 
 const NAMES: Section = Section {
     name: "NAMES",
-    about: "Resolution of names. Read, not used yet.",
+    about: "Resolution of names.",
     settings: &[
         setting("enable", "off", "Whether names are resolved.").later(RESOLVER),
         optional("resolver_endpoint", "http://127.0.0.1:8000", "Address of the resolver.").later(RESOLVER),

@@ -19,6 +19,7 @@ pub(crate) fn render(choices: &[Choice]) -> String {
         let _ = write!(out, "\n{}[{}]\n", comment(section.about), section.name);
         for setting in section.settings {
             let chosen = choices.iter().find(|(name, key, _)| (*name, *key) == (section.name, setting.key));
+            out.push('\n');
             out.push_str(&described(setting));
             let _ = match chosen {
                 Some((_, key, value)) => writeln!(out, "{key} = {value}"),
@@ -30,9 +31,12 @@ pub(crate) fn render(choices: &[Choice]) -> String {
 }
 
 fn described(setting: &Setting) -> String {
-    let default = if setting.default.is_none() { " No default." } else { "" };
-    let set_by_default = setting.default.map(|value| format!(" Default: {value}.")).unwrap_or_default();
-    comment(&format!("{}{set_by_default}{default}", setting.about))
+    let later = if setting.later.is_some() { " Not in use yet." } else { "" };
+    let default = match setting.default {
+        Some(value) => format!(" Default: {value}."),
+        None => " Not set by default.".to_owned(),
+    };
+    comment(&format!("{}{later}{default}", setting.about))
 }
 
 /// Lines of at most 100 characters that begin with `# `.

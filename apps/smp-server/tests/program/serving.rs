@@ -118,7 +118,7 @@ fn a_busy_port_stops_the_start_unless_it_is_the_web_s() {
     let refused = place.run(&["start"]);
     assert_eq!(refused.code, Some(1));
     assert!(refused.err.contains(&format!("cannot listen on 127.0.0.1:{busy}")), "{}", refused.err);
-    place.replace("# https = 443", &format!("https = {busy}\ncert = /nonexistent/web.crt"));
+    place.replace("https = 443", &format!("https = {busy}\ncert = /nonexistent/web.crt"));
     let serving = place.serve(&["start"]);
     assert_ne!(serving.line("Listening on 127.0.0.1:"), busy.to_string());
     assert!(serving.signal("INT").success());

@@ -8,6 +8,11 @@ fn settings(text: &str) -> Result<(Settings, Vec<String>), String> {
     read(&Ini::parse(Path::new("f.ini"), text).unwrap()).map_err(|e| e.to_string())
 }
 
+/// The embedded store with the usual sizes.
+fn embedded(durability: Durability) -> Store {
+    Store::Embedded(Embedded { durability, cache: 128 * MIB, journal: 256 * MIB, write_queue: 32 * MIB })
+}
+
 /// The message for a file whose line 2 is this setting.
 fn problem(section: &str, line: &str) -> String {
     let problem = settings(&format!("[{section}]\n{line}\n")).err().unwrap();
@@ -31,7 +36,7 @@ fn an_empty_file_has_the_defaults_of_the_protocol() {
         (ours.expiry_interval, ours.expire_on_start, ours.expire_on_send, ours.end_interval),
         (core.expiry_interval, core.expire_on_start, core.expire_on_send, core.end_interval)
     );
-    assert_eq!(s.store, Store::Embedded(Durability::Always));
+    assert_eq!(s.store, embedded(Durability::Always));
     assert_eq!(s.hosts, ["localhost".parse().unwrap()]);
     assert_eq!(s.ports, [5223, 443].map(|number| Port { number, web: false }));
     assert!(s.bind.is_empty());
@@ -62,6 +67,9 @@ fn every_setting_takes_effect() {
 [STORE_LOG]
 durability = interval
 durability_interval = 20ms
+cache_size = 1MiB
+journal_size = 64MiB
+write_queue_size = 2MiB
 expire_messages_days = 3
 expire_messages_interval = 1s
 expire_messages_on_start = off
@@ -102,7 +110,15 @@ https = 443
 ";
     let (s, _) = settings(text).unwrap();
     let core = &s.server;
-    assert_eq!(s.store, Store::Embedded(Durability::Interval(Duration::from_millis(20))));
+    assert_eq!(
+        s.store,
+        Store::Embedded(Embedded {
+            durability: Durability::Interval(Duration::from_millis(20)),
+            cache: MIB,
+            journal: 64 * MIB,
+            write_queue: 2 * MIB,
+        })
+    );
     assert_eq!(core.message_ttl, Some(seconds(3 * 86_400)));
     assert_eq!((core.expiry_interval, core.expire_on_start, core.expire_on_send), (seconds(1), false, true));
     assert!(!core.new_queues && core.password.as_ref().is_some_and(|p| p.as_str() == "secret#1"));
@@ -127,7 +143,7 @@ https = 443
     .unwrap();
     assert_eq!((s.store, s.server.message_ttl, s.server.idle_clients), (Store::Memory, None, None));
     let (s, _) = settings("[STORE_LOG]\ndurability = on-exit").unwrap();
-    assert_eq!(s.store, Store::Embedded(Durability::OnExit));
+    assert_eq!(s.store, embedded(Durability::OnExit));
 }
 
 #[test]
@@ -140,6 +156,9 @@ fn bad_values_are_refused_with_their_place_and_the_way_out() {
         ("STORE_LOG", "restore_messages: 1", switch),
         ("STORE_LOG", "durability = never", "has to be one of `always`, `interval`, `on-exit`"),
         ("STORE_LOG", "durability_interval = 0", time),
+        ("STORE_LOG", "cache_size = 0", "has to be a size from 1048576 to "),
+        ("STORE_LOG", "journal_size = 1MiB", "has to be a size from 67108864 to "),
+        ("STORE_LOG", "write_queue_size = 1", "has to be a size from 1048576 to "),
         ("STORE_LOG", "store_queues = journal", "has to be one of `memory`, `database`"),
         ("STORE_LOG", "store_queues = database", "`database` is not supported"),
         ("STORE_LOG", "store_messages = database", "`database` is not supported"),
