@@ -26,10 +26,14 @@ use super::store::{QueueKey, QueueRecord, StoreFailure};
 use crate::entropy::SeededEntropy;
 use crate::time::{Now, Timestamp};
 use crate::transport::{Parameters, Transport, TransportEvent};
+use crate::wire::error::{HandshakeError, TransportError};
 use answers::{Group, GroupId, Pending};
 use output::Outbox;
 use pipeline::Entry;
 use verify::Verifier;
+
+/// The answer to services.
+const NO_SERVICES: TransportError = TransportError::Handshake(HandshakeError::BadService);
 
 /// Names a look-up of a session.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -231,7 +235,7 @@ impl Session {
                 TransportEvent::Ready(parameters) => self.ready(*parameters),
                 TransportEvent::Block(content) => self.take_block(Some(&content)),
                 TransportEvent::BadBlock => self.take_block(None),
-                TransportEvent::Service(request) => self.transport.refuse_service(request),
+                TransportEvent::Service(_) => self.transport.refuse_service(NO_SERVICES),
                 TransportEvent::Closed => self.close(CloseReason::PeerClosed),
             }
         }

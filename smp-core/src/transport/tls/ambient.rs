@@ -17,17 +17,28 @@ pub(super) struct Handshake {
     entropy: SeededEntropy,
     finished_count: u8,
     finished: Option<[u8; 32]>,
+    has_shown_certificate: bool,
 }
 
 impl Handshake {
     pub(super) fn new(seed: [u8; 32]) -> Box<Self> {
-        Box::new(Self { entropy: SeededEntropy::new(seed), finished_count: 0, finished: None })
+        Box::new(Self {
+            entropy: SeededEntropy::new(seed),
+            finished_count: 0,
+            finished: None,
+            has_shown_certificate: false,
+        })
     }
 
     /// The `verify_data` of the client's Finished message: the second that either side computes, because the server
     /// finishes first.
     pub(super) const fn client_finished(&self) -> Option<[u8; 32]> {
         self.finished
+    }
+
+    /// True when a client was asked for its certificate and gave it.
+    pub(super) const fn has_shown_certificate(&self) -> bool {
+        self.has_shown_certificate
     }
 }
 
@@ -59,6 +70,11 @@ pub(super) fn finished(verify_data: &[u8]) {
             handshake.finished = verify_data.try_into().ok();
         }
     });
+}
+
+/// Takes note that the client shows its certificate.
+pub(super) fn certificate_shown() {
+    with_handshake(|handshake| handshake.has_shown_certificate = true);
 }
 
 fn with_handshake<T>(with: impl FnOnce(&mut Handshake) -> T) -> Option<T> {

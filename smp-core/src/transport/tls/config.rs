@@ -13,7 +13,7 @@ use rustls::{ClientConfig, ServerConfig};
 
 use super::super::identity::{IdentityKey, ServerIdentity};
 use super::provider::{LentTime, provider};
-use super::signer::certified_key;
+use super::signer::{Shown, certified_key};
 use super::verifier::{Pinned, Services};
 
 /// The configuration was refused by rustls, which happens only when it cannot provide TLS 1.3 as this crate asks.
@@ -118,9 +118,7 @@ impl ClientTls {
             .dangerous()
             .with_custom_certificate_verifier(Arc::new(Pinned(fingerprint)));
         let mut config = match certificate {
-            Some((chain, key)) => {
-                builder.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(certified_key(chain, key))))
-            }
+            Some((chain, key)) => builder.with_client_cert_resolver(Arc::new(Shown::new(chain, key))),
             None => builder.with_no_client_auth(),
         };
         config.alpn_protocols = alpn.0;

@@ -4,16 +4,40 @@ use core::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use rustls::client::ResolvesClientCert;
 use rustls::sign::{CertifiedKey, Signer, SigningKey};
 use rustls::{Error, SignatureAlgorithm, SignatureScheme};
 use rustls_pki_types::SubjectPublicKeyInfoDer;
 
 use super::super::identity::{Algorithm, IdentityKey, raw_signature, tls_certificates};
+use super::ambient;
 
 /// A chain and its key in the form that rustls serves.
 pub(super) fn certified_key(chain: &[Bytes], key: Arc<IdentityKey>) -> CertifiedKey {
     let chain = tls_certificates(chain).into_iter().map(|certificate| certificate.into_owned()).collect();
     CertifiedKey::new(chain, Arc::new(HandshakeKey(key)))
+}
+
+/// Shows a client's certificate to a server that asks, and takes note of it.
+#[derive(Debug)]
+pub(super) struct Shown(Arc<CertifiedKey>);
+
+impl Shown {
+    pub(super) fn new(chain: &[Bytes], key: Arc<IdentityKey>) -> Self {
+        Self(Arc::new(certified_key(chain, key)))
+    }
+}
+
+impl ResolvesClientCert for Shown {
+    fn resolve(&self, _: &[&[u8]], schemes: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
+        self.0.key.choose_scheme(schemes)?;
+        ambient::certificate_shown();
+        Some(self.0.clone())
+    }
+
+    fn has_certs(&self) -> bool {
+        true
+    }
 }
 
 #[derive(Clone)]

@@ -25,6 +25,7 @@ pub struct TlsStream {
     /// Until the handshake is over.
     handshake: Option<Box<Handshake>>,
     session_id: Option<[u8; 32]>,
+    has_shown_certificate: bool,
     /// Ciphertext that is not a whole record yet.
     incoming: Vec<u8>,
     plaintext: Vec<u8>,
@@ -139,6 +140,12 @@ impl TlsStream {
         certificates.iter().map(|certificate| Bytes::copy_from_slice(certificate)).collect()
     }
 
+    /// True for a client that was asked for its certificate and gave it.
+    #[must_use]
+    pub const fn has_shown_certificate(&self) -> bool {
+        self.has_shown_certificate
+    }
+
     /// The application protocol that was agreed on.
     #[must_use]
     pub fn alpn(&self) -> Option<&[u8]> {
@@ -156,6 +163,7 @@ impl TlsStream {
             connection,
             handshake,
             session_id: None,
+            has_shown_certificate: false,
             incoming: Vec::new(),
             plaintext: Vec::new(),
             outgoing: VecDeque::new(),
@@ -213,9 +221,10 @@ impl TlsStream {
 
     fn finish_handshake(&mut self) -> Result<(), TlsFault> {
         if self.session_id.is_none() && !self.connection.common().is_handshaking() {
-            let finished = self.handshake.take().and_then(|handshake| handshake.client_finished());
-            self.session_id = finished;
-            if finished.is_none() {
+            let handshake = self.handshake.take();
+            self.has_shown_certificate = handshake.as_ref().is_some_and(|it| it.has_shown_certificate());
+            self.session_id = handshake.and_then(|handshake| handshake.client_finished());
+            if self.session_id.is_none() {
                 return Err(self.fail(TlsFault::NoSessionId));
             }
         }

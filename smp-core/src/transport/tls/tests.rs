@@ -261,7 +261,7 @@ fn garbage_and_oversized_records_end_the_connection() {
     assert!(!drain(&mut pair.server).is_empty());
     // rustls waits for records up to the limit of TLS 1.2; ours is that of TLS 1.3.
     let mut pair = Pair::connected(&server_identity());
-    assert_eq!(pair.server.receive(NOW, &[0x17, 3, 3, 0x41, 0x01]), Ok(()));
+    assert_eq!(pair.server.receive(NOW, &[0x17, 3, 3, 0x41, 0x02]), Ok(()));
     assert_eq!(pair.server.receive(NOW, &[0; 16640]), Ok(()));
     assert_eq!(pair.server.receive(NOW, &[0]), Err(TlsFault::TooLarge));
 }
