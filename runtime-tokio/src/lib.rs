@@ -1,1 +1,84 @@
-//! The crate of this name.
+//! The tokio adapter of `smp-runtime`: TCP, timers and tasks, nothing else.
+
+mod stream;
+
+pub use stream::{TokioListener, TokioStream};
+
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::time::{Duration, SystemTime};
+
+use smp_core::{Now, Timestamp, UnixTime};
+use smp_runtime::Runtime;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::{Handle, TryCurrentError};
+use tokio::time::Instant;
+
+/// A tokio runtime, with its I/O and time drivers on.
+///
+/// The clock follows tokio's, so a test that pauses the time of tokio pauses it here.
+#[derive(Clone, Debug)]
+pub struct TokioRuntime {
+    handle: Handle,
+    origin: Instant,
+}
+
+impl TokioRuntime {
+    /// An adapter for the runtime of `handle`. Its monotonic clock starts now.
+    #[must_use]
+    pub fn new(handle: Handle) -> Self {
+        let _context = handle.enter();
+        Self { origin: Instant::now(), handle: handle.clone() }
+    }
+
+    /// An adapter for the runtime that this runs in.
+    ///
+    /// # Errors
+    /// Outside of a tokio runtime.
+    pub fn current() -> Result<Self, TryCurrentError> {
+        Handle::try_current().map(Self::new)
+    }
+}
+
+impl Runtime for TokioRuntime {
+    type Stream = TokioStream;
+    type Listener = TokioListener;
+
+    fn now(&self) -> Now {
+        // A clock before 1970 is not worth an error path: what is stored and sent then says 1970.
+        let unix = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        Now {
+            mono: Timestamp::ZERO + self.origin.elapsed(),
+            unix: UnixTime::from_millis(i64::try_from(unix.as_millis()).unwrap_or(i64::MAX)),
+        }
+    }
+
+    fn sleep_until(&self, at: Timestamp) -> impl Future<Output = ()> + Send + 'static {
+        // Tokio looks for its timers in the thread, which is a thread of an embedder when a task of his polls a handle.
+        let _context = self.handle.enter();
+        let from_origin = Duration::from_micros(at.as_micros());
+        let at = self.origin.checked_add(from_origin).unwrap_or_else(|| Instant::now() + FAR);
+        tokio::time::sleep_until(at)
+    }
+
+    fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        drop(self.handle.spawn(task));
+    }
+
+    fn connect(
+        &self,
+        host: &str,
+        port: u16,
+    ) -> impl Future<Output = io::Result<TokioStream>> + Send + 'static {
+        let host = host.to_owned();
+        async move { TokioStream::new(TcpStream::connect((host, port)).await?) }
+    }
+
+    async fn listen(&self, address: SocketAddr) -> io::Result<TokioListener> {
+        TcpListener::bind(address).await.map(TokioListener::new)
+    }
+}
+
+/// A time that does not come.
+const FAR: Duration = Duration::from_secs(30 * 365 * 86_400);

@@ -85,8 +85,9 @@ impl BatchWriter {
         if content.is_empty() { None } else { Some(content) }
     }
 
-    /// True when another transmission can be added to those that wait.
-    fn fits(&self, item: &[u8]) -> bool {
+    /// True when a transmission can be added to those that wait, without finishing their content; always when none waits.
+    #[must_use]
+    pub fn fits(&self, item: &[u8]) -> bool {
         let length = self.content.len() + LENGTH + item.len();
         self.count == 0 || (self.count < u8::MAX && length <= BATCH_CONTENT_MAX.min(self.content_max))
     }

@@ -59,7 +59,7 @@ pub enum QueueKey {
 }
 
 /// An atomic operation on one queue, which is named by its recipient id.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum QueueOp {
     /// Creates a queue: [`OpResult::Done`], or [`OpResult::IdTaken`] when any of its ids is in use.
     Create(Box<QueueRecord>),
@@ -174,7 +174,7 @@ pub enum QueueChange {
 }
 
 /// A message to append.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Append {
     /// The queue.
     pub queue: EntityId,

@@ -1,0 +1,145 @@
+//! Accepting connections.
+
+use std::future::poll_fn;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::Poll;
+use std::time::Duration;
+
+use smp_core::SeededEntropy;
+use smp_core::server::{ConnectionId, ServerConfig, Session};
+use smp_core::transport::{ServerTransportConfig, Transport};
+use smp_storage::Backend;
+
+use super::admission::Admission;
+use super::connection::Connection;
+use super::event::{Disconnect, Refusal, ServerEvent, Watcher};
+use super::hub::Hub;
+use super::limits::ServeLimits;
+use super::phase::Phase;
+use super::tasks::{TaskGuard, Tasks};
+use crate::panic;
+use crate::seed::Seeds;
+use crate::timer::Timer;
+use crate::{Listener, Runtime};
+
+/// What a new connection needs.
+pub(crate) struct Acceptor<R, B> {
+    pub(crate) runtime: R,
+    pub(crate) backend: Arc<B>,
+    pub(crate) hub: Arc<Hub<R, B>>,
+    pub(crate) admission: Arc<Admission>,
+    pub(crate) tasks: Arc<Tasks>,
+    pub(crate) transport: ServerTransportConfig,
+    pub(crate) config: Arc<ServerConfig>,
+    pub(crate) limits: ServeLimits,
+    pub(crate) watcher: Watcher,
+    pub(crate) seeds: Seeds,
+    pub(crate) next_id: AtomicU64,
+}
+
+impl<R: Runtime, B: Backend + 'static> Acceptor<R, B> {
+    /// The task of a listener. Only the end of the server ends it: an error is waited out.
+    pub(crate) async fn run(self: Arc<Self>, mut listener: R::Listener, _guard: TaskGuard) {
+        let mut pause = self.limits.accept_pause_min;
+        let mut accepted_in_turn = 0;
+        while let Some(accepted) = self.accept(&mut listener, &mut accepted_in_turn).await {
+            match accepted {
+                Ok((stream, address)) => {
+                    pause = self.limits.accept_pause_min;
+                    self.welcome(stream, address);
+                }
+                Err(error) if is_of_one_connection(&error) => {}
+                Err(error) => {
+                    log::warn!("accepting a connection failed: {}", error.kind());
+                    (self.watcher)(ServerEvent::AcceptFailed(error.kind()));
+                    self.pause(pause).await;
+                    pause = (pause * 2).min(self.limits.accept_pause_max);
+                }
+            }
+        }
+    }
+
+    /// The next connection; `None` when the server stops. A flood of them leaves other tasks their turn.
+    async fn accept(
+        &self,
+        listener: &mut R::Listener,
+        in_turn: &mut usize,
+    ) -> Option<io::Result<(R::Stream, SocketAddr)>> {
+        poll_fn(|cx| {
+            if self.hub.signal.watch(cx) != Phase::Running {
+                return Poll::Ready(None);
+            }
+            if *in_turn == ACCEPTS_IN_TURN {
+                *in_turn = 0;
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            let accepted = listener.poll_accept(cx);
+            *in_turn = if accepted.is_ready() { *in_turn + 1 } else { 0 };
+            accepted.map(Some)
+        })
+        .await
+    }
+
+    async fn pause(&self, pause: Duration) {
+        let end = self.runtime.now().mono + pause;
+        let mut timer = Timer::new(self.runtime.clone());
+        poll_fn(|cx| match self.hub.signal.watch(cx) {
+            Phase::Running => timer.poll(cx, Some(end)),
+            Phase::Stopping | Phase::Ended => Poll::Ready(()),
+        })
+        .await;
+    }
+
+    /// Serves a connection in a task of its own, or closes it when there is no room.
+    fn welcome(&self, stream: R::Stream, address: SocketAddr) {
+        let admitted = self
+            .admission
+            .admit(address.ip())
+            .and_then(|permit| Ok((permit, self.seeds.next().map_err(|_| Refusal::NoEntropy)?)));
+        let (permit, seed) = match admitted {
+            Ok(admitted) => admitted,
+            Err(refusal) => return (self.watcher)(ServerEvent::Refused(refusal)),
+        };
+        let id = ConnectionId(self.next_id.fetch_add(1, Ordering::Relaxed));
+        (self.watcher)(ServerEvent::Accepted(id));
+        let now = self.runtime.now();
+        let mut entropy = SeededEntropy::new(seed);
+        let transport = Transport::server(self.transport.clone(), entropy.fork_seed(), now);
+        let session = Session::new(Arc::clone(&self.config), transport, entropy.fork_seed(), now);
+        let connection = Connection::new(
+            session,
+            stream,
+            self.hub.attach(id),
+            Arc::clone(&self.backend),
+            self.runtime.clone(),
+            self.limits,
+            Arc::clone(&self.watcher),
+        );
+        let watcher = Arc::clone(&self.watcher);
+        let guard = self.tasks.enter();
+        self.runtime.spawn(async move {
+            let ended = panic::catch(connection.serve()).await.unwrap_or_else(|panic::Panicked| {
+                log::error!("the task of a connection panicked");
+                Disconnect::Panicked
+            });
+            watcher(ServerEvent::Closed(id, ended));
+            // Who waits for the last connection may take its events as told.
+            drop((permit, guard));
+        });
+    }
+}
+
+/// Errors of a connection that ended before it was accepted; the next one may be fine.
+fn is_of_one_connection(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset | io::ErrorKind::Interrupted
+    )
+}
+
+/// How many connections are accepted before other tasks get their turn.
+const ACCEPTS_IN_TURN: usize = 32;

@@ -1,0 +1,244 @@
+//! The task of one connection.
+
+use std::collections::VecDeque;
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use smp_core::server::store::{QueueRecord, StoreFailure};
+use smp_core::server::{
+    BrokerInput, BrokerReply, BrokerRequest, CloseReason, LookUpId, Session, SessionInput, SessionOutput,
+};
+use smp_storage::Backend;
+
+use super::event::{Disconnect, ServerEvent, Watcher};
+use super::hub::Attachment;
+use super::limits::ServeLimits;
+use super::phase::Phase;
+use crate::Runtime;
+use crate::link::{Closing, Link};
+use crate::timer::Timer;
+
+/// A connection: its session, its socket, and its place at the hub.
+///
+/// One task owns all of it. In each round local work comes first: what the session gave out is carried out right after
+/// the input that caused it. Then output is written; then answers of the store and the broker and the time are taken,
+/// which the protocol bounds; and only then more is read, while the session wants it and little output waits. After
+/// [`ROUNDS`] rounds the other tasks of the thread get their turn.
+pub(crate) struct Connection<R: Runtime, B: Backend + 'static> {
+    session: Session,
+    link: Link<R::Stream>,
+    place: Attachment<R, B>,
+    backend: Arc<B>,
+    runtime: R,
+    timer: Timer<R>,
+    limits: ServeLimits,
+    watcher: Watcher,
+    look_ups: Vec<(LookUpId, LookUp)>,
+    replies: VecDeque<BrokerReply>,
+    requests: Vec<BrokerRequest>,
+    /// The peer has not ended its side.
+    open: bool,
+    stopping: bool,
+    ended: Option<Disconnect>,
+}
+
+type Records = Result<Vec<Option<QueueRecord>>, StoreFailure>;
+type LookUp = Pin<Box<dyn Future<Output = Records> + Send>>;
+
+impl<R: Runtime, B: Backend + 'static> Connection<R, B> {
+    pub(crate) fn new(
+        session: Session,
+        stream: R::Stream,
+        place: Attachment<R, B>,
+        backend: Arc<B>,
+        runtime: R,
+        limits: ServeLimits,
+        watcher: Watcher,
+    ) -> Self {
+        Self {
+            session,
+            link: Link::new(stream),
+            place,
+            backend,
+            timer: Timer::new(runtime.clone()),
+            runtime,
+            limits,
+            watcher,
+            look_ups: Vec::new(),
+            replies: VecDeque::new(),
+            requests: Vec::new(),
+            open: true,
+            stopping: false,
+            ended: None,
+        }
+    }
+
+    /// Serves the connection to its end.
+    pub(crate) async fn serve(mut self) -> Disconnect {
+        self.carry_out();
+        let ended = poll_fn(|cx| self.poll_session(cx)).await;
+        self.place.end_session();
+        match ended {
+            // A peer that takes nothing will not take the rest either.
+            Disconnect::Session(CloseReason::Stalled) => {}
+            Disconnect::Session(_) => self.close().await,
+            _ => {}
+        }
+        ended
+    }
+
+    fn poll_session(&mut self, cx: &mut Context<'_>) -> Poll<Disconnect> {
+        for _ in 0..ROUNDS {
+            let progress = self.round(cx);
+            if let Some(ended) = self.ended {
+                return Poll::Ready(ended);
+            }
+            if !progress {
+                return Poll::Pending;
+            }
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    /// Takes what is there from each source, once. When nothing was, the task will be woken by any of them.
+    fn round(&mut self, cx: &mut Context<'_>) -> bool {
+        let wrote = self.write(cx);
+        let looked_up = self.take_look_ups(cx);
+        let told = self.take_replies(cx);
+        let fired = self.check_time(cx);
+        let read = self.read(cx);
+        wrote | looked_up | told | fired | read
+    }
+
+    fn write(&mut self, cx: &mut Context<'_>) -> bool {
+        let mut progress = false;
+        while self.ended.is_none()
+            && let Poll::Ready(written) = self.link.poll_write(cx)
+        {
+            progress = true;
+            match written {
+                Ok(written) => self.input(SessionInput::Sent(written)),
+                Err(error) => self.ended = Some(Disconnect::Io(error.kind())),
+            }
+        }
+        progress
+    }
+
+    fn take_look_ups(&mut self, cx: &mut Context<'_>) -> bool {
+        let mut progress = false;
+        let mut at = 0;
+        while self.ended.is_none()
+            && let Some((id, look_up)) = self.look_ups.get_mut(at)
+        {
+            let Poll::Ready(records) = look_up.as_mut().poll(cx) else {
+                at += 1;
+                continue;
+            };
+            progress = true;
+            let id = *id;
+            drop(self.look_ups.swap_remove(at));
+            self.input(SessionInput::LookedUp(id, records));
+        }
+        progress
+    }
+
+    fn take_replies(&mut self, cx: &Context<'_>) -> bool {
+        let phase = self.place.mailbox.take(cx, &mut self.replies);
+        let progress = !self.replies.is_empty();
+        while self.ended.is_none()
+            && let Some(reply) = self.replies.pop_front()
+        {
+            self.input(SessionInput::FromBroker(reply));
+        }
+        if self.replies.capacity() > IDLE_REPLIES {
+            self.replies = VecDeque::new();
+        }
+        if phase == Phase::Ended {
+            self.ended.get_or_insert(Disconnect::Cut);
+        } else if phase == Phase::Stopping && self.ended.is_none() && !self.stopping {
+            self.stopping = true;
+            self.input(SessionInput::Stop);
+            return true;
+        }
+        progress
+    }
+
+    fn check_time(&mut self, cx: &mut Context<'_>) -> bool {
+        if self.ended.is_some() || self.timer.poll(cx, self.session.poll_timeout()).is_pending() {
+            return false;
+        }
+        self.input(SessionInput::Timeout);
+        true
+    }
+
+    fn read(&mut self, cx: &mut Context<'_>) -> bool {
+        let reads = self.open && self.session.wants_input() && self.link.queued() < self.limits.queued_output;
+        if self.ended.is_some() || !reads || !self.place.hub.gate.is_open(self.place.id, cx) {
+            return false;
+        }
+        let Self { link, session, runtime, .. } = self;
+        let read = link.poll_read(cx, |bytes| {
+            let input = if bytes.is_empty() { SessionInput::Eof } else { SessionInput::Received(bytes) };
+            session.handle(runtime.now(), input);
+        });
+        match read {
+            Poll::Pending => return false,
+            Poll::Ready(Ok(open)) => self.open = open,
+            Poll::Ready(Err(error)) => self.ended = Some(Disconnect::Io(error.kind())),
+        }
+        self.carry_out();
+        true
+    }
+
+    fn input(&mut self, input: SessionInput<'_>) {
+        self.session.handle(self.runtime.now(), input);
+        self.carry_out();
+    }
+
+    /// Carries out what the session gives out. All that is for the broker goes there in one step.
+    fn carry_out(&mut self) {
+        while let Some(output) = self.session.poll_output() {
+            match output {
+                SessionOutput::Send(bytes) => self.link.send(bytes),
+                SessionOutput::LookUp(id, keys) => {
+                    self.look_ups.push((id, Box::pin(self.backend.look_up(keys))));
+                }
+                SessionOutput::ToBroker(request) => self.requests.push(request),
+                SessionOutput::Close(reason) => _ = self.ended.get_or_insert(Disconnect::Session(reason)),
+                SessionOutput::Event(event) => (self.watcher)(ServerEvent::Session(self.place.id, event)),
+            }
+        }
+        if !self.requests.is_empty() {
+            let id = self.place.id;
+            let requests = std::mem::take(&mut self.requests);
+            let inputs = requests.into_iter().map(|request| BrokerInput::Request(id, request));
+            if self.place.hub.handle(inputs).is_err() {
+                self.ended.get_or_insert(Disconnect::Cut);
+            }
+        }
+    }
+
+    /// Writes the last output and ends the connection, for as long as the limits allow.
+    async fn close(mut self) {
+        let deadline = self.runtime.now().mono + self.limits.closing;
+        let mut closing = Closing::Writing;
+        poll_fn(|cx| {
+            let cut = self.place.mailbox.take(cx, &mut self.replies) == Phase::Ended;
+            self.replies.clear();
+            if cut || self.timer.poll(cx, Some(deadline)).is_ready() {
+                return Poll::Ready(());
+            }
+            // An error ends the connection, which is what was wanted.
+            self.link.poll_close(cx, &mut closing).map(|_| ())
+        })
+        .await;
+    }
+}
+
+/// How many rounds a connection may make before others get their turn. A round reads two blocks at most.
+const ROUNDS: usize = 16;
+/// Room for replies that an idle connection may keep.
+const IDLE_REPLIES: usize = 16;

@@ -1,0 +1,110 @@
+//! A server that runs.
+
+use std::future::poll_fn;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use smp_core::server::store::StoreFailure;
+use smp_storage::Backend;
+
+use super::admission::Admission;
+use super::hub::Hub;
+use super::phase::Phase;
+use super::tasks::Tasks;
+use crate::Runtime;
+use crate::timer::Timer;
+
+/// A server that runs. Dropping it ends the server without grace; [`ServerHandle::stop`] does it in order.
+pub struct ServerHandle<R: Runtime, B: Backend + 'static> {
+    runtime: R,
+    backend: Arc<B>,
+    pub(super) hub: Arc<Hub<R, B>>,
+    admission: Arc<Admission>,
+    tasks: Arc<Tasks>,
+    addresses: Vec<SocketAddr>,
+}
+
+/// How a server stopped.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub struct Stopped {
+    /// Connections that did not finish in time and were cut.
+    pub cut: usize,
+}
+
+impl<R: Runtime, B: Backend + 'static> ServerHandle<R, B> {
+    pub(crate) fn new(
+        runtime: R,
+        backend: Arc<B>,
+        hub: Arc<Hub<R, B>>,
+        admission: Arc<Admission>,
+        tasks: Arc<Tasks>,
+        addresses: Vec<SocketAddr>,
+    ) -> Self {
+        Self { runtime, backend, hub, admission, tasks, addresses }
+    }
+
+    /// The addresses that it listens on, in the order in which they were given.
+    #[must_use]
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    /// The store, for what an operator does with it while the server runs.
+    #[must_use]
+    pub fn backend(&self) -> &B {
+        &self.backend
+    }
+
+    /// Connections now.
+    #[must_use]
+    pub fn connections(&self) -> usize {
+        self.admission.connections()
+    }
+
+    /// Completes when the server ended because of a defect; never if it does not. A program should then end too.
+    pub async fn failed(&self) {
+        poll_fn(|cx| match self.hub.signal.watch(cx) {
+            Phase::Ended => Poll::Ready(()),
+            Phase::Running | Phase::Stopping => Poll::Pending,
+        })
+        .await;
+    }
+
+    /// Stops: accepts no more connections and commands, answers those that run within `grace`, cuts the connections that
+    /// are left, and closes the store. When it returns all that was answered is durable.
+    ///
+    /// # Errors
+    /// When the store could not make everything durable.
+    pub async fn stop(self, grace: Duration) -> Result<Stopped, StoreFailure> {
+        self.hub.advance(Phase::Stopping);
+        self.wait_for_tasks(grace).await;
+        let cut = self.admission.connections();
+        self.hub.advance(Phase::Ended);
+        self.wait_for_tasks(CUT).await;
+        self.backend.close().await?;
+        Ok(Stopped { cut })
+    }
+
+    /// Waits until all listeners and connections ended, or `limit` is over.
+    async fn wait_for_tasks(&self, limit: Duration) {
+        let deadline = self.runtime.now().mono + limit;
+        let mut timer = Timer::new(self.runtime.clone());
+        poll_fn(|cx| match self.tasks.poll_idle(cx) {
+            Poll::Ready(()) => Poll::Ready(()),
+            Poll::Pending => timer.poll(cx, Some(deadline)),
+        })
+        .await;
+    }
+}
+
+impl<R: Runtime, B: Backend + 'static> Drop for ServerHandle<R, B> {
+    fn drop(&mut self) {
+        self.hub.advance(Phase::Ended);
+    }
+}
+
+/// How long connections that were cut may take to notice. They do at once, unless a thread is stuck.
+const CUT: Duration = Duration::from_secs(5);

@@ -1,0 +1,143 @@
+//! Serving SMP: a task for each connection, one hub with the broker, and a store.
+//!
+//! ```text
+//!   Listener ─▶ accept loop ─▶ Connection (task) ──── requests ───▶ Hub (broker) ── batches ─▶ Backend
+//!                               Session, Link    ◀── Mailbox ──────      ▲                        │
+//!                               │       ▲                                └──────── replies ───────┘
+//!                               └───────┴─ look-ups ─▶ Backend
+//! ```
+//!
+//! What is bounded, and by what:
+//!
+//! | | bound |
+//! |---|---|
+//! | connections, connections of an address | [`ServeLimits`] |
+//! | output of a connection | its session; [`ServeLimits::queued_output`] stops reading before |
+//! | requests, look-ups and replies of a connection | its session: `Limits::commands_in_flight` and a block more |
+//! | deliveries to a connection | its session: `Limits::deliveries_in_flight` |
+//! | batches that wait for the store | the requests of all sessions; no connection reads while the store is behind |
+//! | a peer that says or takes nothing | timers of its session |
+//! | the end of a connection | [`ServeLimits::closing`] |
+//! | the end of the server | the grace given to [`ServerHandle::stop`] |
+
+mod accept;
+mod admission;
+mod connection;
+mod event;
+mod gate;
+mod handle;
+mod hub;
+mod limits;
+mod mailbox;
+mod phase;
+mod tasks;
+#[cfg(test)]
+mod tests;
+
+pub use event::{Disconnect, Refusal, ServerEvent};
+pub use handle::{ServerHandle, Stopped};
+pub use limits::ServeLimits;
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+use smp_core::server::{Broker, ServerConfig};
+use smp_core::transport::ServerTransportConfig;
+use smp_storage::Backend;
+
+use crate::seed::Seeds;
+use crate::{Listener, Runtime};
+use accept::Acceptor;
+use admission::Admission;
+use event::Watcher;
+use hub::Hub;
+use tasks::Tasks;
+
+/// A server that is being set up.
+pub struct Server<R, B> {
+    runtime: R,
+    backend: B,
+    transport: ServerTransportConfig,
+    config: Arc<ServerConfig>,
+    limits: ServeLimits,
+    watcher: Watcher,
+    seeds: Seeds,
+}
+
+impl<R: Runtime, B: Backend + 'static> Server<R, B> {
+    /// A server on `runtime` that keeps its queues in `backend`. `transport` says who it is, `config` what it does.
+    #[must_use]
+    pub fn new(runtime: R, backend: B, transport: ServerTransportConfig, config: ServerConfig) -> Self {
+        Self {
+            runtime,
+            backend,
+            transport,
+            config: Arc::new(config),
+            limits: ServeLimits::default(),
+            watcher: Arc::new(|_| ()),
+            seeds: Seeds::System,
+        }
+    }
+
+    /// Other limits than the default ones.
+    #[must_use]
+    pub fn limits(mut self, limits: ServeLimits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// Calls `watcher` with all events. It runs where they happen, so it must return soon.
+    #[must_use]
+    pub fn on_event(mut self, watcher: impl Fn(ServerEvent) + Send + Sync + 'static) -> Self {
+        self.watcher = Arc::new(watcher);
+        self
+    }
+
+    /// Derives all randomness from `seed`, so that a simulated run can be repeated.
+    ///
+    /// Without this every connection gets a seed of its own from the operating system. Never use a fixed seed to serve
+    /// people: who knows it knows every key.
+    #[must_use]
+    pub fn seed(mut self, seed: [u8; 32]) -> Self {
+        self.seeds = Seeds::fixed(seed);
+        self
+    }
+
+    /// Listens on all of `addresses` and serves until the handle stops it or is dropped.
+    ///
+    /// # Errors
+    /// When it cannot listen on one of them. Then it serves on none.
+    pub async fn serve(self, addresses: &[SocketAddr]) -> io::Result<ServerHandle<R, B>> {
+        let mut listeners = Vec::new();
+        for address in addresses {
+            listeners.push(self.runtime.listen(*address).await?);
+        }
+        let local = listeners.iter().map(Listener::local_address).collect::<io::Result<Vec<_>>>()?;
+
+        let backend = Arc::new(self.backend);
+        let broker = Broker::new(Arc::clone(&self.config), self.runtime.now());
+        let hub = Hub::new(self.runtime.clone(), Arc::clone(&backend), broker, Arc::clone(&self.watcher));
+        let admission = Admission::new(self.limits);
+        let tasks = Arc::new(Tasks::default());
+        let acceptor = Arc::new(Acceptor {
+            runtime: self.runtime.clone(),
+            backend: Arc::clone(&backend),
+            hub: Arc::clone(&hub),
+            admission: Arc::clone(&admission),
+            tasks: Arc::clone(&tasks),
+            transport: self.transport,
+            config: self.config,
+            limits: self.limits,
+            watcher: self.watcher,
+            seeds: self.seeds,
+            next_id: AtomicU64::new(0),
+        });
+        self.runtime.spawn(Arc::clone(&hub).keep_time());
+        for listener in listeners {
+            self.runtime.spawn(Arc::clone(&acceptor).run(listener, tasks.enter()));
+        }
+        Ok(ServerHandle::new(self.runtime, backend, hub, admission, tasks, local))
+    }
+}

@@ -1,0 +1,71 @@
+//! What servers answer to requests.
+
+use super::ReceivedMessage;
+use super::error::RequestError;
+use crate::wire::EntityId;
+use crate::wire::broker::{BrokerMessage, CreatedQueue, QueueStatus};
+
+/// The result of a request.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum Answer {
+    /// IDS: the queue was made.
+    Created(Box<CreatedQueue>),
+    /// OK or SOK: the connection is subscribed. Servers before 6.4 answer with a waiting message instead, later ones
+    /// send it as an event.
+    Subscribed {
+        /// The service that the subscription belongs to.
+        service: Option<EntityId>,
+        /// The first message.
+        message: Option<ReceivedMessage>,
+    },
+    /// MSG, or OK if there is none.
+    Message(Option<ReceivedMessage>),
+    /// INFO: the state of a queue.
+    Info(Box<QueueStatus>),
+    /// OK or PONG.
+    Done,
+    /// The answer to a raw request.
+    Raw(BrokerMessage),
+}
+
+/// Which answers a command has.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Expected {
+    Created,
+    Subscribed,
+    Message,
+    Info,
+    Done,
+    Pong,
+    Raw,
+}
+
+impl Expected {
+    /// The result that `message` is.
+    ///
+    /// # Errors
+    /// For ERR, and for a message that the command does not have.
+    pub(super) fn read(self, message: BrokerMessage) -> Result<Answer, RequestError> {
+        match (self, message) {
+            (_, BrokerMessage::Err(error)) => Err(RequestError::Server(error)),
+            (Self::Raw, message) => Ok(Answer::Raw(message)),
+            (Self::Created, BrokerMessage::Ids(ids)) => Ok(Answer::Created(ids)),
+            (Self::Subscribed, BrokerMessage::Ok) => Ok(Answer::Subscribed { service: None, message: None }),
+            (Self::Subscribed, BrokerMessage::Sok(service)) => {
+                Ok(Answer::Subscribed { service, message: None })
+            }
+            (Self::Subscribed, BrokerMessage::Msg { id, body }) => Ok(Answer::Subscribed {
+                service: None,
+                message: Some(ReceivedMessage { id, encrypted: body }),
+            }),
+            (Self::Message, BrokerMessage::Ok) => Ok(Answer::Message(None)),
+            (Self::Message, BrokerMessage::Msg { id, body }) => {
+                Ok(Answer::Message(Some(ReceivedMessage { id, encrypted: body })))
+            }
+            (Self::Info, BrokerMessage::Info(info)) => Ok(Answer::Info(info)),
+            (Self::Done, BrokerMessage::Ok) | (Self::Pong, BrokerMessage::Pong) => Ok(Answer::Done),
+            _ => Err(RequestError::Unexpected),
+        }
+    }
+}

@@ -1,0 +1,214 @@
+//! What a caller asks of a server.
+
+use core::fmt;
+use core::time::Duration;
+
+use bytes::Bytes;
+
+use super::answer::Expected;
+use super::error::Rejection;
+use crate::crypto::AuthPrivateKey;
+use crate::wire::command::{Command, LinkData, MessageFlags, NewQueue, QueueRequestData, SubscriptionMode};
+use crate::wire::{AuthPublicKey, CorrelationId, EntityId, MessageId, Version};
+
+/// A command, what it is about, and the key that authorises it.
+///
+/// The typed constructors say which [`Answer`](super::Answer) the command has; [`Self::raw`] takes any command and
+/// gives its answer as it came.
+pub struct Request {
+    pub(super) command: Command,
+    pub(super) entity: EntityId,
+    pub(super) key: Option<AuthPrivateKey>,
+    pub(super) correlation: Option<CorrelationId>,
+    pub(super) patience: Option<Duration>,
+    pub(super) expected: Expected,
+}
+
+impl Request {
+    /// Any command. Answered by [`Answer::Raw`](super::Answer::Raw), whatever the message, unless it is `ERR`.
+    #[must_use]
+    pub const fn raw(command: Command, entity: EntityId, key: Option<AuthPrivateKey>) -> Self {
+        Self { command, entity, key, correlation: None, patience: None, expected: Expected::Raw }
+    }
+
+    /// NEW: makes a queue, authorised by the private half of its recipient key. Answered by
+    /// [`Answer::Created`](super::Answer::Created).
+    #[must_use]
+    pub fn create(queue: NewQueue, key: AuthPrivateKey) -> Self {
+        Self::typed(Command::New(Box::new(queue)), EntityId::empty(), Some(key), Expected::Created)
+    }
+
+    /// SUB: subscribes to a queue. Answered by [`Answer::Subscribed`](super::Answer::Subscribed).
+    ///
+    /// For many queues give one request each; they share blocks and are answered one by one.
+    #[must_use]
+    pub fn subscribe(queue: EntityId, key: AuthPrivateKey) -> Self {
+        Self::typed(Command::Sub, queue, Some(key), Expected::Subscribed)
+    }
+
+    /// GET: asks for one message without a subscription. Answered by [`Answer::Message`](super::Answer::Message).
+    #[must_use]
+    pub fn receive(queue: EntityId, key: AuthPrivateKey) -> Self {
+        Self::typed(Command::Get, queue, Some(key), Expected::Message)
+    }
+
+    /// ACK: the message was received. Answered by [`Answer::Message`](super::Answer::Message) with the next one of a
+    /// subscribed queue, if there is one.
+    #[must_use]
+    pub fn acknowledge(queue: EntityId, key: AuthPrivateKey, message: MessageId) -> Self {
+        Self::typed(Command::Ack(message), queue, Some(key), Expected::Message)
+    }
+
+    /// OFF: no more messages are accepted. Answered by [`Answer::Done`](super::Answer::Done).
+    #[must_use]
+    pub fn suspend(queue: EntityId, key: AuthPrivateKey) -> Self {
+        Self::typed(Command::Off, queue, Some(key), Expected::Done)
+    }
+
+    /// DEL: deletes the queue and its messages. Answered by [`Answer::Done`](super::Answer::Done).
+    #[must_use]
+    pub fn delete(queue: EntityId, key: AuthPrivateKey) -> Self {
+        Self::typed(Command::Del, queue, Some(key), Expected::Done)
+    }
+
+    /// QUE: asks for the state of the queue. Answered by [`Answer::Info`](super::Answer::Info).
+    #[must_use]
+    pub fn queue_info(queue: EntityId, key: AuthPrivateKey) -> Self {
+        Self::typed(Command::Que, queue, Some(key), Expected::Info)
+    }
+
+    /// KEY: the recipient sets the key of the sender. Answered by [`Answer::Done`](super::Answer::Done).
+    #[must_use]
+    pub fn secure(queue: EntityId, key: AuthPrivateKey, sender: AuthPublicKey) -> Self {
+        Self::typed(Command::Key(sender), queue, Some(key), Expected::Done)
+    }
+
+    /// RKEY: replaces the recipient keys of a contact queue, from version 15. Answered by
+    /// [`Answer::Done`](super::Answer::Done).
+    #[must_use]
+    pub fn set_recipient_keys(queue: EntityId, key: AuthPrivateKey, recipients: Vec<AuthPublicKey>) -> Self {
+        Self::typed(Command::RKey(recipients), queue, Some(key), Expected::Done)
+    }
+
+    /// SKEY: the sender sets his key, authorised by its private half; from version 9. `queue` is the sender id.
+    /// Answered by [`Answer::Done`](super::Answer::Done).
+    #[must_use]
+    pub fn secure_by_sender(queue: EntityId, key: AuthPrivateKey) -> Self {
+        let public = key.public();
+        Self::typed(Command::SKey(public), queue, Some(key), Expected::Done)
+    }
+
+    /// SEND: sends a message, without a key while the queue is not secured. `queue` is the sender id. Answered by
+    /// [`Answer::Done`](super::Answer::Done).
+    #[must_use]
+    pub fn send(queue: EntityId, key: Option<AuthPrivateKey>, flags: MessageFlags, body: Bytes) -> Self {
+        Self::typed(Command::Send { flags, body }, queue, key, Expected::Done)
+    }
+
+    /// PING. Answered by [`Answer::Done`](super::Answer::Done).
+    #[must_use]
+    pub fn ping() -> Self {
+        Self::typed(Command::Ping, EntityId::empty(), None, Expected::Pong)
+    }
+
+    /// With a correlation id of the caller's choice instead of random bytes; it must never be used again. The sender
+    /// id of a new queue with a link follows from it.
+    #[must_use]
+    pub fn with_correlation_id(mut self, id: [u8; 24]) -> Self {
+        self.correlation = Some(id.into());
+        self
+    }
+
+    /// With another time for the answer than [`ClientLimits::answer`](super::ClientLimits::answer).
+    #[must_use]
+    pub const fn with_timeout(mut self, timeout: Duration) -> Self {
+        self.patience = Some(timeout);
+        self
+    }
+
+    const fn typed(
+        command: Command,
+        entity: EntityId,
+        key: Option<AuthPrivateKey>,
+        expected: Expected,
+    ) -> Self {
+        Self { command, entity, key, correlation: None, patience: None, expected }
+    }
+
+    /// Whether a success subscribes the connection to something.
+    pub(super) fn subscribes(&self) -> bool {
+        match &self.command {
+            Command::New(queue) => queue.subscribe == SubscriptionMode::Subscribe,
+            Command::Sub | Command::Subs(_) | Command::NSub | Command::NSubs(_) => true,
+            _ => false,
+        }
+    }
+
+    /// Bytes of the parameters that may be large, while the command waits.
+    pub(super) fn size(&self) -> usize {
+        match &self.command {
+            Command::Send { body, .. } => body.len(),
+            Command::Rfwd(encrypted) => encrypted.len(),
+            Command::Pfwd(forward) => forward.encrypted.len(),
+            Command::LSet { data, .. } => data.fixed.len() + data.user.len(),
+            Command::New(queue) => link_data(queue).map_or(0, |data| data.fixed.len() + data.user.len()),
+            _ => 0,
+        }
+    }
+
+    /// Refuses what no server of any version could accept.
+    pub(super) fn check(&self) -> Result<(), Rejection> {
+        self.command.check_credentials(self.key.is_some(), &self.entity).map_err(Rejection::Credentials)
+    }
+
+    /// Refuses what a server of `version` does not know.
+    pub(super) fn check_version(&self, version: Version) -> Result<(), Rejection> {
+        let needed = self.version_needed();
+        if version < needed {
+            return Err(Rejection::NeedsVersion(needed));
+        }
+        match &self.command {
+            Command::Send { body, .. } if body.len() > version.message_length_max() => {
+                Err(Rejection::LargeMessage { limit: version.message_length_max() })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The first version that has the command, its parameters and its authorisation.
+    fn version_needed(&self) -> Version {
+        let for_key = match &self.key {
+            Some(AuthPrivateKey::X25519(_)) => Version::AUTH_COMMANDS,
+            _ => Version::MIN,
+        };
+        let for_command = match &self.command {
+            Command::New(queue) if queue.notifier.is_some() => Version::NEW_NOTIFIER,
+            Command::New(queue) if link_data(queue).is_some() => Version::SHORT_LINKS,
+            Command::SKey(_) => Version::SKEY,
+            Command::RKey(_) | Command::LSet { .. } | Command::LDel | Command::LKey(_) | Command::LGet => {
+                Version::SHORT_LINKS
+            }
+            Command::Prxy(_) | Command::Pfwd(_) | Command::Rfwd(_) => Version::PRIVATE_ROUTING,
+            Command::NSubs(_) => Version::SERVICES,
+            Command::Subs(_) => Version::SERVICE_SUBS,
+            Command::Rslv(_) => Version::NAMES,
+            _ => Version::MIN,
+        };
+        for_key.max(for_command)
+    }
+}
+
+/// Only the command's tag.
+impl fmt::Debug for Request {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Request({:?})", self.command)
+    }
+}
+
+/// The data of the link that a new queue has.
+fn link_data(queue: &NewQueue) -> Option<&LinkData> {
+    match queue.queue_data.as_ref()? {
+        QueueRequestData::Messaging(link) => link.as_ref().map(|link| &link.data),
+        QueueRequestData::Contact(link) => link.as_ref().map(|link| &link.data),
+    }
+}

@@ -1,0 +1,162 @@
+//! From requests to blocks.
+
+use super::flight::{Flight, Flying};
+use super::outbox::Taken;
+use super::receiving::Kind;
+use super::{Client, ClientLimits, ClientOutput, CommandId, Phase, Place, Rejection, Request};
+use crate::crypto::Nonce;
+use crate::entropy::SeededEntropy;
+use crate::transport::Parameters;
+use crate::wire::{Authorization, BatchWriter, ClientTransmission, CorrelationId};
+
+/// A request that waits for its turn.
+pub(super) struct Waiting {
+    request: Request,
+    /// Set when the request was encoded for a block that had no room left.
+    encoded: Option<(CorrelationId, Vec<u8>)>,
+}
+
+impl Waiting {
+    pub(super) const fn new(request: Request) -> Self {
+        Self { request, encoded: None }
+    }
+
+    /// Bytes of large parameters.
+    pub(super) fn size(&self) -> usize {
+        self.request.size()
+    }
+}
+
+impl Client {
+    /// Whether commands can become blocks now.
+    pub(super) fn can_send(&self) -> bool {
+        matches!(self.phase, Phase::Ready(_))
+            && (self.ping || !self.outbox.is_empty())
+            && self.written.waiting() < self.limits.output_bytes
+    }
+
+    /// Makes a block of the commands whose turn it is. Some may be answered instead, because this server cannot take
+    /// them.
+    pub(super) fn send_block(&mut self) {
+        let Phase::Ready(session) = &self.phase else { return };
+        let mut block = Block {
+            session,
+            limits: &self.limits,
+            entropy: &mut self.entropy,
+            flight: &mut self.flight,
+            batch: BatchWriter::new(self.transport.content_max()),
+            commands: Vec::new(),
+        };
+        if core::mem::take(&mut self.ping) {
+            // A PING always fits into an empty block and every version has it.
+            let _sent = block.add(None, &mut Waiting::new(Request::ping()));
+        }
+        let mut dropped = Vec::new();
+        self.outbox.fill(|id, waiting| match block.add(Some(id), waiting) {
+            Ok(Some(correlation)) => {
+                self.waiting_bytes -= waiting.size();
+                self.places.insert(id, Place::Flying(correlation));
+                Taken::InBlock
+            }
+            Ok(None) => Taken::Full,
+            Err(rejection) => {
+                self.waiting_bytes -= waiting.size();
+                dropped.push((id, rejection));
+                Taken::Dropped
+            }
+        });
+        let Block { mut batch, commands, .. } = block;
+        for (id, rejection) in dropped {
+            self.answer(Some(id), Err(rejection.into()));
+        }
+        if let Some(content) = batch.finish() {
+            self.transport.send_block(&content);
+            self.give_out(commands);
+        }
+    }
+
+    /// Gives out the bytes that the transport has for the socket; they end a block with these commands.
+    pub(super) fn give_out(&mut self, commands: Vec<CorrelationId>) {
+        let Some(mut bytes) = self.transport.poll_transmit() else { return };
+        while let Some(more) = self.transport.poll_transmit() {
+            bytes.extend_from_slice(&more);
+        }
+        self.written.give(bytes.len(), commands, self.now.mono);
+        self.outputs.push_back(ClientOutput::Send(bytes));
+    }
+}
+
+/// A block in the making.
+struct Block<'a> {
+    session: &'a Parameters,
+    limits: &'a ClientLimits,
+    entropy: &'a mut SeededEntropy,
+    flight: &'a mut Flight<Kind>,
+    batch: BatchWriter,
+    commands: Vec<CorrelationId>,
+}
+
+impl Block<'_> {
+    /// Adds a command and puts it in flight; `None` if it does not fit beside the others.
+    ///
+    /// # Errors
+    /// When the command cannot be sent on this connection at all.
+    fn add(
+        &mut self,
+        id: Option<CommandId>,
+        waiting: &mut Waiting,
+    ) -> Result<Option<CorrelationId>, Rejection> {
+        let (correlation, transmission) = match waiting.encoded.take() {
+            Some(encoded) => encoded,
+            None => self.encode(&waiting.request)?,
+        };
+        if !self.batch.fits(&transmission) {
+            waiting.encoded = Some((correlation, transmission));
+            return Ok(None);
+        }
+        self.batch.push(&transmission).map_err(|_| Rejection::LargeCommand)?;
+        let request = &waiting.request;
+        let patience = request.patience.unwrap_or(self.limits.answer);
+        let command = Flying::new(id, request.entity.clone(), Kind::of(request), patience);
+        self.flight.insert(correlation.clone(), command);
+        self.commands.push(correlation.clone());
+        Ok(Some(correlation))
+    }
+
+    /// The transmission of a request, authorised.
+    fn encode(&mut self, request: &Request) -> Result<(CorrelationId, Vec<u8>), Rejection> {
+        let Parameters { version, session_id, peer_key, .. } = self.session;
+        request.check_version(*version)?;
+        let correlation = self.correlation_id(request)?;
+        let mut command = Vec::new();
+        request.command.encode(*version, &mut command);
+        let mut transmission = ClientTransmission {
+            authorization: Authorization::None,
+            service_signature: None,
+            correlation_id: correlation.clone(),
+            entity_id: request.entity.clone(),
+            command: command.into(),
+        };
+        if let Some(key) = &request.key {
+            let nonce = Nonce::from_slice(correlation.as_bytes());
+            let authorized = transmission.authorized_bytes(session_id);
+            transmission.authorization = key
+                .authorize(peer_key.as_ref(), &nonce, &authorized)
+                .ok()
+                .and_then(|bytes| Authorization::from_bytes(&bytes))
+                .ok_or(Rejection::CannotAuthorise)?;
+        }
+        let mut encoded = Vec::new();
+        transmission.encode(*version, session_id, &mut encoded);
+        Ok((correlation, encoded))
+    }
+
+    /// The correlation id of a request: random, so that it can serve as a nonce, unless the caller chose one.
+    fn correlation_id(&mut self, request: &Request) -> Result<CorrelationId, Rejection> {
+        if let Some(chosen) = &request.correlation {
+            let taken = self.flight.knows(chosen);
+            return if taken { Err(Rejection::CorrelationIdInUse) } else { Ok(chosen.clone()) };
+        }
+        Ok(CorrelationId::from(self.entropy.bytes::<24>()))
+    }
+}

@@ -1,0 +1,108 @@
+//! What every store must do, as functions that the tests of a store call.
+//!
+//! [`run_scenarios`] tries one promise after the other on a fresh store; [`compare_random`] carries out random operations on
+//! a store and on [`MemoryStore`] and compares every result and the state that is left. They panic when the
+//! store is wrong, and a failure of the random comparison names its seed.
+//!
+//! [`MemoryStore`]: smp_core::server::store::MemoryStore
+
+mod random;
+pub mod samples;
+mod scenarios;
+
+pub use random::{RandomOps, compare_random, compare_state};
+pub use scenarios::run_scenarios;
+
+use std::fmt::Write;
+
+use smp_core::server::store::{
+    BatchReply, MessageContent, OpResult, QueueOp, QueueRecord, StoredMessage, Waiting,
+};
+
+use crate::Backend;
+
+/// Runs operations and waits for the reply.
+pub fn run_now(store: &impl Backend, ops: Vec<QueueOp>) -> BatchReply {
+    pollster::block_on(store.run(ops))
+}
+
+/// Runs one operation, which must not fail, and describes its result.
+///
+/// # Panics
+/// When the store fails, or does not give one result.
+pub fn run_one(store: &impl Backend, op: QueueOp) -> String {
+    let results = run_now(store, vec![op]).expect("the store works");
+    assert_eq!(results.len(), 1, "one result for one operation");
+    describe(&results[0])
+}
+
+/// All that a result says, as text for comparison. It shows ids, keys and bodies: of samples only.
+#[must_use]
+pub fn describe(result: &OpResult) -> String {
+    match result {
+        OpResult::Appended(appended) => {
+            format!("appended to empty {}: {}", appended.was_empty, describe_waiting(&appended.message))
+        }
+        OpResult::Message(first) => format!("message {}", describe_next(first.as_ref())),
+        OpResult::Acknowledged { deleted, next } => {
+            format!("acknowledged {deleted:?}, next {}", describe_next(next.as_ref()))
+        }
+        OpResult::Inspected(inspected) => format!(
+            "inspected: secured {}, {} messages, first {}",
+            inspected.secured,
+            inspected.messages,
+            inspected.first.as_ref().map_or_else(|| "none".into(), describe_message)
+        ),
+        OpResult::Expired { messages, next } => {
+            format!("expired {messages}, next {:?}", next.as_ref().map(|id| hex(id.as_bytes())))
+        }
+        OpResult::Counts(counts) => format!("{} queues, {} messages", counts.queues, counts.messages),
+        OpResult::Done
+        | OpResult::IdTaken
+        | OpResult::Unauthorized
+        | OpResult::QuotaExceeded
+        | OpResult::Checked { .. } => format!("{result:?}"),
+    }
+}
+
+/// All that a record says, as text for comparison.
+#[must_use]
+pub fn describe_record(record: &QueueRecord) -> String {
+    format!(
+        "{} {} {:?} {} {:?} {:?} {:?} {:?}",
+        hex(record.recipient.as_bytes()),
+        hex(record.sender.as_bytes()),
+        record.recipient_keys,
+        hex(record.secret.as_bytes()),
+        record.sender_key,
+        record.mode,
+        record.status,
+        record.used_on
+    )
+}
+
+fn describe_next(waiting: Option<&Waiting>) -> String {
+    waiting.map_or_else(|| "none".into(), describe_waiting)
+}
+
+fn describe_waiting(waiting: &Waiting) -> String {
+    format!("{} with secret {}", describe_message(&waiting.message), hex(waiting.secret.as_bytes()))
+}
+
+fn describe_message(message: &StoredMessage) -> String {
+    let content = match &message.content {
+        MessageContent::Quota => "quota".into(),
+        MessageContent::Message { notification, body } => {
+            format!("notify {notification}, body {}", hex(body))
+        }
+    };
+    format!("{} at {}: {content}", hex(message.id.as_bytes()), message.sent_at.as_millis())
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        // Writing to a string cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}

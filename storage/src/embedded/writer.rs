@@ -1,0 +1,165 @@
+//! The thread that writes: it carries out whatever is queued, syncs once for all of it, and then answers.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use fjall::PersistMode;
+use futures_channel::oneshot::Sender;
+use smp_core::server::store::{BatchReply, OpResult, QueueOp, StoreFailure};
+
+use super::engine::{Engine, EngineError, Result};
+use super::executor::Executor;
+use super::queue::Taken;
+use super::{Durability, Shared};
+
+/// What the writer is asked for.
+pub(super) enum Job {
+    /// Carry out a batch.
+    Run(Vec<QueueOp>, Sender<BatchReply>),
+    /// Make everything durable and end.
+    Close(Sender<std::result::Result<(), StoreFailure>>),
+}
+
+impl Job {
+    /// About how much memory it holds.
+    pub(super) fn weight(&self) -> usize {
+        let Self::Run(ops, _) = self else { return 0 };
+        let op_weight = |op: &QueueOp| match op {
+            QueueOp::Append(append) => 256 + append.body.len(),
+            _ => 256,
+        };
+        ops.iter().map(op_weight).sum()
+    }
+}
+
+/// Works until the queue of jobs is closed, then lets go of the database.
+pub(super) fn work(shared: &Shared, durability: Durability) {
+    // Also when this thread panics nothing may be accepted that will never be answered.
+    let _stop = StopOnDrop(shared);
+    let mut closing = Vec::new();
+    {
+        let engine = shared.engine();
+        let Some(engine) = engine.as_ref() else { return };
+        match Executor::new(engine) {
+            Ok(executor) => {
+                Writer { shared, engine, executor, durability, unsynced_since: None }.work(&mut closing)
+            }
+            Err(error) => shared.fail(&error),
+        }
+    }
+    shared.let_go();
+    for reply in closing {
+        // Whoever closed may not be waiting any more.
+        let _ = reply.send(shared.check());
+    }
+}
+
+/// The size of a group: large enough that a sync is shared by all that a fast disk lets in between, small enough that
+/// the first of a group does not wait long.
+const GROUP_WEIGHT: usize = 4 << 20;
+
+struct Writer<'a> {
+    shared: &'a Shared,
+    engine: &'a Engine,
+    executor: Executor<'a>,
+    durability: Durability,
+    /// Since when there is something that is not synced.
+    unsynced_since: Option<Instant>,
+}
+
+impl Writer<'_> {
+    fn work(mut self, closing: &mut Vec<Sender<std::result::Result<(), StoreFailure>>>) {
+        loop {
+            let jobs = match self.shared.jobs.take(GROUP_WEIGHT, self.sync_due()) {
+                Taken::Items(jobs) => jobs,
+                Taken::Nothing => Vec::new(),
+                Taken::Closed => break,
+            };
+            let mut replies = Vec::with_capacity(jobs.len());
+            for job in jobs {
+                match job {
+                    Job::Run(ops, reply) => replies.push((reply, self.run(ops))),
+                    Job::Close(reply) => closing.push(reply),
+                }
+            }
+            self.finish_group();
+            for (reply, result) in replies {
+                // One failed sync fails the whole group. A caller may have gone, which is its own affair.
+                let _ = reply.send(self.shared.check().and(result));
+            }
+        }
+        if self.shared.check().is_ok() {
+            self.persist(PersistMode::SyncAll);
+        }
+    }
+
+    fn run(&mut self, ops: Vec<QueueOp>) -> BatchReply {
+        self.shared.check()?;
+        self.unsynced_since.get_or_insert_with(Instant::now);
+        let results: Result<Vec<OpResult>> = ops.into_iter().map(|op| self.executor.run(op)).collect();
+        results.map_err(|error| {
+            match error {
+                EngineError::Database(_) => self.shared.fail(&error),
+                // The rest of the store is as good as before.
+                EngineError::Corrupt(_) => self.shared.report(&error),
+            }
+            StoreFailure
+        })
+    }
+
+    /// Makes the group durable as the policy says.
+    fn finish_group(&mut self) {
+        if self.shared.check().is_err() || self.unsynced_since.is_none() {
+            return;
+        }
+        match self.durability {
+            Durability::Always => self.persist(PersistMode::SyncData),
+            _ if self.sync_due().is_some_and(|due| due <= Instant::now()) => {
+                self.persist(PersistMode::SyncData);
+            }
+            _ => self.persist(PersistMode::Buffer),
+        }
+    }
+
+    fn persist(&mut self, mode: PersistMode) {
+        match self.engine.database.persist(mode) {
+            Ok(()) if mode == PersistMode::Buffer => {}
+            Ok(()) => self.unsynced_since = None,
+            Err(error) => self.shared.fail(&error.into()),
+        }
+    }
+
+    /// When the next sync must be, without more jobs.
+    fn sync_due(&self) -> Option<Instant> {
+        match self.durability {
+            Durability::Interval(interval) if self.shared.check().is_ok() => {
+                self.unsynced_since.and_then(|since| since.checked_add(interval))
+            }
+            _ => None,
+        }
+    }
+}
+
+struct StopOnDrop<'a>(&'a Shared);
+
+impl Drop for StopOnDrop<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.mark_failed();
+        }
+        self.0.jobs.close();
+        // Dropping the jobs tells their callers.
+        while let Taken::Items(jobs) = self.0.jobs.take(usize::MAX, None) {
+            drop(jobs);
+        }
+    }
+}
+
+/// Starts the writer.
+pub(super) fn spawn(
+    shared: &Arc<Shared>,
+    durability: Durability,
+) -> std::io::Result<std::thread::JoinHandle<()>> {
+    let shared = Arc::clone(shared);
+    std::thread::Builder::new().name("store-writer".into()).spawn(move || work(&shared, durability))
+}
