@@ -9,6 +9,7 @@ mod identity;
 mod ini;
 mod listen;
 mod logging;
+mod maintenance;
 mod reference_store;
 mod serve;
 mod settings;
@@ -22,12 +23,10 @@ use clap::Parser;
 use cli::{Cli, Command};
 use failure::Failure;
 use folders::Folders;
-use serve::Ended;
 
 fn main() -> ExitCode {
     match execute(Cli::parse().command) {
-        Ok(Ended::InOrder) => ExitCode::SUCCESS,
-        Ok(Ended::AtOnce) => ExitCode::from(ENDED_AT_ONCE),
+        Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             terminal::complain(&failure);
             ExitCode::FAILURE
@@ -35,15 +34,15 @@ fn main() -> ExitCode {
     }
 }
 
-fn execute(command: Command) -> Result<Ended, Failure> {
+fn execute(command: Command) -> Result<(), Failure> {
     let folders = Folders::from_environment();
     let mut answers = std::io::stdin().lock();
     match command {
-        Command::Init(flags) => commands::init(*flags, &folders, &mut answers).map(|()| Ended::InOrder),
+        Command::Init(flags) => commands::init(*flags, &folders, &mut answers),
         Command::Start(flags) => commands::start(&flags, &folders),
         Command::Run(flags) => commands::run(&flags),
-        Command::Cert(flags) => commands::cert(flags, &folders).map(|()| Ended::InOrder),
-        Command::Delete(flags) => commands::delete(&flags, &folders, &mut answers).map(|()| Ended::InOrder),
+        Command::Cert(flags) => commands::cert(flags, &folders),
+        Command::Delete(flags) => commands::delete(&flags, &folders, &mut answers),
         Command::Journal(flags) => Err(unavailable("journal", &flags.rest)),
         Command::Database(flags) => Err(unavailable("database", &flags.rest)),
     }
@@ -56,6 +55,3 @@ fn unavailable(command: &str, rest: &[String]) -> Failure {
          reference server yet"
     ))
 }
-
-/// The exit code after a second signal.
-const ENDED_AT_ONCE: u8 = 3;

@@ -5,13 +5,13 @@ use crate::cli::{Algorithm, Run, Start};
 use crate::failure::Failure;
 use crate::folders::Folders;
 use crate::ini::Ini;
-use crate::serve::{Ended, Plan, serve};
+use crate::serve::{Plan, serve};
 use crate::settings::{self, Choice, Store};
 use crate::terminal::say;
 use crate::{identity, listen, logging, reference_store};
 
 /// Starts the server of these folders.
-pub(crate) fn start(flags: &Start, folders: &Folders) -> Result<Ended, Failure> {
+pub(crate) fn start(flags: &Start, folders: &Folders) -> Result<(), Failure> {
     logging::start(flags.log.log_level);
     for (given, note) in [
         (flags.compact_log, "--compact-log: has no effect, the embedded store compacts itself"),
@@ -27,7 +27,7 @@ pub(crate) fn start(flags: &Start, folders: &Folders) -> Result<Ended, Failure> 
 }
 
 /// Starts a server in a folder of its own, making its identity when there is none.
-pub(crate) fn run(flags: &Run) -> Result<Ended, Failure> {
+pub(crate) fn run(flags: &Run) -> Result<(), Failure> {
     logging::start(flags.log.log_level);
     let folders = Folders::in_one(&flags.data_dir);
     let chosen = choices(flags);
@@ -59,7 +59,7 @@ fn choices(flags: &Run) -> Vec<Choice> {
     given.into_iter().filter_map(|(section, key, value)| Some((section, key, value.clone()?))).collect()
 }
 
-fn begin(ini: &Ini, folders: &Folders, maintenance: bool) -> Result<Ended, Failure> {
+fn begin(ini: &Ini, folders: &Folders, maintenance: bool) -> Result<(), Failure> {
     let (settings, notes) = settings::read(ini)?;
     for note in notes {
         log::warn!("{note}");

@@ -26,6 +26,8 @@ pub(crate) struct Settings {
     pub(crate) bind: Vec<IpAddr>,
     /// The versions offered to clients.
     pub(crate) versions: VersionRange,
+    /// Whether clients may be services.
+    pub(crate) accepts_services: bool,
     /// Whether to log connections that fail before they speak SMP.
     pub(crate) log_tls_errors: bool,
     /// What all connections may take together.

@@ -21,6 +21,7 @@ pub(crate) fn read(ini: &Ini) -> Result<(Settings, Vec<String>), IniError> {
         ports: ports(&from)?,
         bind: from.get("TRANSPORT", "bind", value::bind)?,
         versions: from.get("TRANSPORT", "smp_versions", value::versions)?,
+        accepts_services: from.get("TRANSPORT", "accept_service_credentials", switch)?,
         log_tls_errors: from.get("TRANSPORT", "log_tls_errors", switch)?,
         shell: shell(&from)?,
         stop_timeout: from.get(

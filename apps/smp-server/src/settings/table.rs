@@ -204,8 +204,7 @@ const TRANSPORT: Section = Section {
         ),
         setting("websockets", "off", "SMP over WebSockets.").later(WEBSOCKETS),
         optional("control_port", "5224", "Port on 127.0.0.1 for administration.").later(CONTROL),
-        setting("accept_service_credentials", "on", "Whether clients may be services with certificates.")
-            .later(SERVICES),
+        setting("accept_service_credentials", "on", "Whether clients may be services with certificates."),
     ],
 };
 
@@ -337,6 +336,5 @@ const STATISTICS: &str = "statistics";
 const DATABASE: &str = "the PostgreSQL store";
 const CONTROL: &str = "the control port";
 const WEBSOCKETS: &str = "SMP over WebSockets";
-const SERVICES: &str = "service certificates";
 const ROUTING: &str = "private routing";
 const RESOLVER: &str = "name resolution";

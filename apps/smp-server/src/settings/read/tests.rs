@@ -40,7 +40,7 @@ fn an_empty_file_has_the_defaults_of_the_protocol() {
     assert_eq!(s.hosts, ["localhost".parse().unwrap()]);
     assert_eq!(s.ports, [5223, 443].map(|number| Port { number, web: false }));
     assert!(s.bind.is_empty());
-    assert_eq!((s.versions, s.log_tls_errors), ("6-18".parse().unwrap(), false));
+    assert_eq!((s.versions, s.log_tls_errors, s.accepts_services), ("6-18".parse().unwrap(), false, true));
     let shell = s.shell;
     assert_eq!((shell.connections, shell.connections_per_address), (100_000, Some(10_000)));
     assert_eq!((shell.queued_output, shell.closing, s.stop_timeout), (65_536, seconds(5), seconds(5)));
@@ -83,6 +83,7 @@ port = 443,0
 bind = 127.0.0.1
 smp_versions = 7-20
 log_tls_errors = on
+accept_service_credentials = off
 [LIMITS]
 msg_queue_quota = 4
 queue_id_length = 16
@@ -125,7 +126,7 @@ https = 443
     assert_eq!(s.hosts, ["smp.example.org", "[::1]"].map(|host| host.parse().unwrap()));
     assert_eq!(s.ports, [Port { number: 443, web: true }, Port { number: 0, web: false }]);
     assert_eq!(s.bind, ["127.0.0.1".parse::<std::net::IpAddr>().unwrap()]);
-    assert_eq!((s.versions, s.log_tls_errors), ("7-20".parse().unwrap(), true));
+    assert_eq!((s.versions, s.log_tls_errors, s.accepts_services), ("7-20".parse().unwrap(), true, false));
     assert_eq!((core.message_quota, core.id_bytes, core.end_interval), (4, 16, Duration::ZERO));
     assert_eq!((s.shell.connections, s.shell.connections_per_address), (7, Some(3)));
     assert_eq!((s.shell.queued_output, s.shell.closing, s.stop_timeout), (16_384, seconds(4), seconds(1)));
@@ -177,6 +178,7 @@ fn bad_values_are_refused_with_their_place_and_the_way_out() {
         ("TRANSPORT", "bind = localhost", "has to be IP addresses of this machine"),
         ("TRANSPORT", "smp_versions = 5-18", "has to be a range of versions within 6-20"),
         ("TRANSPORT", "log_tls_errors = 0", switch),
+        ("TRANSPORT", "accept_service_credentials = 0", switch),
         ("LIMITS", "msg_queue_quota = 0", count),
         ("LIMITS", "queue_id_length = 33", "has to be a number from 16 to 32"),
         ("LIMITS", "end_interval = 2h", time),
