@@ -42,8 +42,16 @@ struct Logger {
 
 impl log::Log for Logger {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        let is_ours = metadata.target().starts_with(env!("CARGO_CRATE_NAME"));
-        metadata.level() <= if is_ours { self.ours } else { self.others }
+        let target = metadata.target();
+        let most = if target.starts_with(env!("CARGO_CRATE_NAME")) {
+            self.ours
+        } else if target.starts_with("smp_") {
+            self.others
+        } else {
+            // Other crates do not know what must not be in this log.
+            self.others.min(LevelFilter::Warn)
+        };
+        metadata.level() <= most
     }
 
     fn log(&self, record: &Record<'_>) {
@@ -79,6 +87,8 @@ mod tests {
             (LogLevel::Note, "smp_runtime", Level::Warn),
             (LogLevel::Info, "smp_runtime", Level::Info),
             (LogLevel::Debug, "smp_runtime", Level::Debug),
+            (LogLevel::Debug, "fjall::db", Level::Warn),
+            (LogLevel::Error, "fjall::db", Level::Error),
         ] {
             let logger = Logger { ours: ours(level), others: others(level) };
             for tried in Level::iter() {

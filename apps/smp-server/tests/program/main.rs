@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod client;
 mod files;
 mod harness;
+mod queues;
 mod serving;
