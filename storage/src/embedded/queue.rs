@@ -149,7 +149,7 @@ mod tests {
         assert_eq!(items(&queue, 25), [0, 1, 2]);
         assert_eq!(items(&queue, 1), [3]);
         assert_eq!(items(&queue, 100), [4]);
-        assert_eq!(items(&queue, 100), []);
+        assert_eq!(items(&queue, 100), Vec::<u8>::new());
     }
 
     #[test]
