@@ -3,6 +3,7 @@
 //! This crate knows no runtime, no TLS and no protocol. It moves bytes between sockets and machines, hands batches to the
 //! store, sets timers and bounds what connections may hold. An adapter such as `smp-runtime-tokio` brings the runtime.
 
+pub mod client;
 mod link;
 mod panic;
 mod runtime;

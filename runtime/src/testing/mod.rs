@@ -1,9 +1,11 @@
 //! A runtime for tests: one thread, a clock that moves only when it is told to, and a network in memory.
 
 mod network;
+mod server;
 mod store;
 
 pub(crate) use network::{CAPACITY, Fault, TestListener, TestStream};
+pub(crate) use server::{LISTENS_ON, address, server_address, transport};
 pub(crate) use store::{TestStore, Work};
 
 use std::collections::{BTreeMap, VecDeque};
