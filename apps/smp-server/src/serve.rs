@@ -54,15 +54,18 @@ fn open(folder: &Path, chosen: settings::Embedded) -> Result<Embedded, Failure> 
     if folder.symlink_metadata().is_err() {
         log::warn!("{}: there is no store yet, so this one is new and empty", folder.display());
     }
-    let mut options = EmbeddedOptions::default();
-    options.durability = match chosen.durability {
+    let durability = match chosen.durability {
         Durability::Always => smp_storage::Durability::Always,
         Durability::Interval(interval) => smp_storage::Durability::Interval(interval),
         Durability::OnExit => smp_storage::Durability::OnExit,
     };
-    options.cache_bytes = chosen.cache as u64;
-    options.journal_bytes = chosen.journal as u64;
-    options.queue_bytes = chosen.write_queue;
+    let options = EmbeddedOptions {
+        durability,
+        cache_bytes: chosen.cache as u64,
+        journal_bytes: chosen.journal as u64,
+        queue_bytes: chosen.write_queue,
+        ..EmbeddedOptions::default()
+    };
     Embedded::open(folder, options).map_err(|e| Failure::new(e.to_string()))
 }
 
@@ -91,10 +94,12 @@ fn server<B: Backend + 'static>(
     trouble: Arc<Notify>,
 ) -> Result<Server<TokioRuntime, B>, Failure> {
     let settings = &plan.settings;
-    let mut options = ServerOptions::default();
-    options.versions = settings.versions;
-    options.accepts_services = settings.accepts_services;
-    options.handshake_timeout = settings.server.limits.handshake;
+    let options = ServerOptions {
+        versions: settings.versions,
+        accepts_services: settings.accepts_services,
+        handshake_timeout: settings.server.limits.handshake,
+        ..ServerOptions::default()
+    };
     let transport = ServerTransportConfig::new(plan.identity.identity.clone(), options)
         .map_err(|e| Failure::new(format!("the identity cannot be used for TLS: {e}")))?;
     let runtime = TokioRuntime::current().map_err(|e| Failure::new(format!("serving needs tokio: {e}")))?;

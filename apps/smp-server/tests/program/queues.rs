@@ -75,6 +75,7 @@ fn messages_survive_restarts_with_every_durability() {
         for body in ["one", "two"] {
             assert_eq!(send(&mut connection, &queue, body), Ok(Answer::Done));
         }
+        drop(connection);
         assert!(serving.signal("TERM").success());
 
         let serving = place.serve(&["start"]);
@@ -84,6 +85,7 @@ fn messages_survive_restarts_with_every_durability() {
             assert!(matches!(body, Some(ReceivedBody::Message { body, .. }) if body == expected));
         }
         assert!(take(&mut connection, &queue, &keys).is_none());
+        drop(connection);
         assert!(serving.signal("INT").success());
 
         let kept = place.run(&["start", "--maintenance"]);
@@ -112,6 +114,7 @@ fn settings_reach_the_protocol() {
     assert_eq!(queue.recipient_id.as_bytes().len(), 16);
     assert_eq!(send(&mut connection, &queue, "one"), Ok(Answer::Done));
     assert_eq!(refused(send(&mut connection, &queue, "two")), ErrorType::Quota);
+    drop(connection);
     assert!(serving.signal("TERM").success());
 
     place.replace("new_queues = on", "new_queues = off");
@@ -133,6 +136,7 @@ fn old_messages_are_deleted_at_maintenance() {
     let second = place.run(&["start"]);
     assert_eq!(second.code, Some(1));
     assert!(second.err.contains("open in another process"), "{}", second.err);
+    drop(connection);
     assert!(serving.signal("TERM").success());
 
     let done = place.run(&["start", "-m"]);
