@@ -8,17 +8,19 @@ use bytes::Bytes;
 use smp_core::crypto::{AuthPrivateKey, DhSecret, Ed25519PrivateKey, Nonce, X25519PrivateKey};
 use smp_core::server::store::MemoryStore;
 use smp_core::server::{
-    Broker, BrokerInput, BrokerOutput, CloseReason, ConnectionId, ServerConfig, Session, SessionInput, SessionOutput,
+    Broker, BrokerInput, BrokerOutput, CloseReason, ConnectionId, ServerConfig, Session, SessionInput,
+    SessionOutput,
 };
 use smp_core::transport::identity::{Algorithm, Authority, ServerIdentity, Subject};
 use smp_core::transport::{
-    ClientOptions, ClientTransportConfig, Parameters, ServerOptions, ServerTransportConfig, Transport, TransportEvent,
+    ClientOptions, ClientTransportConfig, Parameters, ServerOptions, ServerTransportConfig, Transport,
+    TransportEvent,
 };
 use smp_core::wire::command::{NewQueue, QueueRequestData, SubscriptionMode};
 use smp_core::wire::transmission::authorized_bytes;
 use smp_core::wire::{
-    Authorization, BatchWriter, BrokerMessage, ClientTransmission, Command, CorrelationId, EntityId, ServerTransmission,
-    decode_batch,
+    Authorization, BatchWriter, BrokerMessage, ClientTransmission, Command, CorrelationId, EntityId,
+    ServerTransmission, decode_batch,
 };
 use smp_core::{Now, SeededEntropy, Timestamp, UnixTime};
 
@@ -108,7 +110,8 @@ impl InMemoryServer {
     pub fn pass(&mut self, time: Duration) {
         let end = self.now.mono + time;
         loop {
-            let sessions = self.sessions.iter().filter_map(|(id, session)| Some((session.poll_timeout()?, Some(*id))));
+            let sessions =
+                self.sessions.iter().filter_map(|(id, session)| Some((session.poll_timeout()?, Some(*id))));
             let broker = self.broker.poll_timeout().map(|due| (due, None));
             let Some((due, id)) = sessions.chain(broker).min().filter(|(due, _)| *due <= end) else { break };
             self.advance_to(due);
@@ -240,10 +243,12 @@ impl InMemoryPeer {
                 TransportEvent::Block(content) => {
                     let parameters = self.parameters.as_ref().expect("a handshake");
                     for item in decode_batch(&content).expect("a batch") {
-                        let item = ServerTransmission::decode(parameters.version, &parameters.session_id, &item);
+                        let item =
+                            ServerTransmission::decode(parameters.version, &parameters.session_id, &item);
                         self.received.push(item.expect("a transmission"));
                     }
                 }
+                TransportEvent::Closed => {}
                 _ => panic!("an event that no server causes"),
             }
         }
@@ -253,11 +258,26 @@ impl InMemoryPeer {
     ///
     /// # Panics
     /// When the command does not fit.
-    pub fn block(&mut self, key: Option<&AuthPrivateKey>, entity: &EntityId, command: &Command) -> Vec<Vec<u8>> {
-        let bytes = self.transmission(key, entity, command);
+    pub fn block(
+        &mut self,
+        key: Option<&AuthPrivateKey>,
+        entity: &EntityId,
+        command: &Command,
+    ) -> Vec<Vec<u8>> {
+        let item = self.transmission(key, entity, command);
+        self.blocks(&[item])
+    }
+
+    /// The bytes of as few blocks as hold the transmissions.
+    ///
+    /// # Panics
+    /// When one does not fit.
+    pub fn blocks(&mut self, items: &[Vec<u8>]) -> Vec<Vec<u8>> {
         let mut writer = BatchWriter::new(self.transport.content_max());
-        writer.push(&bytes).expect("a command that fits");
-        self.transport.send_block(&writer.finish().expect("a content"));
+        let mut contents: Vec<_> =
+            items.iter().filter_map(|item| writer.push(item).expect("it fits")).collect();
+        contents.extend(writer.finish());
+        contents.iter().for_each(|content| self.transport.send_block(content));
         std::iter::from_fn(|| self.transport.poll_transmit()).collect()
     }
 
@@ -265,14 +285,35 @@ impl InMemoryPeer {
     ///
     /// # Panics
     /// Before the handshake.
-    pub fn transmission(&mut self, key: Option<&AuthPrivateKey>, entity: &EntityId, command: &Command) -> Vec<u8> {
+    pub fn transmission(
+        &mut self,
+        key: Option<&AuthPrivateKey>,
+        entity: &EntityId,
+        command: &Command,
+    ) -> Vec<u8> {
+        let correlation_id = self.entropy.bytes::<24>();
+        self.transmission_with(&correlation_id, key, entity, command)
+    }
+
+    /// An authorised transmission with this correlation id.
+    ///
+    /// # Panics
+    /// Before the handshake.
+    pub fn transmission_with(
+        &mut self,
+        correlation_id: &[u8],
+        key: Option<&AuthPrivateKey>,
+        entity: &EntityId,
+        command: &Command,
+    ) -> Vec<u8> {
         let parameters = self.parameters.as_ref().expect("a handshake");
-        let correlation_id = CorrelationId::from(self.entropy.bytes::<24>());
+        let correlation_id = CorrelationId::new(correlation_id).expect("at most 255 bytes");
         let mut bytes = Vec::new();
         command.encode(parameters.version, &mut bytes);
         let authorized = authorized_bytes(&parameters.session_id, &correlation_id, entity, &bytes);
         let nonce = Nonce::from_slice(correlation_id.as_bytes());
-        let authorization = key.map_or(Vec::new(), |key| key.authorize(None, &nonce, &authorized).expect("a signature"));
+        let authorization =
+            key.map_or(Vec::new(), |key| key.authorize(None, &nonce, &authorized).expect("a signature"));
         let transmission = ClientTransmission {
             authorization: Authorization::from_bytes(&authorization).expect("an authorization"),
             service_signature: None,
@@ -327,7 +368,8 @@ impl InMemoryPeer {
             queue_data: Some(QueueRequestData::Messaging(None)),
             notifier: None,
         };
-        let answers = self.ask(server, Some(&recipient_key), &EntityId::empty(), &Command::New(Box::new(new)));
+        let answers =
+            self.ask(server, Some(&recipient_key), &EntityId::empty(), &Command::New(Box::new(new)));
         let [(_, BrokerMessage::Ids(ids))] = &answers[..] else { panic!("not created: {answers:?}") };
         TestQueue {
             recipient_id: ids.recipient_id.clone(),
@@ -346,5 +388,8 @@ impl InMemoryPeer {
 /// SEND of a body.
 #[must_use]
 pub fn send(body: &[u8]) -> Command {
-    Command::Send { flags: smp_core::wire::command::MessageFlags { notification: false }, body: Bytes::copy_from_slice(body) }
+    Command::Send {
+        flags: smp_core::wire::command::MessageFlags { notification: false },
+        body: Bytes::copy_from_slice(body),
+    }
 }

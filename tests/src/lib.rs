@@ -1,3 +1,4 @@
 //! Helpers shared by the cross-crate tests.
 
+pub mod in_memory;
 pub mod vectors;
