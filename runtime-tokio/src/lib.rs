@@ -28,7 +28,8 @@
 //! let authority = Authority::generate(Algorithm::Ed25519, &mut entropy, now)?;
 //! let subject = Subject { host: "localhost", algorithm: Algorithm::Ed25519 };
 //! let issued = authority.issue(subject, &mut entropy, now)?;
-//! let identity = ServerIdentity::new(vec![issued.certificate, authority.certificate().clone()], issued.key, now)?;
+//! let chain = vec![issued.certificate, authority.certificate().clone()];
+//! let identity = ServerIdentity::new(chain, issued.key, now)?;
 //! let key_hash = *identity.fingerprint();
 //! let transport = ServerTransportConfig::new(identity, ServerOptions::default())?;
 //!
@@ -112,7 +113,7 @@ impl Runtime for TokioRuntime {
     }
 
     fn sleep_until(&self, at: Timestamp) -> impl Future<Output = ()> + Send + 'static {
-        // Tokio looks for its timers in the thread, which is a thread of an embedder when a task of his polls a handle.
+        // Tokio looks for its timers in the context of the thread, and an embedder's thread may have none.
         let _context = self.handle.enter();
         let from_origin = Duration::from_micros(at.as_micros());
         let at = self.origin.checked_add(from_origin).unwrap_or_else(|| Instant::now() + FAR);

@@ -34,11 +34,11 @@ pub struct Connector<R> {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub struct ConnectLimits {
-    /// Resolving one of the server's names and connecting to one of its addresses. The handshakes after that have
-    /// [`ClientOptions::handshake_timeout`]. Default: 15 seconds.
+    /// Resolving one of the server's names and connecting to one of its addresses. The handshakes after that
+    /// have [`ClientOptions::handshake_timeout`]. Default: 15 seconds.
     pub tcp: Duration,
-    /// After the end, how long the last output may take, and how long the server has to end its side. Nobody waits for
-    /// that. Default: 5 seconds.
+    /// After the end, how long the last output may take, and how long the server has to end its side. Nobody
+    /// waits for that. Default: 5 seconds.
     pub closing: Duration,
     /// Events that wait for the caller.
     pub events: EventLimits,
@@ -109,16 +109,16 @@ impl<R: Runtime> Connector<R> {
         self
     }
 
-    /// Derives all randomness from `seed`, so that a simulated run can be repeated. Never use a fixed seed for people:
-    /// who knows it knows every key.
+    /// Derives all randomness from `seed`, so that a simulated run can be repeated. Never use a fixed seed
+    /// for people: who knows it knows every key.
     #[must_use]
     pub fn seed(mut self, seed: [u8; 32]) -> Self {
         self.seeds = Arc::new(Seeds::fixed(seed));
         self
     }
 
-    /// Connects to a server, trying its hosts in their order, and shakes hands with it. Onion names are left out: they
-    /// must not be given to the name service.
+    /// Connects to a server, trying its hosts in their order, and shakes hands with it. Onion names are left
+    /// out: they must not be given to the name service.
     ///
     /// Dropping the future leaves no connection behind.
     ///

@@ -17,9 +17,9 @@ use crate::timer::Timer;
 
 /// A connection: the machine, its socket and what it shares with the caller.
 ///
-/// In each round commands are taken first, then output is written, then the time is told, and then more is read, while
-/// the machine wants it and the caller takes its events. It is used in a box, because the futures of its methods would hold
-/// it several times over.
+/// In each round commands are taken first, then output is written, then the time is told, and then more is
+/// read, while the machine wants it and the caller takes its events. It is used in a box, because the futures
+/// of its methods would hold it several times over.
 pub(super) struct Driver<R: Runtime> {
     machine: Machine,
     link: Link<R::Stream>,

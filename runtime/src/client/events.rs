@@ -11,11 +11,11 @@ use super::shared::Shared;
 
 /// The events of a connection, in order.
 ///
-/// Take them all the time. While [`EventLimits`](super::EventLimits) of them wait, the connection is not read, so that the
-/// server waits instead of this process holding more. Nothing is lost by that, but answers wait too. So the task that takes
-/// events should not wait for answers while thousands of queues have messages: it can send its commands with
-/// [`Client::request`](super::Client::request), which does not wait, or from other tasks. Else commands may time out that
-/// the server has answered.
+/// Take them all the time. While [`EventLimits`](super::EventLimits) of them wait, the connection is not
+/// read, so that the server waits instead of this process holding more. Nothing is lost by that, but answers
+/// wait too. So the task that takes events should not wait for answers while thousands of queues have
+/// messages: it can send its commands with [`Client::request`](super::Client::request), which does not wait,
+/// or from other tasks. Else commands may time out that the server has answered.
 ///
 /// Dropping this throws away all events.
 pub struct Events(pub(super) Arc<Shared>);

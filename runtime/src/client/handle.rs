@@ -17,12 +17,12 @@ use super::shared::{Sent, Shared};
 
 /// A connection to a server. Clones share it; when the last one is dropped the connection is closed.
 ///
-/// Each method sends a command and waits for its answer. Many may wait at once, from one task or many; commands that are
-/// given at about the same time share blocks. Dropping a future of a method cancels its command: one that was not sent yet
-/// will not be, and the answer to one that was sent is not waited for.
+/// Each method sends a command and waits for its answer. Many may wait at once, from one task or many;
+/// commands that are given at about the same time share blocks. Dropping a future of a method cancels its
+/// command: one that was not sent yet will not be, and the answer to one that was sent is not waited for.
 ///
-/// The order of commands about one entity is kept. A command that needs the effect of one about another entity, such as a
-/// SEND by the key that the recipient sets, must wait for its answer.
+/// The order of commands about one entity is kept. A command that needs the effect of one about another
+/// entity, such as a SEND by the key that the recipient sets, must wait for its answer.
 #[derive(Clone)]
 pub struct Client(Arc<Owner>);
 
@@ -49,7 +49,8 @@ impl Client {
         PendingAnswer { sent: self.0.shared.send(request), _client: self.clone() }
     }
 
-    /// Sends many commands, as few at a time as to stay within the limits, and gives their results in the same order.
+    /// Sends many commands, as few at a time as to stay within the limits, and gives their results in the
+    /// same order.
     pub async fn request_all(
         &self,
         requests: impl IntoIterator<Item = Request, IntoIter: Send>,
@@ -128,8 +129,8 @@ impl Client {
         message(self.request(Request::acknowledge(queue, key, id)).await?)
     }
 
-    /// OFF: the queue accepts no more messages. What is in it can still be received. There is no command that ends a
-    /// subscription; the end of the connection does.
+    /// OFF: the queue accepts no more messages. What is in it can still be received. There is no command that
+    /// ends a subscription; the end of the connection does.
     ///
     /// # Errors
     /// `AUTH` when there is no such queue, or the key is not its recipient's.
@@ -203,7 +204,8 @@ impl Client {
         done(self.request(Request::ping()).await?)
     }
 
-    /// Ends the connection and waits for that. Commands that wait for answers are told that the connection ended.
+    /// Ends the connection and waits for that. Commands that wait for answers are told that the connection
+    /// ended.
     pub async fn close(&self) -> Disconnect {
         self.0.shared.close();
         self.closed().await
@@ -258,5 +260,6 @@ fn done(answer: Answer) -> Result<(), RequestError> {
     }
 }
 
-/// How many commands of one caller are under way at once: the number of subscriptions that an app asks for together.
+/// How many commands of one caller are under way at once: the number of subscriptions that an app asks for
+/// together.
 pub(super) const BATCH: usize = 1350;

@@ -7,14 +7,16 @@
 //!
 //! | | bound |
 //! |---|---|
-//! | commands of a connection | [`ClientLimits::commands`](smp_core::client::ClientLimits::commands); further ones are rejected |
-//! | bytes of commands that wait | [`ClientLimits::waiting_bytes`](smp_core::client::ClientLimits::waiting_bytes) |
-//! | bytes that the socket has not taken | [`ClientLimits::output_bytes`](smp_core::client::ClientLimits::output_bytes) |
+//! | commands of a connection | [`ClientLimits`]`::commands`; further ones are rejected |
+//! | bytes of commands that wait | [`ClientLimits`]`::waiting_bytes`; further commands are rejected |
+//! | bytes that the socket has not taken | [`ClientLimits`]`::output_bytes` |
 //! | events that wait for the caller | [`EventLimits`]; then the connection is not read |
-//! | the time of an answer | [`ClientLimits::answer`](smp_core::client::ClientLimits::answer) |
+//! | the time of an answer | [`ClientLimits`]`::answer` |
 //! | connecting to a host | [`ConnectLimits::tcp`] and the time of the handshakes |
 //! | closing | [`ConnectLimits::closing`] |
 //! | attempts to reconnect | one at a time, [`ReconnectLimits`] apart |
+//!
+//! [`ClientLimits`]: smp_core::client::ClientLimits
 
 mod connector;
 mod driver;

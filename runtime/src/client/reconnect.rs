@@ -18,8 +18,8 @@ use super::{Client, ConnectError, Connector, Disconnect, Events};
 use crate::Runtime;
 use crate::timer::Timer;
 
-/// How long to wait before another attempt. Each wait is a random part, at least half, of a delay that doubles with each
-/// failure: the clients of a server that restarts must not come back in lockstep.
+/// How long to wait before another attempt. Each wait is a random part, at least half, of a delay that
+/// doubles with each failure: the clients of a server that restarts must not come back in lockstep.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub struct ReconnectLimits {
@@ -71,7 +71,8 @@ pub enum ReconnectEvent {
 
 /// The handle of a connection that comes back. Clones share it.
 ///
-/// It is [`Reconnecting::next`] that makes connections and subscriptions: somebody must be waiting for events.
+/// It is [`Reconnecting::next`] that makes connections and subscriptions: somebody must be waiting for
+/// events.
 #[derive(Clone)]
 pub struct ReconnectingClient(Arc<Mutex<Desk>>);
 
@@ -116,8 +117,8 @@ impl ReconnectingClient {
     }
 }
 
-/// The events of a connection that comes back; waiting for them is what makes it. Dropping this closes the connection,
-/// unless handles of the [`Client`] are kept.
+/// The events of a connection that comes back; waiting for them is what makes it. Dropping this closes the
+/// connection, unless handles of the [`Client`] are kept.
 pub struct Reconnecting<R: Runtime> {
     connector: Connector<R>,
     server: ServerAddress,
@@ -143,8 +144,8 @@ enum State {
 }
 
 impl<R: Runtime> Connector<R> {
-    /// A connection that comes back whenever it ends, with its subscriptions. The first attempt is made when its events
-    /// are waited for.
+    /// A connection that comes back whenever it ends, with its subscriptions. The first attempt is made when
+    /// its events are waited for.
     ///
     /// # Errors
     /// When the operating system gives no randomness.

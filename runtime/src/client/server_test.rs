@@ -36,7 +36,8 @@ impl ServerTestFailure {
 }
 
 impl<R: Runtime> Connector<R> {
-    /// Tests a server: connects, creates a queue with the password that the server asks for, secures and deletes it.
+    /// Tests a server: connects, creates a queue with the password that the server asks for, secures and
+    /// deletes it.
     ///
     /// # Errors
     /// Tells the step that failed, and why.

@@ -22,8 +22,8 @@ pub(super) enum Wish {
 
 /// The place where handles leave commands and the task leaves answers and events.
 ///
-/// Everything in it is bounded: commands by the limit of the machine, which is applied here already, cancellations by the
-/// commands, and events by [`EventLimits`].
+/// Everything in it is bounded: commands by the limit of the machine, which is applied here already,
+/// cancellations by the commands, and events by [`EventLimits`].
 pub(super) struct Shared {
     state: Mutex<State>,
     commands_max: usize,
@@ -34,8 +34,8 @@ pub(super) struct Shared {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub struct EventLimits {
-    /// While this many wait, the connection is read only if a command waits for its answer, which may be behind more
-    /// events. Default: 256; each may hold 16 KiB.
+    /// While this many wait, the connection is read only if a command waits for its answer, which may be
+    /// behind more events. Default: 256; each may hold 16 KiB.
     pub soft: usize,
     /// While this many wait, the connection is not read. Default: 4096.
     pub hard: usize,
@@ -132,8 +132,8 @@ impl Shared {
         self.lock().poll_end(cx)
     }
 
-    /// For the task: moves what is wanted to `wishes`, and tells whether the connection is to end. The task is woken when
-    /// there is more.
+    /// For the task: moves what is wanted to `wishes`, and tells whether the connection is to end. The task
+    /// is woken when there is more.
     pub(super) fn take_wishes(&self, cx: &Context<'_>, wishes: &mut Vec<Wish>) -> bool {
         let mut state = self.lock();
         wishes.append(&mut state.wishes);
@@ -235,7 +235,8 @@ impl Future for Sent {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Outcome> {
         let outcome = ready!(Pin::new(&mut self.receiver).poll(cx));
-        // The sender is only dropped after an answer; should it be otherwise, nothing is known of the command.
+        // The sender is only dropped after an answer; should it be otherwise, nothing is known of the
+        // command.
         Poll::Ready(outcome.unwrap_or(Err(RequestError::OutcomeUnknown)))
     }
 }

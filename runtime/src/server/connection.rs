@@ -23,10 +23,10 @@ use crate::timer::Timer;
 
 /// A connection: its session, its socket, and its place at the hub.
 ///
-/// One task owns all of it. In each round local work comes first: what the session gave out is carried out right after
-/// the input that caused it. Then output is written; then answers of the store and the broker and the time are taken,
-/// which the protocol bounds; and only then more is read, while the session wants it and little output waits. After
-/// [`ROUNDS`] rounds the other tasks of the thread get their turn.
+/// One task owns all of it. In each round local work comes first: what the session gave out is carried out
+/// right after the input that caused it. Then output is written; then answers of the store and the broker and
+/// the time are taken, which the protocol bounds; and only then more is read, while the session wants it and
+/// little output waits. After [`ROUNDS`] rounds the other tasks of the thread get their turn.
 pub(crate) struct Connection<R: Runtime, B: Backend + 'static> {
     session: Session,
     link: Link<R::Stream>,
