@@ -95,6 +95,8 @@ pub enum Durability {
 impl Embedded {
     /// Opens the store in a folder, and creates it if the options say so.
     ///
+    /// Blocks for as long as it takes to read the journal: a second or so, whatever the number of queues.
+    ///
     /// # Errors
     /// [`OpenError`] when that is not possible. Nothing in the folder is changed then.
     pub fn open(path: impl AsRef<Path>, options: EmbeddedOptions) -> Result<Self, OpenError> {
