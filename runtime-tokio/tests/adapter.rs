@@ -1,5 +1,6 @@
 //! The adapter keeps the promises of the `Runtime` trait.
 
+
 use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;

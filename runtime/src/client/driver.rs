@@ -18,7 +18,8 @@ use crate::timer::Timer;
 /// A connection: the machine, its socket and what it shares with the caller.
 ///
 /// In each round commands are taken first, then output is written, then the time is told, and then more is read, while
-/// the machine wants it and the caller takes its events.
+/// the machine wants it and the caller takes its events. It is used in a box, because the futures of its methods would hold
+/// it several times over.
 pub(super) struct Driver<R: Runtime> {
     machine: Machine,
     link: Link<R::Stream>,
@@ -42,8 +43,8 @@ impl<R: Runtime> Driver<R> {
         stream: R::Stream,
         shared: Arc<Shared>,
         closing: Duration,
-    ) -> Self {
-        Self {
+    ) -> Box<Self> {
+        Box::new(Self {
             machine,
             link: Link::new(stream),
             shared,
@@ -55,7 +56,7 @@ impl<R: Runtime> Driver<R> {
             connected: None,
             failure: None,
             closed: None,
-        }
+        })
     }
 
     /// Drives the connection until the handshake is done.
@@ -72,7 +73,7 @@ impl<R: Runtime> Driver<R> {
     }
 
     /// Drives the connection to its end.
-    pub(super) async fn run(mut self) {
+    pub(super) async fn run(mut self: Box<Self>) {
         let how = poll_fn(|cx| self.poll_rounds(cx, Self::end)).await;
         // Every command that the machine took has an answer. What is left came after its end.
         self.shared.end(how.clone(), &RequestError::NotSent);
@@ -198,7 +199,7 @@ impl<R: Runtime> Driver<R> {
     }
 
     /// Writes the last output and waits for the server to end its side, not for long.
-    pub(super) async fn close(mut self) {
+    pub(super) async fn close(mut self: Box<Self>) {
         let deadline = self.runtime.now().mono + self.closing;
         let mut closing = Closing::Writing;
         poll_fn(|cx| match self.timer.poll(cx, Some(deadline)) {

@@ -12,8 +12,12 @@ use super::shared::Shared;
 /// The events of a connection, in order.
 ///
 /// Take them all the time. While [`EventLimits`](super::EventLimits) of them wait, the connection is not read, so that the
-/// server waits instead of this process holding more: nothing is lost, but answers wait too, and a caller that lets events
-/// wait for longer than its commands have time will see those time out. Dropping this throws away all events.
+/// server waits instead of this process holding more. Nothing is lost by that, but answers wait too. So the task that takes
+/// events should not wait for answers while thousands of queues have messages: it can send its commands with
+/// [`Client::request`](super::Client::request), which does not wait, or from other tasks. Else commands may time out that
+/// the server has answered.
+///
+/// Dropping this throws away all events.
 pub struct Events(pub(super) Arc<Shared>);
 
 impl Events {

@@ -37,13 +37,13 @@ pub struct EventLimits {
     /// While this many wait, the connection is read only if a command waits for its answer, which may be behind more
     /// events. Default: 256; each may hold 16 KiB.
     pub soft: usize,
-    /// While this many wait, the connection is not read. Default: 2048.
+    /// While this many wait, the connection is not read. Default: 4096.
     pub hard: usize,
 }
 
 impl Default for EventLimits {
     fn default() -> Self {
-        Self { soft: 256, hard: 2048 }
+        Self { soft: 256, hard: 4096 }
     }
 }
 
@@ -145,7 +145,7 @@ impl Shared {
     pub(super) fn has_room(&self) -> bool {
         let mut state = self.lock();
         let limit = if state.answers.is_empty() { self.events.soft } else { self.events.hard };
-        state.held_up = state.listened && state.events.len() >= limit;
+        state.held_up = state.listened && state.events.len() >= limit.max(1);
         !state.held_up
     }
 

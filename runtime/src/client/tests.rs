@@ -2,6 +2,7 @@
 
 mod connecting;
 mod reconnecting;
+mod serving;
 mod talking;
 
 use std::sync::Arc;

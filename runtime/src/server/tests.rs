@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use smp_core::server::{BrokerInput, ServerConfig};
+use smp_core::server::{BrokerInput, CloseReason, ServerConfig};
 
 use super::*;
 use crate::testing::{CAPACITY, Fault, LISTENS_ON, TestRuntime, TestStore, TestStream, Work, transport};
@@ -130,6 +130,14 @@ fn a_panic_of_a_connection_touches_no_other() {
 }
 
 #[test]
+fn a_connection_is_held_once_and_not_several_times() {
+    let world = World::new(ServeLimits::default());
+    let _connection = world.connect("192.0.2.1");
+    let connection = size_of::<connection::Connection<TestRuntime, TestStore>>();
+    assert!(world.runtime.largest_task() < connection + 512);
+}
+
+#[test]
 fn tells_the_broker_the_time() {
     let world = World::new(ServeLimits::default());
     assert_eq!(world.store.batches(), 1, "expiry on start");
@@ -155,18 +163,33 @@ fn answers_a_batch_whatever_the_store_does_with_it() {
 #[test]
 fn nobody_reads_while_the_store_is_behind() {
     let world = World::new(ServeLimits::default());
-    let connection = world.connect("192.0.2.1");
     world.store.fill(true);
     // The batch of the next expiry waits, and with it every connection.
     world.runtime.advance(Duration::from_secs(7200));
     assert_eq!(world.store.batches(), 1);
+    let connection = world.connect("192.0.2.1");
     assert_eq!(connection.give(&[0; CAPACITY]), CAPACITY);
     world.runtime.run();
     assert_eq!(connection.give(&[0]), 0, "nothing was read");
     world.store.fill(false);
     world.runtime.run();
     assert_eq!(world.store.batches(), 2);
-    assert_eq!(connection.give(&[0; CAPACITY]), CAPACITY, "all was read");
+    assert_eq!(connection.give(&[0]), 1, "it was read");
+}
+
+#[test]
+fn ends_handshakes_that_take_too_long_and_peers_that_do_not_go() {
+    let world = World::new(ServeLimits::default());
+    let connection = world.connect("192.0.2.1");
+    world.runtime.advance(Duration::from_secs(9));
+    assert_eq!(world.closed(), []);
+    world.runtime.advance(Duration::from_secs(1));
+    connection.take();
+    assert!(connection.is_at_end(), "the server has ended its side and waits for the peer");
+    assert_eq!(world.connections(), 1);
+    world.runtime.advance(ServeLimits::default().closing);
+    assert_eq!(world.closed(), [Disconnect::Session(CloseReason::Handshake)]);
+    assert_eq!(world.connections(), 0);
 }
 
 #[test]
@@ -174,8 +197,9 @@ fn stops_without_leaving_a_task() {
     let mut world = World::new(ServeLimits::default());
     let connection = world.connect("192.0.2.1");
     let stopped = world.stop(Duration::from_secs(3)).unwrap();
-    assert!(stopped.cut <= 1);
+    assert_eq!(stopped.cut, 1, "the peer did not end its side");
     assert!(world.store.is_closed());
+    connection.take();
     assert!(connection.is_at_end());
     assert!(world.runtime.connect_from([192, 0, 2, 2].into(), LISTENS_ON).is_err());
     assert_eq!(world.runtime.tasks(), 0);

@@ -33,6 +33,7 @@ struct World {
     tasks: Vec<Weak<Task>>,
     sleepers: Vec<(Timestamp, Waker)>,
     listeners: BTreeMap<SocketAddr, Arc<Incoming>>,
+    largest_task: usize,
 }
 
 type Running = Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -88,6 +89,11 @@ impl TestRuntime {
     pub(crate) fn tasks(&self) -> usize {
         let tasks: Vec<_> = self.world().tasks.iter().filter_map(Weak::upgrade).collect();
         tasks.iter().filter(|task| task.future.lock().unwrap().is_some()).count()
+    }
+
+    /// Bytes of the largest future that was spawned.
+    pub(crate) fn largest_task(&self) -> usize {
+        self.world().largest_task
     }
 
     /// Makes the next accept on `address` fail.
@@ -152,9 +158,11 @@ impl Runtime for TestRuntime {
     }
 
     fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        let size = size_of_val(&task);
         let task =
             Arc::new(Task { runtime: Arc::downgrade(&self.0), future: Mutex::new(Some(Box::pin(task))) });
         let mut world = self.world();
+        world.largest_task = world.largest_task.max(size);
         world.tasks.retain(|task| task.strong_count() > 0);
         world.tasks.push(Arc::downgrade(&task));
         world.ready.push_back(task);
