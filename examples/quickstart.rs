@@ -96,7 +96,7 @@ async fn main() -> Outcome<()> {
 }
 
 async fn start(identity: &ServerIdentity, folder: &Path) -> Outcome<Running> {
-    let store = Embedded::open(&folder.join("store"), EmbeddedOptions::default())?;
+    let store = Embedded::open(folder.join("store"), EmbeddedOptions::default())?;
     let transport = ServerTransportConfig::new(identity.clone(), ServerOptions::default())?;
     let server = Server::new(TokioRuntime::current()?, store, transport, ServerConfig::default());
     Ok(server.serve(&[SocketAddr::from(([127, 0, 0, 1], 0))]).await?)
