@@ -12,8 +12,8 @@
 //! | find out whether a server works | [`client::Connector::test`] |
 //! | bring another runtime, or a simulated one | [`Runtime`] |
 //!
-//! No task outlives what it belongs to: dropping a server's handle, or the last handle of a client, ends all of
-//! their tasks. A panic in one connection ends that connection alone. Logs name no address, queue or key.
+//! No task outlives what it belongs to: dropping a server's handle, or the last handle of a client, ends all
+//! of their tasks. A panic in one connection ends that connection alone. Logs name no address, queue or key.
 
 pub mod client;
 mod link;
