@@ -1,4 +1,62 @@
 //! The tokio adapter of `smp-runtime`: TCP, timers and tasks, nothing else.
+//!
+//! A server and a client in one program:
+//!
+//! ```
+//! use std::time::Duration;
+//!
+//! use smp_core::SeededEntropy;
+//! use smp_core::client::{ClientEvent, QueueKeys};
+//! use smp_core::server::ServerConfig;
+//! use smp_core::transport::identity::{Algorithm, Authority, ServerIdentity, Subject};
+//! use smp_core::transport::{ServerOptions, ServerTransportConfig};
+//! use smp_core::wire::command::{MessageFlags, SubscriptionMode};
+//! use smp_core::wire::{Host, ServerAddress};
+//! use smp_runtime::Runtime;
+//! use smp_runtime::client::Connector;
+//! use smp_runtime::server::Server;
+//! use smp_runtime_tokio::TokioRuntime;
+//! use smp_storage::Memory;
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let runtime = TokioRuntime::current()?;
+//!
+//! // Who the server is. A program makes this once and keeps it in files.
+//! let now = runtime.now().unix;
+//! let mut entropy = SeededEntropy::new([42; 32]); // a program takes the seed from the operating system
+//! let authority = Authority::generate(Algorithm::Ed25519, &mut entropy, now)?;
+//! let subject = Subject { host: "localhost", algorithm: Algorithm::Ed25519 };
+//! let issued = authority.issue(subject, &mut entropy, now)?;
+//! let chain = vec![issued.certificate, authority.certificate().clone()];
+//! let identity = ServerIdentity::new(chain, issued.key, now)?;
+//! let key_hash = *identity.fingerprint();
+//! let transport = ServerTransportConfig::new(identity, ServerOptions::default())?;
+//!
+//! let server = Server::new(runtime.clone(), Memory::new(), transport, ServerConfig::default())
+//!     .serve(&["127.0.0.1:0".parse()?])
+//!     .await?;
+//!
+//! // A client that makes a queue and sends itself a message.
+//! let port = server.addresses()[0].port();
+//! let address = ServerAddress::new(vec!["127.0.0.1".parse::<Host>()?], Some(port), key_hash)?;
+//! let (client, mut events) = Connector::new(runtime).connect(&address).await?;
+//! let keys = QueueKeys::generate(&mut entropy);
+//! let queue = client.create_queue(keys.new_queue(SubscriptionMode::Subscribe), keys.auth.clone()).await?;
+//! let flags = MessageFlags { notification: false };
+//! client.send(queue.sender_id.clone(), None, flags, "hello".into()).await?;
+//!
+//! let ClientEvent::Message(_, message) = events.next().await? else { panic!("another event") };
+//! let body = message.open(&keys.secret(&queue)?)?; // what the server received, and when
+//! # let smp_core::wire::message::ReceivedBody::Message { body, .. } = body else { panic!() };
+//! # assert_eq!(body, "hello");
+//! client.acknowledge(queue.recipient_id, keys.auth, message.id).await?;
+//!
+//! client.close().await;
+//! server.stop(Duration::from_secs(10)).await?;
+//! # Ok(())
+//! # }
+//! ```
 
 mod stream;
 
@@ -55,7 +113,7 @@ impl Runtime for TokioRuntime {
     }
 
     fn sleep_until(&self, at: Timestamp) -> impl Future<Output = ()> + Send + 'static {
-        // Tokio looks for its timers in the thread, which is a thread of an embedder when a task of his polls a handle.
+        // Tokio looks for its timers in the context of the thread, and an embedder's thread may have none.
         let _context = self.handle.enter();
         let from_origin = Duration::from_micros(at.as_micros());
         let at = self.origin.checked_add(from_origin).unwrap_or_else(|| Instant::now() + FAR);

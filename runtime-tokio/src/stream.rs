@@ -11,7 +11,8 @@ use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 
-/// A TCP connection. A block leaves when it is written (`TCP_NODELAY`), and a dead peer is noticed after 90 seconds.
+/// A TCP connection. A block leaves when it is written (`TCP_NODELAY`), and a dead peer is noticed after 90
+/// seconds.
 #[derive(Debug)]
 pub struct TokioStream(TcpStream);
 

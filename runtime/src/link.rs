@@ -74,8 +74,8 @@ impl<S: ByteStream> Link<S> {
 
     /// Writes what waits, ends the writing direction, then waits for the peer to end its own.
     ///
-    /// What arrives meanwhile is thrown away: closing a socket with unread bytes would reset the connection and could
-    /// destroy the last output before the peer reads it.
+    /// What arrives meanwhile is thrown away: closing a socket with unread bytes would reset the connection
+    /// and could destroy the last output before the peer reads it.
     pub(crate) fn poll_close(&mut self, cx: &mut Context<'_>, closing: &mut Closing) -> Poll<io::Result<()>> {
         loop {
             match closing {

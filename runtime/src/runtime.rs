@@ -1,4 +1,5 @@
-//! What a shell asks of an async runtime: a clock, timers, tasks and TCP. Nothing of the protocol, and no policy.
+//! What a shell asks of an async runtime: a clock, timers, tasks and TCP. Nothing of the protocol, and no
+//! policy.
 
 use std::future::Future;
 use std::io;
@@ -9,8 +10,8 @@ use smp_core::{Now, Timestamp};
 
 /// An async runtime.
 ///
-/// An adapter implements it in a few hundred lines. Nothing here needs threads or a real clock, so a single-threaded
-/// runtime with a virtual clock and a simulated network implements it as well.
+/// An adapter implements it in a few hundred lines. Nothing here needs threads or a real clock, so a
+/// single-threaded runtime with a virtual clock and a simulated network implements it as well.
 pub trait Runtime: Clone + Send + Sync + 'static {
     /// A TCP connection.
     type Stream: ByteStream;
@@ -23,7 +24,8 @@ pub trait Runtime: Clone + Send + Sync + 'static {
     /// Completes at `at` or soon after; at once when it has passed. Dropping the future cancels it.
     fn sleep_until(&self, at: Timestamp) -> impl Future<Output = ()> + Send + 'static;
 
-    /// Runs a task to its end, also when nobody waits for it. When the runtime shuts down the task is dropped.
+    /// Runs a task to its end, also when nobody waits for it. When the runtime shuts down the task is
+    /// dropped.
     fn spawn(&self, task: impl Future<Output = ()> + Send + 'static);
 
     /// Connects to `host`, a name or a literal IP address without brackets, trying each of its addresses.
@@ -41,7 +43,8 @@ pub trait Runtime: Clone + Send + Sync + 'static {
 
 /// A connection as the shells use it. One task owns it, so reading and writing need not be split.
 ///
-/// `Poll::Pending` means that the task will be woken when a retry makes sense, as everywhere. Dropping it closes the socket.
+/// `Poll::Pending` means that the task will be woken when a retry makes sense, as everywhere. Dropping it
+/// closes the socket.
 pub trait ByteStream: Send + Unpin + 'static {
     /// Reads what has arrived into the beginning of `buffer`; zero is the end of the stream.
     ///

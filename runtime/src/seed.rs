@@ -7,7 +7,8 @@ use smp_core::SeededEntropy;
 
 /// A source of seeds.
 pub(crate) enum Seeds {
-    /// The operating system. Each seed stands alone, so the memory of a server does not tell the seeds of the past.
+    /// The operating system. Each seed stands alone, so the memory of a server does not tell the seeds of the
+    /// past.
     System,
     /// A seed that was given, for runs that can be repeated.
     Fixed(Box<Mutex<SeededEntropy>>),

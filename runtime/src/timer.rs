@@ -10,9 +10,9 @@ use crate::Runtime;
 
 /// Waits for a deadline that moves often.
 ///
-/// Machines move their deadlines with almost every input, mostly to a later time, and setting a timer of the runtime each
-/// time would cost more than the input. So a timer that is set stays set when the deadline moves back: when it fires too
-/// early it is set again.
+/// Machines move their deadlines with almost every input, mostly to a later time, and setting a timer of the
+/// runtime each time would cost more than the input. So a timer that is set stays set when the deadline moves
+/// back: when it fires too early it is set again.
 pub(crate) struct Timer<R> {
     runtime: R,
     set: Option<(Timestamp, Sleep)>,

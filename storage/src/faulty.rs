@@ -19,10 +19,11 @@ pub enum Fault {
     LoseReply,
     /// It has its effect now, and the reply waits for this future: a slow store.
     Delay(Pin<Box<dyn Future<Output = ()> + Send>>),
-    /// The process that holds the store dies: of a batch only the first operations take effect, this call fails and so
-    /// does every later one, until [`Faulty::restart`]. A close or a look-up has no effect.
+    /// The process that holds the store dies: of a batch only the first operations take effect, this call
+    /// fails and so does every later one, until [`Faulty::restart`]. A close or a look-up has no effect.
     Crash {
-        /// How many operations take effect: 0 for a crash before the batch, `usize::MAX` for one before its reply.
+        /// How many operations take effect: 0 for a crash before the batch, `usize::MAX` for one before its
+        /// reply.
         after_ops: usize,
     },
 }
@@ -49,8 +50,8 @@ pub enum CallKind<'a> {
 
 /// A store whose calls fail as a script says.
 ///
-/// The script is asked once for each call, at the call and in the order of calls, and draws no randomness of its own:
-/// the same script and the same calls give the same failures.
+/// The script is asked once for each call, at the call and in the order of calls, and draws no randomness of
+/// its own: the same script and the same calls give the same failures.
 pub struct Faulty<B> {
     inner: B,
     state: Mutex<State>,

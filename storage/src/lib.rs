@@ -1,4 +1,5 @@
-//! Stores for SMP servers: they carry out the vocabulary of [`smp_core::server::store`] and keep its four promises.
+//! Stores for SMP servers: they carry out the vocabulary of [`smp_core::server::store`] and keep its four
+//! promises.
 //!
 //! | store | for | keeps over a restart |
 //! |---|---|---|
@@ -6,8 +7,8 @@
 //! | [`Embedded`] | one machine, up to tens of millions of queues | everything, in one folder |
 //! | [`Faulty`] | tests: another store with scripted failures | what the other store keeps |
 //!
-//! All of them are a [`Backend`]. Nothing here depends on an async runtime: replies are plain futures that any executor
-//! can poll, and the embedded store works on threads of its own.
+//! All of them are a [`Backend`]. Nothing here depends on an async runtime: replies are plain futures that
+//! any executor can poll, and the embedded store works on threads of its own.
 //!
 //! ```
 //! use smp_core::server::store::{OpResult, QueueOp};
@@ -40,20 +41,21 @@ pub type LookUpReply = Result<Vec<Option<QueueRecord>>, StoreFailure>;
 
 /// Carries out the vocabulary of [`smp_core::server::store`].
 ///
-/// The futures own what they need, so a shell may spawn them. Dropping a future loses the reply and nothing else: the
-/// work is done all the same.
+/// The futures own what they need, so a shell may spawn them. Dropping a future loses the reply and nothing
+/// else: the work is done all the same.
 pub trait Backend: Send + Sync {
     /// Carries out the operations of a batch.
     ///
-    /// The batch takes its place in the order at the call, not when the future is first polled. The future completes
-    /// when everything the batch wrote or could have seen is durable under the store's policy.
+    /// The batch takes its place in the order at the call, not when the future is first polled. The future
+    /// completes when everything the batch wrote or could have seen is durable under the store's policy.
     ///
     /// # Errors
-    /// The future gives [`StoreFailure`] when that could not be done. Then none, some or all of the operations may be
-    /// found done after a restart, but each of them whole.
+    /// The future gives [`StoreFailure`] when that could not be done. Then none, some or all of the
+    /// operations may be found done after a restart, but each of them whole.
     fn run(&self, ops: Vec<QueueOp>) -> impl Future<Output = BatchReply> + Send + use<Self>;
 
-    /// Finds queues. Fast: sees every operation that has taken effect and does not wait until they are durable.
+    /// Finds queues. Fast: sees every operation that has taken effect and does not wait until they are
+    /// durable.
     ///
     /// # Errors
     /// The future gives [`StoreFailure`] when the store failed, now or before.
@@ -61,16 +63,17 @@ pub trait Backend: Send + Sync {
 
     /// Completes when the store can take more batches without holding many: the back-pressure of a shell.
     ///
-    /// [`run`](Self::run) never blocks and never waits, so a store that falls behind has to refuse a batch some time. A
-    /// shell that awaits this before each batch slows down instead. A store that failed is always ready.
+    /// [`run`](Self::run) never blocks and never waits, so a store that falls behind has to refuse a batch
+    /// some time. A shell that awaits this before each batch slows down instead. A store that failed is
+    /// always ready.
     fn ready(&self) -> impl Future<Output = ()> + Send + use<Self>;
 
-    /// Carries out what was handed over before, makes it durable and lets go of all files and locks. What is handed over
-    /// later fails.
+    /// Carries out what was handed over before, makes it durable and lets go of all files and locks. What is
+    /// handed over later fails.
     ///
     /// # Errors
-    /// The future gives [`StoreFailure`] when something could not be made durable. Files and locks are let go of
-    /// nevertheless.
+    /// The future gives [`StoreFailure`] when something could not be made durable. Files and locks are let go
+    /// of nevertheless.
     fn close(&self) -> impl Future<Output = Result<(), StoreFailure>> + Send + use<Self>;
 }
 

@@ -1,1 +1,239 @@
-fn main() {}
+//! Stores of processes that are killed, and of a disk that is full.
+//!
+//! This test is its own harness, because it runs itself again as the process that dies: the child works on a
+//! store and prints the number of each operation that was answered, the parent kills it and looks at what is
+//! left.
+
+// This program speaks through its standard output, as a test harness does.
+#![allow(clippy::print_stdout, missing_docs)]
+
+use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
+use std::process::{Child, Command, ExitCode, Stdio};
+use std::time::Duration;
+
+use smp_core::server::store::{OpResult, QueueOp};
+use smp_storage::conformance::samples::{acknowledge, append, body, create, message_id};
+use smp_storage::conformance::{describe, run_now};
+use smp_storage::{Backend, Durability, Embedded, EmbeddedOptions};
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        ["work-until-killed", path, policy, start] => work_until_killed(path.as_ref(), policy, parse(start)),
+        ["work-until-full", path] => work_until_full(path.as_ref()),
+        _ => {
+            run_tests();
+            ExitCode::SUCCESS
+        }
+    }
+}
+
+fn run_tests() {
+    for policy in ["always", "interval", "on-exit"] {
+        killed_under_load_loses_nothing(policy, 4);
+        println!("test killed_under_load_loses_nothing ({policy}) ... ok");
+    }
+    full_disk_fails_and_loses_nothing();
+    println!("test full_disk_fails_and_loses_nothing ... ok");
+    println!("4 passed, 0 failed");
+}
+
+const QUEUES: u64 = 10;
+/// A message is acknowledged when this many later ones were appended.
+const LAG: u64 = 200;
+
+/// Message `n` goes to queue `n % QUEUES`. Several batches are always under way, so that groups form.
+fn work_until_killed(path: &Path, policy: &str, start: u64) -> ExitCode {
+    let store = open(path, policy);
+    if start == 0 {
+        run_now(&store, (0..QUEUES).map(create).collect()).expect("the store works");
+    }
+    let mut under_way = std::collections::VecDeque::new();
+    let mut out = std::io::stdout().lock();
+    for number in start.. {
+        let mut ops = vec![large(number)];
+        if let Some(old) = number.checked_sub(LAG) {
+            ops.push(acknowledge(old % QUEUES, old));
+        }
+        under_way.push_back((number, store.run(ops)));
+        if under_way.len() > 8
+            && let Some((number, reply)) = under_way.pop_front()
+        {
+            let results = pollster::block_on(reply).expect("the store works");
+            assert!(matches!(results[0], OpResult::Appended(_)), "{}", describe(&results[0]));
+            // The pipe is full or broken when the parent has gone.
+            if writeln!(out, "{number}").and_then(|()| out.flush()).is_err() {
+                return ExitCode::FAILURE;
+            }
+        }
+    }
+    ExitCode::SUCCESS
+}
+
+fn killed_under_load_loses_nothing(policy: &str, rounds: u64) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut start = 0;
+    for round in 0..rounds {
+        let path = folder.path().to_str().expect("a path in UTF-8");
+        let mut child = spawn(&["work-until-killed", path, policy, &start.to_string()]);
+        let mut answered = BufReader::new(child.stdout.take().expect("it is piped")).lines();
+        // So many operations, whatever time they take; then the child dies in the middle of others.
+        let count = 150 + 67 * round;
+        let mut last = start;
+        for _ in 0..count {
+            last = parse(&answered.next().expect("the child works").expect("readable"));
+        }
+        child.kill().expect("it can be killed");
+        child.wait().expect("it ends");
+        last = answered.map_while(Result::ok).filter_map(|line| line.parse().ok()).last().unwrap_or(last);
+        start = verify(folder.path(), policy, last);
+    }
+}
+
+/// Every answered message that was not acknowledged is there, whole and in order. Returns the first number
+/// that is free.
+fn verify(path: &Path, policy: &str, last_answered: u64) -> u64 {
+    let store = open(path, policy);
+    let mut messages = Vec::new();
+    for queue in 0..QUEUES {
+        let mut numbers = drain(&store, queue);
+        assert!(numbers.is_sorted(), "the order of queue {queue}");
+        messages.append(&mut numbers);
+    }
+    messages.sort_unstable();
+    let (first, end) = (messages[0], messages[messages.len() - 1] + 1);
+    assert!(
+        end > last_answered,
+        "message {last_answered} was answered, and the last one there is {}",
+        end - 1
+    );
+    // An acknowledgement that was under way may have taken effect, but none that was not handed over.
+    assert!(first <= (last_answered + 10).saturating_sub(LAG), "message {first} is the first that is left");
+    assert_eq!(messages, (first..end).collect::<Vec<_>>(), "there is a gap");
+    assert_eq!(count(&store), 0, "the counters agree with the messages");
+    // The next round acknowledges what it finds, so it is put back.
+    let refill = messages.iter().map(|&number| large(number)).collect();
+    run_now(&store, refill).expect("the store works");
+    pollster::block_on(store.close()).expect("everything is durable");
+    end
+}
+
+/// Reads and deletes all messages of a queue, and returns their numbers.
+fn drain(store: &Embedded, queue: u64) -> Vec<u64> {
+    let mut numbers = Vec::new();
+    let mut next = first_message(store, queue);
+    while let Some(number) = next {
+        numbers.push(number);
+        let mut results = run_now(store, vec![acknowledge(queue, number)]).expect("the store works");
+        next = match results.pop() {
+            Some(OpResult::Acknowledged { deleted: Some(false), next }) => {
+                next.map(|next| check(&next.message))
+            }
+            other => panic!("not acknowledged: {}", other.as_ref().map(describe).unwrap_or_default()),
+        };
+    }
+    numbers
+}
+
+fn first_message(store: &Embedded, queue: u64) -> Option<u64> {
+    let results =
+        run_now(store, vec![smp_storage::conformance::samples::peek(queue)]).expect("the store works");
+    match &results[..] {
+        [OpResult::Message(first)] => first.as_ref().map(|first| check(&first.message)),
+        other => panic!("not read: {other:?}"),
+    }
+}
+
+/// The number of a message, which must be as it was sent.
+fn check(message: &smp_core::server::store::StoredMessage) -> u64 {
+    let number = u64::try_from(message.sent_at.as_secs()).expect("a number");
+    assert!(message.id == message_id(number), "the id of message {number}");
+    let smp_core::server::store::MessageContent::Message { body, .. } = &message.content else {
+        panic!("message {number} is a marker");
+    };
+    assert!(*body == large_body(number), "the body of message {number}");
+    number
+}
+
+/// Appends until the file system takes no more: here a limit on the size of files, which needs no rights.
+fn work_until_full(path: &Path) -> ExitCode {
+    let store = open(path, "always");
+    run_now(&store, (0..QUEUES).map(create).collect()).expect("the store works");
+    let limit = rustix::process::Rlimit { current: Some(2 << 20), maximum: Some(2 << 20) };
+    rustix::process::setrlimit(rustix::process::Resource::Fsize, limit).expect("a limit may be lowered");
+    let mut answered = None;
+    for number in 0..1000 {
+        match run_now(&store, vec![large(number)]) {
+            Ok(_) => answered = Some(number),
+            Err(_) => break,
+        }
+    }
+    let answered = answered.expect("there was room for one message");
+    assert!(answered < 200, "the limit was reached");
+    assert!(run_now(&store, vec![QueueOp::Count]).is_err(), "everything after a failure fails");
+    assert!(pollster::block_on(store.look_up(Vec::new())).is_err(), "look-ups too");
+    assert!(pollster::block_on(store.close()).is_err(), "a close says that something was not written");
+    println!("{answered}");
+    ExitCode::SUCCESS
+}
+
+fn full_disk_fails_and_loses_nothing() {
+    let folder = tempfile::tempdir().expect("a folder");
+    // The signal that comes with the limit would end the child; ignoring it is inherited.
+    let child = Command::new("sh")
+        .args(["-c", "trap '' XFSZ; exec \"$0\" work-until-full \"$1\""])
+        .arg(std::env::current_exe().expect("this program"))
+        .arg(folder.path())
+        .output()
+        .expect("a shell");
+    let text = String::from_utf8_lossy(&child.stdout);
+    assert!(child.status.success(), "{text}{}", String::from_utf8_lossy(&child.stderr));
+    let answered = parse(text.trim());
+    let store = open(folder.path(), "always");
+    let mut messages: Vec<u64> = (0..QUEUES).flat_map(|queue| drain(&store, queue)).collect();
+    messages.sort_unstable();
+    let end = messages.len() as u64;
+    assert_eq!(messages, (0..end).collect::<Vec<_>>());
+    assert!(end > answered, "message {answered} was answered, and {end} are there");
+    assert!(end <= answered + 2, "at most the message that failed is there besides");
+}
+
+fn open(path: &Path, policy: &str) -> Embedded {
+    let durability = match policy {
+        "always" => Durability::Always,
+        "interval" => Durability::Interval(Duration::from_millis(20)),
+        _ => Durability::OnExit,
+    };
+    let options = EmbeddedOptions { durability, ..EmbeddedOptions::default() };
+    Embedded::open(path, options).expect("a store can be opened after whatever happened")
+}
+
+/// Message `number` with a body of full size.
+fn large(number: u64) -> QueueOp {
+    let mut op = append(number % QUEUES, number, 1000);
+    if let QueueOp::Append(append) = &mut op {
+        append.body = large_body(number);
+    }
+    op
+}
+
+fn large_body(number: u64) -> bytes::Bytes {
+    body(number, 16_048)
+}
+
+fn count(store: &Embedded) -> u64 {
+    match run_now(store, vec![QueueOp::Count]).as_deref() {
+        Ok([OpResult::Counts(counts)]) => counts.messages,
+        other => panic!("not counted: {other:?}"),
+    }
+}
+
+fn spawn(arguments: &[&str]) -> Child {
+    let this = std::env::current_exe().expect("this program");
+    Command::new(this).args(arguments).stdout(Stdio::piped()).spawn().expect("a child")
+}
+
+fn parse(text: &str) -> u64 {
+    text.parse().unwrap_or_else(|_| panic!("not a number: {text}"))
+}

@@ -1,6 +1,7 @@
 //! What the server holds, by a counting allocator. It counts for the whole process, so one test runs at a time.
 //!
 //! The numbers do not depend on the machine: the same bytes are handled on every run.
+#![allow(clippy::print_stdout, reason = "figures for whoever asks with --nocapture")]
 
 use std::alloc::System;
 use std::sync::Mutex;

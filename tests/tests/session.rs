@@ -31,8 +31,10 @@ fn open(queue: &TestQueue, messages: &[(EntityId, BrokerMessage)]) -> Vec<(Messa
     messages
         .map(|(id, body)| {
             let nonce = Nonce::from_slice(id.as_bytes());
-            let plain = queue.secret.box_key().open_padded(&nonce, body).unwrap().into();
-            let ReceivedBody::Message { body, .. } = decode_all(&plain, ReceivedBody::decode).unwrap() else {
+            let plain = queue.secret.box_key().open_padded(&nonce, body).expect("a box").into();
+            let ReceivedBody::Message { body, .. } =
+                decode_all(&plain, ReceivedBody::decode).expect("a body")
+            else {
                 panic!("a quota marker")
             };
             (id, body.to_vec())
@@ -42,7 +44,7 @@ fn open(queue: &TestQueue, messages: &[(EntityId, BrokerMessage)]) -> Vec<(Messa
 
 fn only(messages: Vec<(EntityId, BrokerMessage)>) -> BrokerMessage {
     assert_eq!(messages.len(), 1, "{messages:?}");
-    messages.into_iter().next().unwrap().1
+    messages.into_iter().next().expect("one").1
 }
 
 /// Sends several commands in one block.

@@ -5,7 +5,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::task::Poll;
+use std::task::{Poll, ready};
 use std::time::Duration;
 
 use smp_core::SeededEntropy;
@@ -110,7 +110,7 @@ impl<R: Runtime, B: Backend + 'static> Acceptor<R, B> {
         let mut entropy = SeededEntropy::new(seed);
         let transport = Transport::server(self.transport.clone(), entropy.fork_seed(), now);
         let session = Session::new(Arc::clone(&self.config), transport, entropy.fork_seed(), now);
-        let connection = Connection::new(
+        let mut connection = Some(Connection::new(
             session,
             stream,
             self.hub.attach(id),
@@ -118,18 +118,23 @@ impl<R: Runtime, B: Backend + 'static> Acceptor<R, B> {
             self.runtime.clone(),
             self.limits,
             Arc::clone(&self.watcher),
-        );
+        ));
         let watcher = Arc::clone(&self.watcher);
-        let guard = self.tasks.enter();
-        self.runtime.spawn(async move {
-            let ended = panic::catch(connection.serve()).await.unwrap_or_else(|panic::Panicked| {
-                log::error!("the task of a connection panicked");
-                Disconnect::Panicked
-            });
-            watcher(ServerEvent::Closed(id, ended));
-            // Who waits for the last connection may take its events as told.
-            drop((permit, guard));
-        });
+        let mut guards = Some((permit, self.tasks.enter()));
+        self.runtime.spawn(poll_fn(move |cx| {
+            if let Some(served) = &mut connection {
+                let ended =
+                    ready!(panic::catch_poll(|| served.poll(cx))).unwrap_or_else(|panic::Panicked| {
+                        log::error!("the task of a connection panicked");
+                        Disconnect::Panicked
+                    });
+                connection = None;
+                watcher(ServerEvent::Closed(id, ended));
+                // Last, because who waits for the last connection takes its events as told.
+                drop(guards.take());
+            }
+            Poll::Ready(())
+        }));
     }
 }
 

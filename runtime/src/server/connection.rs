@@ -1,11 +1,12 @@
 //! The task of one connection.
 
 use std::collections::VecDeque;
-use std::future::{Future, poll_fn};
+use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
+use smp_core::Timestamp;
 use smp_core::server::store::{QueueRecord, StoreFailure};
 use smp_core::server::{
     BrokerInput, BrokerReply, BrokerRequest, CloseReason, LookUpId, Session, SessionInput, SessionOutput,
@@ -22,10 +23,10 @@ use crate::timer::Timer;
 
 /// A connection: its session, its socket, and its place at the hub.
 ///
-/// One task owns all of it. In each round local work comes first: what the session gave out is carried out right after
-/// the input that caused it. Then output is written; then answers of the store and the broker and the time are taken,
-/// which the protocol bounds; and only then more is read, while the session wants it and little output waits. After
-/// [`ROUNDS`] rounds the other tasks of the thread get their turn.
+/// One task owns all of it. In each round local work comes first: what the session gave out is carried out
+/// right after the input that caused it. Then output is written; then answers of the store and the broker and
+/// the time are taken, which the protocol bounds; and only then more is read, while the session wants it and
+/// little output waits. After [`ROUNDS`] rounds the other tasks of the thread get their turn.
 pub(crate) struct Connection<R: Runtime, B: Backend + 'static> {
     session: Session,
     link: Link<R::Stream>,
@@ -42,6 +43,8 @@ pub(crate) struct Connection<R: Runtime, B: Backend + 'static> {
     open: bool,
     stopping: bool,
     ended: Option<Disconnect>,
+    /// How the session ended, until when its last output may be written, and how far that is.
+    closing: Option<(Disconnect, Timestamp, Closing)>,
 }
 
 type Records = Result<Vec<Option<QueueRecord>>, StoreFailure>;
@@ -72,21 +75,24 @@ impl<R: Runtime, B: Backend + 'static> Connection<R, B> {
             open: true,
             stopping: false,
             ended: None,
+            closing: None,
         }
     }
 
     /// Serves the connection to its end.
-    pub(crate) async fn serve(mut self) -> Disconnect {
-        self.carry_out();
-        let ended = poll_fn(|cx| self.poll_session(cx)).await;
-        self.place.end_session();
-        match ended {
-            // A peer that takes nothing will not take the rest either.
-            Disconnect::Session(CloseReason::Stalled) => {}
-            Disconnect::Session(_) => self.close().await,
-            _ => {}
+    ///
+    /// This is no async function, because the future of one would hold the connection several times over.
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Disconnect> {
+        if self.closing.is_none() {
+            let ended = ready!(self.poll_session(cx));
+            self.place.end_session();
+            if !matches!(ended, Disconnect::Session(reason) if reason != CloseReason::Stalled) {
+                // The socket failed, or its peer takes nothing.
+                return Poll::Ready(ended);
+            }
+            self.closing = Some((ended, self.runtime.now().mono + self.limits.closing, Closing::Writing));
         }
-        ended
+        self.poll_close(cx)
     }
 
     fn poll_session(&mut self, cx: &mut Context<'_>) -> Poll<Disconnect> {
@@ -222,19 +228,15 @@ impl<R: Runtime, B: Backend + 'static> Connection<R, B> {
     }
 
     /// Writes the last output and ends the connection, for as long as the limits allow.
-    async fn close(mut self) {
-        let deadline = self.runtime.now().mono + self.limits.closing;
-        let mut closing = Closing::Writing;
-        poll_fn(|cx| {
-            let cut = self.place.mailbox.take(cx, &mut self.replies) == Phase::Ended;
-            self.replies.clear();
-            if cut || self.timer.poll(cx, Some(deadline)).is_ready() {
-                return Poll::Ready(());
-            }
+    fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<Disconnect> {
+        let cut = self.place.mailbox.take(cx, &mut self.replies) == Phase::Ended;
+        self.replies.clear();
+        let Some((ended, deadline, closing)) = &mut self.closing else { return Poll::Pending };
+        if !cut && self.timer.poll(cx, Some(*deadline)).is_pending() {
             // An error ends the connection, which is what was wanted.
-            self.link.poll_close(cx, &mut closing).map(|_| ())
-        })
-        .await;
+            _ = ready!(self.link.poll_close(cx, closing));
+        }
+        Poll::Ready(*ended)
     }
 }
 

@@ -7,7 +7,8 @@ use smp_core::server::{CloseReason, ConnectionId, SessionEvent};
 
 /// Something that happened to a server. It names no addresses, queues or keys.
 ///
-/// The callback that receives events runs on the task where they happen, with no lock held. It must return soon.
+/// The callback that receives events runs on the task where they happen, with no lock held. It must return
+/// soon.
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum ServerEvent {
@@ -23,7 +24,8 @@ pub enum ServerEvent {
     AcceptFailed(io::ErrorKind),
     /// The store could not carry out a batch; the clients that asked were told.
     StoreFailed,
-    /// The server ended because of a defect: the broker panicked. See [`ServerHandle::failed`](super::ServerHandle::failed).
+    /// The server ended because of a defect: the broker panicked. See
+    /// [`ServerHandle::failed`](super::ServerHandle::failed).
     Failed,
 }
 

@@ -7,7 +7,8 @@ use std::task::{Context, Waker};
 
 use smp_core::server::ConnectionId;
 
-/// Closed while the store is behind: then no connection reads, so what waits for the store is what was read before.
+/// Closed while the store is behind: then no connection reads, so what waits for the store is what was read
+/// before.
 #[derive(Default)]
 pub(crate) struct Gate {
     closed: AtomicBool,

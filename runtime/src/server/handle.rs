@@ -64,7 +64,8 @@ impl<R: Runtime, B: Backend + 'static> ServerHandle<R, B> {
         self.admission.connections()
     }
 
-    /// Completes when the server ended because of a defect; never if it does not. A program should then end too.
+    /// Completes when the server ended because of a defect; never if it does not. A program should then end
+    /// too.
     pub async fn failed(&self) {
         poll_fn(|cx| match self.hub.signal.watch(cx) {
             Phase::Ended => Poll::Ready(()),
@@ -73,8 +74,8 @@ impl<R: Runtime, B: Backend + 'static> ServerHandle<R, B> {
         .await;
     }
 
-    /// Stops: accepts no more connections and commands, answers those that run within `grace`, cuts the connections that
-    /// are left, and closes the store. When it returns all that was answered is durable.
+    /// Stops: accepts no more connections and commands, answers those that run within `grace`, cuts the
+    /// connections that are left, and closes the store. When it returns all that was answered is durable.
     ///
     /// # Errors
     /// When the store could not make everything durable.

@@ -21,11 +21,12 @@ use crate::{Runtime, panic};
 
 /// The broker behind a lock, and what carries out its effects.
 ///
-/// Under the lock the broker takes inputs and its effects are put in order: replies into the mailboxes, batches into a
-/// queue. Nothing else happens there; tasks are woken and the store is called after the lock is released. The order in
-/// which batches reach the store is kept all the same, because one task at a time hands them over: who adds a batch
-/// while another task is at it leaves it to that one. The store does not block when it is handed a batch; when it is
-/// behind, it says so before the next one, and then connections stop reading until it has caught up.
+/// Under the lock the broker takes inputs and its effects are put in order: replies into the mailboxes,
+/// batches into a queue. Nothing else happens there; tasks are woken and the store is called after the lock
+/// is released. The order in which batches reach the store is kept all the same, because one task at a time
+/// hands them over: who adds a batch while another task is at it leaves it to that one. The store does not
+/// block when it is handed a batch; when it is behind, it says so before the next one, and then connections
+/// stop reading until it has caught up.
 pub(crate) struct Hub<R, B> {
     runtime: R,
     backend: Arc<B>,
@@ -147,7 +148,8 @@ impl<R: Runtime, B: Backend + 'static> Hub<R, B> {
         Ok(state.timer_set)
     }
 
-    /// Hands batches to the store until none waits: here, as far as the store takes them at once, else in a task.
+    /// Hands batches to the store until none waits: here, as far as the store takes them at once, else in a
+    /// task.
     fn submit(self: &Arc<Self>) {
         let mut submission = Box::pin(Arc::clone(self).hand_over());
         let mut cx = Context::from_waker(Waker::noop());
@@ -264,8 +266,8 @@ impl<R: Runtime, B: Backend + 'static> Drop for Attachment<R, B> {
     }
 }
 
-/// The answer that a batch must get exactly once. One that was lost, because the task that waited for it was dropped or
-/// panicked, is a failure of the store.
+/// The answer that a batch must get exactly once. One that was lost, because the task that waited for it was
+/// dropped or panicked, is a failure of the store.
 struct Answer<R: Runtime, B: Backend + 'static> {
     hub: Arc<Hub<R, B>>,
     batch: BatchId,

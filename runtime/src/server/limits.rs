@@ -4,27 +4,28 @@ use std::time::Duration;
 
 /// How many connections a server holds, and how long it waits for them.
 ///
-/// The listening backlog is the runtime's. The number of open files that the system allows must be above `connections`, or
-/// accepting pauses before the limit is reached.
+/// The listening backlog is the runtime's. The number of open files that the system allows must be above
+/// `connections`, or accepting pauses before the limit is reached.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub struct ServeLimits {
     /// Connections in all. Further ones are closed when they are accepted. Default: 100,000.
     pub connections: usize,
-    /// Connections from one IPv4 address or one IPv6 /64 network. Further ones are closed when they are accepted.
+    /// Connections from one IPv4 address or one IPv6 /64 network. Further ones are closed when they are
+    /// accepted.
     ///
-    /// Addresses of this machine are not counted: an onion service, a proxy or a load balancer on it brings all of its
-    /// clients from one address. Default: 10,000, a tenth of all, because a provider may have thousands of people behind one
-    /// address.
+    /// Addresses of this machine are not counted: an onion service, a proxy or a load balancer on it brings
+    /// all of its clients from one address. Default: 10,000, a tenth of all, because a provider may have
+    /// thousands of people behind one address.
     pub connections_per_address: usize,
-    /// Bytes that wait to be written to one connection, over which no more is read from it. The session has a limit of its
-    /// own above that; this one makes the shell prefer writing. Default: 64 KiB, four blocks.
+    /// Bytes that wait to be written to one connection, over which no more is read from it. The session has a
+    /// limit of its own above that; this one makes the shell prefer writing. Default: 64 KiB, four blocks.
     pub queued_output: usize,
-    /// After the end of a session, how long the last output may take, and how long the peer has to end its side.
-    /// Default: 5 seconds.
+    /// After the end of a session, how long the last output may take, and how long the peer has to end its
+    /// side. Default: 5 seconds.
     pub closing: Duration,
-    /// The pause after accepting failed, as it does when no files are left; each failure after another doubles it.
-    /// Default: 10 milliseconds.
+    /// The pause after accepting failed, as it does when no files are left; each failure after another
+    /// doubles it. Default: 10 milliseconds.
     pub accept_pause_min: Duration,
     /// The longest such pause. Default: 1 second.
     pub accept_pause_max: Duration,

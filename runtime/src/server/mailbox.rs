@@ -10,9 +10,9 @@ use super::phase::Phase;
 
 /// The replies that wait for a connection, in the order in which the broker gave them out.
 ///
-/// It has no bound of its own because the protocol bounds it: the broker answers each request of the session once, and a
-/// session holds a limited number of requests; deliveries stop at `Limits::deliveries_in_flight`; a subscription ends once.
-/// So no sender ever waits for a connection, and a slow one delays nobody.
+/// It has no bound of its own because the protocol bounds it: the broker answers each request of the session
+/// once, and a session holds a limited number of requests; deliveries stop at `Limits::deliveries_in_flight`;
+/// a subscription ends once. So no sender ever waits for a connection, and a slow one delays nobody.
 pub(crate) struct Mailbox(Mutex<State>);
 
 struct State {
@@ -42,7 +42,8 @@ impl Mailbox {
         state.waker.take()
     }
 
-    /// Moves the replies to `into`, which is empty, and tells the phase. The task is woken when there is more.
+    /// Moves the replies to `into`, which is empty, and tells the phase. The task is woken when there is
+    /// more.
     pub(crate) fn take(&self, cx: &Context<'_>, into: &mut VecDeque<BrokerReply>) -> Phase {
         let mut state = self.lock();
         std::mem::swap(&mut state.replies, into);

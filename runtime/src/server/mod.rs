@@ -13,9 +13,9 @@
 //! |---|---|
 //! | connections, connections of an address | [`ServeLimits`] |
 //! | output of a connection | its session; [`ServeLimits::queued_output`] stops reading before |
-//! | requests, look-ups and replies of a connection | its session: `Limits::commands_in_flight` and a block more |
+//! | requests, look-ups and replies of a connection | its session: `Limits::commands_in_flight` and a block |
 //! | deliveries to a connection | its session: `Limits::deliveries_in_flight` |
-//! | batches that wait for the store | the requests of all sessions; no connection reads while the store is behind |
+//! | batches that wait for the store | the requests of all sessions; nobody reads while it is behind |
 //! | a peer that says or takes nothing | timers of its session |
 //! | the end of a connection | [`ServeLimits::closing`] |
 //! | the end of the server | the grace given to [`ServerHandle::stop`] |
@@ -67,7 +67,8 @@ pub struct Server<R, B> {
 }
 
 impl<R: Runtime, B: Backend + 'static> Server<R, B> {
-    /// A server on `runtime` that keeps its queues in `backend`. `transport` says who it is, `config` what it does.
+    /// A server on `runtime` that keeps its queues in `backend`. `transport` says who it is, `config` what it
+    /// does.
     #[must_use]
     pub fn new(runtime: R, backend: B, transport: ServerTransportConfig, config: ServerConfig) -> Self {
         Self {
@@ -97,8 +98,8 @@ impl<R: Runtime, B: Backend + 'static> Server<R, B> {
 
     /// Derives all randomness from `seed`, so that a simulated run can be repeated.
     ///
-    /// Without this every connection gets a seed of its own from the operating system. Never use a fixed seed to serve
-    /// people: who knows it knows every key.
+    /// Without this every connection gets a seed of its own from the operating system. Never use a fixed seed
+    /// to serve people: who knows it knows every key.
     #[must_use]
     pub fn seed(mut self, seed: [u8; 32]) -> Self {
         self.seeds = Seeds::fixed(seed);

@@ -5,10 +5,10 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use smp_core::server::{BrokerInput, ServerConfig};
+use smp_core::server::{BrokerInput, CloseReason, ServerConfig};
 
 use super::*;
-use crate::testing::{CAPACITY, Fault, TestRuntime, TestStore, TestStream, Work};
+use crate::testing::{CAPACITY, Fault, LISTENS_ON, TestRuntime, TestStore, TestStream, Work, transport};
 
 struct World {
     runtime: TestRuntime,
@@ -26,17 +26,17 @@ impl World {
         let runtime = TestRuntime::default();
         let events = Arc::new(Mutex::new(Vec::new()));
         let seen = Arc::clone(&events);
-        let server = Server::new(runtime.clone(), store.clone(), ServerConfig::default())
+        let server = Server::new(runtime.clone(), store.clone(), transport(), ServerConfig::default())
             .limits(limits)
             .seed([7; 32])
             .on_event(move |event| seen.lock().unwrap().push(event));
-        let server = runtime.block_on(async move { server.serve(&[address()]).await.unwrap() });
+        let server = runtime.block_on(async move { server.serve(&[LISTENS_ON]).await.unwrap() });
         runtime.run();
         Self { runtime, store, events, server: Some(server) }
     }
 
     fn connect(&self, from: &str) -> TestStream {
-        let stream = self.runtime.connect_from(from.parse::<IpAddr>().unwrap(), address()).unwrap();
+        let stream = self.runtime.connect_from(from.parse::<IpAddr>().unwrap(), LISTENS_ON).unwrap();
         self.runtime.run();
         stream
     }
@@ -61,10 +61,6 @@ impl World {
         let server = self.server.take().unwrap();
         self.runtime.block_on(server.stop(grace))
     }
-}
-
-fn address() -> SocketAddr {
-    ([127, 0, 0, 1], 5223).into()
 }
 
 #[test]
@@ -93,7 +89,7 @@ fn refuses_connections_above_the_limits() {
 fn waits_longer_after_each_failed_accept_and_then_goes_on() {
     let world = World::new(ServeLimits::default());
     for _ in 0..10 {
-        world.runtime.fail_accept(address(), io::ErrorKind::Other);
+        world.runtime.fail_accept(LISTENS_ON, io::ErrorKind::Other);
     }
     let failed = |world: &World| {
         let events = world.events();
@@ -115,7 +111,7 @@ fn waits_longer_after_each_failed_accept_and_then_goes_on() {
 fn does_not_wait_after_the_error_of_a_single_connection() {
     let world = World::new(ServeLimits::default());
     for _ in 0..100 {
-        world.runtime.fail_accept(address(), io::ErrorKind::ConnectionAborted);
+        world.runtime.fail_accept(LISTENS_ON, io::ErrorKind::ConnectionAborted);
     }
     world.connect("192.0.2.1");
     assert_eq!(world.connections(), 1);
@@ -131,6 +127,14 @@ fn a_panic_of_a_connection_touches_no_other() {
     assert_eq!(world.connections(), 1);
     assert!(first.is_at_end() && !other.is_at_end());
     assert!(!world.connect("192.0.2.3").is_at_end());
+}
+
+#[test]
+fn a_connection_is_held_once_and_not_several_times() {
+    let world = World::new(ServeLimits::default());
+    let _connection = world.connect("192.0.2.1");
+    let connection = size_of::<connection::Connection<TestRuntime, TestStore>>();
+    assert!(world.runtime.largest_task() < connection + 512);
 }
 
 #[test]
@@ -159,18 +163,33 @@ fn answers_a_batch_whatever_the_store_does_with_it() {
 #[test]
 fn nobody_reads_while_the_store_is_behind() {
     let world = World::new(ServeLimits::default());
-    let connection = world.connect("192.0.2.1");
     world.store.fill(true);
     // The batch of the next expiry waits, and with it every connection.
     world.runtime.advance(Duration::from_secs(7200));
     assert_eq!(world.store.batches(), 1);
+    let connection = world.connect("192.0.2.1");
     assert_eq!(connection.give(&[0; CAPACITY]), CAPACITY);
     world.runtime.run();
     assert_eq!(connection.give(&[0]), 0, "nothing was read");
     world.store.fill(false);
     world.runtime.run();
     assert_eq!(world.store.batches(), 2);
-    assert_eq!(connection.give(&[0; CAPACITY]), CAPACITY, "all was read");
+    assert_eq!(connection.give(&[0]), 1, "it was read");
+}
+
+#[test]
+fn ends_handshakes_that_take_too_long_and_peers_that_do_not_go() {
+    let world = World::new(ServeLimits::default());
+    let connection = world.connect("192.0.2.1");
+    world.runtime.advance(Duration::from_secs(9));
+    assert_eq!(world.closed(), []);
+    world.runtime.advance(Duration::from_secs(1));
+    connection.take();
+    assert!(connection.is_at_end(), "the server has ended its side and waits for the peer");
+    assert_eq!(world.connections(), 1);
+    world.runtime.advance(ServeLimits::default().closing);
+    assert_eq!(world.closed(), [Disconnect::Session(CloseReason::Handshake)]);
+    assert_eq!(world.connections(), 0);
 }
 
 #[test]
@@ -178,10 +197,11 @@ fn stops_without_leaving_a_task() {
     let mut world = World::new(ServeLimits::default());
     let connection = world.connect("192.0.2.1");
     let stopped = world.stop(Duration::from_secs(3)).unwrap();
-    assert!(stopped.cut <= 1);
+    assert_eq!(stopped.cut, 1, "the peer did not end its side");
     assert!(world.store.is_closed());
+    connection.take();
     assert!(connection.is_at_end());
-    assert!(world.runtime.connect_from([192, 0, 2, 2].into(), address()).is_err());
+    assert!(world.runtime.connect_from([192, 0, 2, 2].into(), LISTENS_ON).is_err());
     assert_eq!(world.runtime.tasks(), 0);
 }
 
@@ -223,9 +243,9 @@ fn listens_on_all_addresses_or_on_none() {
     let taken = SocketAddr::from(([127, 0, 0, 1], 443));
     let holder = runtime.clone();
     let _holder = runtime.block_on(async move { holder.listen(taken).await.unwrap() });
-    let server = Server::new(runtime.clone(), TestStore::default(), ServerConfig::default());
-    let error = runtime.block_on(async move { server.serve(&[address(), taken]).await.err() });
+    let server = Server::new(runtime.clone(), TestStore::default(), transport(), ServerConfig::default());
+    let error = runtime.block_on(async move { server.serve(&[LISTENS_ON, taken]).await.err() });
     assert_eq!(error.map(|error| error.kind()), Some(io::ErrorKind::AddrInUse));
-    assert!(runtime.connect_from([192, 0, 2, 1].into(), address()).is_err());
+    assert!(runtime.connect_from([192, 0, 2, 1].into(), LISTENS_ON).is_err());
     assert_eq!(runtime.tasks(), 0);
 }

@@ -1,9 +1,11 @@
 //! A runtime for tests: one thread, a clock that moves only when it is told to, and a network in memory.
 
 mod network;
+mod server;
 mod store;
 
 pub(crate) use network::{CAPACITY, Fault, TestListener, TestStream};
+pub(crate) use server::{LISTENS_ON, address, server_address, transport};
 pub(crate) use store::{TestStore, Work};
 
 use std::collections::{BTreeMap, VecDeque};
@@ -31,6 +33,7 @@ struct World {
     tasks: Vec<Weak<Task>>,
     sleepers: Vec<(Timestamp, Waker)>,
     listeners: BTreeMap<SocketAddr, Arc<Incoming>>,
+    largest_task: usize,
 }
 
 type Running = Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -86,6 +89,11 @@ impl TestRuntime {
     pub(crate) fn tasks(&self) -> usize {
         let tasks: Vec<_> = self.world().tasks.iter().filter_map(Weak::upgrade).collect();
         tasks.iter().filter(|task| task.future.lock().unwrap().is_some()).count()
+    }
+
+    /// Bytes of the largest future that was spawned.
+    pub(crate) fn largest_task(&self) -> usize {
+        self.world().largest_task
     }
 
     /// Makes the next accept on `address` fail.
@@ -150,9 +158,11 @@ impl Runtime for TestRuntime {
     }
 
     fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        let size = size_of_val(&task);
         let task =
             Arc::new(Task { runtime: Arc::downgrade(&self.0), future: Mutex::new(Some(Box::pin(task))) });
         let mut world = self.world();
+        world.largest_task = world.largest_task.max(size);
         world.tasks.retain(|task| task.strong_count() > 0);
         world.tasks.push(Arc::downgrade(&task));
         world.ready.push_back(task);

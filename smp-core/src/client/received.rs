@@ -8,7 +8,7 @@ use crate::crypto::{AuthPrivateKey, CryptoError, DhSecret, Ed25519PrivateKey, No
 use crate::entropy::Entropy;
 use crate::wire::broker::CreatedQueue;
 use crate::wire::codec::decode_all;
-use crate::wire::command::{NewQueue, SubscriptionMode};
+use crate::wire::command::{NewQueue, QueueRequestData, SubscriptionMode};
 use crate::wire::message::{NotificationMeta, ReceivedBody};
 use crate::wire::{DecodeError, MessageId};
 
@@ -30,7 +30,8 @@ impl QueueKeys {
         }
     }
 
-    /// The parameters of a queue with these keys, without password, mode, link and notifier.
+    /// The parameters of a messaging queue with these keys, without password, link and notifier. A contact queue has
+    /// another [`NewQueue::queue_data`].
     #[must_use]
     pub fn new_queue(&self, subscribe: SubscriptionMode) -> NewQueue {
         NewQueue {
@@ -38,7 +39,7 @@ impl QueueKeys {
             dh_key: self.dh.public(),
             password: None,
             subscribe,
-            queue_data: None,
+            queue_data: Some(QueueRequestData::Messaging(None)),
             notifier: None,
         }
     }

@@ -62,14 +62,14 @@ enum ServerState {
     /// Until the pipe stands.
     Pipe,
     Hello(AwaitClientHello),
-    Decision(AwaitDecision),
+    Decision(Box<AwaitDecision>),
 }
 
 enum ClientState {
     /// Until the pipe stands.
     Pipe,
     Hello(AwaitServerHello),
-    Response(AwaitServiceResponse),
+    Response(Box<AwaitServiceResponse>),
 }
 
 impl Transport {
@@ -371,7 +371,7 @@ impl Transport {
     fn decide(&mut self, decide: impl FnOnce(AwaitDecision) -> (Vec<u8>, Result<Agreed, TransportFault>)) {
         self.state = match mem::replace(&mut self.state, State::Closed) {
             State::Server(_, ServerState::Decision(waiting)) => {
-                let (content, agreed) = decide(waiting);
+                let (content, agreed) = decide(*waiting);
                 match self.send_plain(&content).and(agreed) {
                     Ok(agreed) => self.ready(agreed),
                     Err(fault) => {
@@ -407,5 +407,6 @@ fn plain_content(block: Vec<u8>) -> Result<Bytes, TransportFault> {
     BlockCodec::Plain.read(block).map_err(|_| TransportFault::PARSE)
 }
 
+#[cfg(feature = "tls")]
 #[cfg(test)]
 mod tests;

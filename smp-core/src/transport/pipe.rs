@@ -30,7 +30,7 @@ pub(super) enum Pipe {
 
 impl Pipe {
     pub(super) fn plain(peer: PlainPeer) -> Self {
-        Self::Plain(Plain { peer, plaintext: Vec::new(), outgoing: VecDeque::new() })
+        Self::Plain(Plain { peer, plaintext: Vec::new(), outgoing: VecDeque::new(), is_closed: false })
     }
 
     pub(super) fn receive(&mut self, now: UnixTime, bytes: &[u8]) -> Result<(), TransportFault> {
@@ -57,6 +57,7 @@ impl Pipe {
         match self {
             #[cfg(feature = "tls")]
             Self::Tls(stream) => Ok(stream.send(now, &block)?),
+            Self::Plain(plain) if plain.is_closed => Err(TransportFault::Closed),
             Self::Plain(plain) => {
                 let _ = now;
                 plain.outgoing.push_back(block);
@@ -77,8 +78,9 @@ impl Pipe {
         match self {
             #[cfg(feature = "tls")]
             Self::Tls(stream) => stream.close_notify(now),
-            Self::Plain(_) => {
+            Self::Plain(plain) => {
                 let _ = now;
+                plain.is_closed = true;
             }
         }
     }
@@ -110,4 +112,6 @@ pub(super) struct Plain {
     peer: PlainPeer,
     plaintext: Vec<u8>,
     outgoing: VecDeque<Vec<u8>>,
+    /// Nothing is sent after a goodbye.
+    is_closed: bool,
 }

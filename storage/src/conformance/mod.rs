@@ -1,8 +1,8 @@
 //! What every store must do, as functions that the tests of a store call.
 //!
-//! [`run_scenarios`] tries one promise after the other on a fresh store; [`compare_random`] carries out random operations on
-//! a store and on [`MemoryStore`] and compares every result and the state that is left. They panic when the
-//! store is wrong, and a failure of the random comparison names its seed.
+//! [`run_scenarios`] tries one promise after the other on a fresh store; [`compare_random`] carries out
+//! random operations on a store and on [`MemoryStore`] and compares every result and the state that is left.
+//! They panic when the store is wrong, and a failure of the random comparison names its seed.
 //!
 //! [`MemoryStore`]: smp_core::server::store::MemoryStore
 

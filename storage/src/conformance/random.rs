@@ -10,8 +10,8 @@ use super::samples::{body, message_id, queue, recipient, recipient_key, sender, 
 use super::{describe, describe_record, run_now};
 use crate::Backend;
 
-/// Carries out batches of random operations on an empty store and on the reference, and compares every result; at random
-/// points the store is given to `reopen`. At last the states are compared.
+/// Carries out batches of random operations on an empty store and on the reference, and compares every
+/// result; at random points the store is given to `reopen`. At last the states are compared.
 ///
 /// # Panics
 /// When the store differs from the reference. The message names the seed.
@@ -78,8 +78,8 @@ impl RandomOps {
         Self { entropy: SeededEntropy::new(bytes), messages: 0 }
     }
 
-    /// A few operations. `reference` is where they will be carried out; it is asked for first messages, so that
-    /// acknowledgements hit.
+    /// A few operations. `reference` is where they will be carried out; it is asked for first messages, so
+    /// that acknowledgements hit.
     pub fn batch(&mut self, reference: &mut MemoryStore) -> Vec<QueueOp> {
         (0..=self.below(5)).map(|_| self.op(reference)).collect()
     }

@@ -58,7 +58,8 @@ pub fn create(number: u64) -> QueueOp {
     QueueOp::Create(Box::new(queue(number)))
 }
 
-/// Appends message `message`, sent in that second, to an unsecured queue. Its body is a function of its number.
+/// Appends message `message`, sent in that second, to an unsecured queue. Its body is a function of its
+/// number.
 #[must_use]
 pub fn append(queue: u64, message: u64, capacity: u32) -> QueueOp {
     QueueOp::Append(Box::new(Append {

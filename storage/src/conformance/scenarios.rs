@@ -13,7 +13,7 @@ use crate::Backend;
 /// # Panics
 /// When the store breaks a promise.
 pub fn run_scenarios<B: Backend>(mut open: impl FnMut() -> B) {
-    let scenarios: [(&str, fn(&B)); 11] = [
+    let scenarios: [(&str, Scenario<B>); 11] = [
         ("a queue is found by both ids", finds_queues),
         ("ids are unique", keeps_ids_unique),
         ("messages are first in, first out", delivers_in_order),
@@ -33,6 +33,9 @@ pub fn run_scenarios<B: Backend>(mut open: impl FnMut() -> B) {
         scenario(&store);
     }
 }
+
+/// Panics when a store, which is empty before, breaks a promise.
+type Scenario<B> = fn(&B);
 
 fn find(store: &impl Backend, key: QueueKey) -> Option<QueueRecord> {
     let mut found = pollster::block_on(store.look_up(vec![key])).expect("the store works");

@@ -73,8 +73,8 @@ impl Engine {
         let senders = keyspace("senders", 8)?;
         let backlogs = keyspace("backlogs", 8)?;
         let meta = keyspace("meta", 1)?;
-        // Bodies of messages that outlive the memtable go to files of their own, so that compaction does not copy them
-        // again and again: with a backlog of 1 GB that wrote a third of the bytes.
+        // Bodies of messages that outlive the memtable go to files of their own, so that compaction does not
+        // copy them again and again: with a backlog of 1 GB that wrote a third of the bytes.
         let messages = database.keyspace("messages", || {
             KeyspaceCreateOptions::default()
                 .manual_journal_persist(true)
@@ -182,7 +182,8 @@ fn prepare_folder(path: &Path, create: bool) -> std::result::Result<File, OpenEr
     Ok(lock)
 }
 
-/// The database makes its marker last. A journal without it is what a creation left that was interrupted, and empty.
+/// The database makes its marker last. A journal without it is what a creation left that was interrupted, and
+/// empty.
 fn remove_unfinished(path: &Path) -> io::Result<()> {
     // Someone else may have finished it between the look into the folder and the lock.
     if path.join(DATABASE_MARKER).try_exists()? {

@@ -43,8 +43,8 @@ pub enum OpenError {
     },
     /// It is damaged.
     #[error(
-        "the message store at {path} is damaged ({what}): restore the folder from a backup, or move it away and start with \
-         an empty store"
+        "the message store at {path} is damaged ({what}): restore the folder from a backup, or move it \
+         away and start with an empty store"
     )]
     Corrupt {
         /// The folder.

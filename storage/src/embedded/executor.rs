@@ -1,4 +1,5 @@
-//! The vocabulary, carried out on the database: each operation reads what it needs and commits one atomic batch.
+//! The vocabulary, carried out on the database: each operation reads what it needs and commits one atomic
+//! batch.
 
 use std::ops::Bound;
 
@@ -14,15 +15,22 @@ use smp_core::wire::{AuthPublicKey, EntityId, MessageId};
 use super::engine::{Engine, EngineError, META_COUNTERS, Result, decoded};
 use super::layout::{self, Backlog, message_key};
 
-/// Carries out operations. There is one for an engine, so nothing changes between what it reads and what it commits.
+/// Carries out operations. There is one for an engine, so nothing changes between what it reads and what it
+/// commits.
 pub(super) struct Executor<'a> {
     engine: &'a Engine,
     counts: QueueCounts,
+    written: bool,
 }
 
 impl<'a> Executor<'a> {
     pub(super) fn new(engine: &'a Engine) -> Result<Self> {
-        Ok(Self { engine, counts: engine.counters()? })
+        Ok(Self { engine, counts: engine.counters()?, written: false })
+    }
+
+    /// Whether something was written since this was asked last, also by operations that failed later.
+    pub(super) const fn take_written(&mut self) -> bool {
+        std::mem::replace(&mut self.written, false)
     }
 
     /// Carries out one operation. When it fails it had no effect, unless the database failed.
@@ -213,7 +221,8 @@ impl<'a> Executor<'a> {
         Ok(OpResult::Expired { messages, next: None })
     }
 
-    /// Deletes the old messages of a queue. They are in the order of their times, so the old ones are in front.
+    /// Deletes the old messages of a queue. They are in the order of their times, so the old ones are in
+    /// front.
     fn expire_backlog(
         &self,
         batch: &mut Batch,
@@ -290,6 +299,7 @@ impl<'a> Executor<'a> {
             let counts = layout::put_counters(batch.counts);
             batch.put(&self.engine.meta, META_COUNTERS, counts);
         }
+        self.written |= !batch.writes.is_empty();
         batch.writes.commit()?;
         self.counts = batch.counts;
         Ok(())

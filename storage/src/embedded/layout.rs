@@ -9,9 +9,10 @@
 //! | `meta` | `format` | `u16`: [`FORMAT`] |
 //! | `meta` | `counters` | [counters](put_counters) |
 //!
-//! Integers are big-endian, so messages are in the order of their keys. Every value of a record starts with the version
-//! of its layout, and a decoder takes exactly the versions it knows and every byte of them: another version, a surplus
-//! or a missing byte is corruption. Later layouts add fields under a new version and keep the decoders of old ones.
+//! Integers are big-endian, so messages are in the order of their keys. Every value of a record starts with
+//! the version of its layout, and a decoder takes exactly the versions it knows and every byte of them:
+//! another version, a surplus or a missing byte is corruption. Later layouts add fields under a new version
+//! and keep the decoders of old ones.
 
 use bytes::Bytes;
 use smp_core::UnixTime;
@@ -39,7 +40,8 @@ pub(super) struct Backlog {
 }
 
 impl Backlog {
-    /// 22 bytes: version 1, open `u8` 0 or 1, first `u64`, count `u32`, milliseconds of the oldest message `i64`.
+    /// 22 bytes: version 1, open `u8` 0 or 1, first `u64`, count `u32`, milliseconds of the oldest message
+    /// `i64`.
     pub(super) fn encode(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(22);
         out.extend([1, u8::from(self.open)]);
@@ -64,15 +66,15 @@ impl Backlog {
         })
     }
 
-    /// The sequence number of the next message. Cannot overflow: a decoded backlog was checked, and a message is added
-    /// at a time.
+    /// The sequence number of the next message. Cannot overflow: a decoded backlog was checked, and a message
+    /// is added at a time.
     pub(super) const fn end(&self) -> u64 {
         self.first.saturating_add(self.count as u64)
     }
 }
 
-/// The key of a message: the recipient id and its sequence number. The number has a fixed length, so that the keys of
-/// ids of different lengths never meet.
+/// The key of a message: the recipient id and its sequence number. The number has a fixed length, so that the
+/// keys of ids of different lengths never meet.
 pub(super) fn message_key(queue: &EntityId, sequence: u64) -> Vec<u8> {
     let mut key = Vec::with_capacity(queue.as_bytes().len() + 8);
     key.extend(queue.as_bytes());
@@ -80,9 +82,9 @@ pub(super) fn message_key(queue: &EntityId, sequence: u64) -> Vec<u8> {
     key
 }
 
-/// A queue, without its recipient id, which is the key: version 1, sender id (short string), mode `u8` (`M`, `C` or 0),
-/// status `u8` (0 active, 1 off), last use `u32` days, secret (32 bytes), sender key (a [key](put_key), or 0), number of
-/// recipient keys `u32`, recipient keys.
+/// A queue, without its recipient id, which is the key: version 1, sender id (short string), mode `u8` (`M`,
+/// `C` or 0), status `u8` (0 active, 1 off), last use `u32` days, secret (32 bytes), sender key (a
+/// [key](put_key), or 0), number of recipient keys `u32`, recipient keys.
 pub(super) fn put_queue(record: &QueueRecord) -> Vec<u8> {
     let mut out = Vec::with_capacity(176);
     out.push(1);
@@ -133,8 +135,8 @@ pub(super) fn queue(recipient: EntityId, bytes: &Bytes) -> Decoded<QueueRecord> 
     })
 }
 
-/// A message: version 1, kind `u8` (0 quota marker, 1 message, 2 message that notifies), time in milliseconds `i64`, id
-/// (short string), body (all that is left; none for a marker).
+/// A message: version 1, kind `u8` (0 quota marker, 1 message, 2 message that notifies), time in milliseconds
+/// `i64`, id (short string), body (all that is left; none for a marker).
 pub(super) fn put_message(message: &StoredMessage) -> Vec<u8> {
     let (kind, body) = match &message.content {
         MessageContent::Quota => (0, &[][..]),

@@ -27,13 +27,21 @@ use writer::Job;
 
 /// A store in one folder, for up to tens of millions of queues.
 ///
-/// A thread of its own takes the batches that have queued up, carries them out, syncs once for all of them and then
-/// completes their futures: while one group syncs, the next one gathers. Few look-ups are made at the call; many at once
-/// go to reader threads, so that a look-up which has to read the disk does not hold up the executor.
+/// A thread of its own takes the batches that have queued up, carries them out, syncs once for all of them
+/// and then completes their futures: while one group syncs, the next one gathers. Few look-ups are made at
+/// the call; many at once go to reader threads, so that a look-up which has to read the disk does not hold up
+/// the executor.
 ///
-/// When a write or a sync fails, that group and everything after it fails, look-ups too: what the database shows then may
-/// not be what is on the disk. The store must be opened again, which goes back to what is durable. A record that cannot
-/// be decoded fails only the batch that needs it. Both are logged, without identifiers.
+/// When a write or a sync fails, that group and everything after it fails, look-ups too: what the database
+/// shows then may not be what is on the disk. The store must be opened again, which goes back to what is
+/// durable. A record that cannot be decoded fails only the batch that needs it. Both are logged, without
+/// identifiers.
+///
+/// A deleted message is not overwritten at once. One that was deleted soon is only in the journal, and gone
+/// from the disk when the journal has moved on by at most [`EmbeddedOptions::journal_bytes`]; one that waited
+/// longer is gone when the file it was in is compacted, which further traffic brings about. So the disk space
+/// of deleted messages is reused, but a store without traffic may keep the last of them. Whoever must not
+/// find them needs an encrypted disk.
 ///
 /// Dropping it does what [`close`](Backend::close) does, and waits for it; only a close can report a failure.
 pub struct Embedded {
@@ -48,11 +56,11 @@ pub struct EmbeddedOptions {
     pub durability: Durability,
     /// Whether a missing store is created. The folder above it must exist. Default: yes.
     pub create: bool,
-    /// Memory for parts of the database that were read, in bytes. Default: 128 MiB. Up to about 100 MiB come on top for
-    /// what was written last.
+    /// Memory for parts of the database that were read, in bytes. Default: 128 MiB. Up to about 100 MiB come
+    /// on top for what was written last.
     pub cache_bytes: u64,
-    /// How large the journal may become, in bytes, at least 64 MiB. A larger one makes for fewer writes and a longer start
-    /// after a crash. Default: 256 MiB.
+    /// How large the journal may become, in bytes, at least 64 MiB. A larger one makes for fewer writes and a
+    /// longer start after a crash. Default: 256 MiB.
     pub journal_bytes: u64,
     /// How much the batches that wait for the writer may hold, in bytes. More are refused; see
     /// [`Backend::ready`](Backend::ready). Default: 32 MiB.
@@ -71,12 +79,14 @@ impl Default for EmbeddedOptions {
     }
 }
 
-/// What "durable" means when a reply is given. With each of them a crash of the process loses nothing that was answered.
+/// What "durable" means when a reply is given. With each of them a crash of the process loses nothing that
+/// was answered.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Durability {
     /// On the disk: a power cut loses nothing that was answered.
     Always,
-    /// With the operating system, and on the disk at most this much later: a power cut loses what was answered within.
+    /// With the operating system, and on the disk at most this much later: a power cut loses what was
+    /// answered within.
     Interval(Duration),
     /// With the operating system, and on the disk when it sees fit or the store is closed.
     OnExit,
@@ -84,6 +94,8 @@ pub enum Durability {
 
 impl Embedded {
     /// Opens the store in a folder, and creates it if the options say so.
+    ///
+    /// Blocks for as long as it takes to read the journal: a second or so, whatever the number of queues.
     ///
     /// # Errors
     /// [`OpenError`] when that is not possible. Nothing in the folder is changed then.
@@ -120,8 +132,9 @@ impl Backend for Embedded {
         let job = Job::Run(ops, sender);
         let weight = job.weight();
         // A job that is refused is dropped with its sender, which tells the caller.
-        if self.shared.check().is_ok() && self.shared.jobs.push(job, weight).is_err() {
-            log::error!("a batch for the message store was refused: it is closed, or too many batches wait");
+        let refused = self.shared.check().is_ok() && self.shared.jobs.push(job, weight).is_err();
+        if refused && !self.shared.jobs.is_closed() {
+            log::error!("the message store refused a batch: too many wait");
         }
         received(reply)
     }

@@ -10,6 +10,8 @@ pub(super) struct Queue<T> {
     state: Mutex<State<T>>,
     arrived: Condvar,
     capacity: usize,
+    /// Half of the capacity; an empty queue is always below.
+    ready_below: usize,
 }
 
 struct State<T> {
@@ -33,7 +35,12 @@ pub(super) enum Taken<T> {
 impl<T> Queue<T> {
     pub(super) fn new(capacity: usize) -> Self {
         let state = State { items: VecDeque::new(), weight: 0, closed: false, waiting: Vec::new() };
-        Self { state: Mutex::new(state), arrived: Condvar::new(), capacity }
+        Self {
+            state: Mutex::new(state),
+            arrived: Condvar::new(),
+            capacity,
+            ready_below: (capacity / 2).max(1),
+        }
     }
 
     /// Adds an item, or gives it back when the queue is full or closed.
@@ -71,10 +78,14 @@ impl<T> Queue<T> {
         waiting.into_iter().for_each(Waker::wake);
     }
 
+    pub(super) fn is_closed(&self) -> bool {
+        self.lock().closed
+    }
+
     /// Ready when the queue is less than half full, or closed.
     pub(super) fn poll_ready(&self, waker: &Waker) -> Poll<()> {
         let mut state = self.lock();
-        if state.closed || state.weight < self.capacity / 2 {
+        if state.closed || state.weight < self.ready_below {
             return Poll::Ready(());
         }
         if !state.waiting.iter().any(|known| known.will_wake(waker)) {
@@ -83,7 +94,8 @@ impl<T> Queue<T> {
         Poll::Pending
     }
 
-    /// Waits for items, until the deadline if there is one, and takes the oldest, up to `weight` of them but at least one.
+    /// Waits for items, until the deadline if there is one, and takes the oldest, up to `weight` of them but
+    /// at least one.
     pub(super) fn take(&self, weight: usize, deadline: Option<Instant>) -> Taken<T> {
         let mut state = self.lock();
         while state.items.is_empty() {
@@ -100,13 +112,15 @@ impl<T> Queue<T> {
         }
         let mut taken = Vec::new();
         let mut total = 0;
-        while let Some((item, item_weight)) = state.items.pop_front_if(|_| total < weight) {
+        while total < weight
+            && let Some((item, item_weight)) = state.items.pop_front()
+        {
             total += item_weight.max(1);
             state.weight -= item_weight;
             taken.push(item);
         }
-        let half_full = state.weight >= self.capacity / 2;
-        let waiting = if half_full { Vec::new() } else { std::mem::take(&mut state.waiting) };
+        let ready = state.weight < self.ready_below;
+        let waiting = if ready { std::mem::take(&mut state.waiting) } else { Vec::new() };
         drop(state);
         waiting.into_iter().for_each(Waker::wake);
         Taken::Items(taken)
@@ -135,7 +149,7 @@ mod tests {
         assert_eq!(items(&queue, 25), [0, 1, 2]);
         assert_eq!(items(&queue, 1), [3]);
         assert_eq!(items(&queue, 100), [4]);
-        assert_eq!(items(&queue, 100), []);
+        assert_eq!(items(&queue, 100), Vec::<u8>::new());
     }
 
     #[test]

@@ -26,12 +26,14 @@ impl LookUp {
     }
 }
 
-/// A look-up of at most this many keys is made by its caller. From memory a key takes about 5 microseconds, less than it
-/// takes to wake a thread; from a disk these keep an executor for less than a write of one block would.
+/// A look-up of at most this many keys is made by its caller. From memory a key takes about 5 microseconds,
+/// less than it takes to wake a thread; from a disk these keep an executor for less than a write of one block
+/// would.
 pub(super) const INLINE_KEYS: usize = 4;
 /// How many threads look up.
 pub(super) const THREADS: usize = 2;
-/// How many keys may wait for them. The look-ups after those are made by their callers, which slows these down.
+/// How many keys may wait for them. The look-ups after those are made by their callers, which slows these
+/// down.
 pub(super) const QUEUED_KEYS: usize = 1 << 16;
 
 /// Starts a reader.

@@ -54,8 +54,8 @@ pub(super) fn work(shared: &Shared, durability: Durability) {
     }
 }
 
-/// The size of a group: large enough that a sync is shared by all that a fast disk lets in between, small enough that
-/// the first of a group does not wait long.
+/// The size of a group: large enough that a sync is shared by all that a fast disk lets in between, small
+/// enough that the first of a group does not wait long.
 const GROUP_WEIGHT: usize = 4 << 20;
 
 struct Writer<'a> {
@@ -95,7 +95,6 @@ impl Writer<'_> {
 
     fn run(&mut self, ops: Vec<QueueOp>) -> BatchReply {
         self.shared.check()?;
-        self.unsynced_since.get_or_insert_with(Instant::now);
         let results: Result<Vec<OpResult>> = ops.into_iter().map(|op| self.executor.run(op)).collect();
         results.map_err(|error| {
             match error {
@@ -109,6 +108,10 @@ impl Writer<'_> {
 
     /// Makes the group durable as the policy says.
     fn finish_group(&mut self) {
+        if self.executor.take_written() {
+            self.unsynced_since.get_or_insert_with(Instant::now);
+        }
+        // A group that wrote nothing saw nothing but what earlier groups made durable.
         if self.shared.check().is_err() || self.unsynced_since.is_none() {
             return;
         }

@@ -1,5 +1,6 @@
 //! The handshake of the client, step by step.
 
+use core::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -17,7 +18,7 @@ use super::session::Peer;
 use super::{Address, keys};
 
 /// How a client connects.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Form {
     /// The version that it asks for.
     pub version: Version,
@@ -61,6 +62,15 @@ impl Form {
     #[must_use]
     pub const fn encrypts(self) -> bool {
         self.version.0 >= 11 && self.key && !self.proxy
+    }
+}
+
+impl fmt::Debug for Form {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let alpn = if self.alpn { "" } else { " without ALPN" };
+        let key = if self.key { " with a key" } else { " without a key" };
+        let proxy = if self.proxy { " as a proxy" } else { "" };
+        write!(f, "version {}{alpn}{key}{proxy}", self.version)
     }
 }
 

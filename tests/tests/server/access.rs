@@ -42,7 +42,7 @@ fn unknown_queues_and_wrong_keys_look_the_same(store: Store) {
             let strangers = recipient_commands(&stranger);
             for entity in [&unknown, &open.recipient, &open.sender, &secured.recipient, &secured.sender] {
                 for command in &strangers {
-                    let word = String::from_utf8_lossy(&command[..4]);
+                    let word = String::from_utf8_lossy(&command[..3]);
                     assert_eq!(peer.ask(Auth::Key(&stranger), entity, &command[..]), "ERR AUTH", "{word}");
                 }
                 for command in [&b"SEND T hello"[..], &Queue::with_key("SKEY", &stranger), b"NSUB"] {

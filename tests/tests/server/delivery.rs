@@ -80,7 +80,9 @@ fn a_subscription_brings_its_message_in_the_same_block(store: Store) {
 }
 
 fn answers_to_subscriptions_share_a_block_with_a_message(store: Store) {
-    run(store, &Settings::default(), SOME, |server, form| {
+    // At version 6 each transmission carries the session id, and fewer fit.
+    let forms: Vec<_> = SOME.iter().copied().filter(|form| form.version.0 > 6).collect();
+    run(store, &Settings::default(), &forms, |server, form| {
         let (mut alice, mut bob) = two(server, form);
         let queues: Vec<_> = (0..4).map(|_| Queue::create(&mut bob, &LATER)).collect();
         assert_eq!(queues[1].send(&mut bob, None, "one"), "OK");

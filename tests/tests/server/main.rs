@@ -7,15 +7,15 @@ mod access;
 mod blocks;
 mod delivery;
 mod expiry;
-//mod garbage;
+mod garbage;
 mod get;
-//mod handshake;
-//mod intruder;
+mod handshake;
+mod intruder;
 mod later;
 mod order;
 mod queues;
 mod quota;
-//mod restart;
+mod restart;
 mod secure;
 mod sizes;
 mod syntax;
@@ -74,7 +74,7 @@ fn run(store: Store, settings: &Settings, forms: &[Form], scenario: impl Fn(&Tes
         .iter()
         .filter(|form| catch_unwind(AssertUnwindSafe(|| scenario(&server, **form))).is_err())
         .collect();
-    assert!(failed.is_empty(), "failed for {failed:#?}");
+    assert!(failed.is_empty(), "failed for {failed:?}");
     server.stop();
 }
 

@@ -8,6 +8,7 @@ mod crypto;
 mod encodings;
 mod handshakes;
 mod handshakes_crypto;
+mod handshakes_transport;
 mod messages;
 mod messages_crypto;
 mod names;
@@ -25,7 +26,7 @@ const SUITES: &[Suite] = &[
     ("crypto.json", &[crypto::run]),
     ("smp_encodings.json", &[encodings::run]),
     ("smp_transmissions.json", &[transmissions::run, transmissions_crypto::run]),
-    ("smp_handshakes.json", &[handshakes::run, handshakes_crypto::run]),
+    ("smp_handshakes.json", &[handshakes::run, handshakes_crypto::run, handshakes_transport::run]),
     ("smp_proxy.json", &[proxy::run, proxy_crypto::run]),
     ("smp_names.json", &[names::run]),
     ("smp_messages.json", &[messages::run, messages_crypto::run]),

@@ -64,10 +64,12 @@ impl Pair {
             let down = drain(&mut self.server);
             let quiet = up.is_empty() && down.is_empty();
             for piece in up.chunks(size) {
-                server = server.and(self.server.receive(START, piece));
+                let result = self.server.receive(START, piece);
+                server = server.and(result);
             }
             for piece in down.chunks(size) {
-                client = client.and(self.client.receive(START, piece));
+                let result = self.client.receive(START, piece);
+                client = client.and(result);
             }
             self.server_events.extend(core::iter::from_fn(|| self.server.poll_event()));
             self.client_events.extend(core::iter::from_fn(|| self.client.poll_event()));
@@ -487,7 +489,7 @@ fn a_refused_service_is_told_why() {
     let options = service_options(ServiceRole::Messaging, Algorithm::Ed25519);
     let error = TransportError::Handshake(HandshakeError::BadService);
     let mut pair = Pair::with(ServerOptions::default(), options.clone());
-    pair.run();
+    assert_eq!(pair.run(), (Ok(()), Ok(())));
     pair.server.refuse_service(error);
     assert_eq!(pair.run().1, Err(TransportFault::ServiceRefused(error)));
     assert_eq!(pair.server.poll_timeout(), Some(START.mono));
@@ -589,7 +591,7 @@ fn a_block_that_cannot_be_sent_ends_the_connection() {
 fn nobody_speaks_out_of_turn() {
     let mut pair =
         Pair::with(ServerOptions::default(), service_options(ServiceRole::Notifier, Algorithm::Ed25519));
-    pair.run();
+    assert_eq!(pair.run(), (Ok(()), Ok(())));
     // No decision has come, and the client sends on.
     let State::Client(_, ClientState::Response(_)) = &pair.client.state else {
         panic!("waits for the server")

@@ -22,7 +22,7 @@ pub(in crate::transport) struct AwaitServerHello(PlainPeer);
 /// What comes after the client's hello, whose content is the first part.
 pub(in crate::transport) enum ClientNext {
     Ready(Vec<u8>, Agreed),
-    Service(Vec<u8>, AwaitServiceResponse),
+    Service(Vec<u8>, Box<AwaitServiceResponse>),
 }
 
 impl AwaitServerHello {
@@ -105,7 +105,7 @@ impl AwaitServerHello {
         let agreed = Agreed { parameters, codec };
         Ok(match session {
             None => ClientNext::Ready(content, agreed),
-            Some(service) => ClientNext::Service(content, AwaitServiceResponse { agreed, service }),
+            Some(service) => ClientNext::Service(content, Box::new(AwaitServiceResponse { agreed, service })),
         })
     }
 

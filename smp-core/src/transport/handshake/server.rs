@@ -31,7 +31,7 @@ pub(in crate::transport) struct AwaitClientHello {
 pub(in crate::transport) enum ServerNext {
     Ready(Agreed),
     /// The client is a service that the caller has to find or refuse.
-    Service(AwaitDecision),
+    Service(Box<AwaitDecision>),
     /// The client must be told why, then the connection is over.
     Refused(Vec<u8>, TransportFault),
 }
@@ -84,7 +84,7 @@ impl AwaitClientHello {
             Err(TransportError::Handshake(HandshakeError::BadService))
         };
         Ok(match verified {
-            Ok((request, key)) => ServerNext::Service(AwaitDecision { agreed, request, key }),
+            Ok((request, key)) => ServerNext::Service(Box::new(AwaitDecision { agreed, request, key })),
             Err(error) => ServerNext::Refused(refusal(error), TransportFault::Smp(error)),
         })
     }

@@ -79,7 +79,7 @@ impl Authority {
         now: UnixTime,
     ) -> Result<Self, IssueError> {
         let key = IdentityKey::generate(algorithm, entropy);
-        let name = Name::from_str("CN=SMP server CA,O=SimpleX").expect("the name is well-formed");
+        let name = Name::from_str("O=SimpleX,CN=SMP server CA").expect("the name is well-formed");
         let tbs = Tbs::new(&name, &key, &name, &key, validity(now)?, entropy)
             .with(&BasicConstraints { ca: true, path_len_constraint: None });
         Ok(Self { certificate: tbs.sign(&key), key, name })
@@ -263,7 +263,7 @@ fn key_identifier(key: &IdentityKey) -> OctetString {
 /// Authorities of one chain need different names, or the path between them is ambiguous.
 fn subordinate_name(key: &IdentityKey) -> Name {
     let digits: String = key_identifier(key).as_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
-    Name::from_str(&format!("CN=SMP server CA {digits},O=SimpleX")).expect("the name is well-formed")
+    Name::from_str(&format!("O=SimpleX,CN=SMP server CA {digits}")).expect("the name is well-formed")
 }
 
 fn common_name(host: &str) -> Result<Name, IssueError> {

@@ -92,7 +92,8 @@ fn certificates_say_what_those_of_other_servers_say() {
     let (authority, issued) = server(Algorithm::Ed448, Algorithm::Ed25519);
     let parsed = Certificate::from_der(&issued.certificate).unwrap();
     let tbs = parsed.tbs_certificate();
-    assert_eq!(tbs.issuer().to_string(), "CN=SMP server CA,O=SimpleX");
+    // As text the order is the reverse of that of the bytes (RFC 4514 section 2.1).
+    assert_eq!(tbs.issuer().to_string(), "O=SimpleX,CN=SMP server CA");
     assert_eq!(tbs.subject().to_string(), "CN=smp.example.org");
     assert_eq!(tbs.validity().not_after.to_date_time().year(), 4764);
     let extensions: Vec<_> = tbs.extensions().unwrap().iter().map(|e| e.extn_id.to_string()).collect();

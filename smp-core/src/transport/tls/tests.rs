@@ -42,10 +42,12 @@ impl Pair {
                 return (server, client);
             }
             for piece in up.chunks(size) {
-                server = server.and(self.server.receive(NOW, piece));
+                let result = self.server.receive(NOW, piece);
+                server = server.and(result);
             }
             for piece in down.chunks(size) {
-                client = client.and(self.client.receive(NOW, piece));
+                let result = self.client.receive(NOW, piece);
+                client = client.and(result);
             }
             self.to_server.extend(up);
             self.to_client.extend(down);

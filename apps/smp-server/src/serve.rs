@@ -1,0 +1,202 @@
+//! Serving, from the settings to the end.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use smp_core::server::CloseReason;
+use smp_core::server::store::QueueOp;
+use smp_core::transport::{ServerOptions, ServerTransportConfig};
+use smp_runtime::server::{Disconnect, ServeLimits, Server, ServerEvent, ServerHandle};
+use smp_runtime_tokio::TokioRuntime;
+use smp_storage::{Backend, Embedded, EmbeddedOptions, Memory};
+use tokio::sync::Notify;
+
+use crate::address::say_address;
+use crate::failure::{Failure, because};
+use crate::identity::Loaded;
+use crate::maintenance;
+use crate::settings::{self, Durability, Settings, Store};
+use crate::signals::Signals;
+use crate::terminal::say;
+
+/// What to serve, and from where.
+pub(crate) struct Plan {
+    pub(crate) settings: Settings,
+    pub(crate) identity: Loaded,
+    pub(crate) addresses: Vec<SocketAddr>,
+    /// The folder of the embedded store.
+    pub(crate) store: PathBuf,
+    /// Open the store, do what is due, and end.
+    pub(crate) maintenance: bool,
+}
+
+/// Serves until a signal.
+pub(crate) fn serve(plan: Plan) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Runtime::new()
+        .map_err(|e| Failure::new(format!("the system does not give what serving needs: {e}")))?;
+    runtime.block_on(async {
+        let signals = Signals::new().map_err(|e| Failure::new(format!("signals cannot be received: {e}")))?;
+        match plan.settings.store {
+            Store::Memory => with_store(plan, Memory::new(), signals).await,
+            Store::Embedded(options) => {
+                let store = open(&plan.store, options)?;
+                with_store(plan, store, signals).await
+            }
+        }
+    })
+}
+
+fn open(folder: &Path, chosen: settings::Embedded) -> Result<Embedded, Failure> {
+    if let Some(data) = folder.parent() {
+        std::fs::create_dir_all(data).map_err(|e| because(data, "cannot be made", &e))?;
+    }
+    if folder.symlink_metadata().is_err() {
+        log::warn!("{}: there is no store yet, so this one is new and empty", folder.display());
+    }
+    let durability = match chosen.durability {
+        Durability::Always => smp_storage::Durability::Always,
+        Durability::Interval(interval) => smp_storage::Durability::Interval(interval),
+        Durability::OnExit => smp_storage::Durability::OnExit,
+    };
+    let options = EmbeddedOptions {
+        durability,
+        cache_bytes: chosen.cache as u64,
+        journal_bytes: chosen.journal as u64,
+        queue_bytes: chosen.write_queue,
+        ..EmbeddedOptions::default()
+    };
+    Embedded::open(folder, options).map_err(|e| Failure::new(e.to_string()))
+}
+
+async fn with_store<B: Backend + 'static>(plan: Plan, store: B, signals: Signals) -> Result<(), Failure> {
+    if plan.maintenance {
+        announce(&plan, &[])?;
+        return maintenance::run(&plan.settings, &store).await;
+    }
+    let trouble = Arc::new(Notify::new());
+    let server = server(&plan, store, Arc::clone(&trouble))?;
+    let handle = server.serve(&plan.addresses).await.map_err(|e| {
+        let addresses: Vec<String> = plan.addresses.iter().map(ToString::to_string).collect();
+        Failure::new(format!(
+            "cannot listen on {}: {e}. Look at [TRANSPORT] port and bind",
+            addresses.join(", ")
+        ))
+    })?;
+    announce(&plan, handle.addresses())?;
+    log::info!("serving");
+    until_stopped(&plan.settings, handle, signals, &trouble).await
+}
+
+fn server<B: Backend + 'static>(
+    plan: &Plan,
+    store: B,
+    trouble: Arc<Notify>,
+) -> Result<Server<TokioRuntime, B>, Failure> {
+    let settings = &plan.settings;
+    let options = ServerOptions {
+        versions: settings.versions,
+        accepts_services: settings.accepts_services,
+        handshake_timeout: settings.server.limits.handshake,
+        ..ServerOptions::default()
+    };
+    let transport = ServerTransportConfig::new(plan.identity.identity.clone(), options)
+        .map_err(|e| Failure::new(format!("the identity cannot be used for TLS: {e}")))?;
+    let runtime = TokioRuntime::current().map_err(|e| Failure::new(format!("serving needs tokio: {e}")))?;
+    let mut limits = ServeLimits::default();
+    limits.connections = settings.shell.connections;
+    limits.connections_per_address = settings.shell.connections_per_address.unwrap_or(usize::MAX);
+    limits.queued_output = settings.shell.queued_output;
+    limits.closing = settings.shell.closing;
+    let log_tls_errors = settings.log_tls_errors;
+    Ok(Server::new(runtime, store, transport, settings.server.clone()).limits(limits).on_event(
+        move |event| {
+            if event == ServerEvent::StoreFailed {
+                trouble.notify_one();
+            }
+            log_event(&event, log_tls_errors);
+        },
+    ))
+}
+
+/// Events carry no addresses or ids but the number of a connection, which is of no use outside.
+fn log_event(event: &ServerEvent, log_tls_errors: bool) {
+    match event {
+        ServerEvent::Closed(_, Disconnect::Session(CloseReason::Handshake)) if log_tls_errors => {
+            log::warn!("a connection ended before it spoke SMP");
+        }
+        ServerEvent::Closed(_, Disconnect::Session(CloseReason::Transport)) if log_tls_errors => {
+            log::warn!("a connection was ended because it broke TLS");
+        }
+        ServerEvent::Closed(_, Disconnect::Panicked) => {
+            log::error!("a connection ended by a defect of the server")
+        }
+        ServerEvent::Refused(reason) => log::debug!("a connection was refused: {reason:?}"),
+        ServerEvent::StoreFailed => log::error!("the store failed; the clients that asked were told so"),
+        _ => {}
+    }
+}
+
+async fn until_stopped<B: Backend + 'static>(
+    settings: &Settings,
+    handle: ServerHandle<TokioRuntime, B>,
+    mut signals: Signals,
+    trouble: &Notify,
+) -> Result<(), Failure> {
+    tokio::select! {
+        () = signals.next() => {}
+        () = handle.failed() => return Err(Failure::new("the server ended by a defect, see the log")),
+        () = store_is_lost(handle.backend(), trouble) => return Err(Failure::new(STORE_LOST)),
+    }
+    log::info!("stopping; a second signal ends at once");
+    tokio::select! {
+        () = signals.next() => {
+            log::warn!("ended at once");
+            // Waiting for tasks and the store is what the second signal is against.
+            std::process::exit(ENDED_AT_ONCE)
+        }
+        stopped = handle.stop(settings.stop_timeout) => {
+            let stopped = stopped.map_err(|_| Failure::new(NOT_WRITTEN))?;
+            log::info!("stopped, everything is written; {} connections had to be cut", stopped.cut);
+            Ok(())
+        }
+    }
+}
+
+/// Completes when the store fails for good: one that cannot even count has to be opened again.
+async fn store_is_lost(store: &impl Backend, trouble: &Notify) {
+    loop {
+        trouble.notified().await;
+        if store.run(vec![QueueOp::Count]).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// The lines that people look for when a server starts.
+fn announce(plan: &Plan, addresses: &[SocketAddr]) -> Result<(), Failure> {
+    let ports: Vec<u16> = addresses.iter().map(SocketAddr::port).collect();
+    say_address(&plan.identity, &plan.settings, &ports)?;
+    for address in addresses {
+        say(&format!("Listening on {address}"));
+    }
+    say(&match plan.settings.store {
+        Store::Memory => "Store: in memory".to_owned(),
+        Store::Embedded(embedded) => {
+            let durability = match embedded.durability {
+                Durability::Always => "always".to_owned(),
+                Durability::Interval(interval) => format!("every {} ms", interval.as_millis()),
+                Durability::OnExit => "on exit".to_owned(),
+            };
+            format!("Store: {}, durable {durability}", plan.store.display())
+        }
+    });
+    Ok(())
+}
+
+/// The exit code after a second signal.
+const ENDED_AT_ONCE: i32 = 3;
+const STORE_LOST: &str = "the store failed and has to be opened again; the log says why, mostly a full or broken disk. \
+                          Nothing that was answered with OK is lost. Make room and start the server again";
+const NOT_WRITTEN: &str = "the server stopped, but the store could not write everything; the log says why, mostly a \
+                           full or broken disk. With `durability = always` nothing that was answered with OK is lost";

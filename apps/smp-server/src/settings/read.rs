@@ -1,0 +1,233 @@
+//! From the ini file to the settings.
+
+use std::time::Duration;
+
+use smp_core::server::{IdleClients, Limits, ServerConfig};
+use smp_core::wire::Password;
+
+use super::table;
+use super::value::{self, Parsed, Unit, bytes, duration, number, one_of, switch, unless_off};
+use super::{Durability, Embedded, Port, Settings, Shell, Store};
+use crate::ini::{Entry, Ini, IniError};
+
+/// The settings of a file, and what its operator should know about it.
+pub(crate) fn read(ini: &Ini) -> Result<(Settings, Vec<String>), IniError> {
+    let from = Source { ini };
+    refuse_database(&from)?;
+    notifications(&from)?;
+    let settings = Settings {
+        store: store(&from)?,
+        hosts: from.get("TRANSPORT", "host", value::hosts)?,
+        ports: ports(&from)?,
+        bind: from.get("TRANSPORT", "bind", value::bind)?,
+        versions: from.get("TRANSPORT", "smp_versions", value::versions)?,
+        accepts_services: from.get("TRANSPORT", "accept_service_credentials", switch)?,
+        log_tls_errors: from.get("TRANSPORT", "log_tls_errors", switch)?,
+        shell: shell(&from)?,
+        stop_timeout: from.get(
+            "LIMITS",
+            "stop_timeout",
+            duration(Unit::Seconds, Duration::ZERO..=seconds(8)),
+        )?,
+        server: server(&from)?,
+    };
+    let notes = notes(ini, settings.store);
+    Ok((settings, notes))
+}
+
+fn store(from: &Source<'_>) -> Result<Store, IniError> {
+    let enabled = from.get("STORE_LOG", "enable", switch)?;
+    from.get("STORE_LOG", "restore_messages", switch)?;
+    let interval =
+        from.get("STORE_LOG", "durability_interval", duration(Unit::Millis, MILLISECOND..=seconds(3600)))?;
+    let durability =
+        from.get("STORE_LOG", "durability", one_of(&[("always", 0), ("interval", 1), ("on-exit", 2)]))?;
+    let durability = match durability {
+        0 => Durability::Always,
+        1 => Durability::Interval(interval),
+        _ => Durability::OnExit,
+    };
+    let embedded = Embedded {
+        durability,
+        cache: from.get("STORE_LOG", "cache_size", bytes(MIB..=HUGE))?,
+        journal: from.get("STORE_LOG", "journal_size", bytes(64 * MIB..=HUGE))?,
+        write_queue: from.get("STORE_LOG", "write_queue_size", bytes(MIB..=GIB))?,
+    };
+    Ok(if enabled { Store::Embedded(embedded) } else { Store::Memory })
+}
+
+/// Serving from an empty store while the queues are in a database would look like the loss of them all.
+fn refuse_database(from: &Source<'_>) -> Result<(), IniError> {
+    for (key, known) in [
+        ("store_queues", one_of(&[("memory", false), ("database", true)])),
+        ("store_messages", one_of(&[("memory", false), ("journal", false), ("database", true)])),
+    ] {
+        if from.get("STORE_LOG", key, known)? {
+            return Err(from.error(
+                "STORE_LOG",
+                key,
+                "`database` is not supported: this server cannot use the PostgreSQL store yet. Set `memory` to use \
+                 the embedded store, which starts empty",
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// Nothing uses these yet, but a file that is wrong should not wait for the version that does.
+fn notifications(from: &Source<'_>) -> Result<(), IniError> {
+    from.get("STORE_LOG", "expire_ntfs_hours", unless_off(duration(Unit::Hours, MILLISECOND..=CENTURY)))?;
+    from.get("STORE_LOG", "expire_ntfs_interval", duration(Unit::Seconds, MILLISECOND..=CENTURY))?;
+    Ok(())
+}
+
+fn shell(from: &Source<'_>) -> Result<Shell, IniError> {
+    let count = || number(1..=10_000_000);
+    Ok(Shell {
+        connections: from.get("LIMITS", "connections", count())?,
+        connections_per_address: from.get("LIMITS", "connections_per_address", unless_off(count()))?,
+        queued_output: from.get("LIMITS", "queued_output", bytes(BLOCK..=GIB))?,
+        closing: from.get(
+            "LIMITS",
+            "closing_timeout",
+            duration(Unit::Seconds, MILLISECOND..=seconds(3600)),
+        )?,
+    })
+}
+
+fn ports(from: &Source<'_>) -> Result<Vec<Port>, IniError> {
+    let web = from.ini.entry("WEB", "https").and_then(|entry| entry.value.parse().ok());
+    let ports = from.get("TRANSPORT", "port", value::ports)?;
+    Ok(ports.into_iter().map(|number| Port { number, web: web == Some(number) }).collect())
+}
+
+fn server(from: &Source<'_>) -> Result<ServerConfig, IniError> {
+    let ttl = |unit| unless_off(duration(unit, MILLISECOND..=CENTURY));
+    let mut server = ServerConfig::default();
+    server.new_queues = from.get("AUTH", "new_queues", switch)?;
+    server.password = from.optional("AUTH", "create_password", password)?;
+    server.id_bytes = from.get("LIMITS", "queue_id_length", number(16..=32))?;
+    server.message_quota = from.get("LIMITS", "msg_queue_quota", number(1..=1_000_000))?;
+    server.message_ttl = from.get("STORE_LOG", "expire_messages_days", ttl(Unit::Days))?;
+    server.expiry_interval =
+        from.get("STORE_LOG", "expire_messages_interval", duration(Unit::Seconds, MILLISECOND..=CENTURY))?;
+    server.expire_on_start = from.get("STORE_LOG", "expire_messages_on_start", switch)?;
+    server.expire_on_send = from.get("STORE_LOG", "expire_messages_on_send", switch)?;
+    server.end_interval =
+        from.get("LIMITS", "end_interval", duration(Unit::Millis, Duration::ZERO..=seconds(3600)))?;
+    server.idle_clients = idle_clients(from)?;
+    server.limits = limits(from)?;
+    Ok(server)
+}
+
+fn idle_clients(from: &Source<'_>) -> Result<Option<IdleClients>, IniError> {
+    let time = || duration(Unit::Seconds, MILLISECOND..=CENTURY);
+    let idle = IdleClients {
+        ttl: from.get("INACTIVE_CLIENTS", "ttl", time())?,
+        check_interval: from.get("INACTIVE_CLIENTS", "check_interval", time())?,
+    };
+    Ok(from.get("INACTIVE_CLIENTS", "disconnect", switch)?.then_some(idle))
+}
+
+fn limits(from: &Source<'_>) -> Result<Limits, IniError> {
+    let time = || duration(Unit::Seconds, MILLISECOND..=seconds(3600));
+    let mut limits = Limits::default();
+    limits.handshake = from.get("LIMITS", "handshake_timeout", time())?;
+    limits.commands_in_flight = from.get("LIMITS", "commands_in_flight", number(1..=100_000))?;
+    limits.deliveries_in_flight = from.get("LIMITS", "deliveries_in_flight", number(1..=10_000))?;
+    limits.input_bytes = from.get("LIMITS", "input_bytes", bytes(BLOCK..=GIB))?;
+    limits.output_bytes = from.get("LIMITS", "output_bytes", bytes(BLOCK..=GIB))?;
+    limits.stalled_output = from.get("LIMITS", "stalled_output", time())?;
+    limits.subscriptions = from.get("LIMITS", "subscriptions", number(1..=100_000_000))?;
+    limits.get_queues = from.get("LIMITS", "get_queues", number(1..=100_000_000))?;
+    limits.expiry_queues = from.get("LIMITS", "expiry_queues", number(1..=1_000_000))?;
+    Ok(limits)
+}
+
+/// The password for creating queues.
+fn password(text: &str) -> Parsed<Password> {
+    let password = Password::new(text.as_bytes()).ok().filter(|password| !password.as_str().is_empty());
+    password.ok_or_else(|| {
+        "has to be 1 to 255 printable ASCII characters without space, `@`, `:` and `/`; without the line anybody can \
+         create queues"
+            .to_owned()
+    })
+}
+
+/// What the file has that has no effect, so that nobody relies on it: a line for each reason.
+fn notes(ini: &Ini, store: Store) -> Vec<String> {
+    let mut reasons: Vec<(String, Vec<String>)> = Vec::new();
+    for entry in ini.entries() {
+        let Some(reason) = without_effect(entry, store) else { continue };
+        let line = entry.line.map(|line| format!(" (line {line})")).unwrap_or_default();
+        let place = format!("[{}] {}{line}", entry.section, entry.key);
+        match reasons.iter_mut().find(|(known, _)| *known == reason) {
+            Some((_, places)) => places.push(place),
+            None => reasons.push((reason, vec![place])),
+        }
+    }
+    let file = ini.file().display();
+    let note = |(reason, places): (String, Vec<String>)| {
+        format!("{file}: without effect, because {reason}: {}", places.join(", "))
+    };
+    reasons.into_iter().map(note).collect()
+}
+
+/// Why a setting has no effect, if it has none.
+fn without_effect(entry: &Entry, store: Store) -> Option<String> {
+    let (section, key, value) = (entry.section.as_str(), entry.key.as_str(), entry.value.as_str());
+    let Some(setting) = table::find(section, key) else {
+        return Some("this server does not know it".to_owned());
+    };
+    if (section, key, value) == ("STORE_LOG", "restore_messages", "off") && store != Store::Memory {
+        return Some("the embedded store keeps messages with their queues".to_owned());
+    }
+    let feature = setting.later.filter(|_| setting.default != Some(value))?;
+    Some(format!("this server does not have {feature} yet"))
+}
+
+/// Where values come from, and who is to blame for them.
+struct Source<'a> {
+    ini: &'a Ini,
+}
+
+impl Source<'_> {
+    /// A setting with a default.
+    fn get<T>(&self, section: &str, key: &str, parse: impl Fn(&str) -> Parsed<T>) -> Result<T, IniError> {
+        let default = table::find(section, key).and_then(|setting| setting.default);
+        let text = self.ini.entry(section, key).map(|entry| entry.value.as_str()).or(default);
+        parse(text.unwrap_or_default()).map_err(|problem| self.error(section, key, &problem))
+    }
+
+    /// A setting without one.
+    fn optional<T>(
+        &self,
+        section: &str,
+        key: &str,
+        parse: impl Fn(&str) -> Parsed<T>,
+    ) -> Result<Option<T>, IniError> {
+        self.ini.entry(section, key).map(|_| self.get(section, key, parse)).transpose()
+    }
+
+    fn error(&self, section: &str, key: &str, problem: &str) -> IniError {
+        let line = self.ini.entry(section, key).and_then(|entry| entry.line);
+        IniError { file: self.ini.file().to_owned(), line, problem: format!("[{section}] {key}: {problem}") }
+    }
+}
+
+const fn seconds(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+const MILLISECOND: Duration = Duration::from_millis(1);
+/// More is a mistake, and would overflow what is computed from it.
+const CENTURY: Duration = seconds(36_500 * 86_400);
+/// Less could not hold one answer.
+const BLOCK: usize = 16_384;
+const MIB: usize = 1024 * 1024;
+const GIB: usize = 1024 * MIB;
+/// A TiB, where there are such sizes.
+const HUGE: usize = GIB.saturating_mul(1024);
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,228 @@
+use std::path::Path;
+
+use super::super::table::SECTIONS;
+use super::super::template::render;
+use super::*;
+
+fn settings(text: &str) -> Result<(Settings, Vec<String>), String> {
+    read(&Ini::parse(Path::new("f.ini"), text).unwrap()).map_err(|e| e.to_string())
+}
+
+/// The embedded store with the usual sizes.
+fn embedded(durability: Durability) -> Store {
+    Store::Embedded(Embedded { durability, cache: 128 * MIB, journal: 256 * MIB, write_queue: 32 * MIB })
+}
+
+/// The message for a file whose line 2 is this setting.
+fn problem(section: &str, line: &str) -> String {
+    let problem = settings(&format!("[{section}]\n{line}\n")).err().unwrap();
+    let key = line.split([':', '=']).next().unwrap().trim();
+    let start = format!("f.ini, line 2: [{section}] {key}: ");
+    problem.strip_prefix(&start).unwrap_or_else(|| panic!("{problem}")).to_owned()
+}
+
+#[test]
+fn an_empty_file_has_the_defaults_of_the_protocol() {
+    let (s, notes) = settings("").unwrap();
+    let (ours, core) = (&s.server, ServerConfig::default());
+    assert_eq!(notes, Vec::<String>::new());
+    assert_eq!(ours.limits, core.limits);
+    assert_eq!(ours.idle_clients, core.idle_clients);
+    assert_eq!(
+        (ours.new_queues, ours.password.is_none(), ours.id_bytes, ours.message_quota, ours.message_ttl),
+        (core.new_queues, core.password.is_none(), core.id_bytes, core.message_quota, core.message_ttl)
+    );
+    assert_eq!(
+        (ours.expiry_interval, ours.expire_on_start, ours.expire_on_send, ours.end_interval),
+        (core.expiry_interval, core.expire_on_start, core.expire_on_send, core.end_interval)
+    );
+    assert_eq!(s.store, embedded(Durability::Always));
+    assert_eq!(s.hosts, ["localhost".parse().unwrap()]);
+    assert_eq!(s.ports, [5223, 443].map(|number| Port { number, web: false }));
+    assert!(s.bind.is_empty());
+    assert_eq!((s.versions, s.log_tls_errors, s.accepts_services), ("6-18".parse().unwrap(), false, true));
+    let shell = s.shell;
+    assert_eq!((shell.connections, shell.connections_per_address), (100_000, Some(10_000)));
+    assert_eq!((shell.queued_output, shell.closing, s.stop_timeout), (65_536, seconds(5), seconds(5)));
+}
+
+#[test]
+fn a_file_with_every_default_written_out_says_the_same() {
+    let mut choices = Vec::new();
+    for section in SECTIONS {
+        let defaults = section.settings.iter().filter_map(|s| Some((s.key, s.default?.to_owned())));
+        choices.extend(defaults.map(|(key, value)| (section.name, key, value)));
+    }
+    let (s, notes) = settings(&render(&choices)).unwrap();
+    let (empty, _) = settings("").unwrap();
+    assert_eq!(notes, Vec::<String>::new());
+    assert_eq!((s.store, s.hosts, s.ports, s.bind), (empty.store, empty.hosts, empty.ports, empty.bind));
+    assert_eq!((s.server.limits, s.server.idle_clients), (empty.server.limits, empty.server.idle_clients));
+    assert_eq!(s.server.message_ttl, empty.server.message_ttl);
+}
+
+#[test]
+fn every_setting_takes_effect() {
+    let text = "
+[STORE_LOG]
+durability = interval
+durability_interval = 20ms
+cache_size = 1MiB
+journal_size = 64MiB
+write_queue_size = 2MiB
+expire_messages_days = 3
+expire_messages_interval = 1s
+expire_messages_on_start = off
+expire_messages_on_send = on
+[AUTH]
+new_queues = off
+create_password = secret#1
+[TRANSPORT]
+host = smp.example.org, ::1
+port = 443,0
+bind = 127.0.0.1
+smp_versions = 7-20
+log_tls_errors = on
+accept_service_credentials = off
+[LIMITS]
+msg_queue_quota = 4
+queue_id_length = 16
+end_interval = 0
+connections = 7
+connections_per_address = 3
+handshake_timeout = 2s
+commands_in_flight = 1
+deliveries_in_flight = 2
+output_bytes = 32KiB
+stalled_output = 3s
+subscriptions = 5
+get_queues = 6
+input_bytes = 48KiB
+expiry_queues = 8
+stop_timeout = 1s
+queued_output = 16KiB
+closing_timeout = 4s
+[INACTIVE_CLIENTS]
+disconnect = on
+ttl = 1
+check_interval = 100ms
+[WEB]
+https = 443
+";
+    let (s, _) = settings(text).unwrap();
+    let core = &s.server;
+    assert_eq!(
+        s.store,
+        Store::Embedded(Embedded {
+            durability: Durability::Interval(Duration::from_millis(20)),
+            cache: MIB,
+            journal: 64 * MIB,
+            write_queue: 2 * MIB,
+        })
+    );
+    assert_eq!(core.message_ttl, Some(seconds(3 * 86_400)));
+    assert_eq!((core.expiry_interval, core.expire_on_start, core.expire_on_send), (seconds(1), false, true));
+    assert!(!core.new_queues && core.password.as_ref().is_some_and(|p| p.as_str() == "secret#1"));
+    assert_eq!(s.hosts, ["smp.example.org", "[::1]"].map(|host| host.parse().unwrap()));
+    assert_eq!(s.ports, [Port { number: 443, web: true }, Port { number: 0, web: false }]);
+    assert_eq!(s.bind, ["127.0.0.1".parse::<std::net::IpAddr>().unwrap()]);
+    assert_eq!((s.versions, s.log_tls_errors, s.accepts_services), ("7-20".parse().unwrap(), true, false));
+    assert_eq!((core.message_quota, core.id_bytes, core.end_interval), (4, 16, Duration::ZERO));
+    assert_eq!((s.shell.connections, s.shell.connections_per_address), (7, Some(3)));
+    assert_eq!((s.shell.queued_output, s.shell.closing, s.stop_timeout), (16_384, seconds(4), seconds(1)));
+    let limits = core.limits;
+    assert_eq!((limits.handshake, limits.stalled_output), (seconds(2), seconds(3)));
+    assert_eq!((limits.commands_in_flight, limits.deliveries_in_flight, limits.output_bytes), (1, 2, 32_768));
+    assert_eq!((limits.subscriptions, limits.get_queues, limits.expiry_queues), (5, 6, 8));
+    assert_eq!(limits.input_bytes, 49_152);
+    let idle = core.idle_clients.unwrap();
+    assert_eq!((idle.ttl, idle.check_interval), (seconds(1), Duration::from_millis(100)));
+
+    let (s, _) = settings(
+        "[LIMITS]\nconnections_per_address = off\n[STORE_LOG]\nenable = off\nexpire_messages_days = off\n[INACTIVE_CLIENTS]\ndisconnect: off",
+    )
+    .unwrap();
+    assert_eq!((s.store, s.server.message_ttl, s.server.idle_clients), (Store::Memory, None, None));
+    let (s, _) = settings("[STORE_LOG]\ndurability = on-exit").unwrap();
+    assert_eq!(s.store, embedded(Durability::OnExit));
+}
+
+#[test]
+fn bad_values_are_refused_with_their_place_and_the_way_out() {
+    let switch = "has to be `on` or `off`";
+    let time = "has to be a length of time from ";
+    let count = "has to be a number from ";
+    for (section, line, start) in [
+        ("STORE_LOG", "enable = yes", switch),
+        ("STORE_LOG", "restore_messages: 1", switch),
+        ("STORE_LOG", "durability = never", "has to be one of `always`, `interval`, `on-exit`"),
+        ("STORE_LOG", "durability_interval = 0", time),
+        ("STORE_LOG", "cache_size = 0", "has to be a size from 1048576 to "),
+        ("STORE_LOG", "journal_size = 1MiB", "has to be a size from 67108864 to "),
+        ("STORE_LOG", "write_queue_size = 1", "has to be a size from 1048576 to "),
+        ("STORE_LOG", "store_queues = journal", "has to be one of `memory`, `database`"),
+        ("STORE_LOG", "store_queues = database", "`database` is not supported"),
+        ("STORE_LOG", "store_messages = database", "`database` is not supported"),
+        ("STORE_LOG", "store_messages = disk", "has to be one of `memory`, `journal`, `database`"),
+        ("STORE_LOG", "expire_messages_days = 0", time),
+        ("STORE_LOG", "expire_messages_interval = 0", time),
+        ("STORE_LOG", "expire_messages_on_start = ", switch),
+        ("STORE_LOG", "expire_messages_on_send = ON", switch),
+        ("STORE_LOG", "expire_ntfs_hours = day", time),
+        ("STORE_LOG", "expire_ntfs_interval = -1", time),
+        ("AUTH", "new_queues = true", switch),
+        ("AUTH", "create_password = ", "has to be 1 to 255 printable ASCII characters"),
+        ("AUTH", "create_password = a b", "has to be 1 to 255 printable ASCII characters"),
+        ("TRANSPORT", "host = a b", "has to be domain names or IP addresses"),
+        ("TRANSPORT", "port = 5223;443", "has to be different ports from 0 to 65535"),
+        ("TRANSPORT", "bind = localhost", "has to be IP addresses of this machine"),
+        ("TRANSPORT", "smp_versions = 5-18", "has to be a range of versions within 6-20"),
+        ("TRANSPORT", "log_tls_errors = 0", switch),
+        ("TRANSPORT", "accept_service_credentials = 0", switch),
+        ("LIMITS", "msg_queue_quota = 0", count),
+        ("LIMITS", "queue_id_length = 33", "has to be a number from 16 to 32"),
+        ("LIMITS", "end_interval = 2h", time),
+        ("LIMITS", "connections = 0", count),
+        ("LIMITS", "connections_per_address = 0", count),
+        ("LIMITS", "handshake_timeout = 0", time),
+        ("LIMITS", "commands_in_flight = 0", count),
+        ("LIMITS", "deliveries_in_flight = 0", count),
+        ("LIMITS", "output_bytes = 16383", "has to be a size from 16384 to "),
+        ("LIMITS", "stalled_output = 0", time),
+        ("LIMITS", "subscriptions = many", count),
+        ("LIMITS", "get_queues = 0", count),
+        ("LIMITS", "input_bytes = 1", "has to be a size from 16384 to "),
+        ("LIMITS", "expiry_queues = 0", count),
+        ("LIMITS", "queued_output = 1", "has to be a size from 16384 to "),
+        ("LIMITS", "closing_timeout = 0", time),
+        ("LIMITS", "stop_timeout = 9s", "has to be a length of time from 0s to 8s"),
+        ("INACTIVE_CLIENTS", "disconnect = no", switch),
+        ("INACTIVE_CLIENTS", "ttl = 0", time),
+        ("INACTIVE_CLIENTS", "check_interval = 1w", time),
+    ] {
+        let problem = problem(section, line);
+        assert!(problem.starts_with(start), "{line}: {problem}");
+    }
+}
+
+#[test]
+fn a_message_never_repeats_a_password() {
+    let problem = settings("[AUTH]\ncreate_password = my secret\n").err().unwrap();
+    assert!(!problem.contains("secret"), "{problem}");
+}
+
+#[test]
+fn what_has_no_effect_is_said() {
+    let text = "[AUTH]\nnew_quues = on\n[OTHER]\nx = 1\n[TRANSPORT]\ncontrol_port = 5224\n\
+                websockets = off\n[STORE_LOG]\nrestore_messages = off\n[WEB]\nhttps = 443\n";
+    let (_, notes) = settings(text).unwrap();
+    assert_eq!(
+        notes,
+        [
+            "f.ini: without effect, because this server does not know it: [AUTH] new_quues (line 2), [OTHER] x (line 4)",
+            "f.ini: without effect, because this server does not have the control port yet: [TRANSPORT] control_port (line 6)",
+            "f.ini: without effect, because the embedded store keeps messages with their queues: [STORE_LOG] restore_messages (line 9)",
+            "f.ini: without effect, because this server does not have the web page yet: [WEB] https (line 11)",
+        ]
+    );
+}

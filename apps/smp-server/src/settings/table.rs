@@ -1,0 +1,340 @@
+//! Every setting that the file may have: its section, key, default and what it is for.
+//!
+//! The generated file, the defaults, and the telling apart of unknown settings all come from here.
+
+/// A section of the file.
+pub(crate) struct Section {
+    pub(crate) name: &'static str,
+    pub(crate) about: &'static str,
+    pub(crate) settings: &'static [Setting],
+}
+
+/// A setting.
+pub(crate) struct Setting {
+    pub(crate) key: &'static str,
+    /// The value when the file does not have it; `None` when there is none.
+    pub(crate) default: Option<&'static str>,
+    /// The value that the generated file shows in a comment when `default` would explain nothing.
+    pub(crate) example: &'static str,
+    pub(crate) about: &'static str,
+    /// The feature that needs the setting, while this server does not have it yet.
+    pub(crate) later: Option<&'static str>,
+}
+
+/// The setting of this name.
+pub(crate) fn find(section: &str, key: &str) -> Option<&'static Setting> {
+    let section = SECTIONS.iter().find(|s| s.name == section)?;
+    section.settings.iter().find(|s| s.key == key)
+}
+
+const fn setting(key: &'static str, default: &'static str, about: &'static str) -> Setting {
+    Setting { key, default: Some(default), example: default, about, later: None }
+}
+
+const fn optional(key: &'static str, example: &'static str, about: &'static str) -> Setting {
+    Setting { key, default: None, example, about, later: None }
+}
+
+impl Setting {
+    const fn later(mut self, feature: &'static str) -> Self {
+        self.later = Some(feature);
+        self
+    }
+}
+
+pub(crate) const SECTIONS: &[Section] =
+    &[INFORMATION, STORE_LOG, AUTH, TRANSPORT, LIMITS, PROXY, INACTIVE_CLIENTS, WEB, NAMES];
+
+const INFORMATION: Section = Section {
+    name: "INFORMATION",
+    about: "Who runs the server, for its web page.",
+    settings: &[
+        optional("source_code", "URI", "Where the source code of this server is.").later(PAGE),
+        optional("usage_conditions", "URI", "Conditions of use.").later(PAGE),
+        optional("condition_amendments", "URI", "Amendments to the conditions of use.").later(PAGE),
+        optional("server_country", "XX", "Country of the server, two letters (ISO 3166).").later(PAGE),
+        optional("operator", "NAME", "Organisation or person who runs the server.").later(PAGE),
+        optional("operator_country", "XX", "Country of the operator.").later(PAGE),
+        optional("website", "URI", "Web site of the operator.").later(PAGE),
+        optional("admin_simplex", "ADDRESS", "SimpleX address of the administrators.").later(PAGE),
+        optional("admin_email", "EMAIL", "Mail address of the administrators.").later(PAGE),
+        optional("admin_pgp", "URI", "PGP key of the administrators.").later(PAGE),
+        optional("admin_pgp_fingerprint", "HEX", "Fingerprint of that key.").later(PAGE),
+        optional("complaints_simplex", "ADDRESS", "SimpleX address for complaints.").later(PAGE),
+        optional("complaints_email", "EMAIL", "Mail address for complaints.").later(PAGE),
+        optional("complaints_pgp", "URI", "PGP key for complaints.").later(PAGE),
+        optional("complaints_pgp_fingerprint", "HEX", "Fingerprint of that key.").later(PAGE),
+        optional("hosting", "NAME", "Who provides the machine.").later(PAGE),
+        optional("hosting_country", "XX", "Country of the hosting provider.").later(PAGE),
+        optional("hosting_type", "virtual", "virtual, dedicated, colocation or owned.").later(PAGE),
+    ],
+};
+
+const STORE_LOG: Section = Section {
+    name: "STORE_LOG",
+    about: "What is stored, how durably and for how long.",
+    settings: &[
+        setting(
+            "enable",
+            "on",
+            "on: queues and messages are kept in the folder smp-server-store, next to the \
+            other data, and survive restarts. off: they are kept in memory and end with the server.",
+        ),
+        setting(
+            "store_queues",
+            "memory",
+            "With `enable = on` this server keeps queues and messages in its embedded \
+            store for `memory` and `journal` alike. `database` is refused: it does not use PostgreSQL yet.",
+        ),
+        setting("store_messages", "memory", "The same for messages: `memory` or `journal`."),
+        setting(
+            "restore_messages",
+            "on",
+            "Only for the reference server. The embedded store always keeps messages \
+            with their queues; without it nothing is restored.",
+        ),
+        setting(
+            "durability",
+            "always",
+            "When a client is told that a command was done. always: when it is safely on \
+            disk (many commands share one write). interval: at once; written to disk every durability_interval, so \
+            a crash of the machine loses at most that much. on-exit: at once; written to disk by the system in its \
+            own time and when the server stops.",
+        ),
+        setting(
+            "durability_interval",
+            "100ms",
+            "How often data is written to disk with `durability = interval`.",
+        ),
+        setting(
+            "cache_size",
+            "128MiB",
+            "Memory for what was read from the store; up to 100 MiB come on top for writing.",
+        ),
+        setting(
+            "journal_size",
+            "256MiB",
+            "How large the journal of the store may become. A larger one makes for fewer writes, and a longer start \
+             after a crash.",
+        ),
+        setting(
+            "write_queue_size",
+            "32MiB",
+            "How much may wait to be written to the store; clients wait meanwhile.",
+        ),
+        setting(
+            "expire_messages_days",
+            "21",
+            "Messages that nobody received for this long are deleted. In days; \
+            `off` keeps them for ever.",
+        ),
+        setting("expire_messages_interval", "2h", "How often such messages are looked for."),
+        setting("expire_messages_on_start", "on", "Look for them when the server starts."),
+        setting("expire_messages_on_send", "off", "Look for them in a queue before each message sent to it."),
+        setting(
+            "expire_ntfs_hours",
+            "24",
+            "Notifications that nobody took for this long are deleted. In hours.",
+        )
+        .later(NOTIFICATIONS),
+        setting("expire_ntfs_interval", "1h", "How often such notifications are looked for.")
+            .later(NOTIFICATIONS),
+        setting("log_stats", "off", "Write a line of statistics every day.").later(STATISTICS),
+        optional("prometheus_interval", "60", "Write metrics this often. In seconds.").later(STATISTICS),
+        optional("db_connection", "postgresql://smp@/smp_server_store", "The database.").later(DATABASE),
+        setting("db_schema", "smp_server", "Its schema.").later(DATABASE),
+        setting("db_pool_size", "10", "Connections to it.").later(DATABASE),
+        setting("db_store_log", "off", "Also write the store log.").later(DATABASE),
+        setting("db_deleted_ttl", "21", "How long deleted queues are kept, in days.").later(DATABASE),
+    ],
+};
+
+const AUTH: Section = Section {
+    name: "AUTH",
+    about: "Who may do what.",
+    settings: &[
+        setting("new_queues", "on", "Whether queues can be created."),
+        optional(
+            "create_password",
+            "PASSWORD",
+            "The password for creating queues. Without it anybody may. Printable \
+            ASCII characters without space, `@`, `:` and `/`.",
+        ),
+        optional("control_port_admin_password", "PASSWORD", "For all commands of the control port.")
+            .later(CONTROL),
+        optional("control_port_user_password", "PASSWORD", "For some commands of the control port.")
+            .later(CONTROL),
+        setting("daily_block_queue_quota", "20", "How many queues a control port user may block a day.")
+            .later(CONTROL),
+    ],
+};
+
+const TRANSPORT: Section = Section {
+    name: "TRANSPORT",
+    about: "Where and how the server listens.",
+    settings: &[
+        setting(
+            "host",
+            "localhost",
+            "Names or addresses under which clients reach the server, separated by commas. \
+            Only printed in its address; what it listens on is `bind` and `port`.",
+        ),
+        setting(
+            "port",
+            "5223,443",
+            "Ports to listen on, separated by commas. Clients try 5223 and 443 when an \
+            address names none. A port that is also `https` in [WEB] may be in use by another program: the others \
+            are served all the same.",
+        ),
+        setting(
+            "bind",
+            "*",
+            "Addresses of this machine to listen on, separated by commas; `*` is all of them.",
+        ),
+        setting(
+            "smp_versions",
+            "6-18",
+            "SMP versions offered to clients, from 6 to 20. With 6-6 clients take the \
+            server for a very old one.",
+        ),
+        setting(
+            "log_tls_errors",
+            "off",
+            "Log connections that fail before they speak SMP. The log never names them.",
+        ),
+        setting("websockets", "off", "SMP over WebSockets.").later(WEBSOCKETS),
+        optional("control_port", "5224", "Port on 127.0.0.1 for administration.").later(CONTROL),
+        setting("accept_service_credentials", "on", "Whether clients may be services with certificates."),
+    ],
+};
+
+const LIMITS: Section = Section {
+    name: "LIMITS",
+    about: "What clients may make the server hold or do. The reference server does not know this section.",
+    settings: &[
+        setting(
+            "msg_queue_quota",
+            "128",
+            "Messages that a queue holds before senders have to wait, 1 to 1000000.",
+        ),
+        setting("queue_id_length", "24", "Bytes of the ids of new queues and messages, 16 to 32."),
+        setting(
+            "end_interval",
+            "500ms",
+            "How long the news that a subscription ended may wait, so that many of them \
+            are sent together.",
+        ),
+        setting(
+            "connections",
+            "100000",
+            "Connections at the same time. More are closed at once. The system must allow as many open files.",
+        ),
+        setting(
+            "connections_per_address",
+            "10000",
+            "The same for one IPv4 address or IPv6 /64 network, or `off`. Addresses of this machine are not counted: \
+             an onion service or a proxy on it brings all its users from one.",
+        ),
+        setting("handshake_timeout", "10s", "How long a client may take until it speaks SMP."),
+        setting(
+            "commands_in_flight",
+            "512",
+            "Commands of one connection that wait for an answer. No more is read \
+            from it meanwhile.",
+        ),
+        setting("deliveries_in_flight", "8", "Messages on their way to one connection. Each holds 16 KiB."),
+        setting(
+            "input_bytes",
+            "256KiB",
+            "Bytes of such commands. No more is read from the connection meanwhile.",
+        ),
+        setting(
+            "output_bytes",
+            "256KiB",
+            "Bytes that one connection has not taken yet. No more is read from it \
+            meanwhile.",
+        ),
+        setting("queued_output", "64KiB", "Over this many of those bytes writing comes before reading."),
+        setting(
+            "stalled_output",
+            "40s",
+            "How long a connection may take nothing of what waits for it before it is \
+            closed.",
+        ),
+        setting("subscriptions", "1000000", "Queues that one connection may be subscribed to."),
+        setting("get_queues", "100000", "Queues that one connection may receive from by GET."),
+        setting(
+            "expiry_queues",
+            "1000",
+            "Queues that are looked through for old messages before clients get their \
+            turn again.",
+        ),
+        setting("closing_timeout", "5s", "How long the last output of a connection that ends may take."),
+        setting(
+            "stop_timeout",
+            "5s",
+            "How long commands may take to finish when the server is told to stop. At \
+            most 8s.",
+        ),
+    ],
+};
+
+const PROXY: Section = Section {
+    name: "PROXY",
+    about: "Private routing: forwarding to other servers.",
+    settings: &[
+        setting("host_mode", "public", "Which of a server's names to use: public or onion.").later(ROUTING),
+        setting("required_host_mode", "off", "Use no other.").later(ROUTING),
+        optional("own_server_domains", "example.org", "Domains of servers by the same operator.")
+            .later(ROUTING),
+        optional("socks_proxy", "localhost:9050", "SOCKS proxy for connections to other servers.")
+            .later(ROUTING),
+        setting("socks_mode", "onion", "When it is used: onion or always.").later(ROUTING),
+        setting("client_concurrency", "32", "Commands that one client may have forwarded at a time.")
+            .later(ROUTING),
+    ],
+};
+
+const INACTIVE_CLIENTS: Section = Section {
+    name: "INACTIVE_CLIENTS",
+    about: "Connections that are silent and subscribed to nothing.",
+    settings: &[
+        setting("disconnect", "on", "Whether they are closed."),
+        setting("ttl", "21600", "After how long. In seconds."),
+        setting("check_interval", "3600", "How often that is checked. In seconds."),
+    ],
+};
+
+const WEB: Section = Section {
+    name: "WEB",
+    about: "The web page of the server. It never keeps SMP from being served.",
+    settings: &[
+        optional("static_path", "/var/opt/simplex/www", "Folder of the generated pages.").later(PAGE),
+        optional("http", "8000", "Port for plain HTTP.").later(PAGE),
+        optional("https", "443", "Port for HTTPS. It may be one of the SMP ports.").later(PAGE),
+        optional("cert", "/etc/opt/simplex/web.crt", "Certificate for HTTPS.").later(PAGE),
+        optional("key", "/etc/opt/simplex/web.key", "Its key.").later(PAGE),
+    ],
+};
+
+const NAMES: Section = Section {
+    name: "NAMES",
+    about: "Resolution of names.",
+    settings: &[
+        setting("enable", "off", "Whether names are resolved.").later(RESOLVER),
+        optional("resolver_endpoint", "http://127.0.0.1:8000", "Address of the resolver.").later(RESOLVER),
+        optional("resolver_auth", "bearer:TOKEN", "How to log in to it.").later(RESOLVER),
+        setting("resolver_timeout_ms", "3000", "How long it may take. In milliseconds.").later(RESOLVER),
+        setting("resolver_max_response_bytes", "16000", "How long its answers may be.").later(RESOLVER),
+        setting("resolver_concurrency", "1000", "Names that are resolved at the same time.").later(RESOLVER),
+    ],
+};
+
+const PAGE: &str = "the web page";
+const NOTIFICATIONS: &str = "notifications";
+const STATISTICS: &str = "statistics";
+const DATABASE: &str = "the PostgreSQL store";
+const CONTROL: &str = "the control port";
+const WEBSOCKETS: &str = "SMP over WebSockets";
+const ROUTING: &str = "private routing";
+const RESOLVER: &str = "name resolution";

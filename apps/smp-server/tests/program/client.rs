@@ -1,0 +1,96 @@
+//! A client that blocks, over the client machine.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use smp_core::client::{
+    Answer, Client, ClientInput, ClientLimits, ClientOutput, CommandId, Request, RequestError,
+};
+use smp_core::transport::{ClientOptions, ClientTransportConfig, Transport};
+use smp_core::wire::{ServerUri, Version};
+use smp_core::{Now, SeededEntropy, Timestamp, UnixTime};
+
+use crate::harness::Serving;
+
+/// A connection to a server.
+pub(crate) struct Connection {
+    stream: TcpStream,
+    client: Client,
+    started: Instant,
+    pub(crate) version: Version,
+    pub(crate) address: ServerUri,
+    last: u64,
+}
+
+impl Connection {
+    /// Connects, and checks that the server is the one of the address that it printed.
+    pub(crate) fn to(serving: &Serving) -> Self {
+        let address: ServerUri = serving.line("Server address: ").parse().unwrap();
+        let stream = TcpStream::connect(("127.0.0.1", address.server.port().unwrap())).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+        let config =
+            ClientTransportConfig::new(*address.server.key_hash(), ClientOptions::default()).unwrap();
+        let started = Instant::now();
+        let mut entropy = entropy();
+        let transport = Transport::client(config, entropy.fork_seed(), now(started));
+        let client = Client::new(ClientLimits::default(), transport, entropy.fork_seed(), now(started));
+        let mut connection = Self { stream, client, started, version: Version::MIN, address, last: 0 };
+        connection.version = connection.until(|output| match output {
+            ClientOutput::Connected(version) => Some(version),
+            _ => None,
+        });
+        connection
+    }
+
+    /// The result of a request.
+    pub(crate) fn request(&mut self, request: Request) -> Result<Answer, RequestError> {
+        self.last += 1;
+        let id = CommandId(self.last);
+        self.client.handle(now(self.started), ClientInput::Command(id, request));
+        self.until(|output| match output {
+            ClientOutput::Answer(answered, answer) if answered == id => Some(answer),
+            _ => None,
+        })
+    }
+
+    /// Drives the client until an output is what the caller waits for.
+    fn until<T>(&mut self, wanted: impl Fn(ClientOutput) -> Option<T>) -> T {
+        let mut buffer = [0; 16_384];
+        loop {
+            while let Some(output) = self.client.poll_output() {
+                match output {
+                    ClientOutput::Send(bytes) => {
+                        self.stream.write_all(&bytes).unwrap();
+                        self.client.handle(now(self.started), ClientInput::Sent(bytes.len()));
+                    }
+                    ClientOutput::Close(reason) => panic!("the connection ended: {reason:?}"),
+                    output => {
+                        if let Some(found) = wanted(output) {
+                            return found;
+                        }
+                    }
+                }
+            }
+            let received = self.stream.read(&mut buffer).unwrap();
+            let input =
+                if received == 0 { ClientInput::Eof } else { ClientInput::Received(&buffer[..received]) };
+            self.client.handle(now(self.started), input);
+        }
+    }
+}
+
+/// Randomness of the operating system.
+pub(crate) fn entropy() -> SeededEntropy {
+    let mut seed = [0; 32];
+    getrandom::fill(&mut seed).unwrap();
+    SeededEntropy::new(seed)
+}
+
+fn now(started: Instant) -> Now {
+    let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis();
+    Now {
+        mono: Timestamp::ZERO + started.elapsed(),
+        unix: UnixTime::from_millis(i64::try_from(unix).unwrap()),
+    }
+}

@@ -1,0 +1,9 @@
+//! The program as its operator meets it: commands, files, messages, signals.
+
+#![allow(clippy::unwrap_used)]
+
+mod client;
+mod files;
+mod harness;
+mod queues;
+mod serving;

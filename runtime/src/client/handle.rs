@@ -1,0 +1,265 @@
+//! Commands.
+
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use smp_core::client::{Answer, ReceivedMessage, Request, RequestError};
+use smp_core::crypto::AuthPrivateKey;
+use smp_core::wire::broker::{CreatedQueue, QueueStatus};
+use smp_core::wire::command::{MessageFlags, NewQueue};
+use smp_core::wire::{AuthPublicKey, EntityId, MessageId, Version};
+
+use super::Disconnect;
+use super::shared::{Sent, Shared};
+
+/// A connection to a server. Clones share it; when the last one is dropped the connection is closed.
+///
+/// Each method sends a command and waits for its answer. Many may wait at once, from one task or many;
+/// commands that are given at about the same time share blocks. Dropping a future of a method cancels its
+/// command: one that was not sent yet will not be, and the answer to one that was sent is not waited for.
+///
+/// The order of commands about one entity is kept. A command that needs the effect of one about another
+/// entity, such as a SEND by the key that the recipient sets, must wait for its answer.
+#[derive(Clone)]
+pub struct Client(Arc<Owner>);
+
+/// Ends the connection with the last handle.
+struct Owner {
+    shared: Arc<Shared>,
+    version: Version,
+}
+
+impl Client {
+    pub(super) fn new(shared: Arc<Shared>, version: Version) -> Self {
+        Self(Arc::new(Owner { shared, version }))
+    }
+
+    /// The version that both sides agreed on.
+    #[must_use]
+    pub fn version(&self) -> Version {
+        self.0.version
+    }
+
+    /// Sends any command. It is on its way when this returns; the future waits for the answer.
+    #[must_use = "dropping the future cancels the command"]
+    pub fn request(&self, request: Request) -> PendingAnswer {
+        PendingAnswer { sent: self.0.shared.send(request), _client: self.clone() }
+    }
+
+    /// Sends many commands, as few at a time as to stay within the limits, and gives their results in the
+    /// same order.
+    pub async fn request_all(
+        &self,
+        requests: impl IntoIterator<Item = Request, IntoIter: Send>,
+    ) -> Vec<Result<Answer, RequestError>> {
+        let mut requests = requests.into_iter();
+        let mut outcomes = Vec::new();
+        loop {
+            let batch: Vec<_> = requests.by_ref().take(BATCH).map(|request| self.request(request)).collect();
+            if batch.is_empty() {
+                return outcomes;
+            }
+            for answer in batch {
+                outcomes.push(answer.await);
+            }
+        }
+    }
+
+    /// NEW: makes a queue, authorised by the private half of its recipient key.
+    ///
+    /// # Errors
+    /// `AUTH` when the server wants another password.
+    pub async fn create_queue(
+        &self,
+        queue: NewQueue,
+        key: AuthPrivateKey,
+    ) -> Result<CreatedQueue, RequestError> {
+        match self.request(Request::create(queue, key)).await? {
+            Answer::Created(queue) => Ok(*queue),
+            _ => Err(RequestError::Unexpected),
+        }
+    }
+
+    /// SUB: subscribes to a queue. Messages come as events; one that waits may come here.
+    ///
+    /// # Errors
+    /// `AUTH` when there is no such queue, or the key is not its recipient's.
+    pub async fn subscribe(
+        &self,
+        queue: EntityId,
+        key: AuthPrivateKey,
+    ) -> Result<Option<ReceivedMessage>, RequestError> {
+        subscribed(self.request(Request::subscribe(queue, key)).await?)
+    }
+
+    /// SUB for many queues, whose results come in the same order.
+    pub async fn subscribe_all(
+        &self,
+        queues: impl IntoIterator<Item = (EntityId, AuthPrivateKey), IntoIter: Send>,
+    ) -> Vec<Result<Option<ReceivedMessage>, RequestError>> {
+        let requests = queues.into_iter().map(|(queue, key)| Request::subscribe(queue, key));
+        self.request_all(requests).await.into_iter().map(|outcome| outcome.and_then(subscribed)).collect()
+    }
+
+    /// GET: one message of a queue without a subscription.
+    ///
+    /// # Errors
+    /// `CMD PROHIBITED` on a connection that is subscribed to the queue.
+    pub async fn receive(
+        &self,
+        queue: EntityId,
+        key: AuthPrivateKey,
+    ) -> Result<Option<ReceivedMessage>, RequestError> {
+        message(self.request(Request::receive(queue, key)).await?)
+    }
+
+    /// ACK: the message was received and may be deleted. The next one of a subscribed queue comes here.
+    ///
+    /// # Errors
+    /// `NO_MSG` when it is not the message that was delivered last.
+    pub async fn acknowledge(
+        &self,
+        queue: EntityId,
+        key: AuthPrivateKey,
+        id: MessageId,
+    ) -> Result<Option<ReceivedMessage>, RequestError> {
+        message(self.request(Request::acknowledge(queue, key, id)).await?)
+    }
+
+    /// OFF: the queue accepts no more messages. What is in it can still be received. There is no command that
+    /// ends a subscription; the end of the connection does.
+    ///
+    /// # Errors
+    /// `AUTH` when there is no such queue, or the key is not its recipient's.
+    pub async fn suspend(&self, queue: EntityId, key: AuthPrivateKey) -> Result<(), RequestError> {
+        done(self.request(Request::suspend(queue, key)).await?)
+    }
+
+    /// DEL: deletes a queue and its messages.
+    ///
+    /// # Errors
+    /// `AUTH` when there is no such queue, or the key is not its recipient's.
+    pub async fn delete(&self, queue: EntityId, key: AuthPrivateKey) -> Result<(), RequestError> {
+        done(self.request(Request::delete(queue, key)).await?)
+    }
+
+    /// QUE: how full a queue is.
+    ///
+    /// # Errors
+    /// `AUTH` when there is no such queue, or the key is not its recipient's.
+    pub async fn queue_info(
+        &self,
+        queue: EntityId,
+        key: AuthPrivateKey,
+    ) -> Result<QueueStatus, RequestError> {
+        match self.request(Request::queue_info(queue, key)).await? {
+            Answer::Info(info) => Ok(*info),
+            _ => Err(RequestError::Unexpected),
+        }
+    }
+
+    /// KEY: the recipient sets the key of the sender.
+    ///
+    /// # Errors
+    /// `AUTH` when another key is set.
+    pub async fn secure(
+        &self,
+        queue: EntityId,
+        key: AuthPrivateKey,
+        sender: AuthPublicKey,
+    ) -> Result<(), RequestError> {
+        done(self.request(Request::secure(queue, key, sender)).await?)
+    }
+
+    /// SKEY: the sender sets his key. `queue` is the sender id.
+    ///
+    /// # Errors
+    /// `AUTH` when another key is set, or the queue is not for messaging.
+    pub async fn secure_by_sender(&self, queue: EntityId, key: AuthPrivateKey) -> Result<(), RequestError> {
+        done(self.request(Request::secure_by_sender(queue, key)).await?)
+    }
+
+    /// SEND: sends a message, without a key while the queue is not secured. `queue` is the sender id.
+    ///
+    /// # Errors
+    /// `QUOTA` when the queue is full.
+    pub async fn send(
+        &self,
+        queue: EntityId,
+        key: Option<AuthPrivateKey>,
+        flags: MessageFlags,
+        body: Bytes,
+    ) -> Result<(), RequestError> {
+        done(self.request(Request::send(queue, key, flags, body)).await?)
+    }
+
+    /// PING: whether the server answers.
+    ///
+    /// # Errors
+    /// When it does not.
+    pub async fn ping(&self) -> Result<(), RequestError> {
+        done(self.request(Request::ping()).await?)
+    }
+
+    /// Ends the connection and waits for that. Commands that wait for answers are told that the connection
+    /// ended.
+    pub async fn close(&self) -> Disconnect {
+        self.0.shared.close();
+        self.closed().await
+    }
+
+    /// Waits for the end of the connection, and tells how it came.
+    pub async fn closed(&self) -> Disconnect {
+        poll_fn(|cx| self.0.shared.poll_end(cx)).await
+    }
+}
+
+impl Drop for Owner {
+    fn drop(&mut self) {
+        self.shared.close();
+    }
+}
+
+/// The answer to a command that was sent. Dropping it cancels the command.
+#[must_use = "dropping it cancels the command"]
+pub struct PendingAnswer {
+    sent: Sent,
+    /// The connection stands at least until the answer.
+    _client: Client,
+}
+
+impl Future for PendingAnswer {
+    type Output = Result<Answer, RequestError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        Pin::new(&mut self.sent).poll(cx)
+    }
+}
+
+pub(super) fn subscribed(answer: Answer) -> Result<Option<ReceivedMessage>, RequestError> {
+    match answer {
+        Answer::Subscribed { message, .. } => Ok(message),
+        _ => Err(RequestError::Unexpected),
+    }
+}
+
+fn message(answer: Answer) -> Result<Option<ReceivedMessage>, RequestError> {
+    match answer {
+        Answer::Message(message) => Ok(message),
+        _ => Err(RequestError::Unexpected),
+    }
+}
+
+fn done(answer: Answer) -> Result<(), RequestError> {
+    match answer {
+        Answer::Done => Ok(()),
+        _ => Err(RequestError::Unexpected),
+    }
+}
+
+/// How many commands of one caller are under way at once: the number of subscriptions that an app asks for
+/// together.
+pub(super) const BATCH: usize = 1350;
