@@ -120,6 +120,15 @@ impl Link {
         }
     }
 
+    /// Says goodbye in TLS, and leaves the socket open.
+    ///
+    /// # Errors
+    /// When the other side ended the connection before.
+    pub fn say_goodbye(&mut self) -> Result<(), Ended> {
+        self.tls.close_notify(now());
+        self.flush()
+    }
+
     /// Ends the sending direction of the socket, without a goodbye of TLS.
     pub fn half_close(&self) {
         self.socket.shutdown(Shutdown::Write).expect("an open socket");

@@ -190,11 +190,20 @@ impl Peer {
     /// When the connection ends instead.
     #[track_caller]
     pub fn receive(&mut self) -> Received {
+        self.try_receive().expect("a block")
+    }
+
+    /// The next transmission.
+    ///
+    /// # Errors
+    /// How the connection ended instead.
+    #[track_caller]
+    pub fn try_receive(&mut self) -> Result<Received, Ended> {
         loop {
             if let Some(next) = self.inbox.pop_front() {
-                return next;
+                return Ok(next);
             }
-            let block = self.read_block().expect("a block");
+            let block = self.read_block()?;
             self.inbox.extend(block);
         }
     }
