@@ -9,7 +9,7 @@ use smp_core::server::{IdleClients, ServerConfig};
 use smp_core::transport::identity::{Algorithm, Authority, ServerIdentity, Subject};
 use smp_core::transport::{ServerOptions, ServerTransportConfig};
 use smp_core::wire::{Password, VersionRange};
-use smp_runtime::server::{Disconnect, Server, ServerEvent, ServerHandle};
+use smp_runtime::server::{Disconnect, ServeLimits, Server, ServerEvent, ServerHandle};
 use smp_runtime_tokio::TokioRuntime;
 use smp_storage::{Backend, Durability, Embedded, EmbeddedOptions, Memory};
 use tempfile::TempDir;
@@ -56,6 +56,8 @@ pub struct Settings {
     pub deliveries: usize,
     /// When the embedded store answers.
     pub durability: Durability,
+    /// How long a connection that the server has ended may take to end on the other side.
+    pub closing: Duration,
 }
 
 impl Default for Settings {
@@ -75,6 +77,7 @@ impl Default for Settings {
             idle_clients: None,
             deliveries: 8,
             durability: Durability::OnExit,
+            closing: Duration::from_secs(1),
         }
     }
 }
@@ -252,7 +255,9 @@ impl TestServer {
             self.settings.server(),
         );
         let any: SocketAddr = (Ipv4Addr::LOCALHOST, 0).into();
-        let served = runtime.block_on(server.on_event(watch).serve(&[any]));
+        let mut limits = ServeLimits::default();
+        limits.closing = self.settings.closing;
+        let served = runtime.block_on(server.limits(limits).on_event(watch).serve(&[any]));
         served.expect("a free port")
     }
 }

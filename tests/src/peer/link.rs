@@ -28,6 +28,8 @@ pub struct Link {
     received: Vec<u8>,
     /// While reading must not wait.
     is_writing: bool,
+    /// Set when nothing more will come.
+    ended: Option<Ended>,
 }
 
 impl Link {
@@ -53,7 +55,7 @@ impl Link {
     fn new(socket: TcpStream, tls: TlsStream) -> Self {
         socket.set_nodelay(true).expect("an open socket");
         socket.set_read_timeout(Some(GUARD)).expect("an open socket");
-        Self { socket, tls, received: Vec::new(), is_writing: false }
+        Self { socket, tls, received: Vec::new(), is_writing: false, ended: None }
     }
 
     fn handshake(mut self) -> Result<Self, Ended> {
@@ -101,8 +103,11 @@ impl Link {
     #[track_caller]
     pub fn receive(&mut self, count: usize) -> Result<Vec<u8>, Ended> {
         while self.received.len() < count {
-            self.read()?;
-            self.flush()?;
+            // The end of the connection may have come together with the last bytes.
+            match self.read().and_then(|()| self.flush()) {
+                Err(ended) if self.received.len() < count => return Err(ended),
+                _ => {}
+            }
         }
         let rest = self.received.split_off(count);
         Ok(core::mem::replace(&mut self.received, rest))
@@ -169,6 +174,14 @@ impl Link {
     /// Takes what has arrived. Waits for it, except while [`write`](Self::write) is at work.
     #[track_caller]
     fn read(&mut self) -> Result<(), Ended> {
+        if self.ended.is_none() {
+            self.ended = self.try_read().err();
+        }
+        self.ended.clone().map_or(Ok(()), Err)
+    }
+
+    #[track_caller]
+    fn try_read(&mut self) -> Result<(), Ended> {
         let mut buffer = [0; 32 * 1024];
         match self.socket.read(&mut buffer) {
             Ok(0) => Err(Ended::Eof),

@@ -4,8 +4,11 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::time::Duration;
 
-use smp_core::transport::tls::{Alpn, ClientTls, TlsStream};
-use smp_tests::peer::{Address, Ended, GUARD, Greeting, Link, Peer, Queue, bytes, now};
+use smp_core::transport::tls::{Alpn, ClientTls, TlsFault, TlsStream};
+use smp_core::wire::EntityId;
+use smp_tests::peer::{
+    Address, Auth, Ended, GUARD, Greeting, Link, Peer, Queue, Request, bytes, now, wait_until,
+};
 use smp_tests::server::{Settings, Store, TestServer};
 
 use super::{ALL, NEWEST, SOME, run};
@@ -13,6 +16,7 @@ use super::{ALL, NEWEST, SOME, run};
 const BLOCK: usize = 16384;
 /// Type, description: an alert of TLS (RFC 8446 section 6).
 const FATAL: u8 = 2;
+const BAD_RECORD_MAC: u8 = 20;
 const RECORD_OVERFLOW: u8 = 22;
 const PROTOCOL_VERSION: u8 = 70;
 
@@ -57,6 +61,16 @@ fn assert_unharmed(server: TestServer) {
     drop(peer);
     server.wait_for_no_connections();
     server.stop();
+}
+
+/// A connection with the server's hello, where the server's patience may end before it comes on a busy machine.
+fn greet_in_time(address: &Address) -> Greeting {
+    let mut greeting = None;
+    wait_until("a hello within the deadline", || {
+        greeting = Greeting::new(address, Alpn::smp(), None).ok();
+        greeting.is_some()
+    });
+    greeting.expect("the hello of the server")
 }
 
 /// The first bytes of a client.
@@ -121,10 +135,9 @@ fn an_oversized_record_is_refused_by_an_alert() {
     let length = u16::try_from(BLOCK + 256 + 1).expect("a length");
     let record = [&[23, 3, 3][..], &length.to_be_bytes(), &vec![7; usize::from(length)]].concat();
     let _ = peer.link.send_below_tls(&record);
-    match peer.link.closed() {
-        Ended::Tls(fault) => assert_eq!(fault, smp_core::transport::tls::TlsFault::Alert(RECORD_OVERFLOW)),
-        Ended::Eof | Ended::Reset => {}
-    }
+    let ended = peer.link.closed();
+    let alerts = [RECORD_OVERFLOW, BAD_RECORD_MAC].map(|alert| Ended::Tls(TlsFault::Alert(alert)));
+    assert!(alerts.contains(&ended) || ended == Ended::Reset, "{ended:?}");
     drop(peer);
     assert_unharmed(server);
 }
@@ -169,15 +182,11 @@ fn a_stalled_handshake_ends_at_its_deadline() {
     in_tls.write_all(&hello[..50]).expect("an open socket");
     let mut after_flight = connect(address);
     after_flight.write_all(&hello).expect("an open socket");
-    let before_hello = Greeting::new(address, Alpn::smp(), None);
-    let in_hello = Greeting::new(address, Alpn::smp(), None);
-    if let (Ok(mut before_hello), Ok(mut in_hello)) = (before_hello, in_hello) {
-        in_hello.link.send(&[0; 1000]).expect("an open connection");
-        assert_eq!(before_hello.link.closed(), Ended::Eof);
-        assert_eq!(in_hello.link.closed(), Ended::Eof);
-    } else {
-        panic!("a handshake of two messages took longer than {timeout:?}");
-    }
+    let mut before_hello = greet_in_time(address);
+    assert_eq!(before_hello.link.closed(), Ended::Eof);
+    let mut in_hello = greet_in_time(address);
+    let _ = in_hello.link.send(&[0; 1000]);
+    assert_eq!(in_hello.link.closed(), Ended::Eof);
     for socket in [&silent, &in_tls, &after_flight] {
         read_to_end(socket);
     }
@@ -190,7 +199,16 @@ fn who_is_connected_is_not_closed_at_the_deadline() {
     let timeout = Duration::from_secs(1);
     let settings = Settings { handshake_timeout: timeout, ..Settings::default() };
     let server = TestServer::start(Store::Memory, &settings);
-    let mut peer = Peer::connect(server.address(), NEWEST);
+    let mut peer = None;
+    wait_until("a handshake within the deadline", || {
+        peer = greet_in_time(server.address()).finish(NEWEST).ok();
+        // The server may have given up before it read the hello; else it answers.
+        peer.as_mut().is_some_and(|peer| {
+            peer.send(&[Request::new(Auth::None, &EntityId::empty(), "PING")]);
+            peer.try_receive().is_ok()
+        })
+    });
+    let mut peer = peer.expect("a connection");
     let stalled = connect(server.address());
     read_to_end(&stalled);
     // A later connection has reached its deadline, so this one has passed its own.

@@ -5,6 +5,7 @@
 
 mod access;
 mod blocks;
+mod bytes;
 mod delivery;
 mod expiry;
 mod garbage;

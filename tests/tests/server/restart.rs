@@ -71,6 +71,7 @@ fn queues_keys_and_messages_are_kept() {
             assert_eq!(queue.secure(&mut alice, &sender), "OK");
         }
         alice.assert_silent();
+        drop(alice);
         server.stop();
     }
 }
@@ -94,6 +95,7 @@ fn what_was_changed_stays_changed() {
     let keys = Queue::with_keys("RKEY", &[&other, &sender]);
     assert_eq!(shared.ask(&mut alice, keys), "OK");
 
+    drop(alice);
     for _ in 0..2 {
         server.restart(&settings);
         let mut alice = Peer::connect(server.address(), NEWEST);
@@ -128,6 +130,7 @@ fn a_full_queue_stays_full_until_it_is_drained() {
         for expected in ["OK", "OK", "ERR QUOTA", "ERR QUOTA"] {
             assert_eq!(queue.send(&mut bob, None, "hello"), expected);
         }
+        drop((alice, bob));
         server.restart(&settings);
         let (mut alice, mut bob) = super::two(&server, *form);
         assert_eq!(queue.send(&mut bob, None, "hello"), "ERR QUOTA");
@@ -136,6 +139,7 @@ fn a_full_queue_stays_full_until_it_is_drained() {
         let two = queue.acknowledge_for_next(&mut alice, &one.id);
         assert_eq!(queue.send(&mut bob, None, "hello"), "ERR QUOTA");
 
+        drop((alice, bob));
         server.restart(&settings);
         let (mut alice, mut bob) = super::two(&server, *form);
         // There is room, and still it is closed.
@@ -145,12 +149,14 @@ fn a_full_queue_stays_full_until_it_is_drained() {
         let marker = queue.acknowledge_for_next(&mut alice, &two.id);
         assert_eq!(marker.body, None);
 
+        drop((alice, bob));
         server.restart(&settings);
         let (mut alice, mut bob) = super::two(&server, *form);
         assert_eq!(queue.send(&mut bob, None, "hello"), "ERR QUOTA");
         queue.subscribe(&mut alice);
         assert_eq!(queue.message(&mut alice), marker);
         assert_eq!(queue.acknowledge(&mut alice, &marker.id), "OK");
+        drop((alice, bob));
         server.restart(&settings);
         let (mut alice, mut bob) = super::two(&server, *form);
         assert_eq!(queue.send(&mut bob, None, "at last"), "OK");
@@ -174,6 +180,7 @@ fn old_messages_expire_on_start() {
         assert_eq!(full.send(&mut alice, None, "old"), "OK");
     }
     assert_eq!(full.send(&mut alice, None, "one too many"), "ERR QUOTA");
+    drop(alice);
     thread::sleep(Duration::from_millis(2100));
     for settings in [&keep, &not_on_start] {
         server.restart(settings);
@@ -189,6 +196,7 @@ fn old_messages_expire_on_start() {
         assert_eq!(queue.send(&mut alice, None, "new"), "OK");
         assert_eq!(queue.open(&queue.ask(&mut alice, "GET")).text(), "new");
     }
+    drop(alice);
     server.restart(&keep);
     let mut alice = Peer::connect(server.address(), NEWEST);
     assert_eq!(drain(&queue, &mut alice).len(), 1);
@@ -219,7 +227,7 @@ fn what_was_answered_before_the_stop_is_there_after_it() {
                 Err(ended) => break ended,
             }
         };
-        assert_eq!(ended, Ended::Eof);
+        assert!([Ended::Eof, Ended::Reset].contains(&ended), "{ended:?}");
         let mut alice = Peer::connect(server.address(), *form);
         assert_eq!(queue.send(&mut alice, None, "the end"), "OK");
         let texts: Vec<_> = drain(&queue, &mut alice).iter().map(Message::text).collect();
@@ -261,6 +269,7 @@ fn a_queue_survives_many_restarts() {
     for round in 0..10 {
         let mut bob = Peer::connect(server.address(), NEWEST);
         assert_eq!(queue.send(&mut bob, None, round.to_string()), "OK");
+        drop(bob);
         server.restart(&settings);
         let mut alice = Peer::connect(server.address(), Form::new(6).without_alpn());
         let message = queue.open(&queue.ask(&mut alice, "GET"));
