@@ -17,7 +17,7 @@ use smp_core::server::ServerConfig;
 use smp_core::transport::identity::{Algorithm, Authority, ServerIdentity, Subject};
 use smp_core::transport::{ServerOptions, ServerTransportConfig};
 use smp_core::wire::command::{MessageFlags, SubscriptionMode};
-use smp_core::wire::{Host, ReceivedBody, ServerAddress};
+use smp_core::wire::{EntityId, Host, ReceivedBody, ServerAddress};
 use smp_core::{SeededEntropy, UnixTime};
 use smp_runtime::client::{Client, Connector, Events};
 use smp_runtime::server::{Server, ServerHandle};
@@ -32,7 +32,9 @@ const AFTER: [&str; 2] = ["welcome back", "nothing was lost"];
 
 #[tokio::main]
 async fn main() -> Outcome<()> {
-    let mut entropy = SeededEntropy::new(system_seed()?);
+    let mut seed = [0; 32];
+    getrandom::fill(&mut seed)?;
+    let mut entropy = SeededEntropy::new(seed);
     let folder = tempfile::tempdir()?;
     let identity = new_identity(&mut entropy)?;
     let mut server = start(&identity, folder.path()).await?;
@@ -112,12 +114,7 @@ async fn connect(address: &ServerAddress) -> Outcome<(Client, Events)> {
     Ok(Connector::new(TokioRuntime::current()?).connect(address).await?)
 }
 
-async fn send(
-    client: &Client,
-    queue: &smp_core::wire::EntityId,
-    key: &AuthPrivateKey,
-    text: &str,
-) -> Outcome<()> {
+async fn send(client: &Client, queue: &EntityId, key: &AuthPrivateKey, text: &str) -> Outcome<()> {
     let flags = MessageFlags { notification: true };
     client.send(queue.clone(), Some(key.clone()), flags, Bytes::copy_from_slice(text.as_bytes())).await?;
     println!("sender     sent \"{text}\": the server has it on disk");
@@ -145,10 +142,4 @@ fn new_identity(entropy: &mut SeededEntropy) -> Outcome<ServerIdentity> {
     let issued =
         authority.issue(Subject { host: "localhost", algorithm: Algorithm::Ed25519 }, entropy, now)?;
     Ok(ServerIdentity::new(vec![issued.certificate, authority.certificate().clone()], issued.key, now)?)
-}
-
-fn system_seed() -> Outcome<[u8; 32]> {
-    let mut seed = [0; 32];
-    getrandom::fill(&mut seed)?;
-    Ok(seed)
 }

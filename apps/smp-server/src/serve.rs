@@ -97,7 +97,7 @@ fn server<B: Backend + 'static>(
     let options = ServerOptions {
         versions: settings.versions,
         accepts_services: settings.accepts_services,
-        handshake_timeout: settings.server.limits.handshake,
+        handshake_timeout: settings.shell.handshake,
         ..ServerOptions::default()
     };
     let transport = ServerTransportConfig::new(plan.identity.identity.clone(), options)

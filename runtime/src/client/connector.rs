@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use smp_core::SeededEntropy;
 use smp_core::client::{Client as Machine, ClientLimits};
-use smp_core::transport::tls::TlsConfigError;
+use smp_core::transport::tls::{Alpn, TlsConfigError};
 use smp_core::transport::{ClientOptions, ClientTransportConfig, Transport};
 use smp_core::wire::{Host, ServerAddress};
 
@@ -27,6 +27,7 @@ pub struct Connector<R> {
     options: ClientOptions,
     limits: ClientLimits,
     connect: ConnectLimits,
+    web_port: bool,
     pub(super) seeds: Arc<Seeds>,
 }
 
@@ -84,6 +85,7 @@ impl<R: Runtime> Connector<R> {
             options: ClientOptions::default(),
             limits: ClientLimits::default(),
             connect: ConnectLimits::default(),
+            web_port: false,
             seeds: Arc::new(Seeds::System),
         }
     }
@@ -109,6 +111,14 @@ impl<R: Runtime> Connector<R> {
         self
     }
 
+    /// Reaches servers whose address names no port where the web is, at 443, so that a network that lets nothing else
+    /// through lets SMP through. Default: at 5223.
+    #[must_use]
+    pub fn web_port(mut self, web_port: bool) -> Self {
+        self.web_port = web_port;
+        self
+    }
+
     /// Derives all randomness from `seed`, so that a simulated run can be repeated. Never use a fixed seed
     /// for people: who knows it knows every key.
     #[must_use]
@@ -129,7 +139,7 @@ impl<R: Runtime> Connector<R> {
         let mut failure = ConnectError::OnionOnly;
         for host in server.hosts() {
             let Some(host) = reachable(host) else { continue };
-            match self.connect_to(&host, server.port(), config.clone()).await {
+            match self.connect_to(&host, self.port(server), config.clone()).await {
                 Ok(connected) => return Ok(connected),
                 Err(error) => failure = error,
             }
@@ -140,7 +150,7 @@ impl<R: Runtime> Connector<R> {
     async fn connect_to(
         &self,
         host: &str,
-        port: Option<u16>,
+        port: u16,
         config: ClientTransportConfig,
     ) -> Result<(Client, Events), ConnectError> {
         let stream = self.open(host, port).await?;
@@ -168,7 +178,7 @@ impl<R: Runtime> Connector<R> {
     pub(super) async fn open_any(&self, server: &ServerAddress) -> Result<R::Stream, ConnectError> {
         let mut failure = ConnectError::OnionOnly;
         for host in server.hosts().iter().filter_map(reachable) {
-            match self.open(&host, server.port()).await {
+            match self.open(&host, self.port(server)).await {
                 Ok(stream) => return Ok(stream),
                 Err(error) => failure = error,
             }
@@ -176,14 +186,22 @@ impl<R: Runtime> Connector<R> {
         Err(failure)
     }
 
-    async fn open(&self, host: &str, port: Option<u16>) -> Result<R::Stream, ConnectError> {
-        let stream = self.runtime.connect(host, port.unwrap_or(DEFAULT_PORT));
+    async fn open(&self, host: &str, port: u16) -> Result<R::Stream, ConnectError> {
+        let stream = self.runtime.connect(host, port);
         let stream = self.within(self.connect.tcp, stream).await.ok_or(ConnectError::Timeout)?;
         stream.map_err(|error| ConnectError::Io(error.kind()))
     }
 
     pub(super) fn config(&self, server: &ServerAddress) -> Result<ClientTransportConfig, ConnectError> {
-        Ok(ClientTransportConfig::new(*server.key_hash(), self.options.clone())?)
+        let mut options = self.options.clone();
+        if self.port(server) == WEB_PORT {
+            options.alpn = Alpn::web();
+        }
+        Ok(ClientTransportConfig::new(*server.key_hash(), options)?)
+    }
+
+    fn port(&self, server: &ServerAddress) -> u16 {
+        server.port().unwrap_or(if self.web_port { WEB_PORT } else { DEFAULT_PORT })
     }
 
     pub(super) fn entropy(&self) -> Result<SeededEntropy, ConnectError> {
@@ -223,3 +241,5 @@ fn reachable(host: &Host) -> Option<String> {
 
 /// Where SMP servers listen.
 const DEFAULT_PORT: u16 = 5223;
+/// Where the web is. Only its application protocol is offered there, so that a connection looks like one to a web site.
+const WEB_PORT: u16 = 443;

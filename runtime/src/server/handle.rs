@@ -10,6 +10,7 @@ use smp_core::server::store::StoreFailure;
 use smp_storage::Backend;
 
 use super::admission::Admission;
+use super::counters::{Counters, Counting};
 use super::hub::Hub;
 use super::phase::Phase;
 use super::tasks::Tasks;
@@ -23,6 +24,7 @@ pub struct ServerHandle<R: Runtime, B: Backend + 'static> {
     pub(super) hub: Arc<Hub<R, B>>,
     admission: Arc<Admission>,
     tasks: Arc<Tasks>,
+    counting: Arc<Counting>,
     addresses: Vec<SocketAddr>,
 }
 
@@ -41,9 +43,10 @@ impl<R: Runtime, B: Backend + 'static> ServerHandle<R, B> {
         hub: Arc<Hub<R, B>>,
         admission: Arc<Admission>,
         tasks: Arc<Tasks>,
+        counting: Arc<Counting>,
         addresses: Vec<SocketAddr>,
     ) -> Self {
-        Self { runtime, backend, hub, admission, tasks, addresses }
+        Self { runtime, backend, hub, admission, tasks, counting, addresses }
     }
 
     /// The addresses that it listens on, in the order in which they were given.
@@ -62,6 +65,12 @@ impl<R: Runtime, B: Backend + 'static> ServerHandle<R, B> {
     #[must_use]
     pub fn connections(&self) -> usize {
         self.admission.connections()
+    }
+
+    /// What happened to connections since the start.
+    #[must_use]
+    pub fn counters(&self) -> Counters {
+        self.counting.read()
     }
 
     /// Completes when the server ended because of a defect; never if it does not. A program should then end

@@ -22,7 +22,7 @@ pub struct ServeLimits {
     /// limit of its own above that; this one makes the shell prefer writing. Default: 64 KiB, four blocks.
     pub queued_output: usize,
     /// After the end of a session, how long the last output may take, and how long the peer has to end its
-    /// side. Default: 5 seconds.
+    /// side. Stopping waits for it. Default: 2 seconds.
     pub closing: Duration,
     /// The pause after accepting failed, as it does when no files are left; each failure after another
     /// doubles it. Default: 10 milliseconds.
@@ -37,7 +37,7 @@ impl Default for ServeLimits {
             connections: 100_000,
             connections_per_address: 10_000,
             queued_output: 64 * 1024,
-            closing: Duration::from_secs(5),
+            closing: Duration::from_secs(2),
             accept_pause_min: Duration::from_millis(10),
             accept_pause_max: Duration::from_secs(1),
         }

@@ -23,6 +23,7 @@
 mod accept;
 mod admission;
 mod connection;
+mod counters;
 mod event;
 mod gate;
 mod handle;
@@ -34,6 +35,7 @@ mod tasks;
 #[cfg(test)]
 mod tests;
 
+pub use counters::Counters;
 pub use event::{Disconnect, Refusal, ServerEvent};
 pub use handle::{ServerHandle, Stopped};
 pub use limits::ServeLimits;
@@ -51,6 +53,7 @@ use crate::seed::Seeds;
 use crate::{Listener, Runtime};
 use accept::Acceptor;
 use admission::Admission;
+use counters::Counting;
 use event::Watcher;
 use hub::Hub;
 use tasks::Tasks;
@@ -117,9 +120,17 @@ impl<R: Runtime, B: Backend + 'static> Server<R, B> {
         }
         let local = listeners.iter().map(Listener::local_address).collect::<io::Result<Vec<_>>>()?;
 
+        let counting = Arc::new(Counting::default());
+        let watcher: Watcher = Arc::new({
+            let (counting, watcher) = (Arc::clone(&counting), self.watcher);
+            move |event| {
+                counting.count(&event);
+                watcher(event);
+            }
+        });
         let backend = Arc::new(self.backend);
         let broker = Broker::new(Arc::clone(&self.config), self.runtime.now());
-        let hub = Hub::new(self.runtime.clone(), Arc::clone(&backend), broker, Arc::clone(&self.watcher));
+        let hub = Hub::new(self.runtime.clone(), Arc::clone(&backend), broker, Arc::clone(&watcher));
         let admission = Admission::new(self.limits);
         let tasks = Arc::new(Tasks::default());
         let acceptor = Arc::new(Acceptor {
@@ -131,7 +142,7 @@ impl<R: Runtime, B: Backend + 'static> Server<R, B> {
             transport: self.transport,
             config: self.config,
             limits: self.limits,
-            watcher: self.watcher,
+            watcher,
             seeds: self.seeds,
             next_id: AtomicU64::new(0),
         });
@@ -139,6 +150,6 @@ impl<R: Runtime, B: Backend + 'static> Server<R, B> {
         for listener in listeners {
             self.runtime.spawn(Arc::clone(&acceptor).run(listener, tasks.enter()));
         }
-        Ok(ServerHandle::new(self.runtime, backend, hub, admission, tasks, local))
+        Ok(ServerHandle::new(self.runtime, backend, hub, admission, tasks, counting, local))
     }
 }

@@ -190,13 +190,16 @@ fn ends_handshakes_that_take_too_long_and_peers_that_do_not_go() {
     world.runtime.advance(ServeLimits::default().closing);
     assert_eq!(world.closed(), [Disconnect::Session(CloseReason::Handshake)]);
     assert_eq!(world.connections(), 0);
+    let counters = world.server.as_ref().unwrap().counters();
+    assert_eq!((counters.accepted, counters.failed_handshakes, counters.closed), (1, 1, 1));
+    assert_eq!((counters.handshakes, counters.refused, counters.open()), (0, 0, 0));
 }
 
 #[test]
 fn stops_without_leaving_a_task() {
     let mut world = World::new(ServeLimits::default());
     let connection = world.connect("192.0.2.1");
-    let stopped = world.stop(Duration::from_secs(3)).unwrap();
+    let stopped = world.stop(Duration::from_secs(1)).unwrap();
     assert_eq!(stopped.cut, 1, "the peer did not end its side");
     assert!(world.store.is_closed());
     connection.take();

@@ -65,12 +65,11 @@ impl Default for IdleClients {
     }
 }
 
-/// What one peer, or all of them, may make the server hold. Every number bounds memory or time.
+/// What one peer may make the server hold. Every number bounds memory or time. How long the handshake may take is an
+/// option of the transport.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub struct Limits {
-    /// From the first byte to the end of the SMP handshake. Default: 10 seconds.
-    pub handshake: Duration,
     /// Commands of one connection that wait for an answer, over which no more is read from it. Default: 512; a block
     /// holds at most 255, so at most this and 254 more are held.
     pub commands_in_flight: usize,
@@ -95,7 +94,6 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            handshake: Duration::from_secs(10),
             commands_in_flight: 512,
             input_bytes: 256 * 1024,
             deliveries_in_flight: 8,

@@ -89,6 +89,8 @@ pub(crate) struct Shell {
     pub(crate) connections_per_address: Option<usize>,
     /// Bytes to a connection over which writing comes before reading.
     pub(crate) queued_output: usize,
+    /// How long a client may take until it speaks SMP.
+    pub(crate) handshake: Duration,
     /// How long the last output of a connection may take.
     pub(crate) closing: Duration,
 }

@@ -87,6 +87,11 @@ fn shell(from: &Source<'_>) -> Result<Shell, IniError> {
         connections: from.get("LIMITS", "connections", count())?,
         connections_per_address: from.get("LIMITS", "connections_per_address", unless_off(count()))?,
         queued_output: from.get("LIMITS", "queued_output", bytes(BLOCK..=GIB))?,
+        handshake: from.get(
+            "LIMITS",
+            "handshake_timeout",
+            duration(Unit::Seconds, MILLISECOND..=seconds(3600)),
+        )?,
         closing: from.get(
             "LIMITS",
             "closing_timeout",
@@ -132,7 +137,6 @@ fn idle_clients(from: &Source<'_>) -> Result<Option<IdleClients>, IniError> {
 fn limits(from: &Source<'_>) -> Result<Limits, IniError> {
     let time = || duration(Unit::Seconds, MILLISECOND..=seconds(3600));
     let mut limits = Limits::default();
-    limits.handshake = from.get("LIMITS", "handshake_timeout", time())?;
     limits.commands_in_flight = from.get("LIMITS", "commands_in_flight", number(1..=100_000))?;
     limits.deliveries_in_flight = from.get("LIMITS", "deliveries_in_flight", number(1..=10_000))?;
     limits.input_bytes = from.get("LIMITS", "input_bytes", bytes(BLOCK..=GIB))?;

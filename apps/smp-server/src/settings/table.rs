@@ -269,7 +269,7 @@ const LIMITS: Section = Section {
             "Queues that are looked through for old messages before clients get their \
             turn again.",
         ),
-        setting("closing_timeout", "5s", "How long the last output of a connection that ends may take."),
+        setting("closing_timeout", "2s", "How long the last output of a connection that ends may take."),
         setting(
             "stop_timeout",
             "5s",

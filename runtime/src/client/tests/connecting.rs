@@ -34,6 +34,28 @@ fn hosts_are_tried_in_order_and_onions_left_out() {
 }
 
 #[test]
+fn addresses_without_a_port_are_reached_where_the_web_is_if_asked() {
+    let world = World::new();
+    let (connector, web) = (world.connector(1), world.connector(2).web_port(true));
+    let nowhere = web.clone();
+    let refused = ConnectError::Io(io::ErrorKind::ConnectionRefused);
+    let outcome = world.run(async move { nowhere.connect(&server_address()).await.map(|_| ()) });
+    assert_eq!(outcome, Err(refused));
+
+    let at_web = std::net::SocketAddr::from(([127, 0, 0, 1], 443));
+    let server =
+        Server::new(world.runtime.clone(), TestStore::default(), transport(), ServerConfig::default());
+    let server = world.run(async move { server.seed([8; 32]).serve(&[at_web]).await.unwrap() });
+    let version =
+        world.run(async move { web.connect(&server_address()).await.map(|(client, _)| client.version()) });
+    assert_eq!(version, Ok(smp_core::wire::Version::MAX));
+    assert_eq!((server.counters().handshakes, server.counters().accepted), (1, 1));
+    // The others go on to the usual port.
+    world.run(async move { connector.connect(&server_address()).await.map(|_| ()).unwrap() });
+    assert_eq!(server.counters().accepted, 1);
+}
+
+#[test]
 fn another_server_is_not_the_one_that_was_asked_for() {
     let world = World::new();
     let error = failure(&world, address(&["127.0.0.1"], [2; 32]));

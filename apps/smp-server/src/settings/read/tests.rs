@@ -43,7 +43,7 @@ fn an_empty_file_has_the_defaults_of_the_protocol() {
     assert_eq!((s.versions, s.log_tls_errors, s.accepts_services), ("6-18".parse().unwrap(), false, true));
     let shell = s.shell;
     assert_eq!((shell.connections, shell.connections_per_address), (100_000, Some(10_000)));
-    assert_eq!((shell.queued_output, shell.closing, s.stop_timeout), (65_536, seconds(5), seconds(5)));
+    assert_eq!((shell.queued_output, shell.closing, s.stop_timeout), (65_536, seconds(2), seconds(5)));
 }
 
 #[test]
@@ -131,7 +131,7 @@ https = 443
     assert_eq!((s.shell.connections, s.shell.connections_per_address), (7, Some(3)));
     assert_eq!((s.shell.queued_output, s.shell.closing, s.stop_timeout), (16_384, seconds(4), seconds(1)));
     let limits = core.limits;
-    assert_eq!((limits.handshake, limits.stalled_output), (seconds(2), seconds(3)));
+    assert_eq!((s.shell.handshake, limits.stalled_output), (seconds(2), seconds(3)));
     assert_eq!((limits.commands_in_flight, limits.deliveries_in_flight, limits.output_bytes), (1, 2, 32_768));
     assert_eq!((limits.subscriptions, limits.get_queues, limits.expiry_queues), (5, 6, 8));
     assert_eq!(limits.input_bytes, 49_152);
