@@ -235,9 +235,11 @@ impl TestServer {
         runtime: &tokio::runtime::Runtime,
         backend: B,
     ) -> ServerHandle<TokioRuntime, B> {
-        let mut options = ServerOptions::default();
-        options.versions = self.settings.versions;
-        options.handshake_timeout = self.settings.handshake_timeout;
+        let options = ServerOptions {
+            versions: self.settings.versions,
+            handshake_timeout: self.settings.handshake_timeout,
+            ..ServerOptions::default()
+        };
         let transport =
             ServerTransportConfig::new(self.identity.clone(), options).expect("a configuration of TLS");
         let faults = Arc::clone(&self.faults);
@@ -277,7 +279,6 @@ pub fn identity(algorithm: Algorithm) -> ServerIdentity {
 }
 
 fn open(folder: &Path, durability: Durability) -> Embedded {
-    let mut options = EmbeddedOptions::default();
-    options.durability = durability;
+    let options = EmbeddedOptions { durability, ..EmbeddedOptions::default() };
     Embedded::open(folder.join("store"), options).expect("a store")
 }
