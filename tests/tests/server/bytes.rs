@@ -17,7 +17,7 @@ fn short(bytes: &[u8]) -> Vec<u8> {
 /// What follows the keys of NEW for a messaging queue that is subscribed to.
 fn rest_of_new(form: Form, password: Option<&str>) -> Vec<u8> {
     let optional = |password: &str| [b"1", &short(password.as_bytes())[..]].concat();
-    let new_password = password.map_or(b"0".to_vec(), optional);
+    let new_password = password.map_or_else(|| b"0".to_vec(), optional);
     let old_password =
         password.map_or(Vec::new(), |password| [b"A", &short(password.as_bytes())[..]].concat());
     match form.version.0 {

@@ -177,15 +177,15 @@ fn many_queues_are_subscribed_again_and_again(store: Store) {
         let mut peers: Vec<_> = (0..3).map(|_| Peer::connect(server.address(), form)).collect();
         let queues: Vec<_> = (0..50).map(|_| Queue::new(&mut peers[0])).collect();
         for round in 0..2 {
-            for index in 0..3 {
+            for (index, peer) in peers.iter_mut().enumerate() {
                 for queue in &queues {
-                    queue.subscribe(&mut peers[index]);
+                    queue.subscribe(peer);
                 }
                 let mut sender = Peer::connect(server.address(), form);
                 for queue in queues.iter().step_by(10) {
                     assert_eq!(queue.send(&mut sender, None, format!("{round} {index}")), "OK");
                     let event = loop {
-                        let event = peers[index].event();
+                        let event = peer.event();
                         // News of an earlier end, to who is subscribed again, is no harm.
                         if event != "END" {
                             break event;
@@ -193,7 +193,7 @@ fn many_queues_are_subscribed_again_and_again(store: Store) {
                     };
                     let message = queue.open(&event);
                     assert_eq!(message.text(), format!("{round} {index}"));
-                    assert_eq!(queue.acknowledge(&mut peers[index], &message.id), "OK");
+                    assert_eq!(queue.acknowledge(peer, &message.id), "OK");
                 }
             }
         }
