@@ -176,6 +176,7 @@ impl Session {
             SessionInput::LookedUp(id, records) => self.looked_up(id, records),
             SessionInput::FromBroker(BrokerReply(replies)) => {
                 replies.into_iter().for_each(|reply| self.reply(reply));
+                self.free_slots();
             }
             SessionInput::Timeout => {}
             SessionInput::Stop => self.state = State::Stopping,
