@@ -291,6 +291,15 @@ fn idle_peers_are_closed_unless_they_are_subscribed() {
 }
 
 #[test]
+fn nothing_follows_the_end_of_a_session_whose_timer_is_due() {
+    let mut server = server();
+    let peer = server.connect(ClientOptions::default());
+    server.now.mono = server.now.mono + Duration::from_secs(7 * 3600);
+    server.input(peer.id, SessionInput::Eof);
+    assert_eq!(server.closed(peer.id), Some(CloseReason::PeerClosed));
+}
+
+#[test]
 fn a_stalled_handshake_is_closed() {
     let mut server = server();
     let silent = server.accept();

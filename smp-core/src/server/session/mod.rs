@@ -217,6 +217,11 @@ impl Session {
     /// Does what has become possible, and gives out what came of it.
     fn advance(&mut self) {
         self.take_events();
+        if self.state == State::Closed {
+            // A timer may have come due after the end. Nothing follows `Close`: it would make the connection known again.
+            self.requests.clear();
+            return;
+        }
         self.decide();
         if !self.requests.is_empty() {
             let requests = core::mem::take(&mut self.requests);
