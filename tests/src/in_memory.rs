@@ -149,7 +149,9 @@ impl InMemoryServer {
                 SessionOutput::ToBroker(request) => self.broker_input(BrokerInput::Request(id, request)),
                 SessionOutput::Close(reason) => {
                     self.outputs.entry(id).or_default().1 = Some(reason);
-                    self.sessions.remove(&id);
+                    let session = self.sessions.remove(&id);
+                    let rest = session.and_then(|mut session| session.poll_output());
+                    assert!(rest.is_none(), "nothing follows the end of a session");
                     self.broker_input(BrokerInput::Disconnected(id));
                 }
                 SessionOutput::Event(_) => {}

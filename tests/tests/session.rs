@@ -227,6 +227,55 @@ fn a_peer_that_does_not_read_gets_few_messages_and_then_is_closed() {
 }
 
 #[test]
+fn a_block_that_asks_for_more_messages_than_may_be_in_flight_is_answered_whole() {
+    let mut server = server();
+    let mut peer = server.connect(ClientOptions::default());
+    let queues: Vec<_> = (0..20).map(|_| peer.create(&mut server, SubscriptionMode::OnlyCreate)).collect();
+    for queue in &queues {
+        assert_eq!(only(peer.ask(&mut server, None, &queue.sender_id, &send(b"waiting"))), OK);
+    }
+    let command = |at: usize| if at < 4 { Command::Sub } else { Command::Get };
+    let commands: Vec<_> = queues
+        .iter()
+        .enumerate()
+        .map(|(at, queue)| (Some(&queue.recipient_key), &queue.recipient_id, command(at)))
+        .collect();
+    let answers = ask_all(&mut server, &mut peer, &commands);
+    let messages = answers.iter().filter(|answer| matches!(answer, BrokerMessage::Msg { .. })).count();
+    assert_eq!((messages, answers.len()), (20, 24));
+}
+
+#[test]
+fn a_peer_hears_of_its_subscription_before_it_hears_of_its_end() {
+    let mut config = ServerConfig::default();
+    config.limits.deliveries_in_flight = 1;
+    let mut server = InMemoryServer::new(config, ServerOptions::default());
+    let (mut slow, mut other) =
+        (server.connect(ClientOptions::default()), server.connect(ClientOptions::default()));
+    let queues: Vec<_> = (0..3).map(|_| slow.create(&mut server, SubscriptionMode::OnlyCreate)).collect();
+    for queue in &queues[1..] {
+        assert_eq!(only(slow.ask(&mut server, None, &queue.sender_id, &send(b"waiting"))), OK);
+    }
+    // The message of the first block is not read, so the GET of the second waits, and the SUB with it.
+    let ask = |slow: &mut InMemoryPeer, at: usize, command| {
+        slow.transmission(Some(&queues[at].recipient_key), &queues[at].recipient_id, &command)
+    };
+    for commands in [&[(1, Command::Get)][..], &[(0, Command::Sub), (2, Command::Get)]] {
+        let items: Vec<_> =
+            commands.iter().map(|(at, command)| ask(&mut slow, *at, command.clone())).collect();
+        for bytes in slow.blocks(&items) {
+            server.input(slow.id, SessionInput::Received(&bytes));
+        }
+    }
+    let (key, id) = (&queues[0].recipient_key, &queues[0].recipient_id);
+    assert_eq!(only(other.ask(&mut server, Some(key), id, &Command::Sub)), BrokerMessage::Sok(None));
+    server.pass(Duration::from_secs(1));
+    slow.exchange(&mut server);
+    let about: Vec<_> = slow.take().into_iter().filter(|(entity, _)| entity == id).collect();
+    assert_eq!(about, [(id.clone(), BrokerMessage::Sok(None)), (id.clone(), BrokerMessage::End)]);
+}
+
+#[test]
 fn idle_peers_are_closed_unless_they_are_subscribed() {
     let mut server = server();
     let (idle, mut subscribed) =
@@ -239,6 +288,15 @@ fn idle_peers_are_closed_unless_they_are_subscribed() {
     assert_eq!(server.closed(idle.id), Some(CloseReason::Idle));
     assert_eq!(server.closed(subscribed.id), None);
     assert_eq!(server.closed(active.id), None);
+}
+
+#[test]
+fn nothing_follows_the_end_of_a_session_whose_timer_is_due() {
+    let mut server = server();
+    let peer = server.connect(ClientOptions::default());
+    server.now.mono = server.now.mono + Duration::from_secs(7 * 3600);
+    server.input(peer.id, SessionInput::Eof);
+    assert_eq!(server.closed(peer.id), Some(CloseReason::PeerClosed));
 }
 
 #[test]

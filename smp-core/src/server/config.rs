@@ -12,7 +12,7 @@ pub struct ServerConfig {
     pub new_queues: bool,
     /// The password for creating queues. Default: none, anybody may.
     pub password: Option<Password>,
-    /// Bytes of new queue and message ids, 16 to 32. Default: 24.
+    /// Bytes of new queue ids, 16 to 32. Default: 24, which message ids always have.
     pub id_bytes: usize,
     /// Messages that a queue holds before it is closed to senders. Default: 128.
     pub message_quota: u32,

@@ -12,6 +12,9 @@ impl Broker {
         let today = self.today();
         match request {
             Request::Create { tag, record, subscribe } => {
+                if subscribe && self.is_fully_subscribed(connection) {
+                    return self.answer(connection, tag, Answer::LimitReached);
+                }
                 let queue = record.recipient.clone();
                 self.store(QueueOp::Create(record), Context::Create { connection, tag, queue, subscribe });
             }

@@ -176,6 +176,7 @@ impl Session {
             SessionInput::LookedUp(id, records) => self.looked_up(id, records),
             SessionInput::FromBroker(BrokerReply(replies)) => {
                 replies.into_iter().for_each(|reply| self.reply(reply));
+                self.free_slots();
             }
             SessionInput::Timeout => {}
             SessionInput::Stop => self.state = State::Stopping,
@@ -216,6 +217,11 @@ impl Session {
     /// Does what has become possible, and gives out what came of it.
     fn advance(&mut self) {
         self.take_events();
+        if self.state == State::Closed {
+            // A timer may have come due after the end. Nothing follows `Close`: it would make the connection known again.
+            self.requests.clear();
+            return;
+        }
         self.decide();
         if !self.requests.is_empty() {
             let requests = core::mem::take(&mut self.requests);
