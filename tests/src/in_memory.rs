@@ -283,6 +283,12 @@ impl InMemoryPeer {
         std::iter::from_fn(|| self.transport.poll_transmit()).collect()
     }
 
+    /// Ends the connection: the bytes that tell the server so.
+    pub fn end(&mut self) -> Vec<u8> {
+        self.transport.close();
+        std::iter::from_fn(|| self.transport.poll_transmit()).flatten().collect()
+    }
+
     /// An authorised transmission.
     ///
     /// # Panics
@@ -360,6 +366,19 @@ impl InMemoryPeer {
     /// # Panics
     /// When the server does not.
     pub fn create(&mut self, server: &mut InMemoryServer, subscribe: SubscriptionMode) -> TestQueue {
+        self.create_as(server, subscribe, QueueRequestData::Messaging(None))
+    }
+
+    /// Creates a queue of either mode.
+    ///
+    /// # Panics
+    /// When the server does not.
+    pub fn create_as(
+        &mut self,
+        server: &mut InMemoryServer,
+        subscribe: SubscriptionMode,
+        data: QueueRequestData,
+    ) -> TestQueue {
         let recipient_key = AuthPrivateKey::Ed25519(Ed25519PrivateKey::generate(&mut self.entropy));
         let dh_key = X25519PrivateKey::generate(&mut self.entropy);
         let new = NewQueue {
@@ -367,7 +386,7 @@ impl InMemoryPeer {
             dh_key: dh_key.public(),
             password: None,
             subscribe,
-            queue_data: Some(QueueRequestData::Messaging(None)),
+            queue_data: Some(data),
             notifier: None,
         };
         let answers =

@@ -6,7 +6,7 @@ use smp_core::crypto::{AuthPrivateKey, Nonce};
 use smp_core::server::{CloseReason, ServerConfig, SessionInput};
 use smp_core::transport::{ClientOptions, ServerOptions};
 use smp_core::wire::codec::decode_all;
-use smp_core::wire::command::SubscriptionMode;
+use smp_core::wire::command::{QueueRequestData, SubscriptionMode};
 use smp_core::wire::error::{CommandError, ErrorType};
 use smp_core::wire::{BrokerMessage, Command, EntityId, MessageId, ReceivedBody, Version, VersionRange};
 use smp_tests::in_memory::{InMemoryPeer, InMemoryServer, TestQueue, send};
@@ -273,6 +273,33 @@ fn a_peer_hears_of_its_subscription_before_it_hears_of_its_end() {
     slow.exchange(&mut server);
     let about: Vec<_> = slow.take().into_iter().filter(|(entity, _)| entity == id).collect();
     assert_eq!(about, [(id.clone(), BrokerMessage::Sok(None)), (id.clone(), BrokerMessage::End)]);
+}
+
+#[test]
+fn what_a_peer_said_before_it_ended_still_counts() {
+    let mut server = server();
+    let mut peer = server.connect(ClientOptions::default());
+    let queue = peer.create(&mut server, SubscriptionMode::OnlyCreate);
+    let mut bytes = peer.block(Some(&queue.recipient_key), &queue.recipient_id, &Command::Off).concat();
+    bytes.extend(peer.end());
+    server.input(peer.id, SessionInput::Received(&bytes));
+    assert_eq!(server.closed(peer.id), Some(CloseReason::PeerClosed));
+    let mut sender = server.connect(ClientOptions::default());
+    assert_eq!(only(sender.ask(&mut server, None, &queue.sender_id, &send(b"suspended"))), AUTH);
+}
+
+#[test]
+fn a_queue_has_a_limited_number_of_recipient_keys() {
+    let mut server = server();
+    let mut peer = server.connect(ClientOptions::default());
+    let queue = peer.create_as(&mut server, SubscriptionMode::OnlyCreate, QueueRequestData::Contact(None));
+    let limit = ServerConfig::default().limits.recipient_keys;
+    for (count, expected) in [(limit + 1, BrokerMessage::Err(ErrorType::Internal)), (limit, OK)] {
+        let keys = vec![queue.recipient_key.public(); count];
+        let answer =
+            peer.ask(&mut server, Some(&queue.recipient_key), &queue.recipient_id, &Command::RKey(keys));
+        assert_eq!(only(answer), expected);
+    }
 }
 
 #[test]
