@@ -36,6 +36,18 @@ pub(super) struct Group {
     deliveries: usize,
 }
 
+impl Group {
+    /// Its answers so far, with their messages.
+    fn take_answers(&mut self) -> Self {
+        Self {
+            answers: core::mem::take(&mut self.answers),
+            messages: core::mem::take(&mut self.messages),
+            deliveries: core::mem::take(&mut self.deliveries),
+            ..Self::default()
+        }
+    }
+}
+
 /// A command that the broker has.
 pub(super) struct Pending {
     pub(super) group: GroupId,
@@ -126,7 +138,18 @@ impl Session {
         if !self.groups.get(&group).is_some_and(|state| state.undecided == 0 && state.unanswered == 0) {
             return;
         }
-        let Some(state) = self.groups.remove(&group) else { return };
+        if let Some(state) = self.groups.remove(&group) {
+            self.send_answers(state);
+        }
+    }
+
+    /// Sends what blocks have as answers, complete or not.
+    fn send_waiting_answers(&mut self) {
+        let waiting: Vec<_> = self.groups.values_mut().map(Group::take_answers).collect();
+        waiting.into_iter().for_each(|answers| self.send_answers(answers));
+    }
+
+    fn send_answers(&mut self, state: Group) {
         let mut answers = state.answers;
         if !state.messages.is_empty() {
             // The last answers share the block of the first message, so that one SUB is answered in one block.
@@ -155,6 +178,9 @@ impl Session {
                     self.encode(&CorrelationId::empty(), &queue, &event)
                 });
                 let transmissions = transmissions.collect();
+                // The answer to a SUB may wait for the others of its block. After the news that the subscription ended it
+                // would tell the client that it is still in force.
+                self.send_waiting_answers();
                 self.send_transmissions(transmissions, 0);
             }
             Reply::Unsubscribed => self.close_if_idle(),
