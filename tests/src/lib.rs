@@ -1,4 +1,5 @@
 //! Helpers shared by the cross-crate tests.
 
 pub mod in_memory;
+pub mod simulation;
 pub mod vectors;
