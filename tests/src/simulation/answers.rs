@@ -1,6 +1,6 @@
 //! What clients make of what they are sent, and whether it may be so.
 
-use smp_core::crypto::Nonce;
+use smp_core::crypto::{AuthPrivateKey, Nonce, X25519PrivateKey};
 use smp_core::wire::codec::decode_all;
 use smp_core::wire::error::ErrorType;
 use smp_core::wire::{BrokerMessage, CorrelationId, EntityId, MessageId, ReceivedBody, Version};
@@ -123,25 +123,7 @@ fn accepted(
     let is_ok = matches!(answer, BrokerMessage::Ok);
     match sent {
         Sent::New { recipient_key, dh_key, subscribe } => {
-            let BrokerMessage::Ids(ids) = answer else { return wrong(shared, "NEW") };
-            shared.expect(durable(model.created.get(&ids.recipient_id)), || {
-                "NEW was answered before it was durable".into()
-            });
-            for id in [&ids.recipient_id, &ids.sender_id] {
-                let is_new = shared.ids.insert(id.clone());
-                shared.expect(is_new, || "an id was given out twice".into());
-            }
-            let Ok(secret) = dh_key.diffie_hellman(&ids.dh_key) else { return wrong(shared, "NEW") };
-            let index = shared.queues.len();
-            shared.note("client hears IDS: queue", &[peer as u64, index as u64]);
-            link.queues.entry(index).or_default().is_subscribed = subscribe;
-            if subscribe {
-                shared.asked.reads.insert(ids.recipient_id.clone());
-            }
-            let (recipient, sender) = (ids.recipient_id.clone(), ids.sender_id.clone());
-            let version = link.parameters.as_ref().map(|parameters| parameters.version);
-            let is_messaging = version >= Some(Version::SKEY);
-            shared.queues.push(SimQueue::new(recipient, sender, recipient_key, secret, peer, is_messaging));
+            created(shared, model, peer, link, (recipient_key, dh_key, subscribe), answer, mark);
         }
         Sent::Send(index, body) => {
             shared.note("client hears OK to SEND: queue", &[peer as u64, index as u64]);
@@ -194,6 +176,35 @@ fn accepted(
         }
         Sent::Attack => shared.expect(false, || "a command without the right was answered OK".into()),
     }
+}
+
+fn created(
+    shared: &mut Shared,
+    model: &Model,
+    peer: usize,
+    link: &mut Link,
+    (recipient_key, dh_key, subscribe): (AuthPrivateKey, X25519PrivateKey, bool),
+    answer: &BrokerMessage,
+    mark: Mark,
+) {
+    let BrokerMessage::Ids(ids) = answer else { return wrong(shared, "NEW") };
+    let is_durable = model.created.get(&ids.recipient_id).is_some_and(|at| *at < mark.durable);
+    shared.expect(is_durable, || "NEW was answered before it was durable".into());
+    for id in [&ids.recipient_id, &ids.sender_id] {
+        let is_new = shared.ids.insert(id.clone());
+        shared.expect(is_new, || "an id was given out twice".into());
+    }
+    let Ok(secret) = dh_key.diffie_hellman(&ids.dh_key) else { return wrong(shared, "NEW") };
+    let index = shared.queues.len();
+    shared.note("client hears IDS: queue", &[peer as u64, index as u64]);
+    link.queues.entry(index).or_default().is_subscribed = subscribe;
+    if subscribe {
+        shared.asked.reads.insert(ids.recipient_id.clone());
+    }
+    let (recipient, sender) = (ids.recipient_id.clone(), ids.sender_id.clone());
+    let version = link.parameters.as_ref().map(|parameters| parameters.version);
+    let is_messaging = version >= Some(Version::SKEY);
+    shared.queues.push(SimQueue::new(recipient, sender, recipient_key, secret, peer, is_messaging));
 }
 
 fn acknowledged(

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use smp_core::UnixTime;
 use smp_core::server::store::{
-    Append, MessageContent, OpResult, QueueChange, QueueOp, StoredMessage, Waiting,
+    Append, MessageContent, OpResult, QueueChange, QueueOp, QueueRecord, StoredMessage, Waiting,
 };
 use smp_core::wire::{AuthPublicKey, EntityId, MessageId, QueueMode};
 
@@ -58,22 +58,7 @@ impl Model {
     /// An operation took effect at this place, with this result.
     pub(super) fn apply(&mut self, at: Place, op: &QueueOp, result: &OpResult, asked: &Asked) -> Verdict {
         match op {
-            QueueOp::Create(record) => {
-                let queue = Queue {
-                    recipient_keys: record.recipient_keys.clone(),
-                    sender_key: record.sender_key,
-                    is_messaging: record.mode == Some(QueueMode::Messaging),
-                    is_active: true,
-                    messages: Vec::new(),
-                    is_full: false,
-                };
-                expect(matches!(result, OpResult::Done), "a queue with new ids was not created")?;
-                expect(self.sender_ids.insert(record.sender.clone()), "a sender id was used twice")?;
-                let former = self.queues.insert(record.recipient.clone(), queue);
-                expect(former.is_none(), "a recipient id was used twice")?;
-                self.created.insert(record.recipient.clone(), at);
-                Ok(())
-            }
+            QueueOp::Create(record) => self.create(at, record, result),
             QueueOp::Change { queue, change, .. } => self.change(at, queue, change, result, asked),
             QueueOp::Delete { queue, by } => {
                 if !self.is_recipient(queue, Some(by)) {
@@ -154,6 +139,23 @@ impl Model {
             first.map(|first| &first.message.id) == self.first(queue),
             "a read gave another message than the first",
         )
+    }
+
+    fn create(&mut self, at: Place, record: &QueueRecord, result: &OpResult) -> Verdict {
+        let queue = Queue {
+            recipient_keys: record.recipient_keys.clone(),
+            sender_key: record.sender_key,
+            is_messaging: record.mode == Some(QueueMode::Messaging),
+            is_active: true,
+            messages: Vec::new(),
+            is_full: false,
+        };
+        expect(matches!(result, OpResult::Done), "a queue with new ids was not created")?;
+        expect(self.sender_ids.insert(record.sender.clone()), "a sender id was used twice")?;
+        let former = self.queues.insert(record.recipient.clone(), queue);
+        expect(former.is_none(), "a recipient id was used twice")?;
+        self.created.insert(record.recipient.clone(), at);
+        Ok(())
     }
 
     fn change(
