@@ -152,7 +152,8 @@ impl Peer {
 
     fn append(&mut self, shared: &mut Shared, index: usize) -> Option<Vec<u8>> {
         let queue = &shared.queues[index];
-        let key = queue.sender_key.clone().filter(|_| queue.is_secured || shared.counts.commands % 2 == 0);
+        let key =
+            queue.sender_key.clone().filter(|_| queue.is_secured || shared.counts.commands.is_multiple_of(2));
         let body = format!("message {}", shared.counts.commands).into_bytes();
         let entity = queue.sender_id.clone();
         shared.asked.sends.insert(body.clone(), (key.as_ref().map(AuthPrivateKey::public), true));

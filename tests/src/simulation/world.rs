@@ -119,13 +119,12 @@ impl World {
     fn happen(&mut self, event: Event) {
         match event {
             Event::Act(peer) => self.act(peer),
-            Event::ToServer(id, bytes) => self.to_server(id, bytes),
-            Event::ToClient(id, bytes, mark) => self.to_client(id, bytes, mark),
-            Event::Taken(id, count) => {
-                if self.wires.get(&id).is_some_and(|wire| !wire.is_dead) {
-                    self.session_input(id, SessionInput::Sent(count));
-                }
+            Event::ToServer(id, bytes) => self.reach_server(id, bytes),
+            Event::ToClient(id, bytes, mark) => self.reach_client(id, bytes, mark),
+            Event::Taken(id, count) if self.wires.get(&id).is_some_and(|wire| !wire.is_dead) => {
+                self.session_input(id, SessionInput::Sent(count));
             }
+            Event::Taken(..) => {}
             Event::ServerEof(id) => {
                 if let Some(wire) = self.wires.get_mut(&id) {
                     wire.eof = true;
@@ -202,8 +201,8 @@ impl World {
         self.schedule.add_behind(lane, self.shared.now.mono, delay, Event::ServerEof(link.id));
     }
 
-    fn to_server(&mut self, id: ConnectionId, mut bytes: Vec<u8>) {
-        if !self.wires.get(&id).is_some_and(|wire| !wire.is_dead) {
+    fn reach_server(&mut self, id: ConnectionId, mut bytes: Vec<u8>) {
+        if self.wires.get(&id).is_none_or(|wire| wire.is_dead) {
             return;
         }
         self.cut(id, &mut bytes);
@@ -233,7 +232,7 @@ impl World {
         }
     }
 
-    fn to_client(&mut self, id: ConnectionId, mut bytes: Vec<u8>, mark: Mark) {
+    fn reach_client(&mut self, id: ConnectionId, mut bytes: Vec<u8>, mark: Mark) {
         let Some(wire) = self.wires.get(&id).filter(|wire| !wire.is_dead) else { return };
         let peer = wire.client;
         self.cut(id, &mut bytes);
