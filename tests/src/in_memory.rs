@@ -149,7 +149,9 @@ impl InMemoryServer {
                 SessionOutput::ToBroker(request) => self.broker_input(BrokerInput::Request(id, request)),
                 SessionOutput::Close(reason) => {
                     self.outputs.entry(id).or_default().1 = Some(reason);
-                    self.sessions.remove(&id);
+                    let session = self.sessions.remove(&id);
+                    let rest = session.and_then(|mut session| session.poll_output());
+                    assert!(rest.is_none(), "nothing follows the end of a session");
                     self.broker_input(BrokerInput::Disconnected(id));
                 }
                 SessionOutput::Event(_) => {}
@@ -281,6 +283,12 @@ impl InMemoryPeer {
         std::iter::from_fn(|| self.transport.poll_transmit()).collect()
     }
 
+    /// Ends the connection: the bytes that tell the server so.
+    pub fn end(&mut self) -> Vec<u8> {
+        self.transport.close();
+        std::iter::from_fn(|| self.transport.poll_transmit()).flatten().collect()
+    }
+
     /// An authorised transmission.
     ///
     /// # Panics
@@ -358,6 +366,19 @@ impl InMemoryPeer {
     /// # Panics
     /// When the server does not.
     pub fn create(&mut self, server: &mut InMemoryServer, subscribe: SubscriptionMode) -> TestQueue {
+        self.create_as(server, subscribe, QueueRequestData::Messaging(None))
+    }
+
+    /// Creates a queue of either mode.
+    ///
+    /// # Panics
+    /// When the server does not.
+    pub fn create_as(
+        &mut self,
+        server: &mut InMemoryServer,
+        subscribe: SubscriptionMode,
+        data: QueueRequestData,
+    ) -> TestQueue {
         let recipient_key = AuthPrivateKey::Ed25519(Ed25519PrivateKey::generate(&mut self.entropy));
         let dh_key = X25519PrivateKey::generate(&mut self.entropy);
         let new = NewQueue {
@@ -365,7 +386,7 @@ impl InMemoryPeer {
             dh_key: dh_key.public(),
             password: None,
             subscribe,
-            queue_data: Some(QueueRequestData::Messaging(None)),
+            queue_data: Some(data),
             notifier: None,
         };
         let answers =

@@ -3,4 +3,5 @@
 pub mod in_memory;
 pub mod peer;
 pub mod server;
+pub mod simulation;
 pub mod vectors;

@@ -6,7 +6,7 @@ use smp_core::crypto::{AuthPrivateKey, Nonce};
 use smp_core::server::{CloseReason, ServerConfig, SessionInput};
 use smp_core::transport::{ClientOptions, ServerOptions};
 use smp_core::wire::codec::decode_all;
-use smp_core::wire::command::SubscriptionMode;
+use smp_core::wire::command::{QueueRequestData, SubscriptionMode};
 use smp_core::wire::error::{CommandError, ErrorType};
 use smp_core::wire::{BrokerMessage, Command, EntityId, MessageId, ReceivedBody, Version, VersionRange};
 use smp_tests::in_memory::{InMemoryPeer, InMemoryServer, TestQueue, send};
@@ -227,6 +227,82 @@ fn a_peer_that_does_not_read_gets_few_messages_and_then_is_closed() {
 }
 
 #[test]
+fn a_block_that_asks_for_more_messages_than_may_be_in_flight_is_answered_whole() {
+    let mut server = server();
+    let mut peer = server.connect(ClientOptions::default());
+    let queues: Vec<_> = (0..20).map(|_| peer.create(&mut server, SubscriptionMode::OnlyCreate)).collect();
+    for queue in &queues {
+        assert_eq!(only(peer.ask(&mut server, None, &queue.sender_id, &send(b"waiting"))), OK);
+    }
+    let command = |at: usize| if at < 4 { Command::Sub } else { Command::Get };
+    let commands: Vec<_> = queues
+        .iter()
+        .enumerate()
+        .map(|(at, queue)| (Some(&queue.recipient_key), &queue.recipient_id, command(at)))
+        .collect();
+    let answers = ask_all(&mut server, &mut peer, &commands);
+    let messages = answers.iter().filter(|answer| matches!(answer, BrokerMessage::Msg { .. })).count();
+    assert_eq!((messages, answers.len()), (20, 24));
+}
+
+#[test]
+fn a_peer_hears_of_its_subscription_before_it_hears_of_its_end() {
+    let mut config = ServerConfig::default();
+    config.limits.deliveries_in_flight = 1;
+    let mut server = InMemoryServer::new(config, ServerOptions::default());
+    let (mut slow, mut other) =
+        (server.connect(ClientOptions::default()), server.connect(ClientOptions::default()));
+    let queues: Vec<_> = (0..3).map(|_| slow.create(&mut server, SubscriptionMode::OnlyCreate)).collect();
+    for queue in &queues[1..] {
+        assert_eq!(only(slow.ask(&mut server, None, &queue.sender_id, &send(b"waiting"))), OK);
+    }
+    // The message of the first block is not read, so the GET of the second waits, and the SUB with it.
+    let ask = |slow: &mut InMemoryPeer, at: usize, command| {
+        slow.transmission(Some(&queues[at].recipient_key), &queues[at].recipient_id, &command)
+    };
+    for commands in [&[(1, Command::Get)][..], &[(0, Command::Sub), (2, Command::Get)]] {
+        let items: Vec<_> =
+            commands.iter().map(|(at, command)| ask(&mut slow, *at, command.clone())).collect();
+        for bytes in slow.blocks(&items) {
+            server.input(slow.id, SessionInput::Received(&bytes));
+        }
+    }
+    let (key, id) = (&queues[0].recipient_key, &queues[0].recipient_id);
+    assert_eq!(only(other.ask(&mut server, Some(key), id, &Command::Sub)), BrokerMessage::Sok(None));
+    server.pass(Duration::from_secs(1));
+    slow.exchange(&mut server);
+    let about: Vec<_> = slow.take().into_iter().filter(|(entity, _)| entity == id).collect();
+    assert_eq!(about, [(id.clone(), BrokerMessage::Sok(None)), (id.clone(), BrokerMessage::End)]);
+}
+
+#[test]
+fn what_a_peer_said_before_it_ended_still_counts() {
+    let mut server = server();
+    let mut peer = server.connect(ClientOptions::default());
+    let queue = peer.create(&mut server, SubscriptionMode::OnlyCreate);
+    let mut bytes = peer.block(Some(&queue.recipient_key), &queue.recipient_id, &Command::Off).concat();
+    bytes.extend(peer.end());
+    server.input(peer.id, SessionInput::Received(&bytes));
+    assert_eq!(server.closed(peer.id), Some(CloseReason::PeerClosed));
+    let mut sender = server.connect(ClientOptions::default());
+    assert_eq!(only(sender.ask(&mut server, None, &queue.sender_id, &send(b"suspended"))), AUTH);
+}
+
+#[test]
+fn a_queue_has_a_limited_number_of_recipient_keys() {
+    let mut server = server();
+    let mut peer = server.connect(ClientOptions::default());
+    let queue = peer.create_as(&mut server, SubscriptionMode::OnlyCreate, QueueRequestData::Contact(None));
+    let limit = ServerConfig::default().limits.recipient_keys;
+    for (count, expected) in [(limit + 1, BrokerMessage::Err(ErrorType::Internal)), (limit, OK)] {
+        let keys = vec![queue.recipient_key.public(); count];
+        let answer =
+            peer.ask(&mut server, Some(&queue.recipient_key), &queue.recipient_id, &Command::RKey(keys));
+        assert_eq!(only(answer), expected);
+    }
+}
+
+#[test]
 fn idle_peers_are_closed_unless_they_are_subscribed() {
     let mut server = server();
     let (idle, mut subscribed) =
@@ -239,6 +315,15 @@ fn idle_peers_are_closed_unless_they_are_subscribed() {
     assert_eq!(server.closed(idle.id), Some(CloseReason::Idle));
     assert_eq!(server.closed(subscribed.id), None);
     assert_eq!(server.closed(active.id), None);
+}
+
+#[test]
+fn nothing_follows_the_end_of_a_session_whose_timer_is_due() {
+    let mut server = server();
+    let peer = server.connect(ClientOptions::default());
+    server.now.mono = server.now.mono + Duration::from_secs(7 * 3600);
+    server.input(peer.id, SessionInput::Eof);
+    assert_eq!(server.closed(peer.id), Some(CloseReason::PeerClosed));
 }
 
 #[test]

@@ -83,8 +83,8 @@ pub(crate) struct Init {
     /// Domains of your other servers, separated by commas (only set in the ini file: not used yet)
     #[arg(long, value_name = "DOMAINS")]
     pub(crate) own_domains: Option<String>,
-    /// Where the source code of this server is
-    #[arg(long, value_name = "URI", num_args = 0..=1, default_missing_value = SOURCE)]
+    /// Where the source code of this server is; without URI it stays to be set in the ini file
+    #[arg(long, value_name = "URI", num_args = 0..=1, default_missing_value = "")]
     pub(crate) source_code: Option<String>,
     /// Organisation or person who runs the server
     #[arg(long, value_name = "NAME")]
@@ -226,8 +226,6 @@ pub(crate) enum LogLevel {
     Debug,
 }
 
-const SOURCE: &str = env!("CARGO_PKG_REPOSITORY");
-
 const HELP: &str = "\
 FILES
   Configuration: /etc/opt/simplex, or the folder that SMP_SERVER_CFG_PATH names:
@@ -273,7 +271,7 @@ mod tests {
         let Ok(Command::Init(init)) = parse(line) else { panic!("init") };
         assert_eq!((init.sign_algorithm, init.ip.as_str()), (Algorithm::Ed448, "10.0.0.1"));
         assert_eq!((init.fqdn.as_deref(), init.control_port), (Some("smp.example.org"), Some(5224)));
-        assert!(init.source_code.is_some_and(|source| source.starts_with("https://")));
+        assert_eq!(init.source_code.as_deref(), Some(""));
         assert!(init.store_log && init.daily_stats && init.yes);
         let Ok(Command::Init(init)) =
             parse("init --disable-store-log --no-password --disable-web -d --control-port 9")

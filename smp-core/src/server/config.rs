@@ -12,7 +12,7 @@ pub struct ServerConfig {
     pub new_queues: bool,
     /// The password for creating queues. Default: none, anybody may.
     pub password: Option<Password>,
-    /// Bytes of new queue and message ids, 16 to 32. Default: 24.
+    /// Bytes of new queue ids, 16 to 32. Default: 24, which message ids always have.
     pub id_bytes: usize,
     /// Messages that a queue holds before it is closed to senders. Default: 128.
     pub message_quota: u32,
@@ -79,7 +79,8 @@ pub struct Limits {
     /// Message deliveries to one connection that its socket has not taken yet; further ones wait in the store.
     /// Default: 8. Each holds up to 16 KiB.
     pub deliveries_in_flight: usize,
-    /// Bytes that wait to be written to one connection, over which no more is read from it. Default: 256 KiB.
+    /// Bytes that wait to be written to one connection, with a block for each block that is not answered, over which
+    /// no more is read from it. Default: 256 KiB.
     pub output_bytes: usize,
     /// How long a peer may take no byte while output waits for it. Default: 40 seconds.
     pub stalled_output: Duration,
@@ -87,6 +88,9 @@ pub struct Limits {
     pub subscriptions: usize,
     /// Queues that one connection may receive by GET. Default: 100,000.
     pub get_queues: usize,
+    /// Keys of one recipient, which RKEY sets. Default: 16. A command with a wrong authorisation costs a verification with
+    /// each of them.
+    pub recipient_keys: usize,
     /// Queues that one visit of message expiry covers before other operations get their turn. Default: 1000.
     pub expiry_queues: u32,
 }
@@ -101,6 +105,7 @@ impl Default for Limits {
             stalled_output: Duration::from_secs(40),
             subscriptions: 1_000_000,
             get_queues: 100_000,
+            recipient_keys: 16,
             expiry_queues: 1000,
         }
     }

@@ -16,6 +16,7 @@ use bytes::Bytes;
 use super::codec::{Decoded, Reader, put_optional, put_short};
 use super::error::ErrorType;
 use super::id::{CorrelationId, EntityId, SessionId};
+use super::key::AuthPublicKey;
 use super::version::Version;
 
 /// A transmission of a client, with its command still as bytes.
@@ -161,6 +162,17 @@ impl Authorization {
             Self::Ed448(bytes) => &bytes[..],
             Self::Authenticator(bytes) => bytes,
         }
+    }
+
+    /// True if this is how the owner of `key` authorises.
+    #[must_use]
+    pub const fn is_of(&self, key: &AuthPublicKey) -> bool {
+        matches!(
+            (self, key),
+            (Self::Ed25519(_), AuthPublicKey::Ed25519(_))
+                | (Self::Ed448(_), AuthPublicKey::Ed448(_))
+                | (Self::Authenticator(_), AuthPublicKey::X25519(_))
+        )
     }
 
     /// True unless there is none.

@@ -202,7 +202,7 @@ impl<'a> Executor<'a> {
             let backlog = decoded("backlogs", Backlog::decode(&value.into()))?;
             messages += self.expire_backlog(&mut batch, &queue, backlog, before)?;
             visited += 1;
-            if visited >= limit {
+            if visited >= limit || messages >= EXPIRED_MAX {
                 next = Some(queue);
                 break;
             }
@@ -305,6 +305,9 @@ impl<'a> Executor<'a> {
         Ok(())
     }
 }
+
+/// Messages after which a visit of expiry ends, so that clients do not wait long for their turn. A queue is finished first.
+const EXPIRED_MAX: u64 = 5000;
 
 /// What an operation writes, and the counters after it.
 struct Batch {

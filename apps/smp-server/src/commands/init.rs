@@ -130,7 +130,7 @@ fn choices(flags: &Init) -> Vec<Choice> {
         ("TRANSPORT", "control_port", flags.control_port.map(|port| port.to_string())),
         ("PROXY", "socks_proxy", flags.socks_proxy.clone()),
         ("PROXY", "own_server_domains", flags.own_domains.clone()),
-        ("INFORMATION", "source_code", flags.source_code.clone()),
+        ("INFORMATION", "source_code", flags.source_code.clone().filter(|uri| !uri.is_empty())),
         ("INFORMATION", "operator", flags.operator.clone()),
         ("INFORMATION", "operator_country", flags.operator_country.clone()),
         ("INFORMATION", "website", flags.operator_website.clone()),

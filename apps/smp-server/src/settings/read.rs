@@ -144,6 +144,7 @@ fn limits(from: &Source<'_>) -> Result<Limits, IniError> {
     limits.stalled_output = from.get("LIMITS", "stalled_output", time())?;
     limits.subscriptions = from.get("LIMITS", "subscriptions", number(1..=100_000_000))?;
     limits.get_queues = from.get("LIMITS", "get_queues", number(1..=100_000_000))?;
+    limits.recipient_keys = from.get("LIMITS", "recipient_keys", number(1..=255))?;
     limits.expiry_queues = from.get("LIMITS", "expiry_queues", number(1..=1_000_000))?;
     Ok(limits)
 }

@@ -217,7 +217,7 @@ const LIMITS: Section = Section {
             "128",
             "Messages that a queue holds before senders have to wait, 1 to 1000000.",
         ),
-        setting("queue_id_length", "24", "Bytes of the ids of new queues and messages, 16 to 32."),
+        setting("queue_id_length", "24", "Bytes of the ids of new queues, 16 to 32."),
         setting(
             "end_interval",
             "500ms",
@@ -263,6 +263,7 @@ const LIMITS: Section = Section {
         ),
         setting("subscriptions", "1000000", "Queues that one connection may be subscribed to."),
         setting("get_queues", "100000", "Queues that one connection may receive from by GET."),
+        setting("recipient_keys", "16", "Keys that a recipient may set for one queue."),
         setting(
             "expiry_queues",
             "1000",

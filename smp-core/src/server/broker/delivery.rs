@@ -12,6 +12,9 @@ impl Broker {
         let today = self.today();
         match request {
             Request::Create { tag, record, subscribe } => {
+                if subscribe && self.is_fully_subscribed(connection) {
+                    return self.answer(connection, tag, Answer::LimitReached);
+                }
                 let queue = record.recipient.clone();
                 self.store(QueueOp::Create(record), Context::Create { connection, tag, queue, subscribe });
             }
@@ -145,8 +148,16 @@ impl Broker {
         tag: Tag,
         queue: &EntityId,
         read: ReadId,
+        message: MessageId,
         result: OpResult,
     ) {
+        // A SUB between the two may have delivered the message again: it is acknowledged all the same.
+        if let Some(sub) = self.subscriptions.get_mut(queue)
+            && sub.connection == connection
+            && sub.state == State::Delivered(message)
+        {
+            sub.state = State::Reading(read);
+        }
         let OpResult::Acknowledged { next, .. } = result else {
             self.set_read(queue, read, State::Idle);
             return self.answer(connection, tag, (&result).into());

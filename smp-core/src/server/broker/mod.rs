@@ -257,8 +257,8 @@ impl Broker {
                 self.subscribed(connection, tag, queue, slot, result);
             }
             Context::Get { connection, tag, queue } => self.got(connection, tag, &queue, result),
-            Context::Acknowledge { connection, tag, queue, read, .. } => {
-                self.acknowledged(connection, tag, &queue, read, result);
+            Context::Acknowledge { connection, tag, queue, read, message } => {
+                self.acknowledged(connection, tag, &queue, read, message, result);
             }
             Context::AcknowledgeGot { connection, tag } => self.answer(connection, tag, (&result).into()),
             Context::Read { queue, read, connection } => self.read_done(&queue, read, connection, result),

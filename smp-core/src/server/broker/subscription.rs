@@ -93,6 +93,12 @@ impl Broker {
         self.release_slots(connection, usize::from(slot));
     }
 
+    /// True when a connection has as many subscriptions as it may have.
+    pub(super) fn is_fully_subscribed(&self, connection: ConnectionId) -> bool {
+        let limit = self.config.limits.subscriptions;
+        self.connections.get(&connection).is_some_and(|state| state.subscriptions.len() >= limit)
+    }
+
     pub(super) fn created(
         &mut self,
         connection: ConnectionId,

@@ -48,6 +48,19 @@ fn queue(n: u8) -> EntityId {
     [n; 24].into()
 }
 
+fn record(n: u8) -> QueueRecord {
+    QueueRecord {
+        recipient: queue(n),
+        sender: queue(n + 100),
+        recipient_keys: vec![KEY],
+        secret: DhSecret::new([0; 32]),
+        sender_key: None,
+        mode: None,
+        status: QueueStatus::Active,
+        used_on: UnixDay(0),
+    }
+}
+
 fn number(message: &Waiting) -> u8 {
     match &message.message.content {
         MessageContent::Message { body, .. } => body[0],
@@ -64,17 +77,7 @@ impl World {
         let store = MemoryStore::new();
         let mut world = Self { broker, store, batches: VecDeque::new(), said: Vec::new(), now, sent: 0 };
         for n in 1..=3 {
-            let record = QueueRecord {
-                recipient: queue(n),
-                sender: queue(n + 100),
-                recipient_keys: vec![KEY],
-                secret: DhSecret::new([0; 32]),
-                sender_key: None,
-                mode: None,
-                status: QueueStatus::Active,
-                used_on: UnixDay(0),
-            };
-            world.store.run(vec![QueueOp::Create(Box::new(record))]);
+            world.store.run(vec![QueueOp::Create(Box::new(record(n)))]);
         }
         world
     }
@@ -382,6 +385,10 @@ fn limits_hold() {
     world.subscribe(A, 2);
     let answers = world.take();
     assert_eq!(answers.iter().filter(|(_, said)| *said == Said::LimitReached).count(), 1);
+    for (n, subscribe, said) in [(4, true, Said::LimitReached), (5, false, Said::Done)] {
+        world.ask(A, Request::Create { tag: 0, record: Box::new(record(n)), subscribe });
+        assert_eq!(world.take(), [(A, said)]);
+    }
     world.ask(A, Request::Get { tag: 0, queue: queue(2), by: KEY });
     world.ask(A, Request::Get { tag: 0, queue: queue(3), by: KEY });
     assert_eq!(world.take(), [(A, Said::LimitReached), (A, Said::Done)]);

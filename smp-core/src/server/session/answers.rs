@@ -36,6 +36,19 @@ pub(super) struct Group {
     deliveries: usize,
 }
 
+impl Group {
+    /// What can be sent before the rest is known.
+    fn take_held(&mut self) -> Self {
+        Self {
+            errors: core::mem::take(&mut self.errors),
+            answers: core::mem::take(&mut self.answers),
+            messages: core::mem::take(&mut self.messages),
+            deliveries: core::mem::take(&mut self.deliveries),
+            ..Self::default()
+        }
+    }
+}
+
 /// A command that the broker has.
 pub(super) struct Pending {
     pub(super) group: GroupId,
@@ -126,7 +139,28 @@ impl Session {
         if !self.groups.get(&group).is_some_and(|state| state.undecided == 0 && state.unanswered == 0) {
             return;
         }
-        let Some(state) = self.groups.remove(&group) else { return };
+        if let Some(state) = self.groups.remove(&group) {
+            self.send_group(state);
+        }
+    }
+
+    /// Sends what is held if it may take every slot: a command that waits for a slot, and the rest of its block with
+    /// it, would wait for ever.
+    pub(super) fn free_slots(&mut self) {
+        let held: usize = self.groups.values().map(|group| group.deliveries).sum();
+        if held >= self.config.limits.deliveries_in_flight.max(1) {
+            self.send_held();
+        }
+    }
+
+    /// Sends what blocks that are not answered completely have so far.
+    fn send_held(&mut self) {
+        let held: Vec<_> = self.groups.values_mut().map(Group::take_held).collect();
+        held.into_iter().for_each(|held| self.send_group(held));
+    }
+
+    fn send_group(&mut self, state: Group) {
+        self.send_transmissions(state.errors, 0);
         let mut answers = state.answers;
         if !state.messages.is_empty() {
             // The last answers share the block of the first message, so that one SUB is answered in one block.
@@ -147,6 +181,8 @@ impl Session {
                 self.send_transmissions(vec![bytes], 1);
             }
             Reply::Ended(ended) => {
+                // Among the answers may be that to the SUB of what ended, which the peer must see first.
+                self.send_held();
                 let transmissions = ended.into_iter().map(|(queue, ending)| {
                     let event = match ending {
                         Ending::TakenOver => BrokerMessage::End,

@@ -25,6 +25,7 @@ use super::broker::{BrokerReply, BrokerRequest, Request, Tag};
 use super::store::{QueueKey, QueueRecord, StoreFailure};
 use crate::entropy::SeededEntropy;
 use crate::time::{Now, Timestamp};
+use crate::transport::block::BLOCK_LEN;
 use crate::transport::{Parameters, Transport, TransportEvent};
 use crate::wire::error::{HandshakeError, TransportError};
 use answers::{Group, GroupId, Pending};
@@ -126,8 +127,8 @@ pub struct Session {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum State {
     Running,
-    /// No more commands are read; when all are answered it closes.
-    Stopping,
+    /// No more commands are read; when all are answered it closes for this reason.
+    Stopping(CloseReason),
     Closed,
 }
 
@@ -176,9 +177,10 @@ impl Session {
             SessionInput::LookedUp(id, records) => self.looked_up(id, records),
             SessionInput::FromBroker(BrokerReply(replies)) => {
                 replies.into_iter().for_each(|reply| self.reply(reply));
+                self.free_slots();
             }
             SessionInput::Timeout => {}
-            SessionInput::Stop => self.state = State::Stopping,
+            SessionInput::Stop => self.stop(CloseReason::Stopped),
         }
         self.run_timers();
         self.advance();
@@ -210,20 +212,29 @@ impl Session {
         self.state == State::Running
             && self.pipeline.len() + self.pending.len() < limits.commands_in_flight
             && self.input_bytes < limits.input_bytes
-            && self.outbox.len() < limits.output_bytes
+            // Each block that is not answered will be answered by one at least.
+            && self.outbox.len() + self.groups.len() * BLOCK_LEN < limits.output_bytes
     }
 
     /// Does what has become possible, and gives out what came of it.
     fn advance(&mut self) {
         self.take_events();
+        if self.state == State::Closed {
+            // A timer may have come due after the end. Nothing follows `Close`: it would make the connection known again.
+            self.requests.clear();
+            return;
+        }
         self.decide();
         if !self.requests.is_empty() {
             let requests = core::mem::take(&mut self.requests);
             self.outputs.push_back(SessionOutput::ToBroker(BrokerRequest(requests)));
         }
         self.transmit();
-        if self.state == State::Stopping && self.pipeline.is_empty() && self.pending.is_empty() {
-            self.close(CloseReason::Stopped);
+        if let State::Stopping(reason) = self.state
+            && self.pipeline.is_empty()
+            && self.pending.is_empty()
+        {
+            self.close(reason);
         }
     }
 
@@ -236,7 +247,8 @@ impl Session {
                 TransportEvent::Block(content) => self.take_block(Some(&content)),
                 TransportEvent::BadBlock => self.take_block(None),
                 TransportEvent::Service(_) => self.transport.refuse_service(NO_SERVICES),
-                TransportEvent::Closed => self.close(CloseReason::PeerClosed),
+                // What the peer said before it said that it ends still counts.
+                TransportEvent::Closed => self.stop(CloseReason::PeerClosed),
             }
         }
     }
@@ -273,6 +285,13 @@ impl Session {
             if now.since(self.last_heard) >= idle.ttl {
                 self.requests.push(Request::CloseIfUnsubscribed);
             }
+        }
+    }
+
+    /// Takes no more commands.
+    fn stop(&mut self, reason: CloseReason) {
+        if self.state == State::Running {
+            self.state = State::Stopping(reason);
         }
     }
 

@@ -217,6 +217,9 @@ impl Session {
                 };
                 (Request::Append { tag, append: Box::new(append) }, PendingKind::Plain)
             }
+            (Command::RKey(keys), Some(_)) if keys.len() > self.config.limits.recipient_keys => {
+                return Err(ErrorType::Internal);
+            }
             (Command::SKey(key), Some(_)) => {
                 (change(tag, queue, QueueChange::SecureBySender { key: *key }), PendingKind::Plain)
             }

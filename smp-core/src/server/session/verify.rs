@@ -70,13 +70,14 @@ impl Verifier {
         }
     }
 
-    /// The right of whoever owns one of `keys`. With none of them it takes as long as with a wrong one.
+    /// The right of whoever owns one of `keys`. With none of the kind of the authorisation it takes as long as with a
+    /// wrong one.
     fn by_any<'a>(
         &mut self,
         from: &ClientTransmission,
         keys: impl IntoIterator<Item = &'a AuthPublicKey>,
     ) -> Option<Right> {
-        let mut keys = keys.into_iter().peekable();
+        let mut keys = keys.into_iter().filter(|key| from.authorization.is_of(key)).peekable();
         if keys.peek().is_none() {
             return self.by_dummy(from);
         }

@@ -123,7 +123,8 @@ pub enum QueueOp {
     },
     /// Deletes the messages, quota markers included, that a queue's recipient left for too long: [`OpResult::Expired`].
     ///
-    /// Visits at most `limit` queues that hold messages, in the order of their ids, starting after `after`.
+    /// Visits at most `limit` queues that hold messages, in the order of their ids, starting after `after`. A store may end a
+    /// visit sooner.
     Expire {
         /// Messages sent before this time go.
         before: UnixTime,

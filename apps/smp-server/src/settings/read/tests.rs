@@ -98,6 +98,7 @@ stalled_output = 3s
 subscriptions = 5
 get_queues = 6
 input_bytes = 48KiB
+recipient_keys = 9
 expiry_queues = 8
 stop_timeout = 1s
 queued_output = 16KiB
@@ -133,7 +134,8 @@ https = 443
     let limits = core.limits;
     assert_eq!((s.shell.handshake, limits.stalled_output), (seconds(2), seconds(3)));
     assert_eq!((limits.commands_in_flight, limits.deliveries_in_flight, limits.output_bytes), (1, 2, 32_768));
-    assert_eq!((limits.subscriptions, limits.get_queues, limits.expiry_queues), (5, 6, 8));
+    assert_eq!((limits.subscriptions, limits.get_queues), (5, 6));
+    assert_eq!((limits.recipient_keys, limits.expiry_queues), (9, 8));
     assert_eq!(limits.input_bytes, 49_152);
     let idle = core.idle_clients.unwrap();
     assert_eq!((idle.ttl, idle.check_interval), (seconds(1), Duration::from_millis(100)));

@@ -1,0 +1,286 @@
+//! What clients make of what they are sent, and whether it may be so.
+
+use smp_core::crypto::{AuthPrivateKey, Nonce, X25519PrivateKey};
+use smp_core::wire::codec::decode_all;
+use smp_core::wire::error::ErrorType;
+use smp_core::wire::{BrokerMessage, CorrelationId, EntityId, MessageId, ReceivedBody, Version};
+
+use super::client::{Link, Mark, Peer};
+use super::commands::Sent;
+use super::model::{Model, Place};
+use super::shared::{Shared, SimQueue};
+
+/// A transmission of the server.
+pub(super) struct Received {
+    pub(super) correlation: CorrelationId,
+    pub(super) entity: EntityId,
+    pub(super) message: BrokerMessage,
+}
+
+impl Peer {
+    /// Takes a transmission, which was sent at `mark`.
+    pub(super) fn take(&mut self, shared: &mut Shared, model: &Model, received: Received, mark: Mark) {
+        let Some(link) = &mut self.link else { return };
+        if received.correlation.is_empty() {
+            return event(shared, model, self.index, link, &received, mark);
+        }
+        let Some(sent) = link.pending.remove(received.correlation.as_bytes()) else {
+            return shared.expect(false, || "an answer to no command".into());
+        };
+        shared.counts.answers += 1;
+        if let Some(queue) = sent.received_queue() {
+            link.queues.entry(queue).or_default().under_way -= 1;
+        }
+        if let BrokerMessage::Err(error) = &received.message {
+            return refused(shared, model, self.index, link, &sent, error);
+        }
+        accepted(shared, model, self.index, link, sent, received, mark);
+    }
+}
+
+fn event(shared: &mut Shared, model: &Model, peer: usize, link: &mut Link, received: &Received, mark: Mark) {
+    let index = shared.queues.iter().position(|queue| queue.recipient_id == received.entity);
+    let Some(index) = index else {
+        // Of a queue whose creation was not answered yet, or never.
+        return shared.expect(matches!(received.message, BrokerMessage::End | BrokerMessage::Deld), || {
+            "an event of an unknown queue".into()
+        });
+    };
+    match &received.message {
+        BrokerMessage::Msg { .. } => message(shared, model, peer, link, index, &received.message, mark),
+        BrokerMessage::End | BrokerMessage::Deld => {
+            shared.note("client hears END or DELD: queue", &[peer as u64, index as u64]);
+            let queue = &shared.queues[index];
+            let is_deleted = matches!(received.message, BrokerMessage::Deld);
+            let may =
+                !is_deleted || model.deleted.get(&queue.recipient_id).is_some_and(|at| *at < mark.durable);
+            shared.expect(may, || format!("DELD of queue {index}, which is not deleted for good"));
+            let on_link = link.queues.entry(index).or_default();
+            on_link.is_subscribed = false;
+            on_link.in_flight = None;
+        }
+        _ => shared.expect(false, || "an event that is none".into()),
+    }
+}
+
+/// A message: the first of its queue, stored for good, not acknowledged.
+fn message(
+    shared: &mut Shared,
+    model: &Model,
+    peer: usize,
+    link: &mut Link,
+    index: usize,
+    message: &BrokerMessage,
+    mark: Mark,
+) {
+    let BrokerMessage::Msg { id, body } = message else { return };
+    shared.counts.messages += 1;
+    let queue = &shared.queues[index];
+    let history = model.history.get(&queue.recipient_id).map(Vec::as_slice).unwrap_or_default();
+    let position = history.iter().position(|(known, at)| known == id && *at < mark.durable);
+    let Some(position) = position else {
+        return shared.expect(false, || format!("a message of queue {index} was sent before it was durable"));
+    };
+    let number = position as u64;
+    let gone = |(id, _): &(MessageId, Place)| model.gone.get(id).is_some_and(|at| *at < mark.durable);
+    let is_first = history[..position].iter().all(gone);
+    let again = queue.acknowledged.get(id).is_some_and(|(connection, output, at)| {
+        if *connection == link.id { mark.output > *output } else { link.opened_at > *at }
+    });
+    let nonce = Nonce::from_slice(id.as_bytes());
+    let plain = queue.secret.box_key().open_padded(&nonce, body).ok();
+    let opened = plain.and_then(|plain| decode_all(&plain.into(), ReceivedBody::decode).ok());
+    shared.note("client hears MSG: queue, message", &[peer as u64, index as u64, number]);
+    shared.expect(is_first, || format!("message {number} of queue {index} came before one that it follows"));
+    shared.expect(!again, || {
+        format!("message {number} of queue {index} came again after its ACK was answered")
+    });
+    shared.expect(opened.is_some(), || format!("message {number} of queue {index} cannot be opened"));
+    if let Some(ReceivedBody::Message { body, .. }) = opened {
+        let body = body.to_vec();
+        let is_stored = model.bodies.contains_key(&body);
+        shared.expect(is_stored, || format!("message {number} of queue {index} is not what was sent"));
+        let former = shared.messages.insert(id.clone(), (index, body.clone()));
+        let same = former.is_none_or(|former| former == (index, body.clone()));
+        shared.expect(same, || "two messages have one id".into());
+        shared.queues[index].received.insert(body);
+    }
+    let on_link = link.queues.entry(index).or_default();
+    on_link.in_flight = Some(id.clone());
+}
+
+fn accepted(
+    shared: &mut Shared,
+    model: &Model,
+    peer: usize,
+    link: &mut Link,
+    sent: Sent,
+    received: Received,
+    mark: Mark,
+) {
+    let durable = |at: Option<&Place>| at.is_some_and(|at| *at < mark.durable);
+    let answer = &received.message;
+    let is_ok = matches!(answer, BrokerMessage::Ok);
+    match sent {
+        Sent::New { recipient_key, dh_key, subscribe } => {
+            created(shared, model, peer, link, (recipient_key, dh_key, subscribe), answer, mark);
+        }
+        Sent::Send(index, body) => {
+            shared.note("client hears OK to SEND: queue", &[peer as u64, index as u64]);
+            let is_durable = is_ok && durable(model.bodies.get(&body));
+            shared.expect(is_durable, || format!("SEND to queue {index} was answered before it was durable"));
+            shared.queues[index].accepted.insert(body);
+        }
+        Sent::Key(index, key) => {
+            let queue = &mut shared.queues[index];
+            let at = model.secured.get(&(queue.recipient_id.clone(), key.public()));
+            queue.is_secured = true;
+            queue.sender_key = Some(key);
+            shared.expect(is_ok && durable(at), || {
+                format!("KEY of queue {index} was answered before it was durable")
+            });
+        }
+        Sent::Off(index) => {
+            let at = model.suspended.get(&shared.queues[index].recipient_id);
+            shared.expect(is_ok && durable(at), || {
+                format!("OFF of queue {index} was answered before it was durable")
+            });
+        }
+        Sent::Del(index) => {
+            let at = model.deleted.get(&shared.queues[index].recipient_id);
+            shared.expect(is_ok && durable(at), || {
+                format!("DEL of queue {index} was answered before it was durable")
+            });
+            *link.queues.entry(index).or_default() = super::client::OnLink {
+                under_way: link.queues.get(&index).map_or(0, |queue| queue.under_way),
+                ..Default::default()
+            };
+        }
+        Sent::Sub(index) => {
+            shared.note("client hears OK to SUB: queue", &[peer as u64, index as u64]);
+            link.queues.entry(index).or_default().is_subscribed = true;
+            shared.expect(is_ok || matches!(answer, BrokerMessage::Sok(None)), || {
+                "SUB was answered wrongly".into()
+            });
+        }
+        Sent::Get(index) => match answer {
+            BrokerMessage::Msg { .. } => message(shared, model, peer, link, index, answer, mark),
+            _ => shared.expect(is_ok, || "GET was answered wrongly".into()),
+        },
+        Sent::Ack(index, id) => acknowledged(shared, model, peer, link, (index, id), answer, mark),
+        Sent::Que(_) => {
+            shared.expect(matches!(answer, BrokerMessage::Info(_)), || "QUE was answered wrongly".into());
+        }
+        Sent::Ping => {
+            shared.expect(matches!(answer, BrokerMessage::Pong), || "PING was answered wrongly".into());
+        }
+        Sent::Attack => shared.expect(false, || "a command without the right was answered OK".into()),
+    }
+}
+
+fn created(
+    shared: &mut Shared,
+    model: &Model,
+    peer: usize,
+    link: &mut Link,
+    (recipient_key, dh_key, subscribe): (AuthPrivateKey, X25519PrivateKey, bool),
+    answer: &BrokerMessage,
+    mark: Mark,
+) {
+    let BrokerMessage::Ids(ids) = answer else { return wrong(shared, "NEW") };
+    let is_durable = model.created.get(&ids.recipient_id).is_some_and(|at| *at < mark.durable);
+    shared.expect(is_durable, || "NEW was answered before it was durable".into());
+    for id in [&ids.recipient_id, &ids.sender_id] {
+        let is_new = shared.ids.insert(id.clone());
+        shared.expect(is_new, || "an id was given out twice".into());
+    }
+    let Ok(secret) = dh_key.diffie_hellman(&ids.dh_key) else { return wrong(shared, "NEW") };
+    let index = shared.queues.len();
+    shared.note("client hears IDS: queue", &[peer as u64, index as u64]);
+    link.queues.entry(index).or_default().is_subscribed = subscribe;
+    if subscribe {
+        shared.asked.reads.insert(ids.recipient_id.clone());
+    }
+    let (recipient, sender) = (ids.recipient_id.clone(), ids.sender_id.clone());
+    let version = link.parameters.as_ref().map(|parameters| parameters.version);
+    let is_messaging = version >= Some(Version::SKEY);
+    shared.queues.push(SimQueue::new(recipient, sender, recipient_key, secret, peer, is_messaging));
+}
+
+fn acknowledged(
+    shared: &mut Shared,
+    model: &Model,
+    peer: usize,
+    link: &mut Link,
+    (index, id): (usize, MessageId),
+    answer: &BrokerMessage,
+    mark: Mark,
+) {
+    shared.note("client hears an answer to ACK: queue", &[peer as u64, index as u64]);
+    let on_link = link.queues.entry(index).or_default();
+    if id.is_empty() || on_link.in_flight.as_ref() == Some(&id) {
+        on_link.in_flight = None;
+    }
+    if !id.is_empty() {
+        let is_durable = model.gone.get(&id).is_some_and(|at| *at < mark.durable);
+        shared.expect(is_durable, || format!("ACK of queue {index} was answered before it was durable"));
+        let at = (link.id, mark.output, shared.now.mono);
+        shared.queues[index].acknowledged.entry(id).or_insert(at);
+    }
+    match answer {
+        BrokerMessage::Msg { .. } => message(shared, model, peer, link, index, answer, mark),
+        BrokerMessage::Ok => {}
+        _ => wrong(shared, "ACK"),
+    }
+}
+
+/// A refusal: only for a reason, and one that a client may do something about.
+fn refused(shared: &mut Shared, model: &Model, peer: usize, link: &mut Link, sent: &Sent, error: &ErrorType) {
+    shared.note(&format!("client hears {error}"), &[peer as u64]);
+    match (sent, error) {
+        (Sent::Send(index, _), ErrorType::Auth) => {
+            let queue = &shared.queues[*index];
+            let may = queue.delete_asked || queue.off_asked || queue.keys_tried > 0;
+            shared.expect(may, || format!("SEND to queue {index} was refused"));
+        }
+        (Sent::Send(_, body), ErrorType::Quota) => {
+            let is_full = model.over_quota.contains(body);
+            shared.expect(is_full, || "a queue was said to be full and was not".into());
+        }
+        (Sent::Key(index, _), ErrorType::Auth) => {
+            let queue = &shared.queues[*index];
+            let may = queue.delete_asked || queue.keys_tried > 1 || !queue.is_messaging;
+            shared.expect(may, || format!("KEY of queue {index} was refused"));
+        }
+        (
+            Sent::Sub(index)
+            | Sent::Get(index)
+            | Sent::Ack(index, _)
+            | Sent::Off(index)
+            | Sent::Del(index)
+            | Sent::Que(index),
+            ErrorType::Auth,
+        ) => {
+            let may = shared.queues[*index].delete_asked;
+            shared.expect(may, || format!("a command of the recipient of queue {index} was refused"));
+            let on_link = link.queues.entry(*index).or_default();
+            on_link.is_subscribed = false;
+            on_link.in_flight = None;
+        }
+        (Sent::Ack(index, id), ErrorType::NoMessage) => {
+            let on_link = link.queues.entry(*index).or_default();
+            if on_link.in_flight.as_ref() == Some(id) {
+                on_link.in_flight = None;
+            }
+        }
+        (Sent::New { .. } | Sent::Ping, ErrorType::Auth) | (_, ErrorType::Block | ErrorType::Session) => {
+            shared.expect(false, || format!("a good command was refused: {error}"));
+        }
+        // The store failed, or the state of the connection forbids it.
+        _ => {}
+    }
+}
+
+fn wrong(shared: &mut Shared, command: &str) {
+    shared.expect(false, || format!("{command} was answered wrongly"));
+}

@@ -1,0 +1,257 @@
+//! What clients do: by chance while there are faults, and whatever is left to do when there are none.
+
+use bytes::Bytes;
+use smp_core::crypto::{AuthPrivateKey, X25519PrivateKey};
+use smp_core::wire::command::{NewQueue, QueueRequestData, SubscriptionMode};
+use smp_core::wire::{Command, EntityId, MessageId};
+
+use super::client::{Peer, new_dh_key, new_key};
+use super::shared::Shared;
+use crate::in_memory::send;
+
+/// A command that was sent. Queues are named by their index.
+pub(super) enum Sent {
+    New {
+        recipient_key: AuthPrivateKey,
+        dh_key: X25519PrivateKey,
+        subscribe: bool,
+    },
+    Send(usize, Vec<u8>),
+    Key(usize, AuthPrivateKey),
+    Sub(usize),
+    Get(usize),
+    Ack(usize, MessageId),
+    Off(usize),
+    Del(usize),
+    Que(usize),
+    Ping,
+    /// Of somebody without the right.
+    Attack,
+}
+
+impl Sent {
+    /// The queue that a command of a recipient is about.
+    pub(super) const fn received_queue(&self) -> Option<usize> {
+        match self {
+            Self::Sub(queue) | Self::Get(queue) | Self::Ack(queue, _) => Some(*queue),
+            _ => None,
+        }
+    }
+}
+
+impl Peer {
+    /// Sends a block of commands, drawn.
+    pub(super) fn act(&mut self, shared: &mut Shared) {
+        let count = shared.dice.between(1, shared.options.commands);
+        let mut items = Vec::new();
+        for _ in 0..count {
+            items.extend(if shared.fault(shared.options.attack) {
+                self.attack(shared)
+            } else {
+                self.draw(shared)
+            });
+        }
+        self.send(&items);
+    }
+
+    /// Does what is left to do: subscribes to its queues, acknowledges what it received. False if there is nothing.
+    pub(super) fn tidy_up(&mut self, shared: &mut Shared) -> bool {
+        let mut items = Vec::new();
+        for index in 0..shared.queues.len() {
+            let Some(link) = &mut self.link else { return true };
+            let on_link = link.queues.entry(index).or_default();
+            if on_link.under_way > 0 {
+                continue;
+            }
+            let queue = &shared.queues[index];
+            if let Some(message) = on_link.in_flight.clone() {
+                items.extend(self.recipient(shared, index, Sent::Ack(index, message)));
+            } else if queue.owner == self.index && !queue.delete_asked && !on_link.is_subscribed {
+                items.extend(self.recipient(shared, index, Sent::Sub(index)));
+            }
+        }
+        self.send(&items);
+        !items.is_empty() || self.link.as_ref().is_none_or(|link| !link.pending.is_empty())
+    }
+
+    fn send(&mut self, items: &[Vec<u8>]) {
+        if let Some(link) = self.link.as_mut().filter(|_| !items.is_empty()) {
+            link.send(items);
+        }
+    }
+
+    fn draw(&mut self, shared: &mut Shared) -> Option<Vec<u8>> {
+        let choice = shared.dice.below(100);
+        if shared.queues.is_empty() || (choice < 10 && shared.queues.len() < shared.options.queues) {
+            return self.create(shared);
+        }
+        let queue = self.pick(shared);
+        match choice {
+            0..40 => self.append(shared, queue),
+            40..65 => {
+                let waiting = self.link.as_ref()?.queues.iter();
+                let mut waiting = waiting.filter(|(_, queue)| queue.under_way == 0);
+                let found = waiting.find_map(|(index, queue)| Some((*index, queue.in_flight.clone()?)));
+                found.and_then(|(queue, message)| self.recipient(shared, queue, Sent::Ack(queue, message)))
+            }
+            65..80 if self.may_subscribe(queue) => self.recipient(shared, queue, Sent::Sub(queue)),
+            80..83 => self.recipient(shared, queue, Sent::Get(queue)),
+            83..86 => {
+                let key = self.new_sender_key(shared, queue);
+                self.recipient(shared, queue, Sent::Key(queue, key))
+            }
+            86..89 => self.secure_by_sender(shared, queue),
+            89..92 => self.recipient(shared, queue, Sent::Que(queue)),
+            92 => self.recipient(shared, queue, Sent::Off(queue)),
+            93 => self.recipient(shared, queue, Sent::Del(queue)),
+            94..96 => {
+                let other = MessageId::from(shared.dice.entropy().bytes::<24>());
+                self.recipient(shared, queue, Sent::Ack(queue, other))
+            }
+            96..98 => self.recipient(shared, queue, Sent::Ack(queue, MessageId::empty())),
+            _ => {
+                shared.note("client sends PING", &[self.index as u64]);
+                let link = self.link.as_mut()?;
+                Some(link.transmission(shared, None, &EntityId::empty(), &Command::Ping, Sent::Ping))
+            }
+        }
+    }
+
+    /// Mostly an own queue.
+    fn pick(&self, shared: &mut Shared) -> usize {
+        let own = (0..shared.queues.len()).filter(|queue| shared.queues[*queue].owner == self.index);
+        let own: Vec<_> = own.collect();
+        if own.is_empty() || shared.dice.chance(3_000) {
+            return shared.dice.below(shared.queues.len());
+        }
+        own[shared.dice.below(own.len())]
+    }
+
+    fn may_subscribe(&self, queue: usize) -> bool {
+        let known = self.link.as_ref().and_then(|link| link.queues.get(&queue));
+        known.is_none_or(|queue| queue.under_way == 0)
+    }
+
+    fn create(&mut self, shared: &mut Shared) -> Option<Vec<u8>> {
+        let (recipient_key, dh_key) = (new_key(shared), new_dh_key(shared));
+        let subscribe = shared.dice.chance(5_000);
+        let new = NewQueue {
+            recipient_key: recipient_key.public(),
+            dh_key: dh_key.public(),
+            password: None,
+            subscribe: if subscribe { SubscriptionMode::Subscribe } else { SubscriptionMode::OnlyCreate },
+            queue_data: Some(QueueRequestData::Messaging(None)),
+            notifier: None,
+        };
+        shared.note("client sends NEW", &[self.index as u64, subscribe.into()]);
+        let sent = Sent::New { recipient_key: recipient_key.clone(), dh_key, subscribe };
+        let command = Command::New(Box::new(new));
+        let link = self.link.as_mut()?;
+        Some(link.transmission(shared, Some(&recipient_key), &EntityId::empty(), &command, sent))
+    }
+
+    fn append(&mut self, shared: &mut Shared, index: usize) -> Option<Vec<u8>> {
+        let queue = &shared.queues[index];
+        let key = queue.sender_key.clone().filter(|_| queue.is_secured || shared.counts.commands % 2 == 0);
+        let body = format!("message {}", shared.counts.commands).into_bytes();
+        let entity = queue.sender_id.clone();
+        shared.asked.sends.insert(body.clone(), (key.as_ref().map(AuthPrivateKey::public), true));
+        shared.note(
+            "client sends SEND: queue, body",
+            &[self.index as u64, index as u64, shared.counts.commands],
+        );
+        let link = self.link.as_mut()?;
+        Some(link.transmission(shared, key.as_ref(), &entity, &send(&body), Sent::Send(index, body)))
+    }
+
+    fn new_sender_key(&self, shared: &mut Shared, index: usize) -> AuthPrivateKey {
+        let known = shared.queues[index].sender_key.clone().filter(|_| shared.dice.chance(8_000));
+        if let Some(key) = known {
+            return key;
+        }
+        let key = new_key(shared);
+        let queue = &mut shared.queues[index];
+        queue.keys_tried += 1;
+        if !queue.is_secured {
+            queue.sender_key = Some(key.clone());
+        }
+        key
+    }
+
+    fn secure_by_sender(&mut self, shared: &mut Shared, index: usize) -> Option<Vec<u8>> {
+        let key = self.new_sender_key(shared, index);
+        let queue = &shared.queues[index];
+        shared.asked.keys.insert((queue.recipient_id.clone(), key.public()));
+        let entity = queue.sender_id.clone();
+        shared.note("client sends SKEY: queue", &[self.index as u64, index as u64]);
+        let command = Command::SKey(key.public());
+        let sent = Sent::Key(index, key.clone());
+        Some(self.link.as_mut()?.transmission(shared, Some(&key), &entity, &command, sent))
+    }
+
+    /// A command of a queue's recipient.
+    fn recipient(&mut self, shared: &mut Shared, index: usize, sent: Sent) -> Option<Vec<u8>> {
+        let queue = &mut shared.queues[index];
+        let id = queue.recipient_id.clone();
+        let asked = &mut shared.asked;
+        let (name, command) = match &sent {
+            Sent::Sub(_) => ("SUB", Command::Sub),
+            Sent::Get(_) => ("GET", Command::Get),
+            Sent::Ack(_, message) => ("ACK", Command::Ack(message.clone())),
+            Sent::Key(_, key) => ("KEY", Command::Key(key.public())),
+            Sent::Off(_) => ("OFF", Command::Off),
+            Sent::Del(_) => ("DEL", Command::Del),
+            Sent::Que(_) => ("QUE", Command::Que),
+            Sent::New { .. } | Sent::Send(..) | Sent::Ping | Sent::Attack => return None,
+        };
+        match &sent {
+            Sent::Sub(_) | Sent::Get(_) => drop(asked.reads.insert(id.clone())),
+            Sent::Ack(_, message) => drop(asked.acks.insert((id.clone(), message.clone()))),
+            Sent::Key(_, key) => drop(asked.keys.insert((id.clone(), key.public()))),
+            Sent::Off(_) => {
+                queue.off_asked = true;
+                asked.offs.insert(id.clone());
+            }
+            Sent::Del(_) => {
+                queue.delete_asked = true;
+                asked.deletes.insert(id.clone());
+            }
+            _ => {}
+        }
+        let key = queue.recipient_key.clone();
+        shared.note(&format!("client sends {name}: queue"), &[self.index as u64, index as u64]);
+        let link = self.link.as_mut()?;
+        if sent.received_queue().is_some() {
+            let on_link = link.queues.entry(index).or_default();
+            on_link.under_way += 1;
+            on_link.is_got |= matches!(sent, Sent::Get(_));
+        }
+        Some(link.transmission(shared, Some(&key), &id, &command, sent))
+    }
+
+    /// A command of somebody without the key, or with a wrong one.
+    fn attack(&mut self, shared: &mut Shared) -> Option<Vec<u8>> {
+        let index = shared.dice.below(shared.queues.len());
+        let queue = shared.queues.get(index)?;
+        let (recipient, sender) = (queue.recipient_id.clone(), queue.sender_id.clone());
+        let is_secured = queue.is_secured;
+        let key = new_key(shared);
+        let body = Bytes::from(format!("attack {}", shared.counts.commands));
+        let (entity, command) = match shared.dice.below(8) {
+            0 | 1 if is_secured => {
+                shared.asked.sends.insert(body.to_vec(), (None, false));
+                (sender, send(&body))
+            }
+            2 if is_secured => (sender, Command::SKey(key.public())),
+            3 => (recipient, Command::Del),
+            4 => (recipient, Command::Off),
+            5 => (recipient, Command::Get),
+            6 => (recipient, Command::Key(key.public())),
+            _ => (recipient, Command::Sub),
+        };
+        let is_unsigned = matches!(command, Command::Send { .. }) && shared.dice.chance(5_000);
+        shared.note("client sends an attack: queue", &[self.index as u64, index as u64]);
+        let key = Some(&key).filter(|_| !is_unsigned);
+        Some(self.link.as_mut()?.transmission(shared, key, &entity, &command, Sent::Attack))
+    }
+}

@@ -1,0 +1,264 @@
+//! The naive reference: what queues are according to the operations that took effect, in their order, and when each thing
+//! happened. It knows neither connections nor blocks.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use smp_core::UnixTime;
+use smp_core::server::store::{
+    Append, MessageContent, OpResult, QueueChange, QueueOp, QueueRecord, StoredMessage, Waiting,
+};
+use smp_core::wire::{AuthPublicKey, EntityId, MessageId, QueueMode};
+
+/// A place in the log of operations. What has a place below the durable length of the log survives every crash.
+pub(super) type Place = usize;
+
+/// What the owners of queues asked for, whether it was answered or not. Nothing else may take effect.
+#[derive(Default)]
+pub(super) struct Asked {
+    /// Bodies, with the key of the attempt, and false for attempts without any right.
+    pub(super) sends: BTreeMap<Vec<u8>, (Option<AuthPublicKey>, bool)>,
+    pub(super) keys: BTreeSet<(EntityId, AuthPublicKey)>,
+    pub(super) acks: BTreeSet<(EntityId, MessageId)>,
+    pub(super) reads: BTreeSet<EntityId>,
+    pub(super) offs: BTreeSet<EntityId>,
+    pub(super) deletes: BTreeSet<EntityId>,
+}
+
+struct Queue {
+    recipient_keys: Vec<AuthPublicKey>,
+    sender_key: Option<AuthPublicKey>,
+    is_messaging: bool,
+    is_active: bool,
+    /// Id, time and whether it is a quota marker.
+    messages: Vec<(MessageId, UnixTime, bool)>,
+    /// Its last message is a quota marker that was not acknowledged.
+    is_full: bool,
+}
+
+/// Queues, and what happened when.
+#[derive(Default)]
+pub(super) struct Model {
+    queues: BTreeMap<EntityId, Queue>,
+    sender_ids: BTreeSet<EntityId>,
+    pub(super) created: BTreeMap<EntityId, Place>,
+    pub(super) deleted: BTreeMap<EntityId, Place>,
+    pub(super) secured: BTreeMap<(EntityId, AuthPublicKey), Place>,
+    pub(super) suspended: BTreeMap<EntityId, Place>,
+    /// Messages of each queue in their order, with their places.
+    pub(super) history: BTreeMap<EntityId, Vec<(MessageId, Place)>>,
+    /// Messages that were acknowledged or have expired.
+    pub(super) gone: BTreeMap<MessageId, Place>,
+    pub(super) bodies: BTreeMap<Vec<u8>, Place>,
+    pub(super) over_quota: BTreeSet<Vec<u8>>,
+}
+
+type Verdict = Result<(), String>;
+
+impl Model {
+    /// An operation took effect at this place, with this result.
+    pub(super) fn apply(&mut self, at: Place, op: &QueueOp, result: &OpResult, asked: &Asked) -> Verdict {
+        match op {
+            QueueOp::Create(record) => self.create(at, record, result),
+            QueueOp::Change { queue, change, .. } => self.change(at, queue, change, result, asked),
+            QueueOp::Delete { queue, by } => {
+                if !self.is_recipient(queue, Some(by)) {
+                    return refused(result);
+                }
+                expect(
+                    asked.deletes.contains(queue),
+                    "a queue was deleted that nobody with the key deleted",
+                )?;
+                expect(matches!(result, OpResult::Done), "DEL of the recipient was refused")?;
+                for (message, ..) in self.queues.remove(queue).map(|queue| queue.messages).unwrap_or_default()
+                {
+                    self.gone.insert(message, at);
+                }
+                self.deleted.insert(queue.clone(), at);
+                Ok(())
+            }
+            QueueOp::Append(append) => self.append(at, append, result, asked),
+            QueueOp::Peek { queue, by, .. } => {
+                if !self.is_recipient(queue, by.as_ref()) {
+                    return refused(result);
+                }
+                expect(asked.reads.contains(queue), "a queue was read that nobody with the key reads")?;
+                let OpResult::Message(first) = result else { return Err("a read was refused".into()) };
+                self.expect_first(queue, first.as_ref())
+            }
+            QueueOp::Check { queue, by, .. } => match (result, self.is_recipient(queue, Some(by))) {
+                (OpResult::Checked { has_messages }, true) => expect(
+                    *has_messages == self.first(queue).is_some(),
+                    "a wrong answer whether there is a message",
+                ),
+                (_, allowed) => expect(!allowed, "a check was refused").and_then(|()| refused(result)),
+            },
+            QueueOp::Acknowledge { queue, by, message, .. } => {
+                self.acknowledge(at, queue, by, message, result, asked)
+            }
+            QueueOp::Inspect { queue, by } => match (result, self.queues.get(queue)) {
+                (OpResult::Inspected(inspected), Some(state)) if state.recipient_keys.contains(by) => {
+                    let same = inspected.messages as usize == state.messages.len()
+                        && inspected.secured == state.sender_key.is_some();
+                    expect(same, "a wrong answer how full a queue is")
+                }
+                _ => refused(result),
+            },
+            QueueOp::Expire { before, after, limit } => {
+                let queues = self.queues.iter().filter(|(_, queue)| !queue.messages.is_empty());
+                let queues = queues
+                    .map(|(id, _)| id.clone())
+                    .filter(|id| after.as_ref().is_none_or(|after| id > after));
+                for queue in queues.take(*limit as usize).collect::<Vec<_>>() {
+                    self.expire(at, &queue, *before);
+                }
+                Ok(())
+            }
+            QueueOp::ExpireQueue { queue, before } => {
+                self.expire(at, queue, *before);
+                Ok(())
+            }
+            QueueOp::Count => Ok(()),
+        }
+    }
+
+    /// Whether the queue has no message; also if it is not there.
+    pub(super) fn is_empty(&self, queue: &EntityId) -> bool {
+        self.first(queue).is_none()
+    }
+
+    fn first(&self, queue: &EntityId) -> Option<&MessageId> {
+        self.queues.get(queue)?.messages.first().map(|(id, ..)| id)
+    }
+
+    fn is_recipient(&self, queue: &EntityId, by: Option<&AuthPublicKey>) -> bool {
+        self.queues.get(queue).is_some_and(|queue| by.is_none_or(|by| queue.recipient_keys.contains(by)))
+    }
+
+    fn expect_first(&self, queue: &EntityId, first: Option<&Waiting>) -> Verdict {
+        expect(
+            first.map(|first| &first.message.id) == self.first(queue),
+            "a read gave another message than the first",
+        )
+    }
+
+    fn create(&mut self, at: Place, record: &QueueRecord, result: &OpResult) -> Verdict {
+        let queue = Queue {
+            recipient_keys: record.recipient_keys.clone(),
+            sender_key: record.sender_key,
+            is_messaging: record.mode == Some(QueueMode::Messaging),
+            is_active: true,
+            messages: Vec::new(),
+            is_full: false,
+        };
+        expect(matches!(result, OpResult::Done), "a queue with new ids was not created")?;
+        expect(self.sender_ids.insert(record.sender.clone()), "a sender id was used twice")?;
+        let former = self.queues.insert(record.recipient.clone(), queue);
+        expect(former.is_none(), "a recipient id was used twice")?;
+        self.created.insert(record.recipient.clone(), at);
+        Ok(())
+    }
+
+    fn change(
+        &mut self,
+        at: Place,
+        id: &EntityId,
+        change: &QueueChange,
+        result: &OpResult,
+        asked: &Asked,
+    ) -> Verdict {
+        let Some(queue) = self.queues.get_mut(id) else { return refused(result) };
+        let (allowed, key) = match change {
+            QueueChange::SecureByRecipient { by, key } => (queue.recipient_keys.contains(by), Some(key)),
+            QueueChange::SecureBySender { key } => (queue.is_messaging, Some(key)),
+            QueueChange::Suspend { by } => (queue.recipient_keys.contains(by), None),
+            QueueChange::ReplaceRecipientKeys { .. } => (false, None),
+        };
+        if !allowed || key.is_some_and(|key| queue.sender_key.is_some_and(|set| set != *key)) {
+            return refused(result);
+        }
+        expect(matches!(result, OpResult::Done), "an allowed change was refused")?;
+        if let Some(key) = key {
+            queue.sender_key = Some(*key);
+            self.secured.entry((id.clone(), *key)).or_insert(at);
+            expect(asked.keys.contains(&(id.clone(), *key)), "a queue was secured with a stranger's key")
+        } else {
+            queue.is_active = false;
+            self.suspended.entry(id.clone()).or_insert(at);
+            expect(asked.offs.contains(id), "a queue was suspended by a stranger")
+        }
+    }
+
+    fn append(&mut self, at: Place, append: &Append, result: &OpResult, asked: &Asked) -> Verdict {
+        let Some(queue) = self.queues.get_mut(&append.queue) else { return refused(result) };
+        if !queue.is_active || queue.sender_key != append.by {
+            return refused(result);
+        }
+        let body = append.body.to_vec();
+        let from = asked.sends.get(&body);
+        expect(
+            from.is_some_and(|(key, right)| *right && *key == append.by),
+            "a stranger's message was stored",
+        )?;
+        if queue.is_full && !queue.messages.is_empty() {
+            self.over_quota.insert(body);
+            return expect(matches!(result, OpResult::QuotaExceeded), "a message went into a full queue");
+        }
+        queue.is_full = queue.messages.len() >= append.capacity as usize;
+        let was_empty = queue.messages.is_empty();
+        queue.messages.push((append.id.clone(), append.sent_at, queue.is_full));
+        self.history.entry(append.queue.clone()).or_default().push((append.id.clone(), at));
+        if queue.is_full {
+            self.over_quota.insert(body);
+            return expect(matches!(result, OpResult::QuotaExceeded), "a message went over the quota");
+        }
+        expect(self.bodies.insert(body, at).is_none(), "a message was stored twice")?;
+        let OpResult::Appended(appended) = result else { return Err("a message was not stored".into()) };
+        let is_message =
+            matches!(appended.message.message, StoredMessage { content: MessageContent::Message { .. }, .. });
+        expect(appended.was_empty == was_empty && is_message, "a message was stored otherwise than sent")
+    }
+
+    fn acknowledge(
+        &mut self,
+        at: Place,
+        queue: &EntityId,
+        by: &AuthPublicKey,
+        message: &MessageId,
+        result: &OpResult,
+        asked: &Asked,
+    ) -> Verdict {
+        if !self.is_recipient(queue, Some(by)) {
+            return refused(result);
+        }
+        let OpResult::Acknowledged { deleted, next } = result else {
+            return Err("an acknowledgement was refused".into());
+        };
+        let Some(state) = self.queues.get_mut(queue) else { return refused(result) };
+        let first = state.messages.first().filter(|(id, ..)| id == message).cloned();
+        expect(
+            *deleted == first.as_ref().map(|(.., marker)| *marker),
+            "an acknowledgement of another message",
+        )?;
+        if let Some((id, ..)) = first {
+            expect(asked.acks.contains(&(queue.clone(), id.clone())), "a stranger acknowledged a message")?;
+            state.messages.remove(0);
+            self.gone.insert(id, at);
+        }
+        self.expect_first(queue, next.as_ref())
+    }
+
+    fn expire(&mut self, at: Place, queue: &EntityId, before: UnixTime) {
+        let Some(queue) = self.queues.get_mut(queue) else { return };
+        while queue.messages.first().is_some_and(|(_, sent_at, _)| *sent_at < before) {
+            self.gone.insert(queue.messages.remove(0).0, at);
+        }
+    }
+}
+
+fn expect(holds: bool, otherwise: &str) -> Verdict {
+    if holds { Ok(()) } else { Err(otherwise.to_owned()) }
+}
+
+fn refused(result: &OpResult) -> Verdict {
+    expect(matches!(result, OpResult::Unauthorized), "a command without the right took effect")
+}

@@ -1,0 +1,108 @@
+//! Connections: bytes on their way, cuts, silence, slow readers.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use smp_core::Timestamp;
+use smp_core::server::store::{QueueKey, QueueRecord, StoreFailure};
+use smp_core::server::{BrokerReply, BrokerRequest, ConnectionId, LookUpId};
+
+use super::client::Mark;
+use super::store::Released;
+
+/// Something that is going to happen. Those of a server that crashed meanwhile do not; `u64` is its number.
+pub(super) enum Event {
+    /// A client does something.
+    Act(usize),
+    ToServer(ConnectionId, Vec<u8>),
+    ToClient(ConnectionId, Vec<u8>, Mark),
+    /// The server's socket took this many bytes.
+    Taken(ConnectionId, usize),
+    /// The server learns that the connection ended.
+    ServerEof(ConnectionId),
+    /// The client learns that the connection ended.
+    ClientEof(ConnectionId),
+    ToBroker(u64, ConnectionId, BrokerRequest),
+    FromBroker(u64, ConnectionId, BrokerReply),
+    Disconnected(u64, ConnectionId),
+    /// The store carries out a batch.
+    Apply(u64),
+    StoreDone(u64, Released),
+    /// The store looks up, if that was not done when it was asked.
+    LookedUp(u64, ConnectionId, LookUpId, LookUp),
+    Restart,
+}
+
+/// A look-up that is under way.
+pub(super) enum LookUp {
+    Later(Vec<QueueKey>),
+    Done(Result<Vec<Option<QueueRecord>>, StoreFailure>),
+}
+
+/// A way on which nothing overtakes.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Lane {
+    ToServer(ConnectionId),
+    ToClient(ConnectionId),
+    Taken(ConnectionId),
+    ToBroker(ConnectionId),
+    FromBroker(ConnectionId),
+    Store,
+}
+
+/// A connection.
+#[derive(Default)]
+pub(super) struct Wire {
+    pub(super) client: usize,
+    /// Nothing passes any more; whether anybody learns of it is another matter.
+    pub(super) is_dead: bool,
+    /// What the server does not want to read yet.
+    pub(super) inbox: VecDeque<Vec<u8>>,
+    pub(super) eof: bool,
+    /// The client reads nothing before this time.
+    pub(super) stalled_until: Timestamp,
+}
+
+/// What is going to happen, in order.
+#[derive(Default)]
+pub(super) struct Schedule {
+    events: BTreeMap<(Timestamp, u64), Event>,
+    last: u64,
+    /// When the last of each lane is going to happen.
+    lanes: BTreeMap<Lane, Timestamp>,
+}
+
+impl Schedule {
+    pub(super) fn add(&mut self, at: Timestamp, event: Event) {
+        self.last += 1;
+        self.events.insert((at, self.last), event);
+    }
+
+    /// Adds an event behind those of its lane.
+    pub(super) fn add_behind(
+        &mut self,
+        lane: Lane,
+        now: Timestamp,
+        delay: Duration,
+        event: Event,
+    ) -> Timestamp {
+        let last = self.lanes.entry(lane).or_default();
+        *last = (*last).max(now + delay);
+        let at = *last;
+        self.add(at, event);
+        at
+    }
+
+    pub(super) fn next_at(&self) -> Option<Timestamp> {
+        self.events.first_key_value().map(|((at, _), _)| *at)
+    }
+
+    pub(super) fn pop(&mut self) -> Option<Event> {
+        self.events.pop_first().map(|(_, event)| event)
+    }
+
+    /// Whether nothing is under way but what clients do of themselves.
+    pub(super) fn is_quiet(&self) -> bool {
+        self.events.values().all(|event| matches!(event, Event::Act(_)))
+    }
+}

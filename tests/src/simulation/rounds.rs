@@ -1,0 +1,162 @@
+//! Rounds: a time with faults, then a time without, in which everything has to come to its end.
+
+use std::time::Duration;
+
+use smp_core::UnixTime;
+
+use super::network::Event;
+use super::world::World;
+
+impl World {
+    /// Lives through all rounds, until something is wrong.
+    pub(super) fn live(&mut self) {
+        for round in 0..self.shared.options.rounds {
+            self.shared.note("round begins", &[round as u64]);
+            self.shared.is_calm = false;
+            self.acts_left = self.shared.options.acts;
+            while self.acts_left > 0 && self.shared.failure.is_none() {
+                self.step();
+            }
+            self.calm_down();
+            let end = self.shared.now.mono + CALM_MAX;
+            while self.shared.failure.is_none() && !self.is_settled() {
+                let is_late = self.shared.now.mono > end;
+                self.shared.expect(!is_late, || "without faults not everything came to an end".into());
+                self.step();
+            }
+            if self.shared.failure.is_some() {
+                return;
+            }
+            self.check_settled();
+        }
+        self.leave();
+    }
+
+    /// A client does something of itself.
+    pub(super) fn act(&mut self, peer: usize) {
+        let pause =
+            Duration::from_millis(
+                self.shared.dice.below(if self.shared.is_calm { 200 } else { 2_000 }) as u64
+            );
+        self.schedule.add(self.shared.now.mono + pause, Event::Act(peer));
+        self.acts_left = self.acts_left.saturating_sub(1);
+        if self.shared.fault(self.shared.options.clock_jump) {
+            self.jump();
+        }
+        let now = self.shared.now.mono;
+        let Some(link) = &self.peers[peer].link else { return self.connect(peer) };
+        let waits_since = if link.parameters.is_none() { Some(link.opened_at) } else { None };
+        let waits_since = waits_since.or_else(|| (!link.pending.is_empty()).then_some(link.heard_at));
+        let waits_long = waits_since.is_some_and(|since| now.since(since) > PATIENCE);
+        if !self.shared.is_calm && (waits_long || self.shared.dice.chance(200)) {
+            return self.disconnect(peer);
+        }
+        if link.parameters.is_some() {
+            if self.shared.is_calm {
+                self.peers[peer].tidy_up(&mut self.shared);
+            } else {
+                self.peers[peer].act(&mut self.shared);
+            }
+            self.flush(peer);
+        }
+    }
+
+    /// The end of all faults. Clients give up connections that are dead, and those on which they used GET.
+    fn calm_down(&mut self) {
+        self.shared.note("faults end", &[]);
+        self.shared.is_calm = true;
+        for peer in 0..self.peers.len() {
+            let Some(link) = &self.peers[peer].link else { continue };
+            let is_dead = self.wires.get(&link.id).is_none_or(|wire| wire.is_dead);
+            if is_dead || link.queues.values().any(|queue| queue.is_got) {
+                self.disconnect(peer);
+            }
+        }
+    }
+
+    /// Nothing is under way, and clients have nothing left to do.
+    fn is_settled(&mut self) -> bool {
+        let is_quiet = self.server.is_some() && self.schedule.is_quiet() && self.store.is_quiet();
+        let is_done = |peer: &super::client::Peer| {
+            let Some(link) = &peer.link else { return false };
+            let of_peer = |queue: &super::shared::SimQueue| queue.owner == peer.index && !queue.delete_asked;
+            let own = self.shared.queues.iter().enumerate().filter(|(_, queue)| of_peer(queue));
+            link.parameters.is_some()
+                && link.pending.is_empty()
+                && link.queues.values().all(|queue| queue.in_flight.is_none())
+                && own
+                    .map(|(index, _)| link.queues.get(&index))
+                    .all(|on| on.is_some_and(|on| on.is_subscribed))
+        };
+        if !is_quiet || !self.peers.iter().all(is_done) {
+            self.quiet_since = None;
+            return false;
+        }
+        let now = self.shared.now.mono;
+        now.since(*self.quiet_since.get_or_insert(now)) >= QUIET
+    }
+
+    /// Everything that was accepted has arrived, and every queue has at most one subscriber, which is its owner.
+    fn check_settled(&mut self) {
+        self.shared.note("settled", &[]);
+        for index in 0..self.shared.queues.len() {
+            let subscribers = self.peers.iter().filter_map(|peer| peer.link.as_ref()?.queues.get(&index));
+            let subscribers = subscribers.filter(|queue| queue.is_subscribed).count();
+            let queue = &self.shared.queues[index];
+            let is_empty = self.store.model.is_empty(&queue.recipient_id);
+            let is_kept = queue.delete_asked || self.config.message_ttl.is_some();
+            let missing = if is_kept { 0 } else { queue.accepted.difference(&queue.received).count() };
+            let is_deleted = queue.delete_asked;
+            let shared = &mut self.shared;
+            shared.expect(subscribers <= 1, || {
+                format!("{subscribers} clients think that they are subscribed to queue {index}")
+            });
+            shared.expect(is_empty || is_deleted, || {
+                format!("queue {index} has messages, its subscriber has none")
+            });
+            shared
+                .expect(missing == 0, || format!("{missing} accepted messages of queue {index} never came"));
+        }
+    }
+
+    /// All clients go: nothing of them is left.
+    fn leave(&mut self) {
+        (0..self.peers.len()).for_each(|peer| self.disconnect(peer));
+        let end = self.shared.now.mono + CALM_MAX;
+        while self.server.as_ref().is_some_and(|server| !server.sessions.is_empty())
+            || !self.schedule.is_quiet()
+        {
+            if self.shared.failure.is_some() || self.shared.now.mono > end {
+                break;
+            }
+            self.step_without_clients();
+        }
+        let left = self.server.as_ref().map_or(0, |server| server.broker.subscriptions());
+        self.shared.expect(left == 0, || format!("{left} subscriptions of nobody are left"));
+    }
+
+    /// The wall clock of the server's machine is set, by up to two days.
+    fn jump(&mut self) {
+        let hours = i64::try_from(self.shared.dice.below(96)).unwrap_or(0) - 48;
+        self.shared.note("clock jumps: hours + 48", &[(hours + 48).unsigned_abs()]);
+        let unix = self.shared.now.unix.as_millis() + hours * 3_600_000;
+        self.shared.now.unix = UnixTime::from_millis(unix);
+    }
+
+    fn step_without_clients(&mut self) {
+        self.acts_left = 0;
+        self.shared.is_calm = true;
+        self.step();
+        for peer in 0..self.peers.len() {
+            self.disconnect(peer);
+        }
+    }
+}
+
+/// How long a client waits for anything to come before it gives a connection up.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// How long nothing has to happen until everything has come to its end: longer than the news of ended subscriptions and the
+/// second try of a read may wait.
+const QUIET: Duration = Duration::from_secs(3);
+/// How much virtual time everything may take to come to its end when there are no faults.
+const CALM_MAX: Duration = Duration::from_secs(180);

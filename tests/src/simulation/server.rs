@@ -1,0 +1,144 @@
+//! The server's shell in a world: it carries out the effects of its machines, unless it crashes before one.
+
+use smp_core::server::{BrokerInput, BrokerOutput, ConnectionId, SessionInput, SessionOutput};
+
+use super::client::Mark;
+use super::network::{Event, Lane, LookUp};
+use super::store::Fate;
+use super::world::World;
+
+impl World {
+    /// Gives a session an input, and carries out what follows.
+    pub(super) fn session_input(&mut self, id: ConnectionId, input: SessionInput<'_>) {
+        let now = self.shared.now;
+        let Some(session) = self.server.as_mut().and_then(|server| server.sessions.get_mut(&id)) else {
+            return;
+        };
+        session.handle(now, input);
+        loop {
+            let Some(session) = self.server.as_mut().and_then(|server| server.sessions.get_mut(&id)) else {
+                return;
+            };
+            let due = session.poll_timeout();
+            let Some(output) = session.poll_output() else { break };
+            self.shared
+                .expect(due.is_some_and(|due| due <= now.mono), || "a session hides its output".into());
+            if self.shared.fault(self.shared.options.crash) {
+                return self.crash();
+            }
+            self.session_output(id, output);
+        }
+        let has_input = self.wires.get(&id).is_some_and(|wire| wire.eof || !wire.inbox.is_empty());
+        if has_input {
+            self.feed(id);
+        }
+    }
+
+    fn session_output(&mut self, id: ConnectionId, output: SessionOutput) {
+        let now = self.shared.now.mono;
+        let inside = self.shared.dice.delay(self.shared.options.inside_delay);
+        match output {
+            SessionOutput::Send(bytes) => self.output(id, bytes),
+            SessionOutput::LookUp(look_up, keys) => {
+                let delay = self.shared.dice.delay(self.shared.options.store_delay);
+                let records = if self.shared.fault(self.shared.options.store_fails) {
+                    LookUp::Done(Err(smp_core::server::store::StoreFailure))
+                } else if self.shared.dice.chance(5_000) {
+                    LookUp::Done(Ok(self.store.look_up(&keys)))
+                } else {
+                    LookUp::Later(keys)
+                };
+                self.schedule.add(now + delay, Event::LookedUp(self.epoch, id, look_up, records));
+            }
+            SessionOutput::ToBroker(request) => {
+                let event = Event::ToBroker(self.epoch, id, request);
+                self.schedule.add_behind(Lane::ToBroker(id), now, inside, event);
+            }
+            SessionOutput::Close(reason) => {
+                self.shared.note(&format!("server closes, {reason:?}: connection"), &[id.0]);
+                if let Some(server) = &mut self.server {
+                    server.sessions.remove(&id);
+                }
+                let event = Event::Disconnected(self.epoch, id);
+                self.schedule.add_behind(Lane::ToBroker(id), now, inside, event);
+                if self.wires.get(&id).is_some_and(|wire| !wire.is_dead) {
+                    let delay = self.shared.dice.delay(self.shared.options.network_delay);
+                    self.schedule.add_behind(Lane::ToClient(id), now, delay, Event::ClientEof(id));
+                }
+            }
+            SessionOutput::Event(_) => {}
+        }
+    }
+
+    /// Bytes for a client: its socket takes them, then they are on their way.
+    fn output(&mut self, id: ConnectionId, bytes: Vec<u8>) {
+        self.shared.note_bytes(&bytes);
+        let now = self.shared.now.mono;
+        let stalls = self.shared.fault(self.shared.options.stall);
+        let stall = std::time::Duration::from_millis(self.shared.dice.below(50_000) as u64);
+        let Some(wire) = self.wires.get_mut(&id) else { return };
+        if stalls {
+            wire.stalled_until = wire.stalled_until.max(now + stall);
+        }
+        let from = wire.stalled_until.max(now);
+        self.outputs += 1;
+        let mark = Mark { durable: self.store.durable, output: self.outputs };
+        let max = self.shared.options.network_delay;
+        let first = self.shared.dice.below(bytes.len() + 1);
+        for count in [first, bytes.len() - first] {
+            let delay = self.shared.dice.delay(max);
+            self.schedule.add_behind(Lane::Taken(id), from, delay, Event::Taken(id, count));
+        }
+        let delay = self.shared.dice.delay(max);
+        self.schedule.add_behind(Lane::ToClient(id), from, delay, Event::ToClient(id, bytes, mark));
+    }
+
+    /// Gives the broker an input, and carries out what follows.
+    pub(super) fn broker_input(&mut self, input: BrokerInput) {
+        let now = self.shared.now;
+        let Some(server) = &mut self.server else { return };
+        server.broker.handle(now, input);
+        loop {
+            let Some(server) = &mut self.server else { return };
+            let due = server.broker.poll_timeout();
+            let Some(output) = server.broker.poll_output() else { return };
+            self.shared
+                .expect(due.is_some_and(|due| due <= now.mono), || "the broker hides its output".into());
+            if self.shared.fault(self.shared.options.crash) {
+                return self.crash();
+            }
+            match output {
+                BrokerOutput::Store(batch) => {
+                    let fate = if self.shared.fault(self.shared.options.store_fails) {
+                        Fate::Fails
+                    } else if self.shared.fault(self.shared.options.store_loses_reply) {
+                        Fate::LosesReply
+                    } else {
+                        Fate::Done
+                    };
+                    self.shared.note("store gets: batch, operations", &[batch.id.0, batch.ops.len() as u64]);
+                    self.store.hand(batch, fate);
+                    let delay = self.shared.dice.delay(self.shared.options.store_delay);
+                    self.schedule.add_behind(Lane::Store, now.mono, delay, Event::Apply(self.epoch));
+                }
+                BrokerOutput::Reply(id, reply) => {
+                    let delay = self.shared.dice.delay(self.shared.options.inside_delay);
+                    let event = Event::FromBroker(self.epoch, id, reply);
+                    self.schedule.add_behind(Lane::FromBroker(id), now.mono, delay, event);
+                }
+            }
+        }
+    }
+
+    /// The store carries out a batch; its reply may be overtaken by others.
+    pub(super) fn apply(&mut self) {
+        match self.store.apply(&self.shared.asked) {
+            Err(fault) => self.shared.take(Err(fault)),
+            Ok(None) => {}
+            Ok(Some(released)) => {
+                let delay = self.shared.dice.delay(self.shared.options.store_delay);
+                self.schedule.add(self.shared.now.mono + delay, Event::StoreDone(self.epoch, released));
+            }
+        }
+    }
+}

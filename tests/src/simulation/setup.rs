@@ -1,0 +1,66 @@
+//! What a world begins with: the server's settings and certificates, and the two ends of a connection.
+
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use smp_core::server::{ConnectionId, ServerConfig};
+use smp_core::transport::identity::ServerIdentity;
+use smp_core::transport::{
+    ClientOptions, ClientTransportConfig, PlainPeer, ServerTransportConfig, Transport,
+};
+use smp_core::wire::{Version, VersionRange};
+use smp_core::{SeededEntropy, UnixTime};
+
+use super::dice::Options;
+use super::shared::Shared;
+
+/// The settings that a world's options stand for.
+pub(super) fn config(options: &Options) -> ServerConfig {
+    let mut config = ServerConfig::default();
+    config.message_quota = u32::try_from(options.quota).expect("a small number");
+    config.message_ttl = (options.ttl > 0).then(|| Duration::from_secs(options.ttl as u64 * 3600));
+    config.expiry_interval = Duration::from_secs(60);
+    config.expire_on_send = options.ttl % 2 == 1;
+    config.limits.expiry_queues = 2;
+    config.limits.deliveries_in_flight = options.slots;
+    config.limits.commands_in_flight = 8;
+    config
+}
+
+/// The server's certificates: made once, since they do not matter.
+pub(super) fn identity() -> ServerIdentity {
+    static IDENTITY: OnceLock<ServerIdentity> = OnceLock::new();
+    let make =
+        || crate::in_memory::identity(&mut SeededEntropy::new([7; 32]), UnixTime::from_secs(1_800_000_000));
+    IDENTITY.get_or_init(make).clone()
+}
+
+/// Both ends of a new connection.
+pub(super) struct Ends {
+    pub(super) client: Transport,
+    pub(super) server: Transport,
+}
+
+impl Ends {
+    pub(super) fn new(shared: &mut Shared, server: &ServerTransportConfig, id: ConnectionId) -> Self {
+        let version = Version(u16::try_from(shared.dice.between(6, 20)).expect("a version"));
+        let options = ClientOptions { versions: VersionRange::only(version), ..ClientOptions::default() };
+        let client =
+            ClientTransportConfig::new(*identity().fingerprint(), options).expect("a usable configuration");
+        let (ours, theirs, now) = (shared.dice.seed(), shared.dice.seed(), shared.now);
+        if shared.options.tls {
+            return Self {
+                client: Transport::client(client, ours, now),
+                server: Transport::server(server.clone(), theirs, now),
+            };
+        }
+        let mut session_id = [0; 32];
+        session_id[..8].copy_from_slice(&id.0.to_be_bytes());
+        let at_server = PlainPeer { session_id, has_alpn: true, ..PlainPeer::default() };
+        let at_client = PlainPeer { certificates: identity().chain().to_vec(), ..at_server.clone() };
+        Self {
+            client: Transport::plain_client(client, at_client, ours, now),
+            server: Transport::plain_server(server.clone(), at_server, theirs, now),
+        }
+    }
+}

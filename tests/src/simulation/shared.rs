@@ -1,0 +1,160 @@
+//! What everything in a world shares: chance, time, the trace, and what the peers know of queues.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use smp_core::crypto::{AuthPrivateKey, DhSecret};
+use smp_core::server::ConnectionId;
+use smp_core::wire::{EntityId, MessageId};
+use smp_core::{Now, Timestamp, UnixTime};
+
+use super::dice::{Dice, Options};
+use super::model::Asked;
+
+/// A queue, as its users know it.
+pub(super) struct SimQueue {
+    pub(super) recipient_id: EntityId,
+    pub(super) sender_id: EntityId,
+    pub(super) recipient_key: AuthPrivateKey,
+    pub(super) secret: DhSecret,
+    /// The client that receives from it when there are no faults.
+    pub(super) owner: usize,
+    /// Whether senders may secure it; clients before version 9 cannot ask for that.
+    pub(super) is_messaging: bool,
+    /// The key that somebody tried to secure it with.
+    pub(super) sender_key: Option<AuthPrivateKey>,
+    /// That was answered OK.
+    pub(super) is_secured: bool,
+    /// More than one key was tried.
+    pub(super) keys_tried: usize,
+    pub(super) off_asked: bool,
+    pub(super) delete_asked: bool,
+    /// Bodies that were answered OK, and those that were received.
+    pub(super) accepted: BTreeSet<Vec<u8>>,
+    pub(super) received: BTreeSet<Vec<u8>>,
+    /// Messages whose ACK was answered OK: on which connection, with which output, and when that was received.
+    pub(super) acknowledged: BTreeMap<MessageId, (ConnectionId, u64, Timestamp)>,
+}
+
+impl SimQueue {
+    pub(super) fn new(
+        recipient_id: EntityId,
+        sender_id: EntityId,
+        recipient_key: AuthPrivateKey,
+        secret: DhSecret,
+        owner: usize,
+        is_messaging: bool,
+    ) -> Self {
+        Self {
+            recipient_id,
+            sender_id,
+            recipient_key,
+            secret,
+            owner,
+            is_messaging,
+            sender_key: None,
+            is_secured: false,
+            keys_tried: 0,
+            off_asked: false,
+            delete_asked: false,
+            accepted: BTreeSet::new(),
+            received: BTreeSet::new(),
+            acknowledged: BTreeMap::new(),
+        }
+    }
+}
+
+/// What everything in a world shares.
+pub(super) struct Shared {
+    pub(super) dice: Dice,
+    pub(super) options: Options,
+    pub(super) now: Now,
+    /// There are no faults for the time being.
+    pub(super) is_calm: bool,
+    pub(super) queues: Vec<SimQueue>,
+    pub(super) asked: Asked,
+    /// All ids of queues.
+    pub(super) ids: BTreeSet<EntityId>,
+    /// Which queue and body a message has.
+    pub(super) messages: BTreeMap<MessageId, (usize, Vec<u8>)>,
+    /// Commands and answers that were exchanged, and messages that were received.
+    pub(super) counts: Counts,
+    pub(super) failure: Option<String>,
+    hash: DefaultHasher,
+    is_verbose: bool,
+}
+
+/// How much happened in a world.
+#[derive(Clone, Copy, Default, Debug)]
+pub struct Counts {
+    /// Events of the world.
+    pub events: u64,
+    /// Commands that were sent.
+    pub commands: u64,
+    /// Answers that were received.
+    pub answers: u64,
+    /// Messages that were received, again or for the first time.
+    pub messages: u64,
+    /// Crashes of the server.
+    pub crashes: u64,
+    /// Connections that were cut or went silent.
+    pub cuts: u64,
+}
+
+impl Shared {
+    pub(super) fn new(seed: u64, is_verbose: bool) -> Self {
+        let mut dice = Dice::new(seed);
+        let options = Options::draw(&mut dice);
+        Self {
+            dice,
+            options,
+            now: Now { mono: Timestamp::ZERO, unix: UnixTime::from_secs(1_800_000_000) },
+            is_calm: false,
+            queues: Vec::new(),
+            asked: Asked::default(),
+            ids: BTreeSet::new(),
+            messages: BTreeMap::new(),
+            counts: Counts::default(),
+            failure: None,
+            hash: DefaultHasher::new(),
+            is_verbose,
+        }
+    }
+
+    /// Whether a fault of this rate happens now.
+    pub(super) fn fault(&mut self, rate: usize) -> bool {
+        !self.is_calm && self.dice.chance(rate)
+    }
+
+    /// Adds to the trace.
+    #[allow(clippy::print_stdout, reason = "the trace is for whoever replays a seed")]
+    pub(super) fn note(&mut self, what: &str, numbers: &[u64]) {
+        (self.now.mono.as_micros(), what, numbers).hash(&mut self.hash);
+        if self.is_verbose {
+            let micros = self.now.mono.as_micros();
+            println!("{:>6}.{:06} {what} {numbers:?}", micros / 1_000_000, micros % 1_000_000);
+        }
+    }
+
+    /// Adds bytes to the hash of the trace.
+    pub(super) fn note_bytes(&mut self, bytes: &[u8]) {
+        self.hash.write(bytes);
+    }
+
+    pub(super) fn trace_hash(&self) -> u64 {
+        self.hash.finish()
+    }
+
+    /// Ends the world unless `holds`.
+    pub(super) fn expect(&mut self, holds: bool, otherwise: impl FnOnce() -> String) {
+        if !holds {
+            self.failure.get_or_insert_with(otherwise);
+        }
+    }
+
+    pub(super) fn take(&mut self, verdict: Result<(), String>) {
+        if let Err(fault) = verdict {
+            self.failure.get_or_insert(fault);
+        }
+    }
+}
