@@ -6,7 +6,7 @@ use std::time::{Duration, Instant, SystemTime};
 use smp_core::UnixTime;
 
 /// How long anything may take that must happen. Far more than it does take.
-pub const GUARD: Duration = Duration::from_secs(60);
+pub const GUARD: Duration = Duration::from_secs(30);
 
 /// The time of day.
 #[must_use]

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use smp_core::wire::EntityId;
+use smp_core::wire::{EntityId, QueueMode};
 use smp_tests::peer::{Auth, Creation, Kind, Peer, Queue, Received, Request, key};
 use smp_tests::server::{Settings, Store};
 
@@ -12,6 +12,7 @@ scenarios![
     good_and_bad_commands_share_a_block,
     a_block_holds_255_commands,
     commands_of_a_block_run_in_order,
+    a_right_that_a_block_takes_away_is_gone_for_the_rest_of_it,
     the_first_of_two_keys_wins,
     a_block_that_creates_uses_and_deletes,
     blocks_are_taken_without_waiting_for_answers,
@@ -117,6 +118,37 @@ fn commands_of_a_block_run_in_order(store: Store) {
         assert_eq!(queue.acknowledge(&mut alice, &two.id), "OK");
         let requests = [recipient(b"DEL"), recipient(b"SUB"), recipient(b"DEL")];
         assert_eq!(texts(&alice.ask_all(&requests)), ["OK", auth, auth]);
+    });
+}
+
+fn a_right_that_a_block_takes_away_is_gone_for_the_rest_of_it(store: Store) {
+    run(store, &Settings::default(), ALL, |server, form| {
+        let mut alice = Peer::connect(server.address(), form);
+        let creator = if form.version.0 < 9 { super::NEWEST } else { form };
+        let creation = Creation { mode: Some(QueueMode::Contact), subscribe: false, ..Creation::default() };
+        let (sender, successor) = (key(Kind::Ed25519), key(Kind::Ed448));
+        // When the block begins the second command is allowed; after the first it is not.
+        for (first, by_sender, second) in [
+            (b"OFF".to_vec(), true, "SEND T hello"),
+            (b"DEL".to_vec(), true, "SEND T hello"),
+            (Queue::with_key("KEY", &sender), true, "SEND T hello"),
+            (b"DEL".to_vec(), false, "SUB"),
+            (b"DEL".to_vec(), false, "GET"),
+            (Queue::with_keys("RKEY", &[&successor]), false, "SUB"),
+            (Queue::with_keys("RKEY", &[&successor]), false, "GET"),
+            (Queue::with_keys("RKEY", &[&successor]), false, "QUE"),
+            (Queue::with_keys("RKEY", &[&successor]), false, "OFF"),
+            (Queue::with_keys("RKEY", &[&successor]), false, "DEL"),
+        ] {
+            let queue = Queue::create(&mut Peer::connect(server.address(), creator), &creation);
+            let second = match by_sender {
+                true => Request::new(Auth::None, &queue.sender, second),
+                false => Request::new(Auth::Key(&queue.key), &queue.recipient, second),
+            };
+            let first = Request::new(Auth::Key(&queue.key), &queue.recipient, first);
+            assert_eq!(texts(&alice.ask_all(&[first, second])), ["OK", "ERR AUTH"]);
+        }
+        alice.assert_silent();
     });
 }
 
