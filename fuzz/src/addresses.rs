@@ -7,8 +7,8 @@ use bytes::Bytes;
 use smp_core::wire::codec::{Decoded, Reader, decode_all};
 use smp_core::wire::{Host, Name, QueueInfo, QueueUri, ServerAddress, ServerUri, VersionRange};
 
-use crate::check_round_trip;
 use crate::input::Input;
+use crate::{check_round_trip, check_settles};
 
 /// An address as bytes; the first says of what.
 pub fn addresses(bytes: &[u8]) {
@@ -52,20 +52,6 @@ fn check_queue_uri(bytes: &Bytes) {
     if let Some(info) = uri.agree(uri.versions) {
         assert_eq!(info.version, uri.versions.max());
     }
-}
-
-/// Like [`check_round_trip`] for types whose older versions cannot say everything: what is lost is lost at once.
-fn check_settles<T: PartialEq>(
-    bytes: &Bytes,
-    decode: impl Fn(&Bytes) -> Option<T>,
-    encode: impl Fn(&T, &mut Vec<u8>),
-) {
-    let Some(value) = decode(bytes) else { return };
-    let mut written = Vec::new();
-    encode(&value, &mut written);
-    let written = Bytes::from(written);
-    assert!(decode(&written).is_some(), "what was written cannot be read: {written:?}");
-    check_round_trip(&written, decode, encode);
 }
 
 fn check_text<T: FromStr + Display + PartialEq>(text: &str) {

@@ -10,6 +10,7 @@ pub(crate) mod world;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use bytes::Bytes;
 use smp_core::server::{ConnectionId, SessionInput};
 use smp_core::wire::command::{MessageFlags, NewQueue, QueueRequestData, SubscriptionMode};
 use smp_core::wire::{Command, EntityId, MessageId};
@@ -101,6 +102,7 @@ impl Run {
         for content in Peer::batches(&items) {
             // What the server does not read has no answer.
             if Peer::block(&content).is_none_or(|block| !self.world.receive(id, &block)) {
+                self.check();
                 self.queues.forget_answers(id);
             }
         }
@@ -112,6 +114,7 @@ impl Run {
             return self.create(id, input);
         }
         let index = input.below(self.queues.len().max(1));
+        let version = self.peers.get(&id).expect("it was chosen").version;
         let Some(queue) = self.queues.at_mut(index) else { return self.create(id, input) };
         let (mut key, mut entity, mut asked) = (Some(&queue.key), &queue.recipient, Asked::Other);
         let command = match kind {
@@ -157,11 +160,13 @@ impl Run {
                 entity = &queue.sender;
                 Command::SKey(sender_key.public())
             }
-            _ => {
-                let bytes = input.slice();
-                let peer = self.peers.get(&id).expect("it was chosen");
-                return peer.transmission(&mut self.world.entropy, key, entity, bytes).1;
-            }
+            _ => match Command::decode(version, &Bytes::copy_from_slice(input.slice())) {
+                Ok(command) => {
+                    asked = Asked::of(&command, index);
+                    command
+                }
+                Err(_) => Command::Que,
+            },
         };
         let (key, entity) = match command {
             Command::Ping => (None, NO_ENTITY),

@@ -8,7 +8,9 @@ use smp_core::client::ReceivedMessage;
 use smp_core::crypto::{AuthPrivateKey, DhSecret, Ed25519PrivateKey, X25519PrivateKey};
 use smp_core::server::ConnectionId;
 use smp_core::wire::broker::CreatedQueue;
-use smp_core::wire::{BrokerMessage, CorrelationId, EntityId, MessageId, ReceivedBody, ServerTransmission};
+use smp_core::wire::{
+    BrokerMessage, Command, CorrelationId, EntityId, MessageId, ReceivedBody, ServerTransmission,
+};
 
 use crate::input::Input;
 
@@ -38,11 +40,22 @@ pub(super) enum Asked {
     Other,
 }
 
+impl Asked {
+    /// What a command about a queue wants that the input wrote itself.
+    pub(super) const fn of(command: &Command, queue: usize) -> Self {
+        match command {
+            Command::Sub => Self::Subscribe(queue),
+            Command::Del => Self::Delete(queue),
+            _ => Self::Other,
+        }
+    }
+}
+
 #[derive(Default)]
 pub(super) struct Queues {
     queues: Vec<Queue>,
     asked: BTreeMap<(ConnectionId, CorrelationId), Asked>,
-    /// Messages that came as events: checked when it is known who is subscribed.
+    /// Messages that came as events to who was not subscribed yet: checked when all answers of the step are known.
     events: Vec<(ConnectionId, EntityId)>,
 }
 
@@ -82,12 +95,13 @@ impl Queues {
     pub(super) fn take(&mut self, id: ConnectionId, from: &ServerTransmission, message: BrokerMessage) {
         let asked = self.asked.remove(&(id, from.correlation_id.clone()));
         if let BrokerMessage::Msg { id: message_id, body } = &message {
-            if from.correlation_id.is_empty() {
-                self.events.push((id, from.entity_id.clone()));
-            }
             let queue = self.queues.iter_mut().find(|queue| queue.recipient == from.entity_id);
             // The queue of a forgotten answer is not known.
             if let Some(queue) = queue {
+                // The answer to SUB may come with the other answers of its block.
+                if from.correlation_id.is_empty() && queue.subscriber != Some(id) {
+                    self.events.push((id, from.entity_id.clone()));
+                }
                 queue.message(id, message_id, body, &asked);
                 return;
             }
