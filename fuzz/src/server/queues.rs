@@ -22,12 +22,17 @@ pub(super) struct Queue {
     secret: DhSecret,
     /// The number of the last message that was tried to send.
     pub(super) sent: u64,
-    /// Messages up to this number were acknowledged.
+    /// ACK of messages up to this number was answered.
+    answered: u64,
+    /// The same at the end of the last step. A delivery that SUB began is sent after the answers of the block, and so
+    /// after that to ACK or DEL of the same block.
     acknowledged: u64,
     subscriber: Option<ConnectionId>,
     /// The last message that each connection got.
     pub(super) received: BTreeMap<ConnectionId, (MessageId, u64)>,
     pub(super) is_deleted: bool,
+    /// Deleted at the end of the last step.
+    is_gone: bool,
 }
 
 /// What a command wants.
@@ -119,12 +124,15 @@ impl Queues {
         }
     }
 
-    /// Only the subscriber gets messages without asking.
+    /// At the end of a step: only the subscriber gets messages without asking.
     pub(super) fn check_messages(&mut self) {
         for (id, entity) in self.events.drain(..) {
             if let Some(queue) = self.queues.iter().find(|queue| queue.recipient == entity) {
                 assert_eq!(queue.subscriber, Some(id), "a message for somebody who is not subscribed");
             }
+        }
+        for queue in &mut self.queues {
+            (queue.is_gone, queue.acknowledged) = (queue.is_deleted, queue.answered);
         }
     }
 
@@ -147,17 +155,19 @@ impl Queues {
             sender_key: None,
             secret: dh.diffie_hellman(&ids.dh_key).expect("a good key"),
             sent: 0,
+            answered: 0,
             acknowledged: 0,
             subscriber: subscribes.then_some(id),
             received: BTreeMap::new(),
             is_deleted: false,
+            is_gone: false,
         });
     }
 }
 
 impl Queue {
     fn message(&mut self, id: ConnectionId, message_id: &MessageId, body: &Bytes, asked: &Option<Asked>) {
-        assert!(!self.is_deleted, "a message of a deleted queue");
+        assert!(!self.is_gone, "a message of a deleted queue");
         if let Some(Asked::Acknowledge(_, number)) = asked {
             self.acknowledge(*number);
         }
@@ -174,7 +184,7 @@ impl Queue {
     }
 
     fn acknowledge(&mut self, number: u64) {
-        self.acknowledged = self.acknowledged.max(number);
+        self.answered = self.answered.max(number);
     }
 }
 
