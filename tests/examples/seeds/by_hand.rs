@@ -1,0 +1,43 @@
+//! Seeds that are written by hand: batches, records, and programs for the machines.
+
+/// Batches as content and inside a block.
+pub(crate) fn blocks() -> Vec<Vec<u8>> {
+    let batches = [&b"\x01\0\x03one"[..], b"\x02\0\x03one\0\0", b"\0", b"\x03\0\x01a\0\x01b\0\x01c"];
+    let plain = batches.iter().map(|batch| [b"\x10\0", *batch].concat());
+    let padded = batches.iter().map(|batch| [b"\0\x07\0", &[batch.len() as u8][..], batch].concat());
+    plain.chain(padded).collect()
+}
+
+/// A queue with and without keys, a backlog, messages, counters.
+pub(crate) fn store_records() -> Vec<Vec<u8>> {
+    let queue = |keys: &[u8]| [&[0, 1, 1, b's', b'M', 0, 0, 0, 80, 0][..], &[5; 32], keys].concat();
+    let key = |algorithm, length| [&[algorithm][..], &vec![6; length]].concat();
+    let keys = [key(3, 32), vec![0, 0, 0, 2], key(1, 32), key(2, 57)].concat();
+    let backlog = [&[1, 1, 1][..], &[0; 11], &[4], &[0; 8]].concat();
+    let message = |kind| [&[2, 1, kind][..], &[0; 8], &[1, b'i']].concat();
+    let counters = [&[3, 1][..], &[0; 16]].concat();
+    vec![queue(&[0; 5]), queue(&keys), backlog, message(0), [message(2), vec![7; 9]].concat(), counters]
+}
+
+/// One or two connections; a queue is made, filled, received from, taken over and deleted.
+pub(crate) fn server() -> Vec<Vec<u8>> {
+    let life = |version: u8| {
+        let fill = [7, 0, 4, 3, 0, 0, 3, 0, 1, 5, 0, 2, 3, 0, 0, 3, 0, 0];
+        let receive = [7, 0, 0, 7, 0, 7, 0, 0, 7, 0, 7, 0, 2, 12, 0, 1, 10, 0, 11, 0];
+        let take_over = [0, 0, version, 7, 1, 0, 1, 0, 3, 0, 20, 7, 1, 1, 7, 0, 13, 0];
+        [&[0, version, 7, 0, 0, 0, 1][..], &fill, &receive, &take_over].concat()
+    };
+    let faults =
+        [0, 14, 7, 0, 1, 0, 1, 0, 0, 4, 0, 3, 7, 0, 0, 3, 0, 0, 4, 0, 0, 2, 0, 1, 3, 0, 17, 1, 0, 0, 2, 1, 2];
+    [0, 3, 9, 14].map(life).into_iter().chain([faults.to_vec()]).collect()
+}
+
+/// Commands, their answers, events, late answers and the end.
+pub(crate) fn client() -> Vec<Vec<u8>> {
+    let life = |version: u8| {
+        let ask = [11, 1, 6, 11, 0, 1, 11, 1, 1, 11, 2, 8, 4, 0];
+        let answers = [5, 3, 3, 2, 0, 2, 2, 5, 1, 2, 2, 0, 0, 1];
+        [&[version][..], &ask, &answers, &[11, 3, 4, 2, 15, 5, 0, 0, 2, 5, 3, 1, 11, 1, 0, 4, 0, 0]].concat()
+    };
+    [0, 5, 14].map(life).to_vec()
+}

@@ -1,0 +1,140 @@
+//! Writes the seeds of the fuzz targets' corpora, from the vectors and from our own encoders. Other files are left alone.
+//!
+//! `cargo run -p smp-tests --example seeds`
+
+mod by_hand;
+
+use std::path::Path;
+use std::{fs, io};
+
+use bytes::Bytes;
+use serde_json::Value;
+use smp_core::transport::identity::certificates_to_pem;
+use smp_core::wire::CertChain;
+use smp_core::{SeededEntropy, UnixTime};
+use smp_tests::in_memory::identity;
+use smp_tests::vectors::{Fields, load};
+
+fn main() -> io::Result<()> {
+    for (target, seeds) in [
+        ("addresses", addresses()),
+        ("blocks", by_hand::blocks()),
+        ("broker_messages", versioned("broker", "encoded")),
+        ("certificates", certificates()),
+        ("client", by_hand::client()),
+        ("client_transmissions", versioned("commands", "transmission")),
+        ("commands", versioned("commands", "encoded")),
+        ("handshakes", handshakes()),
+        ("ini", vec![INI.into()]),
+        ("messages", messages()),
+        ("pem", pem()),
+        ("server", by_hand::server()),
+        ("server_transmissions", versioned("broker", "transmission")),
+        ("store_records", by_hand::store_records()),
+        ("uris", uris()),
+    ] {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus").join(target);
+        fs::create_dir_all(&folder)?;
+        for (number, seed) in seeds.iter().filter(|seed| seed.len() <= SEED_BYTES_MAX).enumerate() {
+            fs::write(folder.join(format!("seed-{number:02}")), seed)?;
+        }
+    }
+    Ok(())
+}
+
+/// A field with a byte before it.
+fn tagged(tag: u8, value: &Value, field: &str) -> Vec<u8> {
+    [&[tag][..], &value.hex(field)].concat()
+}
+
+/// At most 30, from all over the list.
+fn some<T>(list: impl Iterator<Item = T>) -> Vec<T> {
+    let list: Vec<_> = list.collect();
+    let step = list.len().div_ceil(30).max(1);
+    list.into_iter().step_by(step).collect()
+}
+
+/// Short encodings, after the byte that selects their version.
+fn versioned(list: &str, field: &str) -> Vec<Vec<u8>> {
+    let vectors = load("smp_encodings.json");
+    let versions = (0..).zip(vectors.items("versions"));
+    let all = versions.flat_map(|(tag, version)| {
+        version
+            .items(list)
+            .iter()
+            .filter(|item| item[field].is_string())
+            .map(move |item| tagged(tag, item, field))
+    });
+    some(all.filter(|seed| seed.len() <= SEED_BYTES_MAX))
+}
+
+fn handshakes() -> Vec<Vec<u8>> {
+    let vectors = load("smp_handshakes.json");
+    let list = |tag, name| some(vectors.items(name).iter().map(move |item| tagged(tag, item, "body")));
+    let mut seeds = list(0, "server_handshakes");
+    seeds.extend(list(1, "client_handshakes").into_iter().step_by(2));
+    seeds.extend(list(2, "server_handshake_response_errors"));
+    seeds.push(tagged(2, &vectors, "server_handshake_response_ok"));
+    seeds.push(tagged(3, &vectors, "cert_chain_pub_key"));
+    seeds
+}
+
+fn certificates() -> Vec<Vec<u8>> {
+    let made = identity(&mut SeededEntropy::new([1; 32]), UnixTime::from_secs(1_800_000_000));
+    let vectors = load("smp_handshakes.json");
+    let recorded: Vec<Bytes> = (0..2)
+        .map(|index| vectors.items("server_cert_chain")[index].as_str().expect("hex"))
+        .map(smp_tests::vectors::unhex)
+        .collect();
+    let chains = [made.chain().to_vec(), made.chain()[..1].to_vec(), made.chain()[1..].to_vec(), recorded];
+    let encode = |chain| {
+        let mut out = Vec::new();
+        CertChain::new(chain).expect("a chain").encode(&mut out);
+        out
+    };
+    chains.into_iter().map(encode).collect()
+}
+
+fn pem() -> Vec<Vec<u8>> {
+    let made = identity(&mut SeededEntropy::new([1; 32]), UnixTime::from_secs(1_800_000_000));
+    let (certificates, key) = (certificates_to_pem(made.chain()), made.key().to_pem());
+    vec![
+        [certificates.as_bytes(), key.as_bytes()].concat(),
+        certificates.into_bytes(),
+        made.key().to_pkcs8().to_vec(),
+    ]
+}
+
+fn addresses() -> Vec<Vec<u8>> {
+    let (messages, queues) = (load("smp_messages.json"), load("agent_queue_uris.json"));
+    let mut seeds: Vec<_> = messages.items("servers").iter().map(|item| tagged(0, item, "enc")).collect();
+    seeds.extend(messages.items("servers").iter().map(|item| tagged(1, item, "legacy_enc")));
+    seeds.extend(
+        some(queues.items("queue_uris").iter()).into_iter().step_by(2).map(|uri| tagged(2, uri, "encoded")),
+    );
+    seeds.extend(
+        some(queues.items("queue_infos").iter()).into_iter().step_by(2).map(|uri| tagged(3, uri, "encoded")),
+    );
+    seeds
+}
+
+fn uris() -> Vec<Vec<u8>> {
+    let (messages, queues) = (load("smp_messages.json"), load("agent_queue_uris.json"));
+    let servers = messages.items("servers").iter().chain(some(queues.items("queue_uris").iter()));
+    let others =
+        ["[::1]", "127.0.0.1", "example.com", "1-4", "alice.simplex"].map(|text| text.as_bytes().to_vec());
+    servers.map(|item| item.text("str").as_bytes().to_vec()).chain(others).collect()
+}
+
+fn messages() -> Vec<Vec<u8>> {
+    let vectors = load("smp_messages.json");
+    let mut seeds: Vec<_> =
+        vectors.items("rcv_msg_bodies").iter().map(|item| tagged(2, item, "encoded")).collect();
+    seeds.extend(vectors.items("client_messages").iter().map(|item| tagged(1, item, "client_message")));
+    seeds.push(tagged(3, vectors.field("nmsg"), "meta"));
+    seeds.extend([&[0, 0, 4, b'0'][..], &[4, 1, b'c', 0, 8, 0], &[5, 1, b'c', b'r']].map(<[u8]>::to_vec));
+    seeds
+}
+
+const SEED_BYTES_MAX: usize = 2048;
+const INI: &str = "# top\n[STORE_LOG]\nenable: on\n\n[TRANSPORT]\nhost = a.example, b.example\nport = 5223,443\n; no\n[AUTH]\n";
