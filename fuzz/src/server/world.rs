@@ -209,8 +209,8 @@ impl World {
     }
 }
 
-/// What may wait for one reader: the limit of the configuration, a block for each command that may be in flight, of
-/// which few are so large, and what the deliveries are.
+/// What may wait for one reader: the limit of the configuration, and a block for each command that may be in flight above
+/// it. Far more than is ever needed, and yet a bound.
 const WAITING_MAX: usize = (4 + 32 + 255) * BLOCK_LEN;
 
 /// Made once: a handshake signs, but need not make certificates.
