@@ -303,6 +303,31 @@ fn a_queue_has_a_limited_number_of_recipient_keys() {
 }
 
 #[test]
+fn a_message_delivered_again_comes_before_the_answer_to_its_acknowledgement() {
+    let mut server = server();
+    let mut peer = server.connect(ClientOptions::default());
+    let (queue, other) = (
+        peer.create(&mut server, SubscriptionMode::Subscribe),
+        peer.create(&mut server, SubscriptionMode::OnlyCreate),
+    );
+    let sent = peer.ask(&mut server, None, &queue.sender_id, &send(b"once"));
+    let (id, _) = open(&queue, &sent).remove(0);
+    let key = Some(&queue.recipient_key);
+    let answers = ask_all(
+        &mut server,
+        &mut peer,
+        &[
+            (Some(&other.recipient_key), &other.recipient_id, Command::Sub),
+            (key, &queue.recipient_id, Command::Sub),
+            (key, &queue.recipient_id, Command::Ack(id)),
+        ],
+    );
+    let subscribed = BrokerMessage::Sok(None);
+    assert_eq!((&answers[0], &answers[1], &answers[3]), (&subscribed, &subscribed, &OK));
+    assert!(matches!(answers[2], BrokerMessage::Msg { .. }) && answers.len() == 4, "{answers:?}");
+}
+
+#[test]
 fn idle_peers_are_closed_unless_they_are_subscribed() {
     let mut server = server();
     let (idle, mut subscribed) =

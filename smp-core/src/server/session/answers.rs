@@ -207,6 +207,12 @@ impl Session {
             return;
         }
         self.input_bytes -= pending.input_bytes;
+        if !matches!(answer, Answer::Subscribed(_))
+            && self.groups.values().any(|group| !group.messages.is_empty())
+        {
+            // This may acknowledge a message that a SUB before it delivers, or delete its queue: the message comes first.
+            self.send_held();
+        }
         let message = match answer {
             Answer::Done => match pending.kind {
                 PendingKind::Create(creation) => BrokerMessage::Ids(Box::new(creation.created)),
