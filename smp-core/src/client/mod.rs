@@ -344,5 +344,6 @@ impl Client {
     }
 }
 
-#[cfg(test)]
+// Its peer is a real server's side, TLS included.
+#[cfg(all(test, feature = "tls"))]
 mod tests;
