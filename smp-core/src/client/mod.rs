@@ -345,5 +345,6 @@ impl Client {
 }
 
 // Its peer is a real server's side, TLS included.
-#[cfg(all(test, feature = "tls"))]
+#[cfg(test)]
+#[cfg(feature = "tls")]
 mod tests;
