@@ -34,6 +34,9 @@ impl World {
 
     /// A client does something of itself.
     pub(super) fn act(&mut self, peer: usize) {
+        if self.is_over {
+            return;
+        }
         let pause =
             Duration::from_millis(
                 self.shared.dice.below(if self.shared.is_calm { 200 } else { 2_000 }) as u64
@@ -121,6 +124,7 @@ impl World {
 
     /// All clients go: nothing of them is left.
     fn leave(&mut self) {
+        self.is_over = true;
         (0..self.peers.len()).for_each(|peer| self.disconnect(peer));
         let end = self.shared.now.mono + CALM_MAX;
         while self.server.as_ref().is_some_and(|server| !server.sessions.is_empty())
@@ -129,7 +133,7 @@ impl World {
             if self.shared.failure.is_some() || self.shared.now.mono > end {
                 break;
             }
-            self.step_without_clients();
+            self.step();
         }
         let left = self.server.as_ref().map_or(0, |server| server.broker.subscriptions());
         self.shared.expect(left == 0, || format!("{left} subscriptions of nobody are left"));
@@ -141,15 +145,6 @@ impl World {
         self.shared.note("clock jumps: hours + 48", &[(hours + 48).unsigned_abs()]);
         let unix = self.shared.now.unix.as_millis() + hours * 3_600_000;
         self.shared.now.unix = UnixTime::from_millis(unix);
-    }
-
-    fn step_without_clients(&mut self) {
-        self.acts_left = 0;
-        self.shared.is_calm = true;
-        self.step();
-        for peer in 0..self.peers.len() {
-            self.disconnect(peer);
-        }
     }
 }
 

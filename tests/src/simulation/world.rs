@@ -37,6 +37,8 @@ pub(super) struct World {
     pub(super) acts_left: usize,
     /// Since when nothing happens, at the end of a round.
     pub(super) quiet_since: Option<Timestamp>,
+    /// Clients have gone for good.
+    pub(super) is_over: bool,
     last_connection: u64,
 }
 
@@ -57,6 +59,7 @@ impl World {
             outputs: 0,
             acts_left: 0,
             quiet_since: None,
+            is_over: false,
             last_connection: 0,
             shared,
         };

@@ -120,9 +120,8 @@ impl Broker {
         let today = self.today();
         let matches = |delivered: &MessageId| message.is_empty() || *delivered == message;
         if let Some(sub) = self.subscriptions.get_mut(&queue).filter(|sub| sub.connection == connection) {
-            let delivered = match &sub.state {
-                State::Delivered(delivered) if matches(delivered) => delivered.clone(),
-                _ => return self.answer(connection, tag, Answer::NoMessage),
+            let Some(delivered) = sub.delivered.take_if(|delivered| matches(delivered)) else {
+                return self.answer(connection, tag, Answer::NoMessage);
             };
             let read = self.next_read;
             self.next_read += 1;
@@ -154,7 +153,7 @@ impl Broker {
         // A SUB between the two may have delivered the message again: it is acknowledged all the same.
         if let Some(sub) = self.subscriptions.get_mut(queue)
             && sub.connection == connection
-            && sub.state == State::Delivered(message)
+            && sub.delivered.take_if(|delivered| *delivered == message).is_some()
         {
             sub.state = State::Reading(read);
         }
@@ -170,7 +169,7 @@ impl Broker {
             return self.answer(connection, tag, Answer::Done);
         }
         if self.take_slot(connection) {
-            self.set_read(queue, read, State::Delivered(next.message.id.clone()));
+            self.set_delivered(queue, read, next.message.id.clone());
             self.answer(connection, tag, Answer::Message(next));
         } else {
             self.set_read(queue, read, State::Waiting);
@@ -181,7 +180,7 @@ impl Broker {
 
     /// The acknowledged message may still be there: the client may acknowledge it again.
     pub(super) fn acknowledge_failed(&mut self, queue: &EntityId, read: ReadId, message: MessageId) {
-        self.set_read(queue, read, State::Delivered(message));
+        self.set_delivered(queue, read, message);
     }
 
     pub(super) fn inspected(
@@ -210,7 +209,7 @@ impl Broker {
     ) {
         match result {
             OpResult::Message(Some(message)) if self.is_reading(queue, read) => {
-                self.set_read(queue, read, State::Delivered(message.message.id.clone()));
+                self.set_delivered(queue, read, message.message.id.clone());
                 self.reply(connection, Reply::Message(queue.clone(), message));
             }
             _ => {
@@ -282,7 +281,8 @@ impl Broker {
         let Some(connection) = self.subscriptions.get(queue).map(|sub| sub.connection) else { return };
         if self.take_slot(connection) {
             if let Some(sub) = self.subscriptions.get_mut(queue) {
-                sub.state = State::Delivered(message.message.id.clone());
+                sub.state = State::Delivered;
+                sub.delivered = Some(message.message.id.clone());
             }
             self.reply(connection, Reply::Message(queue.clone(), message));
         } else {
@@ -303,6 +303,14 @@ impl Broker {
 
     fn is_reading(&self, queue: &EntityId, read: ReadId) -> bool {
         self.subscriptions.get(queue).is_some_and(|sub| sub.state == State::Reading(read))
+    }
+
+    /// The message that a read found was delivered, unless the subscription has moved on.
+    fn set_delivered(&mut self, queue: &EntityId, read: ReadId, message: MessageId) {
+        if let Some(sub) = self.subscriptions.get_mut(queue).filter(|sub| sub.state == State::Reading(read)) {
+            sub.state = State::Delivered;
+            sub.delivered = Some(message);
+        }
     }
 
     /// The outcome of a read, unless the subscription has moved on.

@@ -10,10 +10,13 @@ use crate::wire::{AuthPublicKey, EntityId, MessageId};
 pub(super) struct Subscription {
     pub(super) connection: ConnectionId,
     pub(super) state: State,
+    /// The message that the connection got last, while it may acknowledge it. It may also do so while it waits for the same
+    /// message again, because it subscribed again.
+    pub(super) delivered: Option<MessageId>,
 }
 
 /// What a subscription waits for.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum State {
     /// A message: the queue is empty.
     Idle,
@@ -21,8 +24,8 @@ pub(super) enum State {
     Waiting,
     /// The store, which reads the queue.
     Reading(ReadId),
-    /// The acknowledgement of this message.
-    Delivered(MessageId),
+    /// The acknowledgement of the message that was delivered.
+    Delivered,
 }
 
 impl Broker {
@@ -65,7 +68,7 @@ impl Broker {
             return;
         }
         let (state, message) = match result {
-            OpResult::Message(Some(waiting)) => (State::Delivered(waiting.message.id.clone()), Some(waiting)),
+            OpResult::Message(Some(waiting)) => (State::Delivered, Some(waiting)),
             OpResult::Checked { has_messages: true } => (State::Waiting, None),
             OpResult::Message(None) | OpResult::Checked { has_messages: false } => (State::Idle, None),
             _ => {
@@ -74,7 +77,12 @@ impl Broker {
             }
         };
         let waits = state == State::Waiting;
-        self.set_subscription(connection, &queue, state);
+        let delivered = match &message {
+            Some(waiting) => Some(waiting.message.id.clone()),
+            None if waits => self.delivered(connection, &queue),
+            None => None,
+        };
+        self.set_subscription(queue.clone(), Subscription { connection, state, delivered });
         if slot && message.is_none() {
             self.release_slots(connection, 1);
         }
@@ -108,7 +116,7 @@ impl Broker {
         result: &OpResult,
     ) {
         if subscribe && matches!(result, OpResult::Done) && self.connections.contains_key(&connection) {
-            self.set_subscription(connection, &queue, State::Idle);
+            self.set_subscription(queue, Subscription { connection, state: State::Idle, delivered: None });
         }
         self.answer(connection, tag, result.into());
     }
@@ -141,11 +149,12 @@ impl Broker {
             return Some(SubscriptionInfo { prohibited: true, delivered: delivered.clone() });
         }
         let subscription = self.subscriptions.get(queue).filter(|sub| sub.connection == connection)?;
-        let delivered = match &subscription.state {
-            State::Delivered(message) => Some(message.clone()),
-            State::Idle | State::Waiting | State::Reading(_) => None,
-        };
-        Some(SubscriptionInfo { prohibited: false, delivered })
+        Some(SubscriptionInfo { prohibited: false, delivered: subscription.delivered.clone() })
+    }
+
+    /// The message that this connection got last of a queue that it is subscribed to.
+    fn delivered(&self, connection: ConnectionId, queue: &EntityId) -> Option<MessageId> {
+        self.subscriptions.get(queue).filter(|sub| sub.connection == connection)?.delivered.clone()
     }
 
     pub(super) fn disconnect(&mut self, connection: ConnectionId) {
@@ -168,15 +177,16 @@ impl Broker {
         }
     }
 
-    fn set_subscription(&mut self, connection: ConnectionId, queue: &EntityId, state: State) {
+    fn set_subscription(&mut self, queue: EntityId, subscription: Subscription) {
+        let connection = subscription.connection;
         if let Some(owner) = self.connections.get_mut(&connection) {
             owner.subscriptions.insert(queue.clone());
             // News of an earlier end would now be wrong.
-            owner.ended.remove(queue);
+            owner.ended.remove(&queue);
         }
-        let former = self.subscriptions.insert(queue.clone(), Subscription { connection, state });
+        let former = self.subscriptions.insert(queue.clone(), subscription);
         if let Some(former) = former {
-            self.end(connection, former.connection, queue, Ending::TakenOver);
+            self.end(connection, former.connection, &queue, Ending::TakenOver);
         }
     }
 

@@ -282,6 +282,29 @@ fn deliveries_wait_for_slots() {
 }
 
 #[test]
+fn a_message_may_be_acknowledged_while_it_waits_to_be_delivered_again() {
+    let mut world = World::new(|config| config.limits.deliveries_in_flight = 1);
+    world.subscribe(A, 1);
+    let (first, second) = (world.send(B, 1), world.send(B, 1));
+    world.take();
+    // The slot is taken by the first delivery, so the second SUB finds none.
+    world.subscribe(A, 1);
+    assert_eq!(world.take(), [(A, Said::Subscribed(None))]);
+    world.acknowledge(A, 1, first);
+    assert_eq!(world.take(), [(A, Said::Done)]);
+    world.ask(A, Request::SlotsFree(1));
+    assert_eq!(world.take(), [(A, Said::Event(second))]);
+
+    // The same when the slot is free and the queue is being read.
+    world.subscribe(A, 1);
+    world.take();
+    world.ask(A, Request::SlotsFree(1));
+    world.acknowledge(A, 1, second);
+    world.acknowledge(A, 1, second);
+    assert_eq!(world.take(), [(A, Said::NoMessage), (A, Said::Done)]);
+}
+
+#[test]
 fn gets_wait_for_slots_too() {
     let mut world = World::new(|config| config.limits.deliveries_in_flight = 1);
     for n in 1..=2 {
