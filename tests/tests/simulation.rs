@@ -8,14 +8,22 @@
 #![allow(clippy::print_stdout, reason = "seeds and traces for whoever asks with --nocapture")]
 
 use std::hash::{BuildHasher, RandomState};
-use std::time::Instant;
+use std::num::NonZero;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
 
-use smp_tests::simulation::run;
+use smp_tests::simulation::{Counts, Outcome, run};
 
 /// Seeds of faults that were found once, and others.
 const SEEDS: &str = include_str!("../seeds.txt");
 /// How many seeds every run lives through, beside those.
-const FIXED: u64 = 5;
+const FIXED: u64 = 25;
+/// After how many failures no more worlds begin.
+const FAILURES_MAX: usize = 10;
+/// How often many worlds say how far they are.
+const PROGRESS: Duration = Duration::from_secs(20);
 
 fn number(name: &str) -> Option<u64> {
     let value = std::env::var(name).ok()?;
@@ -27,31 +35,64 @@ fn committed() -> impl Iterator<Item = u64> {
     lines.filter(|line| !line.is_empty()).map(|line| line.parse().expect("a seed"))
 }
 
-fn live(seed: u64) -> smp_tests::simulation::Outcome {
-    let outcome = run(seed, false);
-    if let Some(fault) = &outcome.failure {
-        panic!(
-            "seed {seed}: {fault}\nreplay: SMP_SIM_SEED={seed} cargo test -p smp-tests --test simulation -- --nocapture"
-        );
-    }
-    outcome
+fn failure_of(seed: u64, outcome: &Outcome) -> Option<String> {
+    let fault = outcome.failure.as_ref()?;
+    Some(format!(
+        "seed {seed}: {fault}\nreplay: SMP_SIM_SEED={seed} cargo test -p smp-tests --test simulation -- --nocapture"
+    ))
 }
 
-fn live_all(seeds: impl Iterator<Item = u64>) {
-    let start = Instant::now();
-    let (mut worlds, mut commands, mut messages, mut crashes, mut cuts) = (0_u64, 0, 0, 0, 0);
-    for seed in seeds {
-        let counts = live(seed).counts;
-        worlds += 1;
-        commands += counts.commands;
-        messages += counts.messages;
-        crashes += counts.crashes;
-        cuts += counts.cuts;
+/// What many worlds have in common.
+#[derive(Default)]
+struct Total {
+    worlds: u64,
+    counts: Counts,
+    failures: Vec<String>,
+}
+
+impl Total {
+    fn print(&self, start: Instant) {
+        let (worlds, Counts { commands, messages, crashes, cuts, .. }) = (self.worlds, self.counts);
+        let (time, failures) = (start.elapsed(), self.failures.len());
+        println!(
+            "{worlds} worlds in {time:.1?}, {failures} failed: {commands} commands, {messages} messages, {crashes} crashes, {cuts} cuts"
+        );
     }
-    let time = start.elapsed();
-    println!(
-        "{worlds} worlds in {time:.1?}: {commands} commands, {messages} messages, {crashes} crashes, {cuts} cuts"
-    );
+}
+
+/// Lives `count` worlds, as many at a time as there are processors. Each has its own thread from beginning to end.
+fn live_all(count: u64, seed: impl Fn(u64) -> u64 + Sync) {
+    let start = Instant::now();
+    let (next, total) = (AtomicU64::new(0), Mutex::new((Total::default(), start)));
+    let worker = || {
+        loop {
+            let index = next.fetch_add(1, Ordering::Relaxed);
+            if index >= count {
+                break;
+            }
+            let seed = seed(index);
+            let outcome = run(seed, false);
+            let mut guard = total.lock().unwrap_or_else(PoisonError::into_inner);
+            let (total, told) = &mut *guard;
+            total.worlds += 1;
+            total.counts += outcome.counts;
+            total.failures.extend(failure_of(seed, &outcome));
+            if total.failures.len() >= FAILURES_MAX {
+                break;
+            }
+            if told.elapsed() > PROGRESS {
+                *told = Instant::now();
+                total.print(start);
+            }
+        }
+    };
+    thread::scope(|scope| {
+        let workers = thread::available_parallelism().map_or(1, NonZero::get);
+        (0..workers).for_each(|_| _ = scope.spawn(worker));
+    });
+    let (total, _) = total.into_inner().unwrap_or_else(PoisonError::into_inner);
+    total.print(start);
+    assert!(total.failures.is_empty(), "{}", total.failures.join("\n"));
 }
 
 #[test]
@@ -61,18 +102,20 @@ fn worlds() {
         assert!(fault.is_none(), "seed {seed}: {}", fault.unwrap_or_default());
         return;
     }
-    live_all(committed().chain(0..FIXED));
+    let committed: Vec<_> = committed().chain(0..FIXED).collect();
+    live_all(committed.len() as u64, |index| committed[usize::try_from(index).expect("an index")]);
     if let Some(count) = number("SMP_SIM_SEEDS") {
         let first = RandomState::new().hash_one(0);
         println!("{count} seeds from {first}");
-        live_all((0..count).map(|index| first.wrapping_add(index)));
+        live_all(count, |index| first.wrapping_add(index));
     }
 }
 
 #[test]
 fn the_same_seed_gives_the_same_trace() {
-    for seed in 0..2 {
-        assert_eq!(live(seed).trace, live(seed).trace);
+    let trace = |seed| run(seed, false).trace;
+    for seed in 0..4 {
+        assert_eq!(trace(seed), trace(seed));
     }
-    assert_ne!(live(0).trace, live(1).trace);
+    assert_ne!(trace(0), trace(1));
 }

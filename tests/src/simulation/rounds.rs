@@ -126,6 +126,11 @@ impl World {
     fn leave(&mut self) {
         self.is_over = true;
         (0..self.peers.len()).for_each(|peer| self.disconnect(peer));
+        // Of those that went silent the server learns by the probes of its sockets.
+        let dead = self.wires.iter().filter(|(_, wire)| wire.is_dead).map(|(id, _)| *id);
+        for id in dead.collect::<Vec<_>>() {
+            self.schedule.add(self.shared.now.mono, Event::ServerEof(id));
+        }
         let end = self.shared.now.mono + CALM_MAX;
         while self.server.as_ref().is_some_and(|server| !server.sessions.is_empty())
             || !self.schedule.is_quiet()

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::ops::AddAssign;
 
 use smp_core::crypto::{AuthPrivateKey, DhSecret};
 use smp_core::server::ConnectionId;
@@ -99,6 +100,18 @@ pub struct Counts {
     pub crashes: u64,
     /// Connections that were cut or went silent.
     pub cuts: u64,
+}
+
+impl AddAssign for Counts {
+    fn add_assign(&mut self, other: Self) {
+        let Self { events, commands, answers, messages, crashes, cuts } = other;
+        self.events += events;
+        self.commands += commands;
+        self.answers += answers;
+        self.messages += messages;
+        self.crashes += crashes;
+        self.cuts += cuts;
+    }
 }
 
 impl Shared {
