@@ -3,9 +3,9 @@
 use smp_core::crypto::{AuthPrivateKey, Nonce, X25519PrivateKey};
 use smp_core::wire::codec::decode_all;
 use smp_core::wire::error::ErrorType;
-use smp_core::wire::{BrokerMessage, CorrelationId, EntityId, MessageId, ReceivedBody, Version};
+use smp_core::wire::{BrokerMessage, CorrelationId, EntityId, MessageId, QueueMode, ReceivedBody, Version};
 
-use super::client::{Link, Mark, Peer};
+use super::client::{Link, Mark, Peer, Pending};
 use super::commands::Sent;
 use super::model::{Model, Place};
 use super::shared::{Shared, SimQueue};
@@ -24,7 +24,7 @@ impl Peer {
         if received.correlation.is_empty() {
             return event(shared, model, self.index, link, &received, mark);
         }
-        let Some(sent) = link.pending.remove(received.correlation.as_bytes()) else {
+        let Some(Pending { sent, rkeys }) = link.pending.remove(received.correlation.as_bytes()) else {
             return shared.expect(false, || "an answer to no command".into());
         };
         shared.counts.answers += 1;
@@ -32,7 +32,7 @@ impl Peer {
             link.queues.entry(queue).or_default().under_way -= 1;
         }
         if let BrokerMessage::Err(error) = &received.message {
-            return refused(shared, model, self.index, link, &sent, error);
+            return refused(shared, model, self.index, link, (&sent, rkeys), error);
         }
         accepted(shared, model, self.index, link, sent, received, mark);
     }
@@ -140,6 +140,17 @@ fn accepted(
                 format!("KEY of queue {index} was answered before it was durable")
             });
         }
+        Sent::RKey(index, key) => {
+            let queue = &mut shared.queues[index];
+            queue.rkeys_open -= 1;
+            let is_last = queue.rkeys_open == 0;
+            let at = model.recipient_keys.get(&(queue.recipient_id.clone(), key.public()));
+            let former = if is_last { queue.second_key.replace(key) } else { None };
+            queue.former_keys.extend(former);
+            shared.expect(is_ok && durable(at), || {
+                format!("RKEY of queue {index} was answered before it was durable")
+            });
+        }
         Sent::Off(index) => {
             let at = model.suspended.get(&shared.queues[index].recipient_id);
             shared.expect(is_ok && durable(at), || {
@@ -203,8 +214,10 @@ fn created(
     }
     let (recipient, sender) = (ids.recipient_id.clone(), ids.sender_id.clone());
     let version = link.parameters.as_ref().map(|parameters| parameters.version);
-    let is_messaging = version >= Some(Version::SKEY);
-    shared.queues.push(SimQueue::new(recipient, sender, recipient_key, secret, peer, is_messaging));
+    let mode = ids.mode.filter(|_| version >= Some(Version::SKEY));
+    let same = model.mode(&recipient) == mode;
+    shared.expect(same || version < Some(Version::SKEY), || "a queue is not what it was created for".into());
+    shared.queues.push(SimQueue::new(recipient, sender, recipient_key, secret, peer, mode));
 }
 
 fn acknowledged(
@@ -235,7 +248,14 @@ fn acknowledged(
 }
 
 /// A refusal: only for a reason, and one that a client may do something about.
-fn refused(shared: &mut Shared, model: &Model, peer: usize, link: &mut Link, sent: &Sent, error: &ErrorType) {
+fn refused(
+    shared: &mut Shared,
+    model: &Model,
+    peer: usize,
+    link: &mut Link,
+    (sent, rkeys): (&Sent, Option<usize>),
+    error: &ErrorType,
+) {
     shared.note(&format!("client hears {error}"), &[peer as u64]);
     match (sent, error) {
         (Sent::Send(index, _), ErrorType::Auth) => {
@@ -249,7 +269,9 @@ fn refused(shared: &mut Shared, model: &Model, peer: usize, link: &mut Link, sen
         }
         (Sent::Key(index, _), ErrorType::Auth) => {
             let queue = &shared.queues[*index];
-            let may = queue.delete_asked || queue.keys_tried > 1 || !queue.is_messaging;
+            let is_messaging = queue.mode == Some(QueueMode::Messaging);
+            let lost = rkeys.is_some_and(|rkeys| rkeys != queue.rkeys_sent);
+            let may = queue.delete_asked || queue.keys_tried > 1 || !is_messaging || lost;
             shared.expect(may, || format!("KEY of queue {index} was refused"));
         }
         (
@@ -258,10 +280,16 @@ fn refused(shared: &mut Shared, model: &Model, peer: usize, link: &mut Link, sen
             | Sent::Ack(index, _)
             | Sent::Off(index)
             | Sent::Del(index)
-            | Sent::Que(index),
+            | Sent::Que(index)
+            | Sent::RKey(index, _),
             ErrorType::Auth,
         ) => {
-            let may = shared.queues[*index].delete_asked;
+            let queue = &shared.queues[*index];
+            let lost = rkeys.is_some_and(|rkeys| rkeys != queue.rkeys_sent);
+            if lost && !queue.delete_asked {
+                return;
+            }
+            let may = queue.delete_asked;
             shared.expect(may, || format!("a command of the recipient of queue {index} was refused"));
             let on_link = link.queues.entry(*index).or_default();
             on_link.is_subscribed = false;

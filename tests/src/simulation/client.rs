@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use smp_core::Timestamp;
-use smp_core::crypto::{AuthPrivateKey, Ed25519PrivateKey, Nonce, X25519PrivateKey};
+use smp_core::crypto::{AuthPrivateKey, Ed448PrivateKey, Ed25519PrivateKey, Nonce, X25519PrivateKey};
 use smp_core::server::ConnectionId;
 use smp_core::transport::{Parameters, Transport, TransportEvent};
 use smp_core::wire::transmission::authorized_bytes;
@@ -31,8 +31,21 @@ pub(super) struct Link {
     pub(super) opened_at: Timestamp,
     pub(super) heard_at: Timestamp,
     /// Commands that were not answered.
-    pub(super) pending: BTreeMap<Vec<u8>, Sent>,
+    pub(super) pending: BTreeMap<Vec<u8>, Pending>,
     pub(super) queues: BTreeMap<usize, OnLink>,
+}
+
+/// A command that was not answered.
+pub(super) struct Pending {
+    pub(super) sent: Sent,
+    /// How many RKEY commands its queue had seen, if it was authorised by a key that the next may take away.
+    pub(super) rkeys: Option<usize>,
+}
+
+impl From<Sent> for Pending {
+    fn from(sent: Sent) -> Self {
+        Self { sent, rkeys: None }
+    }
 }
 
 /// What a client knows of a queue on its connection.
@@ -74,23 +87,25 @@ impl Link {
         std::iter::from_fn(|| self.transport.poll_transmit()).collect()
     }
 
-    /// A transmission, authorised by this key.
+    /// A transmission, authorised by this key. None if that key cannot be used on this connection.
     pub(super) fn transmission(
         &mut self,
         shared: &mut Shared,
         key: Option<&AuthPrivateKey>,
         entity: &EntityId,
         command: &Command,
-        sent: Sent,
-    ) -> Vec<u8> {
-        let Some(parameters) = &self.parameters else { return Vec::new() };
+        sent: impl Into<Pending>,
+    ) -> Option<Vec<u8>> {
+        let parameters = self.parameters.as_ref()?;
         let correlation_id = CorrelationId::from(shared.dice.entropy().bytes::<24>());
         let mut bytes = Vec::new();
         command.encode(parameters.version, &mut bytes);
         let authorized = authorized_bytes(&parameters.session_id, &correlation_id, entity, &bytes);
         let nonce = Nonce::from_slice(correlation_id.as_bytes());
-        let sign = |key: &AuthPrivateKey| key.authorize(None, &nonce, &authorized).expect("a signature");
-        let authorization = key.map_or(Vec::new(), sign);
+        let authorization = match key {
+            Some(key) => key.authorize(parameters.peer_key.as_ref(), &nonce, &authorized).ok()?,
+            None => Vec::new(),
+        };
         let transmission = ClientTransmission {
             authorization: Authorization::from_bytes(&authorization).expect("an authorization"),
             service_signature: None,
@@ -100,9 +115,9 @@ impl Link {
         };
         let mut out = Vec::new();
         transmission.encode(parameters.version, &parameters.session_id, &mut out);
-        self.pending.insert(correlation_id.as_bytes().to_vec(), sent);
+        self.pending.insert(correlation_id.as_bytes().to_vec(), sent.into());
         shared.counts.commands += 1;
-        out
+        Some(out)
     }
 
     /// Puts transmissions into as few blocks as hold them.
@@ -155,7 +170,13 @@ impl Link {
 
 /// A new key that authorises.
 pub(super) fn new_key(shared: &mut Shared) -> AuthPrivateKey {
-    AuthPrivateKey::Ed25519(Ed25519PrivateKey::generate(shared.dice.entropy()))
+    let kind = if shared.options.all_keys { shared.dice.below(20) } else { usize::MAX };
+    let entropy = shared.dice.entropy();
+    match kind {
+        0 => AuthPrivateKey::Ed448(Ed448PrivateKey::generate(entropy)),
+        1..8 => AuthPrivateKey::X25519(X25519PrivateKey::generate(entropy)),
+        _ => AuthPrivateKey::Ed25519(Ed25519PrivateKey::generate(entropy)),
+    }
 }
 
 /// A new key of the encryption between server and recipient.

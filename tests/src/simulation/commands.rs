@@ -3,9 +3,10 @@
 use bytes::Bytes;
 use smp_core::crypto::{AuthPrivateKey, X25519PrivateKey};
 use smp_core::wire::command::{NewQueue, QueueRequestData, SubscriptionMode};
-use smp_core::wire::{Command, EntityId, MessageId};
+use smp_core::wire::{Command, EntityId, MessageId, Password, QueueMode, Version};
 
-use super::client::{Peer, new_dh_key, new_key};
+use super::client::{Peer, Pending, new_dh_key, new_key};
+use super::setup::password;
 use super::shared::Shared;
 use crate::in_memory::send;
 
@@ -18,6 +19,8 @@ pub(super) enum Sent {
     },
     Send(usize, Vec<u8>),
     Key(usize, AuthPrivateKey),
+    /// With the key that is set beside the first one.
+    RKey(usize, AuthPrivateKey),
     Sub(usize),
     Get(usize),
     Ack(usize, MessageId),
@@ -96,6 +99,10 @@ impl Peer {
             }
             65..80 if self.may_subscribe(queue) => self.recipient(shared, queue, Sent::Sub(queue)),
             80..83 => self.recipient(shared, queue, Sent::Get(queue)),
+            83 if self.may_replace_keys(shared, queue) => {
+                let key = new_key(shared);
+                self.recipient(shared, queue, Sent::RKey(queue, key))
+            }
             83..86 => {
                 let key = self.new_sender_key(shared, queue);
                 self.recipient(shared, queue, Sent::Key(queue, key))
@@ -112,7 +119,7 @@ impl Peer {
             _ => {
                 shared.note("client sends PING", &[self.index as u64]);
                 let link = self.link.as_mut()?;
-                Some(link.transmission(shared, None, &EntityId::empty(), &Command::Ping, Sent::Ping))
+                link.transmission(shared, None, &EntityId::empty(), &Command::Ping, Sent::Ping)
             }
         }
     }
@@ -132,22 +139,31 @@ impl Peer {
         known.is_none_or(|queue| queue.under_way == 0)
     }
 
+    fn may_replace_keys(&self, shared: &Shared, queue: usize) -> bool {
+        let parameters = self.link.as_ref().and_then(|link| link.parameters.as_ref());
+        parameters.is_some_and(|parameters| parameters.version >= Version::SHORT_LINKS)
+            && shared.queues[queue].mode == Some(QueueMode::Contact)
+    }
+
     fn create(&mut self, shared: &mut Shared) -> Option<Vec<u8>> {
         let (recipient_key, dh_key) = (new_key(shared), new_dh_key(shared));
         let subscribe = shared.dice.chance(5_000);
         let new = NewQueue {
             recipient_key: recipient_key.public(),
             dh_key: dh_key.public(),
-            password: None,
+            password: shared.options.password.then(password),
             subscribe: if subscribe { SubscriptionMode::Subscribe } else { SubscriptionMode::OnlyCreate },
-            queue_data: Some(QueueRequestData::Messaging(None)),
+            queue_data: Some(match shared.dice.chance(2_500) {
+                true => QueueRequestData::Contact(None),
+                false => QueueRequestData::Messaging(None),
+            }),
             notifier: None,
         };
         shared.note("client sends NEW", &[self.index as u64, subscribe.into()]);
         let sent = Sent::New { recipient_key: recipient_key.clone(), dh_key, subscribe };
         let command = Command::New(Box::new(new));
         let link = self.link.as_mut()?;
-        Some(link.transmission(shared, Some(&recipient_key), &EntityId::empty(), &command, sent))
+        link.transmission(shared, Some(&recipient_key), &EntityId::empty(), &command, sent)
     }
 
     fn append(&mut self, shared: &mut Shared, index: usize) -> Option<Vec<u8>> {
@@ -162,7 +178,7 @@ impl Peer {
             &[self.index as u64, index as u64, shared.counts.commands],
         );
         let link = self.link.as_mut()?;
-        Some(link.transmission(shared, key.as_ref(), &entity, &send(&body), Sent::Send(index, body)))
+        link.transmission(shared, key.as_ref(), &entity, &send(&body), Sent::Send(index, body))
     }
 
     fn new_sender_key(&self, shared: &mut Shared, index: usize) -> AuthPrivateKey {
@@ -187,7 +203,7 @@ impl Peer {
         shared.note("client sends SKEY: queue", &[self.index as u64, index as u64]);
         let command = Command::SKey(key.public());
         let sent = Sent::Key(index, key.clone());
-        Some(self.link.as_mut()?.transmission(shared, Some(&key), &entity, &command, sent))
+        self.link.as_mut()?.transmission(shared, Some(&key), &entity, &command, sent)
     }
 
     /// A command of a queue's recipient.
@@ -200,6 +216,7 @@ impl Peer {
             Sent::Get(_) => ("GET", Command::Get),
             Sent::Ack(_, message) => ("ACK", Command::Ack(message.clone())),
             Sent::Key(_, key) => ("KEY", Command::Key(key.public())),
+            Sent::RKey(_, key) => ("RKEY", Command::RKey(vec![queue.recipient_key.public(), key.public()])),
             Sent::Off(_) => ("OFF", Command::Off),
             Sent::Del(_) => ("DEL", Command::Del),
             Sent::Que(_) => ("QUE", Command::Que),
@@ -209,6 +226,12 @@ impl Peer {
             Sent::Sub(_) | Sent::Get(_) => drop(asked.reads.insert(id.clone())),
             Sent::Ack(_, message) => drop(asked.acks.insert((id.clone(), message.clone()))),
             Sent::Key(_, key) => drop(asked.keys.insert((id.clone(), key.public()))),
+            Sent::RKey(_, key) => {
+                queue.rkeys_sent += 1;
+                queue.rkeys_open += 1;
+                queue.former_keys.extend(queue.second_key.take());
+                asked.recipient_keys.insert((id.clone(), key.public()));
+            }
             Sent::Off(_) => {
                 queue.off_asked = true;
                 asked.offs.insert(id.clone());
@@ -219,15 +242,20 @@ impl Peer {
             }
             _ => {}
         }
-        let key = queue.recipient_key.clone();
+        let second = queue.second_key.clone().filter(|_| shared.counts.commands.is_multiple_of(2));
+        let rkeys = second.is_some().then_some(queue.rkeys_sent);
+        let key = second.unwrap_or_else(|| queue.recipient_key.clone());
         shared.note(&format!("client sends {name}: queue"), &[self.index as u64, index as u64]);
         let link = self.link.as_mut()?;
-        if sent.received_queue().is_some() {
+        let (on_queue, is_get) = (sent.received_queue().is_some(), matches!(sent, Sent::Get(_)));
+        let pending = Pending { sent, rkeys };
+        let transmission = link.transmission(shared, Some(&key), &id, &command, pending)?;
+        if on_queue {
             let on_link = link.queues.entry(index).or_default();
             on_link.under_way += 1;
-            on_link.is_got |= matches!(sent, Sent::Get(_));
+            on_link.is_got |= is_get;
         }
-        Some(link.transmission(shared, Some(&key), &id, &command, sent))
+        Some(transmission)
     }
 
     /// A command of somebody without the key, or with a wrong one.
@@ -236,9 +264,10 @@ impl Peer {
         let queue = shared.queues.get(index)?;
         let (recipient, sender) = (queue.recipient_id.clone(), queue.sender_id.clone());
         let is_secured = queue.is_secured;
-        let key = new_key(shared);
+        let former = queue.former_keys.last().cloned().filter(|_| queue.rkeys_open == 0);
+        let key = former.unwrap_or_else(|| new_key(shared));
         let body = Bytes::from(format!("attack {}", shared.counts.commands));
-        let (entity, command) = match shared.dice.below(8) {
+        let (entity, command) = match shared.dice.below(9) {
             0 | 1 if is_secured => {
                 shared.asked.sends.insert(body.to_vec(), (None, false));
                 (sender, send(&body))
@@ -248,11 +277,24 @@ impl Peer {
             4 => (recipient, Command::Off),
             5 => (recipient, Command::Get),
             6 => (recipient, Command::Key(key.public())),
+            7 if shared.options.password => (EntityId::empty(), new_without_password(shared, &key)),
             _ => (recipient, Command::Sub),
         };
         let is_unsigned = matches!(command, Command::Send { .. }) && shared.dice.chance(5_000);
         shared.note("client sends an attack: queue", &[self.index as u64, index as u64]);
         let key = Some(&key).filter(|_| !is_unsigned);
-        Some(self.link.as_mut()?.transmission(shared, key, &entity, &command, Sent::Attack))
+        self.link.as_mut()?.transmission(shared, key, &entity, &command, Sent::Attack)
     }
+}
+
+fn new_without_password(shared: &mut Shared, key: &AuthPrivateKey) -> Command {
+    let wrong = Password::new(b"open").expect("a password");
+    Command::New(Box::new(NewQueue {
+        recipient_key: key.public(),
+        dh_key: new_dh_key(shared).public(),
+        password: Some(wrong).filter(|_| shared.dice.chance(5_000)),
+        subscribe: SubscriptionMode::Subscribe,
+        queue_data: Some(QueueRequestData::Messaging(None)),
+        notifier: None,
+    }))
 }

@@ -60,6 +60,12 @@ pub(super) struct Options {
     pub(super) rounds: usize,
     pub(super) tls: bool,
     pub(super) queues: usize,
+    /// Clients use keys of all kinds; then none is older than version 7.
+    pub(super) all_keys: bool,
+    /// Queues are created with a password.
+    pub(super) password: bool,
+    /// Seconds after which silent connections without subscriptions are closed; 0 for never.
+    pub(super) idle: usize,
     /// Commands of a block.
     pub(super) commands: usize,
     pub(super) quota: usize,
@@ -97,6 +103,9 @@ impl Options {
             rounds: dice.between(1, 3),
             tls,
             queues: dice.between(1, 8),
+            all_keys: dice.chance(2_500),
+            password: dice.chance(2_500),
+            idle: dice.perhaps(30),
             commands: dice.between(1, 5),
             quota: dice.between(1, 8),
             slots: dice.between(1, 4),

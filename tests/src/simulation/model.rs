@@ -18,6 +18,7 @@ pub(super) struct Asked {
     /// Bodies, with the key of the attempt, and false for attempts without any right.
     pub(super) sends: BTreeMap<Vec<u8>, (Option<AuthPublicKey>, bool)>,
     pub(super) keys: BTreeSet<(EntityId, AuthPublicKey)>,
+    pub(super) recipient_keys: BTreeSet<(EntityId, AuthPublicKey)>,
     pub(super) acks: BTreeSet<(EntityId, MessageId)>,
     pub(super) reads: BTreeSet<EntityId>,
     pub(super) offs: BTreeSet<EntityId>,
@@ -27,7 +28,7 @@ pub(super) struct Asked {
 struct Queue {
     recipient_keys: Vec<AuthPublicKey>,
     sender_key: Option<AuthPublicKey>,
-    is_messaging: bool,
+    mode: Option<QueueMode>,
     is_active: bool,
     /// Id, time and whether it is a quota marker.
     messages: Vec<(MessageId, UnixTime, bool)>,
@@ -43,6 +44,7 @@ pub(super) struct Model {
     pub(super) created: BTreeMap<EntityId, Place>,
     pub(super) deleted: BTreeMap<EntityId, Place>,
     pub(super) secured: BTreeMap<(EntityId, AuthPublicKey), Place>,
+    pub(super) recipient_keys: BTreeMap<(EntityId, AuthPublicKey), Place>,
     pub(super) suspended: BTreeMap<EntityId, Place>,
     /// Messages of each queue in their order, with their places.
     pub(super) history: BTreeMap<EntityId, Vec<(MessageId, Place)>>,
@@ -126,6 +128,11 @@ impl Model {
         self.first(queue).is_none()
     }
 
+    /// What the queue is for.
+    pub(super) fn mode(&self, queue: &EntityId) -> Option<QueueMode> {
+        self.queues.get(queue)?.mode
+    }
+
     fn first(&self, queue: &EntityId) -> Option<&MessageId> {
         self.queues.get(queue)?.messages.first().map(|(id, ..)| id)
     }
@@ -145,7 +152,7 @@ impl Model {
         let queue = Queue {
             recipient_keys: record.recipient_keys.clone(),
             sender_key: record.sender_key,
-            is_messaging: record.mode == Some(QueueMode::Messaging),
+            mode: record.mode,
             is_active: true,
             messages: Vec::new(),
             is_full: false,
@@ -169,9 +176,11 @@ impl Model {
         let Some(queue) = self.queues.get_mut(id) else { return refused(result) };
         let (allowed, key) = match change {
             QueueChange::SecureByRecipient { by, key } => (queue.recipient_keys.contains(by), Some(key)),
-            QueueChange::SecureBySender { key } => (queue.is_messaging, Some(key)),
+            QueueChange::SecureBySender { key } => (queue.mode == Some(QueueMode::Messaging), Some(key)),
             QueueChange::Suspend { by } => (queue.recipient_keys.contains(by), None),
-            QueueChange::ReplaceRecipientKeys { .. } => (false, None),
+            QueueChange::ReplaceRecipientKeys { by, .. } => {
+                (queue.recipient_keys.contains(by) && queue.mode == Some(QueueMode::Contact), None)
+            }
         };
         if !allowed || key.is_some_and(|key| queue.sender_key.is_some_and(|set| set != *key)) {
             return refused(result);
@@ -181,6 +190,11 @@ impl Model {
             queue.sender_key = Some(*key);
             self.secured.entry((id.clone(), *key)).or_insert(at);
             expect(asked.keys.contains(&(id.clone(), *key)), "a queue was secured with a stranger's key")
+        } else if let QueueChange::ReplaceRecipientKeys { keys, .. } = change {
+            queue.recipient_keys.clone_from(keys);
+            let key = keys.last().ok_or("a queue has no recipient keys")?;
+            self.recipient_keys.entry((id.clone(), *key)).or_insert(at);
+            expect(asked.recipient_keys.contains(&(id.clone(), *key)), "a stranger became a recipient")
         } else {
             queue.is_active = false;
             self.suspended.entry(id.clone()).or_insert(at);

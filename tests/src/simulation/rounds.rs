@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use smp_core::UnixTime;
 
+use super::client::Peer;
 use super::network::Event;
+use super::shared::SimQueue;
 use super::world::World;
 
 impl World {
@@ -21,7 +23,11 @@ impl World {
             let end = self.shared.now.mono + CALM_MAX;
             while self.shared.failure.is_none() && !self.is_settled() {
                 let is_late = self.shared.now.mono > end;
-                self.shared.expect(!is_late, || "without faults not everything came to an end".into());
+                if is_late {
+                    let what = self.unsettled().unwrap_or_default();
+                    self.shared
+                        .expect(false, || format!("without faults not everything came to an end: {what}"));
+                }
                 self.step();
             }
             if self.shared.failure.is_some() {
@@ -47,7 +53,12 @@ impl World {
             self.jump();
         }
         let now = self.shared.now.mono;
-        let Some(link) = &self.peers[peer].link else { return self.connect(peer) };
+        let Some(link) = &self.peers[peer].link else {
+            if !self.shared.is_calm || self.shared.has_queues(peer) {
+                self.connect(peer);
+            }
+            return;
+        };
         let waits_since = if link.parameters.is_none() { Some(link.opened_at) } else { None };
         let waits_since = waits_since.or_else(|| (!link.pending.is_empty()).then_some(link.heard_at));
         let waits_long = waits_since.is_some_and(|since| now.since(since) > PATIENCE);
@@ -79,24 +90,45 @@ impl World {
 
     /// Nothing is under way, and clients have nothing left to do.
     fn is_settled(&mut self) -> bool {
-        let is_quiet = self.server.is_some() && self.schedule.is_quiet() && self.store.is_quiet();
-        let is_done = |peer: &super::client::Peer| {
-            let Some(link) = &peer.link else { return false };
-            let of_peer = |queue: &super::shared::SimQueue| queue.owner == peer.index && !queue.delete_asked;
-            let own = self.shared.queues.iter().enumerate().filter(|(_, queue)| of_peer(queue));
-            link.parameters.is_some()
-                && link.pending.is_empty()
-                && link.queues.values().all(|queue| queue.in_flight.is_none())
-                && own
-                    .map(|(index, _)| link.queues.get(&index))
-                    .all(|on| on.is_some_and(|on| on.is_subscribed))
-        };
-        if !is_quiet || !self.peers.iter().all(is_done) {
+        if self.unsettled().is_some() {
             self.quiet_since = None;
             return false;
         }
         let now = self.shared.now.mono;
         now.since(*self.quiet_since.get_or_insert(now)) >= QUIET
+    }
+
+    /// What has not come to its end.
+    fn unsettled(&self) -> Option<String> {
+        if self.server.is_none() {
+            return Some("no server".into());
+        }
+        if !self.schedule.is_quiet() || !self.store.is_quiet() {
+            return Some("something is under way".into());
+        }
+        self.peers.iter().find_map(|peer| {
+            let what = self.left_to_do(peer)?;
+            Some(format!("client {} {what}", peer.index))
+        })
+    }
+
+    fn left_to_do(&self, peer: &Peer) -> Option<&'static str> {
+        let Some(link) = &peer.link else {
+            return self.shared.has_queues(peer.index).then_some("is not connected");
+        };
+        let of_peer = |queue: &SimQueue| queue.owner == peer.index && !queue.delete_asked;
+        let own = self.shared.queues.iter().enumerate().filter(|(_, queue)| of_peer(queue));
+        let mut own = own.map(|(index, _)| link.queues.get(&index));
+        if link.parameters.is_none() {
+            return Some("is not ready");
+        }
+        if !link.pending.is_empty() {
+            return Some("waits for an answer");
+        }
+        if link.queues.values().any(|queue| queue.in_flight.is_some()) {
+            return Some("has not acknowledged a message");
+        }
+        (!own.all(|on| on.is_some_and(|on| on.is_subscribed))).then_some("is not subscribed")
     }
 
     /// Everything that was accepted has arrived, and every queue has at most one subscriber, which is its owner.

@@ -3,12 +3,12 @@
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use smp_core::server::{ConnectionId, ServerConfig};
+use smp_core::server::{ConnectionId, IdleClients, ServerConfig};
 use smp_core::transport::identity::ServerIdentity;
 use smp_core::transport::{
     ClientOptions, ClientTransportConfig, PlainPeer, ServerTransportConfig, Transport,
 };
-use smp_core::wire::{Version, VersionRange};
+use smp_core::wire::{Password, Version, VersionRange};
 use smp_core::{SeededEntropy, UnixTime};
 
 use super::dice::Options;
@@ -21,10 +21,22 @@ pub(super) fn config(options: &Options) -> ServerConfig {
     config.message_ttl = (options.ttl > 0).then(|| Duration::from_secs(options.ttl as u64 * 3600));
     config.expiry_interval = Duration::from_secs(60);
     config.expire_on_send = options.ttl % 2 == 1;
+    config.password = options.password.then(password);
+    config.idle_clients = (options.idle > 0).then(|| IdleClients {
+        ttl: Duration::from_secs(options.idle as u64),
+        // Seldom enough for nothing to happen between the checks of all connections.
+        check_interval: Duration::from_secs(40),
+    });
     config.limits.expiry_queues = 2;
+    config.limits.recipient_keys = 2;
     config.limits.deliveries_in_flight = options.slots;
     config.limits.commands_in_flight = 8;
     config
+}
+
+/// The password for creating queues, where there is one.
+pub(super) fn password() -> Password {
+    Password::new(b"sesame").expect("a password")
 }
 
 /// The server's certificates: made once, since they do not matter.
@@ -43,7 +55,9 @@ pub(super) struct Ends {
 
 impl Ends {
     pub(super) fn new(shared: &mut Shared, server: &ServerTransportConfig, id: ConnectionId) -> Self {
-        let version = Version(u16::try_from(shared.dice.between(6, 20)).expect("a version"));
+        let first = if shared.options.all_keys { Version::AUTH_COMMANDS } else { Version::MIN };
+        let version = shared.dice.between(first.0.into(), Version::MAX.0.into());
+        let version = Version(u16::try_from(version).expect("a version"));
         let options = ClientOptions { versions: VersionRange::only(version), ..ClientOptions::default() };
         let client =
             ClientTransportConfig::new(*identity().fingerprint(), options).expect("a usable configuration");

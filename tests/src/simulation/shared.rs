@@ -6,7 +6,7 @@ use std::ops::AddAssign;
 
 use smp_core::crypto::{AuthPrivateKey, DhSecret};
 use smp_core::server::ConnectionId;
-use smp_core::wire::{EntityId, MessageId};
+use smp_core::wire::{EntityId, MessageId, QueueMode};
 use smp_core::{Now, Timestamp, UnixTime};
 
 use super::dice::{Dice, Options};
@@ -20,8 +20,15 @@ pub(super) struct SimQueue {
     pub(super) secret: DhSecret,
     /// The client that receives from it when there are no faults.
     pub(super) owner: usize,
-    /// Whether senders may secure it; clients before version 9 cannot ask for that.
-    pub(super) is_messaging: bool,
+    /// What it is for; clients before version 9 cannot say. Senders may secure a messaging queue, and a contact queue may have
+    /// several recipient keys.
+    pub(super) mode: Option<QueueMode>,
+    /// A second key of the recipient, while it is certain that RKEY set it, and those that certainly were.
+    pub(super) second_key: Option<AuthPrivateKey>,
+    pub(super) former_keys: Vec<AuthPrivateKey>,
+    /// RKEY commands, and those of them that were not answered OK.
+    pub(super) rkeys_sent: usize,
+    pub(super) rkeys_open: usize,
     /// The key that somebody tried to secure it with.
     pub(super) sender_key: Option<AuthPrivateKey>,
     /// That was answered OK.
@@ -44,7 +51,7 @@ impl SimQueue {
         recipient_key: AuthPrivateKey,
         secret: DhSecret,
         owner: usize,
-        is_messaging: bool,
+        mode: Option<QueueMode>,
     ) -> Self {
         Self {
             recipient_id,
@@ -52,7 +59,11 @@ impl SimQueue {
             recipient_key,
             secret,
             owner,
-            is_messaging,
+            mode,
+            second_key: None,
+            former_keys: Vec::new(),
+            rkeys_sent: 0,
+            rkeys_open: 0,
             sender_key: None,
             is_secured: false,
             keys_tried: 0,
@@ -132,6 +143,11 @@ impl Shared {
             hash: DefaultHasher::new(),
             is_verbose,
         }
+    }
+
+    /// Whether a client has queues to receive from.
+    pub(super) fn has_queues(&self, peer: usize) -> bool {
+        self.queues.iter().any(|queue| queue.owner == peer && !queue.delete_asked)
     }
 
     /// Whether a fault of this rate happens now.
