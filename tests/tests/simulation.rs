@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `cargo test -p smp-tests --test simulation` | the seeds of `seeds.txt` and some more |
 //! | `SMP_SIM_SEEDS=2000 cargo test …` | as many random ones too |
+//! | `SMP_SIM_FIRST=1000 SMP_SIM_SEEDS=2000 cargo test …` | those from 1000 on |
 //! | `SMP_SIM_SEED=7 cargo test …` | that one, with its trace |
 #![allow(clippy::print_stdout, reason = "seeds and traces for whoever asks with --nocapture")]
 
@@ -105,7 +106,7 @@ fn worlds() {
     let committed: Vec<_> = committed().chain(0..FIXED).collect();
     live_all(committed.len() as u64, |index| committed[usize::try_from(index).expect("an index")]);
     if let Some(count) = number("SMP_SIM_SEEDS") {
-        let first = RandomState::new().hash_one(0);
+        let first = number("SMP_SIM_FIRST").unwrap_or_else(|| RandomState::new().hash_one(0));
         println!("{count} seeds from {first}");
         live_all(count, |index| first.wrapping_add(index));
     }
