@@ -10,7 +10,8 @@
 //! | use a server | [`client::Connector`] |
 //! | stay connected to a server | [`client::Connector::reconnecting`] |
 //! | find out whether a server works | [`client::Connector::test`] |
-//! | bring another runtime, or a simulated one | [`Runtime`] |
+//! | bring another runtime | [`Runtime`] |
+//! | run all this on a virtual clock and a network in memory | the feature and module `testing` |
 //!
 //! No task outlives what it belongs to: dropping a server's handle, or the last handle of a client, ends all
 //! of their tasks. A panic in one connection ends that connection alone. Logs name no address, queue or key.
@@ -21,8 +22,10 @@ mod panic;
 mod runtime;
 mod seed;
 pub mod server;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 #[cfg(test)]
-mod testing;
+mod tests;
 mod timer;
 
 pub use runtime::{ByteStream, Listener, Runtime};

@@ -17,7 +17,8 @@ use smp_core::wire::command::{MessageFlags, SubscriptionMode};
 
 use super::*;
 use crate::server::{Server, ServerHandle};
-use crate::testing::{LISTENS_ON, TestRuntime, TestStore, server_address, transport};
+use crate::testing::TestRuntime;
+use crate::tests::{LISTENS_ON, TestStore, server_address, transport};
 
 /// A server and the runtime that its clients share with it.
 struct World {

@@ -67,6 +67,12 @@ impl<R: Runtime, B: Backend + 'static> ServerHandle<R, B> {
         self.admission.connections()
     }
 
+    /// How many queues are subscribed to now.
+    #[must_use]
+    pub fn subscriptions(&self) -> usize {
+        self.hub.subscriptions()
+    }
+
     /// What happened to connections since the start.
     #[must_use]
     pub fn counters(&self) -> Counters {

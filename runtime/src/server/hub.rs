@@ -111,6 +111,11 @@ impl<R: Runtime, B: Backend + 'static> Hub<R, B> {
         Ok(())
     }
 
+    /// How many queues are subscribed to.
+    pub(crate) fn subscriptions(&self) -> usize {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).broker.subscriptions()
+    }
+
     /// Moves the server to a later phase and tells all of its tasks.
     pub(crate) fn advance(&self, phase: Phase) {
         let wakers: Vec<Waker> = {

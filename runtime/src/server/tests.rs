@@ -8,7 +8,8 @@ use std::time::Duration;
 use smp_core::server::{BrokerInput, CloseReason, ServerConfig};
 
 use super::*;
-use crate::testing::{CAPACITY, Fault, LISTENS_ON, TestRuntime, TestStore, TestStream, Work, transport};
+use crate::testing::{CAPACITY, Fault, TestRuntime, TestStream};
+use crate::tests::{LISTENS_ON, TestStore, Work, transport};
 
 struct World {
     runtime: TestRuntime,

@@ -1,19 +1,30 @@
-//! A runtime for tests: one thread, a clock that moves only when it is told to, and a network in memory.
+//! A simulated runtime: one thread, clocks that move only when they are told to, and a network in memory.
+//!
+//! A [`TestRuntime`] is a machine of its own, with its tasks, timers and listeners. Nothing happens in it by itself:
+//!
+//! | who | does |
+//! |---|---|
+//! | [`TestRuntime::step`] | polls one ready task, of the caller's choice: any order that threads could make |
+//! | [`TestRuntime::set_now`] | moves both clocks, and wakes who waits for that |
+//! | [`TestRuntime::connect_from`] | a connection; the caller holds its far side and plays the network |
+//! | [`TestRuntime::crash`] | drops all tasks, as a loss of power does |
+//!
+//! For tests that need no say in any of this, [`TestRuntime::run`], [`TestRuntime::advance`] and
+//! [`TestRuntime::block_on`] do it.
+//!
+//! The same calls give the same run: tasks are numbered in the order in which they were spawned, and those that are
+//! ready are offered in that order, however they were woken.
 
 mod network;
-mod server;
-mod store;
 
-pub(crate) use network::{CAPACITY, Fault, TestListener, TestStream};
-pub(crate) use server::{LISTENS_ON, address, server_address, transport};
-pub(crate) use store::{TestStore, Work};
+pub use network::{CAPACITY, Fault, Seen, StreamLimits, TestListener, TestStream};
 
-use std::collections::{BTreeMap, VecDeque};
-use std::future::{Future, poll_fn};
+use std::collections::{BTreeMap, BTreeSet};
+use std::future::Future;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
@@ -22,16 +33,21 @@ use smp_core::{Now, Timestamp, UnixTime};
 use crate::Runtime;
 use network::Incoming;
 
-/// The runtime. Clones share everything.
+/// A simulated machine. Clones are handles of the same one.
+///
+/// Its tasks live until they end or it crashes, also when all handles are gone.
 #[derive(Clone, Default)]
-pub(crate) struct TestRuntime(Arc<Mutex<World>>);
+pub struct TestRuntime(Arc<Mutex<Machine>>);
 
-#[derive(Default)]
-struct World {
-    now: Timestamp,
-    ready: VecDeque<Arc<Task>>,
-    tasks: Vec<Weak<Task>>,
-    sleepers: Vec<(Timestamp, Waker)>,
+struct Machine {
+    now: Now,
+    tasks: BTreeMap<u64, Arc<Task>>,
+    ready: BTreeSet<u64>,
+    last_task: u64,
+    /// The task that [`TestRuntime::run`] polled last.
+    last_run: u64,
+    sleepers: BTreeMap<(Timestamp, u64), Waker>,
+    last_sleeper: u64,
     listeners: BTreeMap<SocketAddr, Arc<Incoming>>,
     largest_task: usize,
 }
@@ -39,97 +55,173 @@ struct World {
 type Running = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 struct Task {
-    runtime: Weak<Mutex<World>>,
+    id: u64,
+    machine: Weak<Mutex<Machine>>,
+    /// `None` while it is polled, and when it has ended.
     future: Mutex<Option<Running>>,
 }
 
 impl TestRuntime {
-    /// Runs all tasks until none can go on at this time.
-    pub(crate) fn run(&self) {
-        while let Some(task) = self.next_task() {
-            let waker = Waker::from(Arc::clone(&task));
-            let mut cx = Context::from_waker(&waker);
-            let future = task.future.lock().unwrap().take();
-            if let Some(mut future) = future
-                && future.as_mut().poll(&mut cx).is_pending()
-            {
-                *task.future.lock().unwrap() = Some(future);
+    /// Polls one task: `pick` is told how many are ready and names one of them, counted from 0. False when none is.
+    pub fn step(&self, pick: impl FnOnce(usize) -> usize) -> bool {
+        let task = {
+            let mut machine = self.machine();
+            let ready = machine.ready.len();
+            if ready == 0 {
+                return false;
             }
+            let picked = machine.ready.iter().nth(pick(ready).min(ready - 1)).copied();
+            picked.and_then(|id| machine.take_ready(id))
+        };
+        task.into_iter().for_each(|task| self.poll(&task));
+        true
+    }
+
+    /// How many tasks are ready to be polled.
+    #[must_use]
+    pub fn ready(&self) -> usize {
+        self.machine().ready.len()
+    }
+
+    /// Runs all tasks in turn until none can go on at this time.
+    pub fn run(&self) {
+        loop {
+            let task = {
+                let mut machine = self.machine();
+                let next = machine.ready.range(machine.last_run + 1..).next();
+                let Some(id) = next.or_else(|| machine.ready.first()).copied() else { return };
+                machine.last_run = id;
+                machine.take_ready(id)
+            };
+            task.into_iter().for_each(|task| self.poll(&task));
         }
     }
 
     /// Runs the tasks for a time.
-    pub(crate) fn advance(&self, time: Duration) {
-        let end = self.world().now + time;
+    pub fn advance(&self, time: Duration) {
+        let end = self.machine().now.mono + time;
         self.run();
         while let Some(next) = self.next_timer().filter(|next| *next <= end) {
-            self.set_time(next);
+            self.pass_to(next);
             self.run();
         }
-        self.set_time(end);
+        self.pass_to(end);
         self.run();
     }
 
     /// Runs a future to its end, and the clock as far as that takes.
-    pub(crate) fn block_on<T: Send + 'static>(&self, future: impl Future<Output = T> + Send + 'static) -> T {
+    ///
+    /// # Panics
+    /// When the future waits for something that nothing here will do.
+    pub fn block_on<T: Send + 'static>(&self, future: impl Future<Output = T> + Send + 'static) -> T {
         let output = Arc::new(Mutex::new(None));
         let slot = Arc::clone(&output);
-        self.spawn(async move { *slot.lock().unwrap() = Some(future.await) });
+        self.spawn(async move {
+            let value = future.await;
+            *lock(&slot) = Some(value);
+        });
         loop {
             self.run();
-            if let Some(output) = output.lock().unwrap().take() {
+            if let Some(output) = lock(&output).take() {
                 return output;
             }
-            let next = self.next_timer().expect("the future waits for nothing");
-            self.set_time(next);
+            let next = self.next_timer().expect("the future waits for nothing that will come");
+            self.pass_to(next);
         }
     }
 
+    /// When the first timer fires.
+    #[must_use]
+    pub fn next_timer(&self) -> Option<Timestamp> {
+        self.machine().sleepers.first_key_value().map(|((at, _), _)| *at)
+    }
+
+    /// Sets both clocks, and wakes the tasks whose timers fire. The monotonic one does not go back.
+    pub fn set_now(&self, now: Now) {
+        let due = {
+            let mut machine = self.machine();
+            let mono = machine.now.mono.max(now.mono);
+            machine.now = Now { mono, unix: now.unix };
+            let later = machine.sleepers.split_off(&(mono, u64::MAX));
+            std::mem::replace(&mut machine.sleepers, later)
+        };
+        due.into_values().for_each(Waker::wake);
+    }
+
     /// How many tasks have not ended.
-    pub(crate) fn tasks(&self) -> usize {
-        let tasks: Vec<_> = self.world().tasks.iter().filter_map(Weak::upgrade).collect();
-        tasks.iter().filter(|task| task.future.lock().unwrap().is_some()).count()
+    #[must_use]
+    pub fn tasks(&self) -> usize {
+        self.machine().tasks.len()
+    }
+
+    /// Drops all tasks where they are, timers and listeners. What tasks spawn when they are dropped never runs. The
+    /// machine can be used again.
+    pub fn crash(&self) {
+        loop {
+            let (tasks, listeners) = {
+                let mut machine = self.machine();
+                machine.ready.clear();
+                (std::mem::take(&mut machine.tasks), std::mem::take(&mut machine.listeners))
+            };
+            if tasks.is_empty() {
+                return;
+            }
+            drop(listeners);
+            for task in tasks.into_values() {
+                let future = lock(&task.future).take();
+                drop(future);
+            }
+        }
     }
 
     /// Bytes of the largest future that was spawned.
-    pub(crate) fn largest_task(&self) -> usize {
-        self.world().largest_task
+    #[must_use]
+    pub fn largest_task(&self) -> usize {
+        self.machine().largest_task
     }
 
     /// Makes the next accept on `address` fail.
-    pub(crate) fn fail_accept(&self, address: SocketAddr, error: io::ErrorKind) {
-        let incoming = Arc::clone(self.world().listeners.get(&address).expect("nobody listens"));
+    ///
+    /// # Panics
+    /// When nobody listens there.
+    pub fn fail_accept(&self, address: SocketAddr, error: io::ErrorKind) {
+        let incoming = Arc::clone(self.machine().listeners.get(&address).expect("somebody listens"));
         incoming.push(Err(error.into()));
     }
 
-    /// Connects from an address of choice.
-    pub(crate) fn connect_from(&self, from: IpAddr, to: SocketAddr) -> io::Result<TestStream> {
-        let incoming = self.world().listeners.get(&to).filter(|incoming| incoming.is_open()).cloned();
+    /// Connects from an address of choice to a listener of this machine; gives the far side of the connection.
+    ///
+    /// # Errors
+    /// `ConnectionRefused` when nobody listens there.
+    pub fn connect_from(&self, from: IpAddr, to: SocketAddr) -> io::Result<TestStream> {
+        let incoming = self.machine().listeners.get(&to).filter(|incoming| incoming.is_open()).cloned();
         let incoming = incoming.ok_or(io::ErrorKind::ConnectionRefused)?;
         let (ours, theirs) = TestStream::pair();
         incoming.push(Ok((theirs, SocketAddr::new(from, 1024))));
         Ok(ours)
     }
 
-    fn next_task(&self) -> Option<Arc<Task>> {
-        self.world().ready.pop_front()
+    fn poll(&self, task: &Arc<Task>) {
+        let waker = Waker::from(Arc::clone(task));
+        let future = lock(&task.future).take();
+        let Some(mut future) = future else { return };
+        if future.as_mut().poll(&mut Context::from_waker(&waker)).is_pending() {
+            *lock(&task.future) = Some(future);
+        } else {
+            drop(future);
+            self.machine().tasks.remove(&task.id);
+        }
     }
 
-    fn next_timer(&self) -> Option<Timestamp> {
-        self.world().sleepers.iter().map(|(at, _)| *at).min()
+    /// Lets time pass on both clocks alike.
+    fn pass_to(&self, mono: Timestamp) {
+        let now = self.machine().now;
+        let passed = i64::try_from(mono.as_micros() / 1000 - now.mono.as_micros() / 1000).unwrap_or(0);
+        self.set_now(Now { mono, unix: UnixTime::from_millis(now.unix.as_millis() + passed) });
     }
 
-    fn set_time(&self, now: Timestamp) {
-        let due: Vec<_> = {
-            let mut world = self.world();
-            world.now = world.now.max(now);
-            world.sleepers.extract_if(.., |(at, _)| *at <= now).collect()
-        };
-        due.into_iter().for_each(|(_, waker)| waker.wake());
-    }
-
-    fn world(&self) -> MutexGuard<'_, World> {
-        self.0.lock().unwrap()
+    fn machine(&self) -> MutexGuard<'_, Machine> {
+        lock(&self.0)
     }
 }
 
@@ -138,34 +230,22 @@ impl Runtime for TestRuntime {
     type Listener = TestListener;
 
     fn now(&self) -> Now {
-        let mono = self.world().now;
-        let millis = i64::try_from(mono.as_micros() / 1000).unwrap();
-        Now { mono, unix: UnixTime::from_millis(1_700_000_000_000 + millis) }
+        self.machine().now
     }
 
     fn sleep_until(&self, at: Timestamp) -> impl Future<Output = ()> + Send + 'static {
-        let runtime = self.clone();
-        poll_fn(move |cx| {
-            let mut world = runtime.world();
-            if world.now >= at {
-                return Poll::Ready(());
-            }
-            if !world.sleepers.iter().any(|(other, waker)| *other == at && waker.will_wake(cx.waker())) {
-                world.sleepers.push((at, cx.waker().clone()));
-            }
-            Poll::Pending
-        })
+        Sleep { runtime: self.clone(), at, id: None }
     }
 
     fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
         let size = size_of_val(&task);
-        let task =
-            Arc::new(Task { runtime: Arc::downgrade(&self.0), future: Mutex::new(Some(Box::pin(task))) });
-        let mut world = self.world();
-        world.largest_task = world.largest_task.max(size);
-        world.tasks.retain(|task| task.strong_count() > 0);
-        world.tasks.push(Arc::downgrade(&task));
-        world.ready.push_back(task);
+        let mut machine = self.machine();
+        machine.largest_task = machine.largest_task.max(size);
+        machine.last_task += 1;
+        let id = machine.last_task;
+        let task = Task { id, machine: Arc::downgrade(&self.0), future: Mutex::new(Some(Box::pin(task))) };
+        machine.tasks.insert(id, Arc::new(task));
+        machine.ready.insert(id);
     }
 
     fn connect(
@@ -183,24 +263,85 @@ impl Runtime for TestRuntime {
 
     fn listen(&self, address: SocketAddr) -> impl Future<Output = io::Result<TestListener>> + Send {
         let incoming = Arc::new(Incoming::default());
-        let mut world = self.world();
-        let taken = world.listeners.get(&address).is_some_and(|incoming| incoming.is_open());
+        let mut machine = self.machine();
+        let taken = machine.listeners.get(&address).is_some_and(|incoming| incoming.is_open());
         std::future::ready(if taken {
             Err(io::ErrorKind::AddrInUse.into())
         } else {
-            world.listeners.insert(address, Arc::clone(&incoming));
+            machine.listeners.insert(address, Arc::clone(&incoming));
             Ok(TestListener::new(incoming, address))
         })
     }
 }
 
+impl Machine {
+    fn take_ready(&mut self, id: u64) -> Option<Arc<Task>> {
+        self.ready.remove(&id);
+        self.tasks.get(&id).cloned()
+    }
+}
+
+impl Default for Machine {
+    fn default() -> Self {
+        Self {
+            now: Now { mono: Timestamp::ZERO, unix: UnixTime::from_secs(1_700_000_000) },
+            tasks: BTreeMap::new(),
+            ready: BTreeSet::new(),
+            last_task: 0,
+            last_run: 0,
+            sleepers: BTreeMap::new(),
+            last_sleeper: 0,
+            listeners: BTreeMap::new(),
+            largest_task: 0,
+        }
+    }
+}
+
 impl Wake for Task {
     fn wake(self: Arc<Self>) {
-        if let Some(world) = self.runtime.upgrade() {
-            let mut world = world.lock().unwrap();
-            if !world.ready.iter().any(|task| Arc::ptr_eq(task, &self)) {
-                world.ready.push_back(self);
+        if let Some(machine) = self.machine.upgrade() {
+            let mut machine = lock(&machine);
+            if machine.tasks.contains_key(&self.id) {
+                machine.ready.insert(self.id);
             }
         }
     }
+}
+
+/// A timer. It is set when it is first polled.
+struct Sleep {
+    runtime: TestRuntime,
+    at: Timestamp,
+    id: Option<u64>,
+}
+
+impl Future for Sleep {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let runtime = self.runtime.clone();
+        let mut machine = runtime.machine();
+        if machine.now.mono >= self.at {
+            return Poll::Ready(());
+        }
+        let id = *self.id.get_or_insert_with(|| {
+            machine.last_sleeper += 1;
+            machine.last_sleeper
+        });
+        machine.sleepers.insert((self.at, id), cx.waker().clone());
+        Poll::Pending
+    }
+}
+
+impl Drop for Sleep {
+    fn drop(&mut self) {
+        let waker = self.id.and_then(|id| self.runtime.machine().sleepers.remove(&(self.at, id)));
+        // Outside the lock, because it may be the last thing that holds its task.
+        drop(waker);
+    }
+}
+
+/// Nothing that runs under a lock here can panic half-way, so a poisoned one is as good as new.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

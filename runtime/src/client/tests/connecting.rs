@@ -9,7 +9,7 @@ use smp_core::wire::{Password, ServerAddress};
 
 use super::*;
 use crate::Runtime;
-use crate::testing::address;
+use crate::tests::address;
 
 fn failure(world: &World, server: ServerAddress) -> ConnectError {
     let connector = world.connector(1);

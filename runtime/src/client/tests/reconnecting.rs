@@ -79,7 +79,7 @@ fn a_subscription_that_failed_for_now_is_tried_again() {
         assert!(matches!(events.next().await, ReconnectEvent::Connected(_)));
         let queue = Queue::create(&client.client().unwrap(), 1, SubscriptionMode::OnlyCreate).await;
         let (id, key) = queue.recipient();
-        store.plan([crate::testing::Work::Fail]);
+        store.plan([crate::tests::Work::Fail]);
         client.subscribe(id.clone(), key);
         let failed = events.next().await;
         assert!(matches!(failed, ReconnectEvent::NotSubscribed { again: true, .. }), "{failed:?}");

@@ -7,8 +7,8 @@ use smp_core::transport::identity::{Algorithm, Authority, ServerIdentity, Subjec
 use smp_core::transport::{ServerOptions, ServerTransportConfig};
 use smp_core::wire::{Host, ServerAddress};
 
-use super::TestRuntime;
 use crate::Runtime;
+use crate::testing::TestRuntime;
 
 /// Where the server of a test listens.
 pub(crate) const LISTENS_ON: SocketAddr =
