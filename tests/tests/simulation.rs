@@ -53,10 +53,12 @@ struct Total {
 
 impl Total {
     fn print(&self, start: Instant) {
-        let (worlds, Counts { commands, messages, crashes, cuts, .. }) = (self.worlds, self.counts);
+        let (worlds, Counts { shells, commands, messages, crashes, stops, cuts, .. }) =
+            (self.worlds, self.counts);
         let (time, failures) = (start.elapsed(), self.failures.len());
         println!(
-            "{worlds} worlds in {time:.1?}, {failures} failed: {commands} commands, {messages} messages, {crashes} crashes, {cuts} cuts"
+            "{worlds} worlds, {shells} of them shells, in {time:.1?}, {failures} failed: {commands} commands, {messages} messages, {crashes} crashes, \
+             {stops} stops, {cuts} cuts"
         );
     }
 }

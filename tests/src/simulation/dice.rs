@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use smp_core::SeededEntropy;
 
+use super::shell::ShellOptions;
+
 /// Chance, as a function of the seed.
 pub(super) struct Dice(SeededEntropy);
 
@@ -92,10 +94,23 @@ pub(super) struct Options {
     pub(super) clock_jump: usize,
     /// Of commands that are somebody else's attempt.
     pub(super) attack: usize,
+    /// The server is the production shell.
+    pub(super) shell: Option<ShellOptions>,
 }
 
 impl Options {
-    pub(super) fn draw(dice: &mut Dice) -> Self {
+    /// What a seed stands for.
+    pub(super) fn of(seed: u64, dice: &mut Dice) -> Self {
+        let mut options = Self::draw(dice);
+        options.shell = ShellOptions::draw(seed);
+        if options.shell.is_some() {
+            // The shell's connections have TLS, and certificates are valid at a time.
+            options.clock_jump = 0;
+        }
+        options
+    }
+
+    fn draw(dice: &mut Dice) -> Self {
         let tls = dice.chance(600);
         Self {
             clients: dice.between(1, 5),
@@ -121,6 +136,7 @@ impl Options {
             crash: dice.perhaps(100),
             clock_jump: if tls { 0 } else { dice.perhaps(500) },
             attack: dice.perhaps(1_500),
+            shell: None,
         }
     }
 }

@@ -21,6 +21,7 @@ mod rounds;
 mod server;
 mod setup;
 mod shared;
+mod shell;
 mod store;
 mod world;
 

@@ -31,6 +31,10 @@ pub(super) enum Event {
     /// The store looks up, if that was not done when it was asked.
     LookedUp(u64, ConnectionId, LookUpId, LookUp),
     Restart,
+    /// A task of the shell is polled.
+    Step(u64),
+    /// The store takes batches again.
+    StoreReady(u64),
 }
 
 /// A look-up that is under way.

@@ -52,6 +52,7 @@ impl World {
         if self.shared.fault(self.shared.options.clock_jump) {
             self.jump();
         }
+        self.perhaps_stop_shell();
         let now = self.shared.now.mono;
         let Some(link) = &self.peers[peer].link else {
             if !self.shared.is_calm || self.shared.has_queues(peer) {
@@ -100,7 +101,7 @@ impl World {
 
     /// What has not come to its end.
     fn unsettled(&self) -> Option<String> {
-        if self.server.is_none() {
+        if !self.is_up() {
             return Some("no server".into());
         }
         if !self.schedule.is_quiet() || !self.store.is_quiet() {
@@ -164,16 +165,15 @@ impl World {
             self.schedule.add(self.shared.now.mono, Event::ServerEof(id));
         }
         let end = self.shared.now.mono + CALM_MAX;
-        while self.server.as_ref().is_some_and(|server| !server.sessions.is_empty())
-            || !self.schedule.is_quiet()
-        {
+        while !self.connections().is_empty() || !self.schedule.is_quiet() {
             if self.shared.failure.is_some() || self.shared.now.mono > end {
                 break;
             }
             self.step();
         }
-        let left = self.server.as_ref().map_or(0, |server| server.broker.subscriptions());
+        let left = self.subscriptions();
         self.shared.expect(left == 0, || format!("{left} subscriptions of nobody are left"));
+        self.stop_shell_at_the_end();
     }
 
     /// The wall clock of the server's machine is set, by up to two days.

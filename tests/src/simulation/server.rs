@@ -1,6 +1,7 @@
 //! The server's shell in a world: it carries out the effects of its machines, unless it crashes before one.
 
-use smp_core::server::{BrokerInput, BrokerOutput, ConnectionId, SessionInput, SessionOutput};
+use smp_core::server::store::{Batch, QueueKey, StoreFailure};
+use smp_core::server::{BrokerInput, BrokerOutput, ConnectionId, LookUpId, SessionInput, SessionOutput};
 
 use super::client::Mark;
 use super::network::{Event, Lane, LookUp};
@@ -39,17 +40,7 @@ impl World {
         let inside = self.shared.dice.delay(self.shared.options.inside_delay);
         match output {
             SessionOutput::Send(bytes) => self.output(id, bytes),
-            SessionOutput::LookUp(look_up, keys) => {
-                let delay = self.shared.dice.delay(self.shared.options.store_delay);
-                let records = if self.shared.fault(self.shared.options.store_fails) {
-                    LookUp::Done(Err(smp_core::server::store::StoreFailure))
-                } else if self.shared.dice.chance(5_000) {
-                    LookUp::Done(Ok(self.store.look_up(&keys)))
-                } else {
-                    LookUp::Later(keys)
-                };
-                self.schedule.add(now + delay, Event::LookedUp(self.epoch, id, look_up, records));
-            }
+            SessionOutput::LookUp(look_up, keys) => self.to_look_up(id, look_up, keys),
             SessionOutput::ToBroker(request) => {
                 let event = Event::ToBroker(self.epoch, id, request);
                 self.schedule.add_behind(Lane::ToBroker(id), now, inside, event);
@@ -70,8 +61,22 @@ impl World {
         }
     }
 
+    /// The store looks up, now or when it answers, or fails.
+    pub(super) fn to_look_up(&mut self, id: ConnectionId, look_up: LookUpId, keys: Vec<QueueKey>) {
+        let delay = self.shared.dice.delay(self.shared.options.store_delay);
+        let records = if self.shared.fault(self.shared.options.store_fails) {
+            LookUp::Done(Err(StoreFailure))
+        } else if self.shared.dice.chance(5_000) {
+            LookUp::Done(Ok(self.store.look_up(&keys)))
+        } else {
+            LookUp::Later(keys)
+        };
+        let at = self.shared.now.mono + delay;
+        self.schedule.add(at, Event::LookedUp(self.epoch, id, look_up, records));
+    }
+
     /// Bytes for a client: its socket takes them, then they are on their way.
-    fn output(&mut self, id: ConnectionId, bytes: Vec<u8>) {
+    pub(super) fn output(&mut self, id: ConnectionId, bytes: Vec<u8>) {
         self.shared.note_bytes(&bytes);
         let now = self.shared.now.mono;
         let stalls = self.shared.fault(self.shared.options.stall);
@@ -108,19 +113,7 @@ impl World {
                 return self.crash();
             }
             match output {
-                BrokerOutput::Store(batch) => {
-                    let fate = if self.shared.fault(self.shared.options.store_fails) {
-                        Fate::Fails
-                    } else if self.shared.fault(self.shared.options.store_loses_reply) {
-                        Fate::LosesReply
-                    } else {
-                        Fate::Done
-                    };
-                    self.shared.note("store gets: batch, operations", &[batch.id.0, batch.ops.len() as u64]);
-                    self.store.hand(batch, fate);
-                    let delay = self.shared.dice.delay(self.shared.options.store_delay);
-                    self.schedule.add_behind(Lane::Store, now.mono, delay, Event::Apply(self.epoch));
-                }
+                BrokerOutput::Store(batch) => self.to_store(batch),
                 BrokerOutput::Reply(id, reply) => {
                     let delay = self.shared.dice.delay(self.shared.options.inside_delay);
                     let event = Event::FromBroker(self.epoch, id, reply);
@@ -128,6 +121,21 @@ impl World {
                 }
             }
         }
+    }
+
+    /// The store takes a batch over.
+    pub(super) fn to_store(&mut self, batch: Batch) {
+        let fate = if self.shared.fault(self.shared.options.store_fails) {
+            Fate::Fails
+        } else if self.shared.fault(self.shared.options.store_loses_reply) {
+            Fate::LosesReply
+        } else {
+            Fate::Done
+        };
+        self.shared.note("store gets: batch, operations", &[batch.id.0, batch.ops.len() as u64]);
+        self.store.hand(batch, fate);
+        let delay = self.shared.dice.delay(self.shared.options.store_delay);
+        self.schedule.add_behind(Lane::Store, self.shared.now.mono, delay, Event::Apply(self.epoch));
     }
 
     /// The store carries out a batch; its reply may be overtaken by others.

@@ -47,6 +47,19 @@ pub(super) fn identity() -> ServerIdentity {
     IDENTITY.get_or_init(make).clone()
 }
 
+/// A client of a version that is drawn. Each is made once.
+fn client_config(shared: &mut Shared) -> ClientTransportConfig {
+    static CONFIGS: [OnceLock<ClientTransportConfig>; VERSIONS] = [const { OnceLock::new() }; VERSIONS];
+    let first = if shared.options.all_keys { Version::AUTH_COMMANDS } else { Version::MIN };
+    let version = shared.dice.between(first.0.into(), Version::MAX.0.into());
+    let make = || {
+        let version = Version(u16::try_from(version).expect("a version"));
+        let options = ClientOptions { versions: VersionRange::only(version), ..ClientOptions::default() };
+        ClientTransportConfig::new(*identity().fingerprint(), options).expect("a usable configuration")
+    };
+    CONFIGS[version].get_or_init(make).clone()
+}
+
 /// Both ends of a new connection.
 pub(super) struct Ends {
     pub(super) client: Transport,
@@ -54,13 +67,14 @@ pub(super) struct Ends {
 }
 
 impl Ends {
+    /// The client's end of a connection with TLS.
+    pub(super) fn tls_client(shared: &mut Shared) -> Transport {
+        let config = client_config(shared);
+        Transport::client(config, shared.dice.seed(), shared.now)
+    }
+
     pub(super) fn new(shared: &mut Shared, server: &ServerTransportConfig, id: ConnectionId) -> Self {
-        let first = if shared.options.all_keys { Version::AUTH_COMMANDS } else { Version::MIN };
-        let version = shared.dice.between(first.0.into(), Version::MAX.0.into());
-        let version = Version(u16::try_from(version).expect("a version"));
-        let options = ClientOptions { versions: VersionRange::only(version), ..ClientOptions::default() };
-        let client =
-            ClientTransportConfig::new(*identity().fingerprint(), options).expect("a usable configuration");
+        let client = client_config(shared);
         let (ours, theirs, now) = (shared.dice.seed(), shared.dice.seed(), shared.now);
         if shared.options.tls {
             return Self {
@@ -78,3 +92,5 @@ impl Ends {
         }
     }
 }
+
+const VERSIONS: usize = Version::MAX.0 as usize + 1;

@@ -109,18 +109,24 @@ pub struct Counts {
     pub messages: u64,
     /// Crashes of the server.
     pub crashes: u64,
+    /// 1 if the server is the production shell.
+    pub shells: u64,
+    /// Ends of the server in order.
+    pub stops: u64,
     /// Connections that were cut or went silent.
     pub cuts: u64,
 }
 
 impl AddAssign for Counts {
     fn add_assign(&mut self, other: Self) {
-        let Self { events, commands, answers, messages, crashes, cuts } = other;
+        let Self { shells, events, commands, answers, messages, crashes, stops, cuts } = other;
+        self.shells += shells;
         self.events += events;
         self.commands += commands;
         self.answers += answers;
         self.messages += messages;
         self.crashes += crashes;
+        self.stops += stops;
         self.cuts += cuts;
     }
 }
@@ -128,7 +134,8 @@ impl AddAssign for Counts {
 impl Shared {
     pub(super) fn new(seed: u64, is_verbose: bool) -> Self {
         let mut dice = Dice::new(seed);
-        let options = Options::draw(&mut dice);
+        let options = Options::of(seed, &mut dice);
+        let counts = Counts { shells: options.shell.is_some().into(), ..Counts::default() };
         Self {
             dice,
             options,
@@ -138,7 +145,7 @@ impl Shared {
             asked: Asked::default(),
             ids: BTreeSet::new(),
             messages: BTreeMap::new(),
-            counts: Counts::default(),
+            counts,
             failure: None,
             hash: DefaultHasher::new(),
             is_verbose,

@@ -12,6 +12,7 @@ use super::client::{Mark, Peer};
 use super::network::{Event, Lane, LookUp, Schedule, Wire};
 use super::setup::{Ends, config, identity};
 use super::shared::Shared;
+use super::shell::Shell;
 use super::store::SimStore;
 
 /// A server that runs.
@@ -27,6 +28,8 @@ pub(super) struct World {
     pub(super) transport: ServerTransportConfig,
     /// `None` between a crash and the restart.
     pub(super) server: Option<Server>,
+    /// The server, in worlds where it is the production shell.
+    pub(super) shell: Option<Shell>,
     /// How many servers there were: what is meant for an earlier one is lost.
     pub(super) epoch: u64,
     pub(super) store: SimStore,
@@ -51,6 +54,7 @@ impl World {
             config,
             transport: ServerTransportConfig::new(identity(), Default::default()).expect("a usable identity"),
             server: None,
+            shell: None,
             epoch: 0,
             store: SimStore::default(),
             peers,
@@ -84,12 +88,12 @@ impl World {
                     self.happen(event);
                 }
             }
-            _ => {}
+            _ => self.shared.expect(false, || "nothing will ever happen again".into()),
         }
     }
 
     fn next_timer(&self) -> Option<(Timestamp, Option<ConnectionId>)> {
-        let server = self.server.as_ref()?;
+        let Some(server) = &self.server else { return Some((self.shell.as_ref()?.next_timer()?, None)) };
         let sessions = server.sessions.iter();
         let sessions = sessions.filter_map(|(id, session)| Some((session.poll_timeout()?, Some(*id))));
         sessions.chain(server.broker.poll_timeout().map(|due| (due, None))).min()
@@ -98,6 +102,9 @@ impl World {
     /// A timer that came must not come again at once.
     fn timeout(&mut self, id: Option<ConnectionId>) {
         self.shared.note("timer", &[id.map_or(0, |id| id.0)]);
+        if self.shell.is_some() {
+            return self.advance_shell();
+        }
         let epoch = self.epoch;
         match id {
             Some(id) => self.session_input(id, SessionInput::Timeout),
@@ -120,6 +127,7 @@ impl World {
     }
 
     fn happen(&mut self, event: Event) {
+        let Some(event) = self.happen_to_shell(event) else { return };
         match event {
             Event::Act(peer) => self.act(peer),
             Event::ToServer(id, bytes) => self.reach_server(id, bytes),
@@ -164,20 +172,25 @@ impl World {
 
     /// A new connection of a client, unless there is no server.
     pub(super) fn connect(&mut self, peer: usize) {
-        if self.server.is_none() {
+        if !self.is_up() {
             return;
         }
         self.last_connection += 1;
         let id = ConnectionId(self.last_connection);
         let now = self.shared.now;
-        let ends = Ends::new(&mut self.shared, &self.transport, id);
-        let seed = self.shared.dice.seed();
-        let session = Session::new(self.config.clone(), ends.server, seed, now);
-        if let Some(server) = &mut self.server {
+        let client = if let Some(server) = &mut self.server {
+            let ends = Ends::new(&mut self.shared, &self.transport, id);
+            let seed = self.shared.dice.seed();
+            let session = Session::new(self.config.clone(), ends.server, seed, now);
             server.sessions.insert(id, session);
-        }
+            ends.client
+        } else if self.connect_shell(id) {
+            Ends::tls_client(&mut self.shared)
+        } else {
+            return;
+        };
         self.wires.insert(id, Wire { client: peer, ..Wire::default() });
-        self.peers[peer].link = Some(super::client::Link::new(id, ends.client, now.mono));
+        self.peers[peer].link = Some(super::client::Link::new(id, client, now.mono));
         self.shared.note("client connects: connection", &[peer as u64, id.0]);
         self.session_input(id, SessionInput::Received(&[]));
         self.flush(peer);
@@ -218,6 +231,9 @@ impl World {
 
     /// Gives the server what it wants to read.
     pub(super) fn feed(&mut self, id: ConnectionId) {
+        if self.shell.is_some() {
+            return self.feed_shell(id);
+        }
         loop {
             let wants = |server: &Server| server.sessions.get(&id).is_some_and(Session::wants_input);
             if !self.server.as_ref().is_some_and(wants) {
@@ -278,6 +294,9 @@ impl World {
     fn start(&mut self) {
         self.epoch += 1;
         self.shared.note("server starts", &[self.epoch]);
+        if self.start_shell() {
+            return;
+        }
         let broker = Broker::new(self.config.clone(), self.shared.now);
         self.server = Some(Server { broker, sessions: BTreeMap::new() });
         self.broker_input(BrokerInput::Timeout);
@@ -291,15 +310,39 @@ impl World {
             "server crashes: operations that were not durable, of them kept",
             &[self.store.losable() as u64, survive as u64],
         );
+        self.end(survive);
+    }
+
+    /// The server is no more; of the operations that may be lost this many survive. It starts again some time.
+    pub(super) fn end(&mut self, survive: usize) {
         self.epoch += 1;
-        let sessions = self.server.take().map(|server| server.sessions).unwrap_or_default();
+        let connections = self.connections();
+        self.server = None;
+        self.shell = None;
         let verdict = self.store.crash(survive, &self.shared.asked);
         self.shared.take(verdict);
-        for id in sessions.into_keys() {
+        for id in connections {
             let delay = self.shared.dice.delay(self.shared.options.network_delay);
             self.schedule.add_behind(Lane::ToClient(id), self.shared.now.mono, delay, Event::ClientEof(id));
         }
         let delay = Duration::from_millis(self.shared.dice.below(5_000) as u64);
         self.schedule.add(self.shared.now.mono + delay, Event::Restart);
+    }
+
+    /// Whether a server runs.
+    pub(super) const fn is_up(&self) -> bool {
+        self.server.is_some() || self.shell.is_some()
+    }
+
+    /// Connections that the server has not let go of.
+    pub(super) fn connections(&self) -> Vec<ConnectionId> {
+        let sessions = self.server.iter().flat_map(|server| server.sessions.keys().copied());
+        sessions.chain(self.shell.iter().flat_map(Shell::connections)).collect()
+    }
+
+    /// Queues that are subscribed to.
+    pub(super) fn subscriptions(&self) -> usize {
+        let of_broker = self.server.as_ref().map_or(0, |server| server.broker.subscriptions());
+        of_broker + self.shell.as_ref().map_or(0, Shell::subscriptions)
     }
 }
