@@ -20,9 +20,10 @@ pub(super) struct Received {
 impl Peer {
     /// Takes a transmission, which was sent at `mark`.
     pub(super) fn take(&mut self, shared: &mut Shared, model: &Model, received: Received, mark: Mark) {
+        let peer = (self.index, self.site);
         let Some(link) = &mut self.link else { return };
         if received.correlation.is_empty() {
-            return event(shared, model, self.index, link, &received, mark);
+            return event(shared, model, peer, link, &received, mark);
         }
         let Some(Pending { sent, rkeys }) = link.pending.remove(received.correlation.as_bytes()) else {
             return shared.expect(false, || "an answer to no command".into());
@@ -34,12 +35,20 @@ impl Peer {
         if let BrokerMessage::Err(error) = &received.message {
             return refused(shared, model, self.index, link, (&sent, rkeys), error);
         }
-        accepted(shared, model, self.index, link, sent, received, mark);
+        accepted(shared, model, peer, link, sent, received, mark);
     }
 }
 
-fn event(shared: &mut Shared, model: &Model, peer: usize, link: &mut Link, received: &Received, mark: Mark) {
-    let index = shared.queues.iter().position(|queue| queue.recipient_id == received.entity);
+fn event(
+    shared: &mut Shared,
+    model: &Model,
+    (peer, site): (usize, usize),
+    link: &mut Link,
+    received: &Received,
+    mark: Mark,
+) {
+    let of_site = |queue: &SimQueue| queue.recipient_id == received.entity && queue.site == site;
+    let index = shared.queues.iter().position(of_site);
     let Some(index) = index else {
         // Of a queue whose creation was not answered yet, or never.
         return shared.expect(matches!(received.message, BrokerMessage::End | BrokerMessage::Deld), || {
@@ -112,7 +121,7 @@ fn message(
 fn accepted(
     shared: &mut Shared,
     model: &Model,
-    peer: usize,
+    (peer, site): (usize, usize),
     link: &mut Link,
     sent: Sent,
     received: Received,
@@ -123,7 +132,7 @@ fn accepted(
     let is_ok = matches!(answer, BrokerMessage::Ok);
     match sent {
         Sent::New { recipient_key, dh_key, subscribe } => {
-            created(shared, model, peer, link, (recipient_key, dh_key, subscribe), answer, mark);
+            created(shared, model, (peer, site), link, (recipient_key, dh_key, subscribe), answer, mark);
         }
         Sent::Send(index, body) => {
             shared.note("client hears OK to SEND: queue", &[peer as u64, index as u64]);
@@ -192,7 +201,7 @@ fn accepted(
 fn created(
     shared: &mut Shared,
     model: &Model,
-    peer: usize,
+    (peer, site): (usize, usize),
     link: &mut Link,
     (recipient_key, dh_key, subscribe): (AuthPrivateKey, X25519PrivateKey, bool),
     answer: &BrokerMessage,
@@ -217,7 +226,7 @@ fn created(
     let mode = ids.mode.filter(|_| version >= Some(Version::SKEY));
     let same = model.mode(&recipient) == mode;
     shared.expect(same || version < Some(Version::SKEY), || "a queue is not what it was created for".into());
-    shared.queues.push(SimQueue::new(recipient, sender, recipient_key, secret, peer, mode));
+    shared.queues.push(SimQueue::new(recipient, sender, recipient_key, secret, (peer, site), mode));
 }
 
 fn acknowledged(

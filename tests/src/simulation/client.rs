@@ -17,10 +17,17 @@ use super::commands::Sent;
 use super::shared::Shared;
 
 /// A client, connected or not.
-#[derive(Default)]
 pub(super) struct Peer {
     pub(super) index: usize,
+    /// Where its server is.
+    pub(super) site: usize,
     pub(super) link: Option<Link>,
+}
+
+impl Peer {
+    pub(super) const fn new(index: usize, site: usize) -> Self {
+        Self { index, site, link: None }
+    }
 }
 
 /// A connection, as its client sees it.

@@ -85,10 +85,11 @@ impl Peer {
 
     fn draw(&mut self, shared: &mut Shared) -> Option<Vec<u8>> {
         let choice = shared.dice.below(100);
-        if shared.queues.is_empty() || (choice < 10 && shared.queues.len() < shared.options.queues) {
+        let known = self.pick(shared);
+        let Some(queue) = known.filter(|_| choice >= 10 || shared.queues.len() >= shared.options.queues)
+        else {
             return self.create(shared);
-        }
-        let queue = self.pick(shared);
+        };
         match choice {
             0..40 => self.append(shared, queue),
             40..65 => {
@@ -124,14 +125,15 @@ impl Peer {
         }
     }
 
-    /// Mostly an own queue.
-    fn pick(&self, shared: &mut Shared) -> usize {
-        let own = (0..shared.queues.len()).filter(|queue| shared.queues[*queue].owner == self.index);
-        let own: Vec<_> = own.collect();
-        if own.is_empty() || shared.dice.chance(3_000) {
-            return shared.dice.below(shared.queues.len());
-        }
-        own[shared.dice.below(own.len())]
+    /// A queue of the server, mostly an own one, if there is any.
+    fn pick(&self, shared: &mut Shared) -> Option<usize> {
+        let here = (0..shared.queues.len()).filter(|queue| shared.queues[*queue].site == self.site);
+        let (own, others): (Vec<_>, Vec<_>) =
+            here.partition(|queue| shared.queues[*queue].owner == self.index);
+        let any =
+            if own.is_empty() || (!others.is_empty() && shared.dice.chance(3_000)) { others } else { own };
+        let drawn = shared.dice.below(any.len());
+        any.get(drawn).copied()
     }
 
     fn may_subscribe(&self, queue: usize) -> bool {
@@ -265,6 +267,8 @@ impl Peer {
         let (recipient, sender) = (queue.recipient_id.clone(), queue.sender_id.clone());
         let is_secured = queue.is_secured;
         let former = queue.former_keys.last().cloned().filter(|_| queue.rkeys_open == 0);
+        // At another server the right key is as good as any.
+        let former = former.or_else(|| Some(queue.recipient_key.clone()).filter(|_| queue.site != self.site));
         let key = former.unwrap_or_else(|| new_key(shared));
         let body = Bytes::from(format!("attack {}", shared.counts.commands));
         let (entity, command) = match shared.dice.below(9) {

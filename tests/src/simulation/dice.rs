@@ -55,6 +55,8 @@ impl Dice {
 /// What kind of a world it is. Rates are of 10,000.
 #[derive(Debug)]
 pub(super) struct Options {
+    pub(super) servers: usize,
+    /// Clients of each server.
     pub(super) clients: usize,
     /// How often clients do something in a round.
     pub(super) acts: usize,
@@ -112,12 +114,14 @@ impl Options {
 
     fn draw(dice: &mut Dice) -> Self {
         let tls = dice.chance(600);
+        let servers = if dice.chance(2_000) { dice.between(2, 3) } else { 1 };
         Self {
+            servers,
             clients: dice.between(1, 5),
-            acts: dice.between(10, 60),
+            acts: dice.between(10, 60) * servers,
             rounds: dice.between(1, 3),
             tls,
-            queues: dice.between(1, 8),
+            queues: dice.between(1, 8) * servers,
             all_keys: dice.chance(2_500),
             password: dice.chance(2_500),
             idle: dice.perhaps(30),

@@ -1,4 +1,4 @@
-//! Simulated worlds: a server, its store, its clients and the network between them, on one virtual clock and one seed.
+//! Simulated worlds: servers with their stores, clients and the network between them, on one virtual clock and one seed.
 //!
 //! The server is the real one: sessions and the broker. Everything around it is drawn from the seed, and may fail: bytes
 //! are late, connections are cut at any byte or go silent, clients read slowly, the store is slow, fails, or loses its
@@ -14,6 +14,7 @@
 mod answers;
 mod client;
 mod commands;
+mod connections;
 mod dice;
 mod model;
 mod network;
@@ -22,6 +23,7 @@ mod server;
 mod setup;
 mod shared;
 mod shell;
+mod site;
 mod store;
 mod world;
 

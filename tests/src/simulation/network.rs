@@ -10,7 +10,7 @@ use smp_core::server::{BrokerReply, BrokerRequest, ConnectionId, LookUpId};
 use super::client::Mark;
 use super::store::Released;
 
-/// Something that is going to happen. Those of a server that crashed meanwhile do not; `u64` is its number.
+/// Something that is going to happen.
 pub(super) enum Event {
     /// A client does something.
     Act(usize),
@@ -22,19 +22,33 @@ pub(super) enum Event {
     ServerEof(ConnectionId),
     /// The client learns that the connection ended.
     ClientEof(ConnectionId),
-    ToBroker(u64, ConnectionId, BrokerRequest),
-    FromBroker(u64, ConnectionId, BrokerReply),
-    Disconnected(u64, ConnectionId),
+    /// Something within a site, unless the server there is another one by then.
+    Inside(Life, Inside),
+    /// The server of this site starts.
+    Restart(usize),
+}
+
+/// A server from its start to its end: which site's, and the how manieth.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) struct Life {
+    pub(super) site: usize,
+    pub(super) number: u64,
+}
+
+/// Something between a server, its sessions and its store.
+pub(super) enum Inside {
+    ToBroker(ConnectionId, BrokerRequest),
+    FromBroker(ConnectionId, BrokerReply),
+    Disconnected(ConnectionId),
     /// The store carries out a batch.
-    Apply(u64),
-    StoreDone(u64, Released),
+    Apply,
+    StoreDone(Released),
     /// The store looks up, if that was not done when it was asked.
-    LookedUp(u64, ConnectionId, LookUpId, LookUp),
-    Restart,
+    LookedUp(ConnectionId, LookUpId, LookUp),
     /// A task of the shell is polled.
-    Step(u64),
+    Step,
     /// The store takes batches again.
-    StoreReady(u64),
+    StoreReady,
 }
 
 /// A look-up that is under way.
@@ -51,13 +65,15 @@ pub(super) enum Lane {
     Taken(ConnectionId),
     ToBroker(ConnectionId),
     FromBroker(ConnectionId),
-    Store,
+    Store(usize),
 }
 
 /// A connection.
 #[derive(Default)]
 pub(super) struct Wire {
     pub(super) client: usize,
+    /// Where the server is.
+    pub(super) site: usize,
     /// Nothing passes any more; whether anybody learns of it is another matter.
     pub(super) is_dead: bool,
     /// What the server does not want to read yet.

@@ -7,6 +7,7 @@ use smp_core::UnixTime;
 use super::client::Peer;
 use super::network::Event;
 use super::shared::SimQueue;
+use super::site::Site;
 use super::world::World;
 
 impl World {
@@ -52,7 +53,7 @@ impl World {
         if self.shared.fault(self.shared.options.clock_jump) {
             self.jump();
         }
-        self.perhaps_stop_shell();
+        self.perhaps_stop_shell(self.peers[peer].site);
         let now = self.shared.now.mono;
         let Some(link) = &self.peers[peer].link else {
             if !self.shared.is_calm || self.shared.has_queues(peer) {
@@ -101,10 +102,10 @@ impl World {
 
     /// What has not come to its end.
     fn unsettled(&self) -> Option<String> {
-        if !self.is_up() {
-            return Some("no server".into());
+        if !self.sites.iter().all(Site::is_up) {
+            return Some("a server is missing".into());
         }
-        if !self.schedule.is_quiet() || !self.store.is_quiet() {
+        if !self.schedule.is_quiet() || !self.sites.iter().all(|site| site.store.is_quiet()) {
             return Some("something is under way".into());
         }
         self.peers.iter().find_map(|peer| {
@@ -139,7 +140,7 @@ impl World {
             let subscribers = self.peers.iter().filter_map(|peer| peer.link.as_ref()?.queues.get(&index));
             let subscribers = subscribers.filter(|queue| queue.is_subscribed).count();
             let queue = &self.shared.queues[index];
-            let is_empty = self.store.model.is_empty(&queue.recipient_id);
+            let is_empty = self.sites[queue.site].store.model.is_empty(&queue.recipient_id);
             let is_kept = queue.delete_asked || self.config.message_ttl.is_some();
             let missing = if is_kept { 0 } else { queue.accepted.difference(&queue.received).count() };
             let is_deleted = queue.delete_asked;
@@ -165,15 +166,15 @@ impl World {
             self.schedule.add(self.shared.now.mono, Event::ServerEof(id));
         }
         let end = self.shared.now.mono + CALM_MAX;
-        while !self.connections().is_empty() || !self.schedule.is_quiet() {
+        while self.sites.iter().any(|site| !site.connections().is_empty()) || !self.schedule.is_quiet() {
             if self.shared.failure.is_some() || self.shared.now.mono > end {
                 break;
             }
             self.step();
         }
-        let left = self.subscriptions();
+        let left: usize = self.sites.iter().map(Site::subscriptions).sum();
         self.shared.expect(left == 0, || format!("{left} subscriptions of nobody are left"));
-        self.stop_shell_at_the_end();
+        (0..self.sites.len()).for_each(|site| self.stop_shell_at_the_end(site));
     }
 
     /// The wall clock of the server's machine is set, by up to two days.

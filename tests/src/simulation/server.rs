@@ -4,7 +4,7 @@ use smp_core::server::store::{Batch, QueueKey, StoreFailure};
 use smp_core::server::{BrokerInput, BrokerOutput, ConnectionId, LookUpId, SessionInput, SessionOutput};
 
 use super::client::Mark;
-use super::network::{Event, Lane, LookUp};
+use super::network::{Event, Inside, Lane, LookUp};
 use super::store::Fate;
 use super::world::World;
 
@@ -12,22 +12,19 @@ impl World {
     /// Gives a session an input, and carries out what follows.
     pub(super) fn session_input(&mut self, id: ConnectionId, input: SessionInput<'_>) {
         let now = self.shared.now;
-        let Some(session) = self.server.as_mut().and_then(|server| server.sessions.get_mut(&id)) else {
-            return;
-        };
+        let Some(site) = self.site_of(id) else { return };
+        let Some(session) = self.sites[site].session(id) else { return };
         session.handle(now, input);
         loop {
-            let Some(session) = self.server.as_mut().and_then(|server| server.sessions.get_mut(&id)) else {
-                return;
-            };
+            let Some(session) = self.sites[site].session(id) else { return };
             let due = session.poll_timeout();
             let Some(output) = session.poll_output() else { break };
             self.shared
                 .expect(due.is_some_and(|due| due <= now.mono), || "a session hides its output".into());
             if self.shared.fault(self.shared.options.crash) {
-                return self.crash();
+                return self.crash(site);
             }
-            self.session_output(id, output);
+            self.session_output(site, id, output);
         }
         let has_input = self.wires.get(&id).is_some_and(|wire| wire.eof || !wire.inbox.is_empty());
         if has_input {
@@ -35,23 +32,21 @@ impl World {
         }
     }
 
-    fn session_output(&mut self, id: ConnectionId, output: SessionOutput) {
+    fn session_output(&mut self, site: usize, id: ConnectionId, output: SessionOutput) {
         let now = self.shared.now.mono;
         let inside = self.shared.dice.delay(self.shared.options.inside_delay);
         match output {
             SessionOutput::Send(bytes) => self.output(id, bytes),
-            SessionOutput::LookUp(look_up, keys) => self.to_look_up(id, look_up, keys),
+            SessionOutput::LookUp(look_up, keys) => self.to_look_up(site, id, look_up, keys),
             SessionOutput::ToBroker(request) => {
-                let event = Event::ToBroker(self.epoch, id, request);
-                self.schedule.add_behind(Lane::ToBroker(id), now, inside, event);
+                self.inside_behind(Lane::ToBroker(id), site, inside, Inside::ToBroker(id, request));
             }
             SessionOutput::Close(reason) => {
                 self.shared.note(&format!("server closes, {reason:?}: connection"), &[id.0]);
-                if let Some(server) = &mut self.server {
+                if let Some(server) = &mut self.sites[site].server {
                     server.sessions.remove(&id);
                 }
-                let event = Event::Disconnected(self.epoch, id);
-                self.schedule.add_behind(Lane::ToBroker(id), now, inside, event);
+                self.inside_behind(Lane::ToBroker(id), site, inside, Inside::Disconnected(id));
                 if self.wires.get(&id).is_some_and(|wire| !wire.is_dead) {
                     let delay = self.shared.dice.delay(self.shared.options.network_delay);
                     self.schedule.add_behind(Lane::ToClient(id), now, delay, Event::ClientEof(id));
@@ -62,17 +57,22 @@ impl World {
     }
 
     /// The store looks up, now or when it answers, or fails.
-    pub(super) fn to_look_up(&mut self, id: ConnectionId, look_up: LookUpId, keys: Vec<QueueKey>) {
+    pub(super) fn to_look_up(
+        &mut self,
+        site: usize,
+        id: ConnectionId,
+        look_up: LookUpId,
+        keys: Vec<QueueKey>,
+    ) {
         let delay = self.shared.dice.delay(self.shared.options.store_delay);
         let records = if self.shared.fault(self.shared.options.store_fails) {
             LookUp::Done(Err(StoreFailure))
         } else if self.shared.dice.chance(5_000) {
-            LookUp::Done(Ok(self.store.look_up(&keys)))
+            LookUp::Done(Ok(self.sites[site].store.look_up(&keys)))
         } else {
             LookUp::Later(keys)
         };
-        let at = self.shared.now.mono + delay;
-        self.schedule.add(at, Event::LookedUp(self.epoch, id, look_up, records));
+        self.inside(site, delay, Inside::LookedUp(id, look_up, records));
     }
 
     /// Bytes for a client: its socket takes them, then they are on their way.
@@ -87,7 +87,7 @@ impl World {
         }
         let from = wire.stalled_until.max(now);
         self.outputs += 1;
-        let mark = Mark { durable: self.store.durable, output: self.outputs };
+        let mark = Mark { durable: self.sites[wire.site].store.durable, output: self.outputs };
         let max = self.shared.options.network_delay;
         let first = self.shared.dice.below(bytes.len() + 1);
         for count in [first, bytes.len() - first] {
@@ -99,32 +99,31 @@ impl World {
     }
 
     /// Gives the broker an input, and carries out what follows.
-    pub(super) fn broker_input(&mut self, input: BrokerInput) {
+    pub(super) fn broker_input(&mut self, site: usize, input: BrokerInput) {
         let now = self.shared.now;
-        let Some(server) = &mut self.server else { return };
+        let Some(server) = &mut self.sites[site].server else { return };
         server.broker.handle(now, input);
         loop {
-            let Some(server) = &mut self.server else { return };
+            let Some(server) = &mut self.sites[site].server else { return };
             let due = server.broker.poll_timeout();
             let Some(output) = server.broker.poll_output() else { return };
             self.shared
                 .expect(due.is_some_and(|due| due <= now.mono), || "the broker hides its output".into());
             if self.shared.fault(self.shared.options.crash) {
-                return self.crash();
+                return self.crash(site);
             }
             match output {
-                BrokerOutput::Store(batch) => self.to_store(batch),
+                BrokerOutput::Store(batch) => self.to_store(site, batch),
                 BrokerOutput::Reply(id, reply) => {
                     let delay = self.shared.dice.delay(self.shared.options.inside_delay);
-                    let event = Event::FromBroker(self.epoch, id, reply);
-                    self.schedule.add_behind(Lane::FromBroker(id), now.mono, delay, event);
+                    self.inside_behind(Lane::FromBroker(id), site, delay, Inside::FromBroker(id, reply));
                 }
             }
         }
     }
 
     /// The store takes a batch over.
-    pub(super) fn to_store(&mut self, batch: Batch) {
+    pub(super) fn to_store(&mut self, site: usize, batch: Batch) {
         let fate = if self.shared.fault(self.shared.options.store_fails) {
             Fate::Fails
         } else if self.shared.fault(self.shared.options.store_loses_reply) {
@@ -133,19 +132,19 @@ impl World {
             Fate::Done
         };
         self.shared.note("store gets: batch, operations", &[batch.id.0, batch.ops.len() as u64]);
-        self.store.hand(batch, fate);
+        self.sites[site].store.hand(batch, fate);
         let delay = self.shared.dice.delay(self.shared.options.store_delay);
-        self.schedule.add_behind(Lane::Store, self.shared.now.mono, delay, Event::Apply(self.epoch));
+        self.inside_behind(Lane::Store(site), site, delay, Inside::Apply);
     }
 
     /// The store carries out a batch; its reply may be overtaken by others.
-    pub(super) fn apply(&mut self) {
-        match self.store.apply(&self.shared.asked) {
+    pub(super) fn apply(&mut self, site: usize) {
+        match self.sites[site].store.apply(&self.shared.asked) {
             Err(fault) => self.shared.take(Err(fault)),
             Ok(None) => {}
             Ok(Some(released)) => {
                 let delay = self.shared.dice.delay(self.shared.options.store_delay);
-                self.schedule.add(self.shared.now.mono + delay, Event::StoreDone(self.epoch, released));
+                self.inside(site, delay, Inside::StoreDone(released));
             }
         }
     }

@@ -18,8 +18,9 @@ pub(super) struct SimQueue {
     pub(super) sender_id: EntityId,
     pub(super) recipient_key: AuthPrivateKey,
     pub(super) secret: DhSecret,
-    /// The client that receives from it when there are no faults.
+    /// The client that receives from it when there are no faults, and where its server is.
     pub(super) owner: usize,
+    pub(super) site: usize,
     /// What it is for; clients before version 9 cannot say. Senders may secure a messaging queue, and a contact queue may have
     /// several recipient keys.
     pub(super) mode: Option<QueueMode>,
@@ -50,7 +51,7 @@ impl SimQueue {
         sender_id: EntityId,
         recipient_key: AuthPrivateKey,
         secret: DhSecret,
-        owner: usize,
+        (owner, site): (usize, usize),
         mode: Option<QueueMode>,
     ) -> Self {
         Self {
@@ -59,6 +60,7 @@ impl SimQueue {
             recipient_key,
             secret,
             owner,
+            site,
             mode,
             second_key: None,
             former_keys: Vec::new(),
