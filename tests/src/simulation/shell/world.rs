@@ -138,13 +138,12 @@ impl World {
     fn shell_effect(&mut self, site: usize, effect: Effect) {
         match effect {
             Effect::Send(id, bytes) => self.output(id, bytes),
-            Effect::Ended(id) | Effect::Closed(id) => {
-                self.shared.note("server ends connection", &[id.0]);
-                if self.wires.get(&id).is_some_and(|wire| !wire.is_dead) {
-                    let delay = self.shared.dice.delay(self.shared.options.network_delay);
-                    let lane = Lane::ToClient(id);
-                    self.schedule.add_behind(lane, self.shared.now.mono, delay, Event::ClientEof(id));
+            Effect::Ended(id) => self.shell_ended(id),
+            Effect::Closed(id) => {
+                if let Some(shell) = &mut self.sites[site].shell {
+                    shell.closed(id);
                 }
+                self.shell_ended(id);
             }
             Effect::Store(token, ops) => {
                 self.to_store(site, Batch { id: BatchId(token), ops });
@@ -155,6 +154,16 @@ impl World {
             }
             Effect::Event(event) => self.shell_event(site, &event),
             Effect::Stopped(stopped) => self.shell_stopped(site, stopped),
+        }
+    }
+
+    /// The server ended its side of a connection, of which the client learns.
+    fn shell_ended(&mut self, id: ConnectionId) {
+        self.shared.note("server ends connection", &[id.0]);
+        if self.wires.get(&id).is_some_and(|wire| !wire.is_dead) {
+            let delay = self.shared.dice.delay(self.shared.options.network_delay);
+            let lane = Lane::ToClient(id);
+            self.schedule.add_behind(lane, self.shared.now.mono, delay, Event::ClientEof(id));
         }
     }
 
