@@ -1,0 +1,17 @@
+//! The real program under load, killed, stopped, and on disks that fail: nothing that was answered OK is lost.
+//!
+//! | | |
+//! |---|---|
+//! | `cargo test -p smp-tests --test crash -- --nocapture` | at least 50 kills in one run, and the rest |
+//! | `SMP_CRASH_ROUNDS=2000 cargo test …` | as many kills |
+//! | `SMP_CRASH_SEED=7 cargo test …` | with the choices drawn from that seed |
+#![cfg(unix)]
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "rounds and seeds for whoever asks with --nocapture")]
+#![allow(clippy::unwrap_used)]
+
+mod dice;
+mod kill;
+mod ledger;
+mod load;
+mod program;
+mod world;
