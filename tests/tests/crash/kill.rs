@@ -146,10 +146,16 @@ pub(crate) fn until_answered(
 /// Ends the test if anything went wrong.
 #[track_caller]
 pub(crate) fn judge(world: &World, server: &mut Server, when: &str) {
-    let faults = world.faults();
-    assert!(faults.is_empty(), "{when}:\n{}\n{}", faults.join("\n"), server.told());
+    judge_answers(world, &server.told(), when);
     let log = server.logged();
     assert!(!log.contains(" error "), "{when}: an error in the log:\n{log}");
+}
+
+/// The same, for a server that may have errors in its log.
+#[track_caller]
+pub(crate) fn judge_answers(world: &World, told: &str, when: &str) {
+    let faults = world.faults();
+    assert!(faults.is_empty(), "{when}:\n{}\n{told}", faults.join("\n"));
 }
 
 /// Starts the server once more, receives everything, and compares with what the server itself counts.

@@ -10,8 +10,12 @@
 #![allow(clippy::unwrap_used)]
 
 mod dice;
+mod disk;
+mod full_disk;
 mod kill;
 mod ledger;
 mod load;
 mod program;
+mod read_only;
+mod stop;
 mod world;

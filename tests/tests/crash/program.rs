@@ -1,7 +1,10 @@
 //! The program under test: built, set up in a folder of its own, started, killed, and never left behind.
 
+use std::ffi::OsString;
 use std::fs::{self, File};
-use std::io::{BufRead, BufReader};
+use std::io::{self, BufRead, BufReader};
+use std::os::unix::fs::chown;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::OnceLock;
@@ -64,13 +67,19 @@ pub(crate) fn program() -> &'static Path {
 pub(crate) struct Place {
     root: TempDir,
     starts: AtomicU32,
+    program: PathBuf,
+    /// What starts the program: a command that ends with the name of another one.
+    starter: Vec<OsString>,
+    /// The user and group that the program runs as, if not those of the test.
+    user: Option<u32>,
 }
 
 impl Place {
     /// After `init`, on a free port of this machine alone.
     pub(crate) fn new(name: &str, settings: &[(&str, &str)]) -> Self {
         let root = tempfile::Builder::new().prefix(&format!("smp-crash-{name}-")).tempdir().expect("a folder");
-        let place = Self { root, starts: AtomicU32::new(0) };
+        let program = program().to_owned();
+        let place = Self { root, starts: AtomicU32::new(0), program, starter: Vec::new(), user: None };
         let flags = ["init", "-y", "-n", "127.0.0.1", "--no-password", "--disable-web"];
         let (made, said) = place.run(&flags);
         assert!(made.success(), "{said}");
@@ -104,16 +113,47 @@ impl Place {
         self.data().join("smp-server-store")
     }
 
-    /// The program with arguments, in the folders of this place.
-    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
-        self.through(Command::new(program()), arguments)
+    /// Starts the program by means of another one from now on.
+    pub(crate) fn start_by(&mut self, starter: impl IntoIterator<Item = impl Into<OsString>>) {
+        self.starter = starter.into_iter().map(Into::into).collect();
     }
 
-    /// The same, with what starts the program given.
-    pub(crate) fn through(&self, mut command: Command, arguments: &[&str]) -> Command {
-        command.args(arguments).current_dir(self.root());
+    /// Gives the folder to another user, and runs the program as that one from now on.
+    pub(crate) fn give_to(&mut self, user: u32) -> io::Result<()> {
+        // That user may not be able to reach the folders of this test.
+        let copy = self.root().join("smp-server");
+        fs::copy(&self.program, &copy)?;
+        self.program = copy;
+        self.user = Some(user);
+        for file in self.files(self.root())? {
+            chown(file, Some(user), Some(user))?;
+        }
+        self.command(&["--version"]).status().map(drop)
+    }
+
+    /// All files and folders below a folder, and that folder itself.
+    pub(crate) fn files(&self, folder: &Path) -> io::Result<Vec<PathBuf>> {
+        let mut found = vec![folder.to_owned()];
+        for entry in fs::read_dir(folder)? {
+            let entry = entry?;
+            match entry.file_type()?.is_dir() {
+                true => found.extend(self.files(&entry.path())?),
+                false => found.push(entry.path()),
+            }
+        }
+        Ok(found)
+    }
+
+    /// The program with arguments, in the folders of this place.
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut words = self.starter.iter().map(OsString::as_os_str).chain([self.program.as_os_str()]);
+        let mut command = Command::new(words.next().unwrap_or_default());
+        command.args(words).args(arguments).current_dir(self.root());
         command.env("SMP_SERVER_CFG_PATH", self.config()).env("SMP_SERVER_LOG_PATH", self.data());
         command.stdin(Stdio::null());
+        if let Some(user) = self.user {
+            command.uid(user).gid(user);
+        }
         command
     }
 
@@ -130,7 +170,7 @@ impl Place {
     }
 
     /// Starts a command of the server. What it logs goes to a file of its own.
-    pub(crate) fn spawn(&self, mut command: Command) -> Server {
+    fn spawn(&self, mut command: Command) -> Server {
         let number = self.starts.fetch_add(1, Ordering::Relaxed);
         let log = self.root().join(format!("log-{number:04}"));
         command.stdout(Stdio::piped()).stderr(File::create(&log).expect("a file for the log"));
