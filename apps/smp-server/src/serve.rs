@@ -14,6 +14,7 @@ use tokio::sync::Notify;
 
 use crate::address::say_address;
 use crate::failure::{Failure, because};
+use crate::folders::DATA_SETTING;
 use crate::identity::Loaded;
 use crate::maintenance;
 use crate::settings::{self, Durability, Settings, Store};
@@ -49,7 +50,8 @@ pub(crate) fn serve(plan: Plan) -> Result<(), Failure> {
 
 fn open(folder: &Path, chosen: settings::Embedded) -> Result<Embedded, Failure> {
     if let Some(data) = folder.parent() {
-        std::fs::create_dir_all(data).map_err(|e| because(data, "cannot be made", &e))?;
+        let made = std::fs::create_dir_all(data);
+        made.map_err(|e| because(data, "cannot be made", &format!("{e}. {DATA_SETTING}")))?;
     }
     if folder.symlink_metadata().is_err() {
         log::warn!("{}: there is no store yet, so this one is new and empty", folder.display());
@@ -66,7 +68,7 @@ fn open(folder: &Path, chosen: settings::Embedded) -> Result<Embedded, Failure> 
         queue_bytes: chosen.write_queue,
         ..EmbeddedOptions::default()
     };
-    Embedded::open(folder, options).map_err(|e| Failure::new(e.to_string()))
+    Embedded::open(folder, options).map_err(|e| Failure::new(format!("{e}. {DATA_SETTING}")))
 }
 
 async fn with_store<B: Backend + 'static>(plan: Plan, store: B, signals: Signals) -> Result<(), Failure> {
@@ -160,8 +162,12 @@ async fn until_stopped<B: Backend + 'static>(
     };
     let store = plan.store.display();
     match stopped {
-        _ if lost => Err(Failure::new(format!("the store in {store} failed and has to be opened again; {WHY}"))),
-        Err(_) => Err(Failure::new(format!("the server stopped, but the store in {store} was not closed; {WHY}"))),
+        _ if lost => Err(Failure::new(format!(
+            "the store in {store} failed and has to be opened again; {WHY}. {DATA_SETTING}"
+        ))),
+        Err(_) => Err(Failure::new(format!(
+            "the server stopped, but the store in {store} could not write everything; {WHY}. {DATA_SETTING}"
+        ))),
         Ok(stopped) => {
             log::info!("stopped, everything is written; {} connections had to be cut", stopped.cut);
             Ok(())

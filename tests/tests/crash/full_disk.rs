@@ -23,12 +23,14 @@ fn files_that_may_not_grow_lose_nothing() {
     let store = place.store();
     let commands = dice.below(1500);
     let beyond = dice.below(500_000);
-    until_store_is_lost(&place, &mut dice, commands, |server| {
+    let (runtime, world) = (Runtime::new().expect("a runtime"), Arc::new(World::default()));
+    until_store_is_lost(&place, &runtime, &world, &mut dice, commands, |server| {
         let files = place.files(&store).expect("the store");
         let journals = files.iter().filter(|file| file.extension().is_some_and(|end| end == "jnl"));
         let written = journals.map(|file| file.metadata().expect("a journal").blocks() * 512).max();
         server.limit_files(written.expect("a journal") + beyond);
     });
+    all_comes(&place, &runtime, &world);
 }
 
 #[test]
@@ -39,33 +41,30 @@ fn a_small_disk_loses_nothing() {
         Ok(disk) => disk,
         Err(why) => return not_run("a small disk", &why),
     };
-    until_store_is_lost_and(&place, &mut dice, 0, |_| {}, || {
-        let (status, told) = place.run(&["start"]);
-        println!("started on the full disk: {status}\n{told}");
-        disk.remount("size=1g");
-    });
+    let (runtime, world) = (Runtime::new().expect("a runtime"), Arc::new(World::default()));
+    until_store_is_lost(&place, &runtime, &world, &mut dice, 0, |_| {});
+    // A start on a full disk works as long as nothing has to be written, and then it is the same again.
+    until_store_is_lost(&place, &runtime, &world, &mut dice, 0, |_| {});
+    disk.remount("size=1g");
+    all_comes(&place, &runtime, &world);
 }
 
-fn until_store_is_lost(place: &Place, dice: &mut Dice, commands: u64, fill: impl FnOnce(&mut Server)) {
-    until_store_is_lost_and(place, dice, commands, fill, || {});
-}
-
-/// Lets clients work until nothing can be stored any more; then there is room again, and everything must come.
-fn until_store_is_lost_and(
+/// Lets clients work until nothing can be stored any more. They and the operator must be told.
+pub(crate) fn until_store_is_lost(
     place: &Place,
+    runtime: &Runtime,
+    world: &Arc<World>,
     dice: &mut Dice,
     commands: u64,
     fill: impl FnOnce(&mut Server),
-    make_room: impl FnOnce(),
 ) {
-    let runtime = Runtime::new().expect("a runtime");
-    let world = Arc::new(World::default());
     let mut server = place.start();
     world.may_fail.store(true, Ordering::SeqCst);
-    until_answered(&runtime, &world, &mut server, dice, commands, fill);
-    let failures = world.store_failures.load(Ordering::SeqCst);
+    let before = world.store_failures.load(Ordering::SeqCst);
+    until_answered(runtime, world, &mut server, dice, commands, fill);
+    let failures = world.store_failures.load(Ordering::SeqCst) - before;
     let (status, told) = server.ended();
-    judge_answers(&world, &told, "when nothing could be stored");
+    judge_answers(world, &told, "when nothing could be stored");
     println!("{status}, {failures} commands were told that the store failed. It said:\n{told}");
     assert_eq!(status.code(), Some(1), "{told}");
     assert!(failures > 0, "the clients were not told: {told}");
@@ -75,9 +74,12 @@ fn until_store_is_lost_and(
     assert!(errors.iter().any(|line| names_folder(line)), "{told}");
     let last = told.lines().last().unwrap_or_default();
     assert!(last.starts_with("smp-server: ") && names_folder(last) && last.contains("Make room"), "{last}");
-    make_room();
+}
+
+/// Starts the server where it can write again: everything that was accepted must come.
+pub(crate) fn all_comes(place: &Place, runtime: &Runtime, world: &Arc<World>) {
     let owed = world.owed();
-    finish(place, &runtime, &world);
+    finish(place, runtime, world);
     println!("{owed} messages were accepted and owed when the store failed; all of them came");
 }
 

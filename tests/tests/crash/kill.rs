@@ -177,7 +177,8 @@ pub(crate) fn finish(place: &Place, runtime: &Runtime, world: &Arc<World>) {
     let counts = told.lines().find_map(|line| line.strip_prefix("Queues: ")).unwrap_or_default();
     let (queues, messages) = counts.split_once(", messages: ").unwrap_or_default();
     let queues: u64 = queues.parse().unwrap_or_else(|_| panic!("no counts: {told}"));
-    let known = world.queues().iter().filter(|queue| queue.known().deleted == crate::world::Claim::No).count();
+    let known =
+        world.queues().iter().filter(|queue| queue.known().deleted == crate::world::Claim::No).count();
     let most = known as u64 + world.unknown_creations.load(Ordering::SeqCst);
     assert!((known as u64..=most).contains(&queues), "{queues} queues, and there must be {known} to {most}");
     assert_eq!(messages, "0", "messages are left that nobody got");

@@ -6,7 +6,11 @@
 //! | `SMP_CRASH_ROUNDS=2000 cargo test …` | as many kills |
 //! | `SMP_CRASH_SEED=7 cargo test …` | with the choices drawn from that seed |
 #![cfg(unix)]
-#![allow(clippy::print_stdout, clippy::print_stderr, reason = "rounds and seeds for whoever asks with --nocapture")]
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "rounds and seeds for whoever asks with --nocapture"
+)]
 #![allow(clippy::unwrap_used)]
 
 mod dice;

@@ -77,7 +77,8 @@ pub(crate) struct Place {
 impl Place {
     /// After `init`, on a free port of this machine alone.
     pub(crate) fn new(name: &str, settings: &[(&str, &str)]) -> Self {
-        let root = tempfile::Builder::new().prefix(&format!("smp-crash-{name}-")).tempdir().expect("a folder");
+        let root =
+            tempfile::Builder::new().prefix(&format!("smp-crash-{name}-")).tempdir().expect("a folder");
         let program = program().to_owned();
         let place = Self { root, starts: AtomicU32::new(0), program, starter: Vec::new(), user: None };
         let flags = ["init", "-y", "-n", "127.0.0.1", "--no-password", "--disable-web"];

@@ -24,7 +24,9 @@ fn stopped_under_load_loses_nothing() {
     for round in 0..ROUNDS {
         let mut server = place.start();
         let commands = dice.below(1000);
-        until_answered(&runtime, &world, &mut server, &mut dice, commands, |server| server.signal(Signal::TERM));
+        until_answered(&runtime, &world, &mut server, &mut dice, commands, |server| {
+            server.signal(Signal::TERM)
+        });
         judge(&world, &mut server, &format!("stop {round}"));
         let (status, told) = server.ended();
         assert_eq!(status.code(), Some(0), "{told}");
