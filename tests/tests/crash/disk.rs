@@ -61,7 +61,11 @@ impl Disk {
     /// Mounts it again with other options.
     pub(crate) fn remount(&self, options: &str) {
         let mut command = Command::new(&self.enter[0]);
-        command.args(&self.enter[1..]).args(["mount", "-o", &format!("remount,{options}")]).arg(&self.folder);
+        // With the type and the device named, `mount` does not add the options that it finds, which name the user as
+        // the system knows him and not as the namespace does.
+        let options = format!("remount,{options}");
+        command.args(&self.enter[1..]).args(["mount", "-t", "tmpfs", "-o", &options, "tmpfs"]);
+        command.arg(&self.folder);
         let output = command.output().expect("nsenter");
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     }
