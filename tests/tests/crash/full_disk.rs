@@ -12,12 +12,12 @@ use crate::dice::Dice;
 use crate::disk::Disk;
 use crate::kill::{finish, judge_answers, until_answered};
 use crate::program::{Place, Server};
-use crate::world::{QUOTA_SETTING, World};
+use crate::world::World;
 
 #[test]
 fn files_that_may_not_grow_lose_nothing() {
     let mut dice = Dice::of_run("files that may not grow");
-    let mut place = Place::new("limit", &[QUOTA_SETTING]);
+    let mut place = Place::new("limit");
     // The signal that comes with the limit would end the server; ignoring it is inherited.
     place.start_by(["sh", "-c", "trap '' XFSZ; exec \"$0\" \"$@\""]);
     let store = place.store();
@@ -36,7 +36,7 @@ fn files_that_may_not_grow_lose_nothing() {
 #[test]
 fn a_small_disk_loses_nothing() {
     let mut dice = Dice::of_run("a small disk");
-    let mut place = Place::new("disk", &[QUOTA_SETTING]);
+    let mut place = Place::new("disk");
     let disk = match Disk::mount(&mut place, 6) {
         Ok(disk) => disk,
         Err(why) => return not_run("a small disk", &why),

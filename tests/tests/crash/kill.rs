@@ -11,7 +11,7 @@ use tokio::time::{sleep, timeout};
 use crate::dice::{Dice, number};
 use crate::load;
 use crate::program::{GUARD, Place, Server};
-use crate::world::{QUOTA_SETTING, World};
+use crate::world::World;
 
 /// Kills of a run, unless `SMP_CRASH_ROUNDS` says otherwise.
 const ROUNDS: u64 = 60;
@@ -42,7 +42,7 @@ impl Moment {
 fn killed_under_load_loses_nothing() {
     let rounds = number("SMP_CRASH_ROUNDS").unwrap_or(ROUNDS);
     let mut dice = Dice::of_run("killed under load");
-    let place = Place::new("kill", &[QUOTA_SETTING]);
+    let place = Place::new("kill");
     let runtime = Runtime::new().expect("a runtime");
     let world = Arc::new(World::default());
     let start = Instant::now();
@@ -85,7 +85,7 @@ fn killed_while_its_store_is_made() {
     let mut dice = Dice::of_run("killed while the store is made");
     let runtime = Runtime::new().expect("a runtime");
     for _ in 0..6 {
-        let place = Place::new("create", &[QUOTA_SETTING]);
+        let place = Place::new("create");
         for _ in 0..=dice.below(3) {
             let mut server = place.start();
             thread::sleep(dice.wait(START));

@@ -17,8 +17,10 @@ use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process, prlimit};
 use smp_core::wire::{ServerAddress, ServerUri};
 use tempfile::TempDir;
 
+use crate::world::QUOTA;
+
 /// How long anything may take that must happen. Only there so that a hung test ends.
-pub(crate) const GUARD: Duration = Duration::from_secs(180);
+pub(crate) const GUARD: Duration = Duration::from_secs(300);
 
 /// The program, as it is in the source now, built like this test and next to it.
 ///
@@ -27,14 +29,8 @@ pub(crate) const GUARD: Duration = Duration::from_secs(180);
 pub(crate) fn program() -> &'static Path {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
     PROGRAM.get_or_init(|| {
-        // <target folder>/[<target>/]<folder of the profile>/deps/<this test>
-        let this = std::env::current_exe().expect("the path of this test");
-        let folder = this.parent().and_then(Path::parent).expect("the folder of the profile");
-        let profile = match folder.file_name().and_then(|name| name.to_str()) {
-            Some("debug") => "dev",
-            name => name.expect("the name of a profile"),
-        };
-        let target = folder.parent().expect("the target folder");
+        let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().expect("the target folder");
+        let profile = if cfg!(debug_assertions) { "dev" } else { "release" };
         let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| env!("CARGO").into()));
         // What cargo tells this test about its package must not reach the build scripts of others: they would run
         // again, and once more at the next build.
@@ -76,7 +72,7 @@ pub(crate) struct Place {
 
 impl Place {
     /// After `init`, on a free port of this machine alone.
-    pub(crate) fn new(name: &str, settings: &[(&str, &str)]) -> Self {
+    pub(crate) fn new(name: &str) -> Self {
         let root =
             tempfile::Builder::new().prefix(&format!("smp-crash-{name}-")).tempdir().expect("a folder");
         let program = program().to_owned();
@@ -85,7 +81,10 @@ impl Place {
         let (made, said) = place.run(&flags);
         assert!(made.success(), "{said}");
         place.set("port = 5223", "port = 0\nbind = 127.0.0.1");
-        settings.iter().for_each(|(from, to)| place.set(from, to));
+        place.set("# msg_queue_quota = 128", &format!("msg_queue_quota = {QUOTA}"));
+        // A busy machine is no fault of the clients.
+        place.set("# handshake_timeout = 10s", "handshake_timeout = 5m");
+        place.set("# stalled_output = 40s", "stalled_output = 5m");
         place
     }
 

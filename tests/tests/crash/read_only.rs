@@ -15,7 +15,7 @@ use crate::disk::Disk;
 use crate::full_disk::{all_comes, not_run, until_store_is_lost};
 use crate::kill::{finish, judge, until_answered};
 use crate::program::Place;
-use crate::world::{QUOTA_SETTING, World};
+use crate::world::World;
 
 /// A user without rights: `nobody`, nearly everywhere.
 const NOBODY: u32 = 65_534;
@@ -50,7 +50,7 @@ fn a_store_without_permission_is_refused_and_named() {
 
 #[test]
 fn a_store_on_a_read_only_disk_is_refused_and_named() {
-    let mut place = Place::new("readonly", &[QUOTA_SETTING]);
+    let mut place = Place::new("readonly");
     let disk = match Disk::mount(&mut place, 200) {
         Ok(disk) => disk,
         Err(why) => return not_run("a read-only disk", &why),
@@ -92,7 +92,7 @@ fn refused(place: &Place, what: &str, folder: &Path, way_out: &str) {
 
 /// A place whose server runs as a user whom permissions bind; none where there is no such user.
 fn place_of_user(name: &str) -> Option<Place> {
-    let mut place = Place::new(name, &[QUOTA_SETTING]);
+    let mut place = Place::new(name);
     if !geteuid().is_root() {
         println!("{name}: the server runs as the user of the test");
         return Some(place);

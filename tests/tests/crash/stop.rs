@@ -10,7 +10,7 @@ use tokio::runtime::Runtime;
 use crate::dice::Dice;
 use crate::kill::{finish, judge, judge_answers, until_answered};
 use crate::program::Place;
-use crate::world::{QUOTA_SETTING, World};
+use crate::world::World;
 
 /// How often each is tried.
 const ROUNDS: u64 = 8;
@@ -18,7 +18,7 @@ const ROUNDS: u64 = 8;
 #[test]
 fn stopped_under_load_loses_nothing() {
     let mut dice = Dice::of_run("stopped under load");
-    let place = Place::new("stop", &[QUOTA_SETTING]);
+    let place = Place::new("stop");
     let runtime = Runtime::new().expect("a runtime");
     let world = Arc::new(World::default());
     for round in 0..ROUNDS {
@@ -39,7 +39,7 @@ fn stopped_under_load_loses_nothing() {
 #[test]
 fn a_second_signal_ends_at_once_and_loses_nothing() {
     let mut dice = Dice::of_run("a second signal");
-    let place = Place::new("signals", &[QUOTA_SETTING]);
+    let place = Place::new("signals");
     let runtime = Runtime::new().expect("a runtime");
     let world = Arc::new(World::default());
     let mut at_once = 0;

@@ -6,21 +6,20 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use bytes::Bytes;
 use smp_core::client::{Answer, ClientLimits, QueueKeys, Rejection, Request, RequestError};
 use smp_core::crypto::{AuthPrivateKey, DhSecret, Ed25519PrivateKey};
+use smp_core::transport::ClientOptions;
 use smp_core::wire::broker::CreatedQueue;
 use smp_core::wire::command::MessageFlags;
 use smp_core::wire::error::ErrorType;
 use smp_core::wire::{EntityId, ServerAddress};
-use smp_runtime::client::{Client, Connector, Events};
+use smp_runtime::client::{Client, ConnectLimits, Connector, Events};
 use smp_runtime_tokio::TokioRuntime;
 
 use crate::dice::Dice;
 use crate::ledger::{Counts, Ledger};
 use crate::program::GUARD;
 
-/// Messages that a queue takes; the settings of the server say the same.
+/// Messages that a queue takes.
 pub(crate) const QUOTA: usize = 24;
-/// The setting.
-pub(crate) const QUOTA_SETTING: (&str, &str) = ("# msg_queue_quota = 128", "msg_queue_quota = 24");
 
 /// Queues, what was told of them, and what went wrong.
 #[derive(Default)]
@@ -131,9 +130,12 @@ impl World {
 
     /// Connects. Only when the server is going to end may that fail.
     pub(crate) async fn connect(self: &Arc<Self>, address: &ServerAddress) -> Option<(Connection, Events)> {
-        let mut limits = ClientLimits::default();
-        limits.answer = GUARD;
-        let connector = Connector::new(TokioRuntime::current().expect("a runtime")).limits(limits);
+        // A busy machine is no fault of the server.
+        let (mut limits, mut connecting) = (ClientLimits::default(), ConnectLimits::default());
+        (limits.answer, limits.stalled_output, connecting.tcp) = (GUARD, GUARD, GUARD);
+        let options = ClientOptions { handshake_timeout: GUARD, ..ClientOptions::default() };
+        let connector = Connector::new(TokioRuntime::current().expect("a runtime"));
+        let connector = connector.limits(limits).connect_limits(connecting).options(options);
         match connector.connect(address).await {
             Ok((client, events)) => {
                 let number = self.connections.fetch_add(1, Ordering::Relaxed);
