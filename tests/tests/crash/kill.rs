@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use tokio::runtime::Runtime;
 use tokio::time::{sleep, timeout};
 
+use crate::check;
 use crate::dice::{Dice, number};
 use crate::load;
 use crate::program::{GUARD, Place, Server};
@@ -165,7 +166,7 @@ pub(crate) fn finish(place: &Place, runtime: &Runtime, world: &Arc<World>) {
     let address = server.serving();
     world.may_end.store(false, Ordering::SeqCst);
     world.may_fail.store(false, Ordering::SeqCst);
-    let settled = runtime.block_on(async { timeout(GUARD, load::settle(Arc::clone(world), address)).await });
+    let settled = runtime.block_on(async { timeout(GUARD, check::settle(Arc::clone(world), address)).await });
     assert!(settled.is_ok(), "commands are not answered any more: {}", server.told());
     judge(world, &mut server, "at the end");
     assert_eq!(world.owed(), 0, "messages that were accepted and did not come");

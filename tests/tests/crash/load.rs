@@ -1,4 +1,4 @@
-//! What clients do to a server until it ends, and what they find after it has come back.
+//! What clients do to a server until it ends.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -13,6 +13,7 @@ use smp_runtime::client::{Client, Events, PendingAnswer};
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
+use crate::check::check;
 use crate::dice::Dice;
 use crate::world::{Claim, Connection, Queue, Told, World};
 
@@ -75,19 +76,6 @@ pub(crate) async fn work(world: Arc<World>, address: ServerAddress, mut dice: Di
     tasks.join_all().await;
 }
 
-/// Looks at all queues and receives everything.
-pub(crate) async fn settle(world: Arc<World>, address: ServerAddress) {
-    let Some((connection, _events)) = world.connect(&address).await else { return };
-    for queues in world.queues().chunks(100) {
-        let mut tasks = JoinSet::new();
-        for queue in queues {
-            tasks.spawn(check(connection.clone(), Arc::clone(queue), true));
-        }
-        tasks.join_all().await;
-    }
-    connection.client.close().await;
-}
-
 /// Sends, with a few messages under way.
 async fn talk(connection: Connection, queue: Arc<Queue>, mut dice: Dice) {
     let window = 1 + dice.below(6) as usize;
@@ -116,7 +104,7 @@ fn send(client: &Client, queue: &Queue, dice: &mut Dice) -> (u64, PendingAnswer)
 }
 
 /// Notes what came of a SEND. False when the connection has ended or nothing can be stored any more.
-fn sent(connection: &Connection, queue: &Queue, number: u64, told: Told) -> bool {
+pub(crate) fn sent(connection: &Connection, queue: &Queue, number: u64, told: Told) -> bool {
     let mut ledger = queue.ledger();
     let verdict = match &told {
         Told::Answer(Answer::Done) => ledger.accepted(number),
@@ -180,7 +168,7 @@ async fn receive(connection: Connection, queue: Arc<Queue>, first: ReceivedMessa
 }
 
 /// Checks a message and acknowledges it. Returns the one after it, and nothing when there is no telling.
-async fn take(
+pub(crate) async fn take(
     connection: &Connection,
     queue: &Queue,
     message: ReceivedMessage,
@@ -264,7 +252,7 @@ async fn create(connection: &Connection, dice: &mut Dice, is_busy: bool) -> Opti
 }
 
 /// KEY. Nobody sends meanwhile.
-async fn secure(connection: &Connection, queue: &Queue) {
+pub(crate) async fn secure(connection: &Connection, queue: &Queue) {
     queue.set_known(|known| known.secured = Claim::Asked);
     let key = queue.sender_key.public();
     match connection.ask(Request::secure(queue.recipient.clone(), queue.keys.auth.clone(), key)).await {
@@ -278,85 +266,5 @@ async fn delete(connection: &Connection, queue: &Queue) {
     match connection.ask(Request::delete(queue.recipient.clone(), queue.keys.auth.clone())).await {
         Told::Answer(Answer::Done) => queue.set_known(|known| known.deleted = Claim::Holds),
         told => connection.wrong("DEL", &told),
-    }
-}
-
-/// Looks whether everything that was answered about a queue holds, and whether all of its messages are there if
-/// `empties`. Nobody else uses the queue meanwhile.
-async fn check(connection: Connection, queue: Arc<Queue>, empties: bool) {
-    let asked = connection.ask(Request::queue_info(queue.recipient.clone(), queue.keys.auth.clone())).await;
-    match (&asked, queue.known().deleted) {
-        (Told::Answer(Answer::Info(info)), Claim::No | Claim::Asked) => {
-            queue.set_known(|known| known.deleted = Claim::No);
-            let (size, owed) = (info.size, queue.ledger().owed());
-            if size < owed as u64 {
-                connection.world.check(Err(format!("{owed} messages must be in a queue, and {size} are")));
-            }
-        }
-        (Told::Error(ErrorType::Auth), Claim::Asked | Claim::Holds) => {
-            queue.set_known(|known| known.deleted = Claim::Holds);
-            let told = connection.ask(queue.send(0, 0)).await;
-            if !matches!(told, Told::Error(ErrorType::Auth)) {
-                connection.wrong("SEND to a queue that was deleted", &told);
-            }
-            return;
-        }
-        (_, deleted) => {
-            let was = if deleted == Claim::Holds { "was" } else { "was not" };
-            return connection.wrong(&format!("QUE of a queue that {was} deleted"), &asked);
-        }
-    }
-    check_key(&connection, &queue).await;
-    let full = queue.ledger().must_refuse();
-    if full {
-        // The ledger knows that this must be refused.
-        let number = queue.ledger().send();
-        let told = connection.ask(queue.send(number, 9)).await;
-        sent(&connection, &queue, number, told);
-    }
-    if empties && drain(&connection, &queue).await && full {
-        let number = queue.ledger().send();
-        let told = connection.ask(queue.send(number, 9)).await;
-        if matches!(told, Told::Error(_)) {
-            connection.wrong("SEND to a queue that was full and is empty", &told);
-        }
-        sent(&connection, &queue, number, told);
-        drain(&connection, &queue).await;
-    }
-}
-
-/// A key that was set is set.
-async fn check_key(connection: &Connection, queue: &Queue) {
-    if queue.known().secured == Claim::Asked {
-        secure(connection, queue).await;
-    }
-    if queue.known().secured == Claim::Holds {
-        let told = connection.ask(queue.send_as(None, u64::MAX, 9)).await;
-        if !matches!(told, Told::Error(ErrorType::Auth)) {
-            connection.wrong("SEND without the key", &told);
-        }
-    }
-}
-
-/// Receives everything, one by one. True when all of it came.
-async fn drain(connection: &Connection, queue: &Queue) -> bool {
-    loop {
-        let get = Request::receive(queue.recipient.clone(), queue.keys.auth.clone());
-        match connection.ask(get).await {
-            Told::Answer(Answer::Message(None)) => {
-                let verdict = queue.ledger().is_drained();
-                connection.world.check(verdict);
-                return true;
-            }
-            Told::Answer(Answer::Message(Some(message))) => {
-                if take(connection, queue, message).await.is_none() {
-                    return false;
-                }
-            }
-            told => {
-                connection.wrong("GET", &told);
-                return false;
-            }
-        }
     }
 }

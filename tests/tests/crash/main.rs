@@ -13,6 +13,7 @@
 )]
 #![allow(clippy::unwrap_used)]
 
+mod check;
 mod dice;
 mod disk;
 mod full_disk;

@@ -128,7 +128,7 @@ impl Place {
         for file in self.files(self.root())? {
             chown(file, Some(user), Some(user))?;
         }
-        self.command(&["--version"]).status().map(drop)
+        self.command(&["--version"]).stdout(Stdio::null()).status().map(drop)
     }
 
     /// All files and folders below a folder, and that folder itself.
