@@ -71,6 +71,21 @@ fn a_creation_that_was_interrupted_is_finished() {
 }
 
 #[test]
+fn a_folder_that_takes_no_new_files_is_refused() {
+    let folder = tempfile::tempdir().expect("a folder");
+    drop(open(folder.path()).expect("a new store"));
+    let probe = folder.path().join("store.probe");
+    fs::write(&probe, "").expect("a file");
+    drop(open(folder.path()).expect("what a crash left behind is in nobody's way"));
+    assert!(!probe.exists());
+    // Root can write into every folder, so the probe is made impossible in another way.
+    fs::create_dir(&probe).expect("a folder");
+    refusal(folder.path(), EmbeddedOptions::default(), "Check the disk and the file system");
+    fs::remove_dir(&probe).expect("a folder");
+    drop(open(folder.path()).expect("nothing was changed"));
+}
+
+#[test]
 fn a_newer_format_is_refused() {
     let folder = tempfile::tempdir().expect("a folder");
     drop(open(folder.path()).expect("a new store"));

@@ -111,5 +111,7 @@ fn write(options: &OpenOptions, file: &Path, contents: &[u8]) -> Result<(), Fail
 
 pub(crate) const CONFIG_VARIABLE: &str = "SMP_SERVER_CFG_PATH";
 pub(crate) const DATA_VARIABLE: &str = "SMP_SERVER_LOG_PATH";
+/// The way to another data folder.
+pub(crate) const DATA_SETTING: &str = "SMP_SERVER_LOG_PATH sets the data folder, or --data-dir with `run`";
 const USUAL_CONFIG: &str = "/etc/opt/simplex";
 const USUAL_DATA: &str = "/var/opt/simplex";

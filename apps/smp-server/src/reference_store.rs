@@ -7,6 +7,7 @@ use std::io::ErrorKind;
 use std::path::Path;
 
 use crate::failure::{Failure, because};
+use crate::folders::DATA_SETTING;
 
 /// Refuses when the folder holds such files.
 pub(crate) fn refuse(data: &Path) -> Result<(), Failure> {
@@ -35,7 +36,11 @@ fn exists(file: &Path) -> Result<bool, Failure> {
     match std::fs::symlink_metadata(file) {
         Ok(_) => Ok(true),
         Err(e) if e.kind() == ErrorKind::NotFound => Ok(false),
-        Err(e) => Err(because(file, "cannot be looked for", &e)),
+        Err(e) => {
+            let way_out =
+                format!("{e}. The folder must belong to the user that runs the server; {DATA_SETTING}");
+            Err(because(file, "cannot be looked for", &way_out))
+        }
     }
 }
 

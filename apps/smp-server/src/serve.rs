@@ -14,6 +14,7 @@ use tokio::sync::Notify;
 
 use crate::address::say_address;
 use crate::failure::{Failure, because};
+use crate::folders::DATA_SETTING;
 use crate::identity::Loaded;
 use crate::maintenance;
 use crate::settings::{self, Durability, Settings, Store};
@@ -49,7 +50,8 @@ pub(crate) fn serve(plan: Plan) -> Result<(), Failure> {
 
 fn open(folder: &Path, chosen: settings::Embedded) -> Result<Embedded, Failure> {
     if let Some(data) = folder.parent() {
-        std::fs::create_dir_all(data).map_err(|e| because(data, "cannot be made", &e))?;
+        let made = std::fs::create_dir_all(data);
+        made.map_err(|e| because(data, "cannot be made", &format!("{e}. {DATA_SETTING}")))?;
     }
     if folder.symlink_metadata().is_err() {
         log::warn!("{}: there is no store yet, so this one is new and empty", folder.display());
@@ -66,7 +68,7 @@ fn open(folder: &Path, chosen: settings::Embedded) -> Result<Embedded, Failure> 
         queue_bytes: chosen.write_queue,
         ..EmbeddedOptions::default()
     };
-    Embedded::open(folder, options).map_err(|e| Failure::new(e.to_string()))
+    Embedded::open(folder, options).map_err(|e| Failure::new(format!("{e}. {DATA_SETTING}")))
 }
 
 async fn with_store<B: Backend + 'static>(plan: Plan, store: B, signals: Signals) -> Result<(), Failure> {
@@ -85,7 +87,7 @@ async fn with_store<B: Backend + 'static>(plan: Plan, store: B, signals: Signals
     })?;
     announce(&plan, handle.addresses())?;
     log::info!("serving");
-    until_stopped(&plan.settings, handle, signals, &trouble).await
+    until_stopped(&plan, handle, signals, &trouble).await
 }
 
 fn server<B: Backend + 'static>(
@@ -138,25 +140,35 @@ fn log_event(event: &ServerEvent, log_tls_errors: bool) {
 }
 
 async fn until_stopped<B: Backend + 'static>(
-    settings: &Settings,
+    plan: &Plan,
     handle: ServerHandle<TokioRuntime, B>,
     mut signals: Signals,
     trouble: &Notify,
 ) -> Result<(), Failure> {
-    tokio::select! {
-        () = signals.next() => {}
+    let lost = tokio::select! {
+        () = signals.next() => false,
         () = handle.failed() => return Err(Failure::new("the server ended by a defect, see the log")),
-        () = store_is_lost(handle.backend(), trouble) => return Err(Failure::new(STORE_LOST)),
-    }
+        () = store_is_lost(handle.backend(), trouble) => true,
+    };
     log::info!("stopping; a second signal ends at once");
-    tokio::select! {
+    let stopped = tokio::select! {
         () = signals.next() => {
             log::warn!("ended at once");
             // Waiting for tasks and the store is what the second signal is against.
             std::process::exit(ENDED_AT_ONCE)
         }
-        stopped = handle.stop(settings.stop_timeout) => {
-            let stopped = stopped.map_err(|_| Failure::new(NOT_WRITTEN))?;
+        // Also when the store is lost, so that whoever waits for an answer is told that.
+        stopped = handle.stop(plan.settings.stop_timeout) => stopped,
+    };
+    let store = plan.store.display();
+    match stopped {
+        _ if lost => Err(Failure::new(format!(
+            "the store in {store} failed and has to be opened again; {WHY}. {DATA_SETTING}"
+        ))),
+        Err(_) => Err(Failure::new(format!(
+            "the server stopped, but the store in {store} could not write everything; {WHY}. {DATA_SETTING}"
+        ))),
+        Ok(stopped) => {
             log::info!("stopped, everything is written; {} connections had to be cut", stopped.cut);
             Ok(())
         }
@@ -196,7 +208,7 @@ fn announce(plan: &Plan, addresses: &[SocketAddr]) -> Result<(), Failure> {
 
 /// The exit code after a second signal.
 const ENDED_AT_ONCE: i32 = 3;
-const STORE_LOST: &str = "the store failed and has to be opened again; the log says why, mostly a full or broken disk. \
-                          Nothing that was answered with OK is lost. Make room and start the server again";
-const NOT_WRITTEN: &str = "the server stopped, but the store could not write everything; the log says why, mostly a \
-                           full or broken disk. With `durability = always` nothing that was answered with OK is lost";
+/// What to do about a store that failed.
+const WHY: &str = "the log says why, mostly a full or broken disk, or files that the server may not write any more. \
+                   With `durability = always` nothing that was answered with OK is lost. Make room, give the folder \
+                   back, or move it to another disk, and start the server again";

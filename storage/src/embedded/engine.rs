@@ -146,6 +146,8 @@ pub(super) const META_COUNTERS: &[u8] = b"counters";
 const META_FORMAT: &[u8] = b"format";
 /// Our lock.
 const LOCK: &str = "store.lock";
+/// A file that is made to see whether files can be made. A crash may leave it behind, and the database ignores it.
+const PROBE: &str = "store.probe";
 /// Tells that the database was created.
 const DATABASE_MARKER: &str = "version";
 /// The journal of a new database.
@@ -176,10 +178,16 @@ fn prepare_folder(path: &Path, create: bool) -> std::result::Result<File, OpenEr
         return Err(OpenError::Missing { path: path.into() });
     }
     let lock = lock(path)?;
-    if !is_store {
-        remove_unfinished(path).map_err(fail)?;
-    }
+    if is_store { try_new_file(path) } else { remove_unfinished(path) }.map_err(fail)?;
     Ok(lock)
+}
+
+/// The database opens also where it may write its files and make no new ones. The first one that it needs comes with
+/// tens of megabytes of traffic, and then it fails: better to be told now.
+fn try_new_file(path: &Path) -> io::Result<()> {
+    let probe = path.join(PROBE);
+    File::create(&probe)?;
+    fs::remove_file(probe)
 }
 
 /// The database makes its marker last. A journal without it is what a creation left that was interrupted, and
