@@ -289,6 +289,30 @@ fn what_a_peer_said_before_it_ended_still_counts() {
 }
 
 #[test]
+fn a_message_that_is_too_long_is_told_so_by_a_suspended_queue_too() {
+    let mut server = server();
+    let mut peer = server.connect(ClientOptions::default());
+    let key = peer.new_key();
+    let wrong = peer.new_key();
+    for sender_key in [None, Some(&key)] {
+        let queue = peer.create(&mut server, SubscriptionMode::OnlyCreate);
+        if let Some(key) = sender_key {
+            let secure = Command::Key(key.public());
+            let answer = peer.ask(&mut server, Some(&queue.recipient_key), &queue.recipient_id, &secure);
+            assert_eq!(only(answer), OK);
+        }
+        let off = peer.ask(&mut server, Some(&queue.recipient_key), &queue.recipient_id, &Command::Off);
+        assert_eq!(only(off), OK);
+        let too_long = send(&[0; 16_049]);
+        let answer = peer.ask(&mut server, sender_key, &queue.sender_id, &too_long);
+        assert_eq!(only(answer), BrokerMessage::Err(ErrorType::LargeMessage));
+        assert_eq!(only(peer.ask(&mut server, sender_key, &queue.sender_id, &send(b"short"))), AUTH);
+        // Only who may send to the queue learns it.
+        assert_eq!(only(peer.ask(&mut server, Some(&wrong), &queue.sender_id, &too_long)), AUTH);
+    }
+}
+
+#[test]
 fn a_queue_has_a_limited_number_of_recipient_keys() {
     let mut server = server();
     let mut peer = server.connect(ClientOptions::default());

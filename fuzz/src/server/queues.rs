@@ -23,18 +23,14 @@ pub(super) struct Queue {
     /// The number of the last message that was tried to send.
     pub(super) sent: u64,
     /// ACK of messages up to this number was answered.
-    answered: u64,
-    /// The same at the end of the last step. A delivery that SUB began is sent after the answers of the block, and so
-    /// after that to ACK or DEL of the same block.
     acknowledged: u64,
     subscriber: Option<ConnectionId>,
     /// The same at the end of the last step: to whom a message goes that was sent before somebody else subscribed.
     former: Option<ConnectionId>,
     /// The last message that each connection got.
     pub(super) received: BTreeMap<ConnectionId, (MessageId, u64)>,
+    /// DEL was answered.
     pub(super) is_deleted: bool,
-    /// Deleted at the end of the last step.
-    is_gone: bool,
 }
 
 /// What a command wants.
@@ -135,7 +131,6 @@ impl Queues {
             }
         }
         for queue in &mut self.queues {
-            (queue.is_gone, queue.acknowledged) = (queue.is_deleted, queue.answered);
             queue.former = queue.subscriber;
         }
     }
@@ -159,20 +154,18 @@ impl Queues {
             sender_key: None,
             secret: dh.diffie_hellman(&ids.dh_key).expect("a good key"),
             sent: 0,
-            answered: 0,
             acknowledged: 0,
             subscriber: subscribes.then_some(id),
             former: None,
             received: BTreeMap::new(),
             is_deleted: false,
-            is_gone: false,
         });
     }
 }
 
 impl Queue {
     fn message(&mut self, id: ConnectionId, message_id: &MessageId, body: &Bytes, asked: &Option<Asked>) {
-        assert!(!self.is_gone, "a message of a deleted queue");
+        assert!(!self.is_deleted, "a message of a deleted queue");
         if let Some(Asked::Acknowledge(_, number)) = asked {
             self.acknowledge(*number);
         }
@@ -189,7 +182,7 @@ impl Queue {
     }
 
     fn acknowledge(&mut self, number: u64) {
-        self.answered = self.answered.max(number);
+        self.acknowledged = self.acknowledged.max(number);
     }
 }
 
