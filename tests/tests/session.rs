@@ -122,6 +122,20 @@ fn commands_of_a_block_take_effect_in_order() {
 }
 
 #[test]
+fn a_record_that_cannot_be_read_fails_its_command_only() {
+    let mut server = server();
+    let mut peer = server.connect(ClientOptions::default());
+    let queues: Vec<_> = (0..3).map(|_| peer.create(&mut server, SubscriptionMode::OnlyCreate)).collect();
+    server.damaged = Some(queues[1].recipient_id.clone());
+    let commands: Vec<_> =
+        queues.iter().map(|queue| (Some(&queue.recipient_key), &queue.recipient_id, Command::Sub)).collect();
+    let answers = ask_all(&mut server, &mut peer, &commands);
+    let subscribed = BrokerMessage::Sok(None);
+    assert!(matches!(answers[0], BrokerMessage::Err(ErrorType::Store(_))), "errors come first");
+    assert_eq!(answers[1..], [subscribed.clone(), subscribed]);
+}
+
+#[test]
 fn a_key_and_a_send_in_blocks_one_after_the_other() {
     let mut server = server();
     let mut peer = server.connect(ClientOptions::default());

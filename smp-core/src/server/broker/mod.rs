@@ -170,8 +170,8 @@ impl Broker {
                     let mut results = results.into_iter();
                     for context in contexts {
                         match results.next() {
+                            Some(OpResult::Failed) | None => self.op_failed(context),
                             Some(result) => self.op_done(context, result),
-                            None => self.op_failed(context),
                         }
                     }
                 }

@@ -100,6 +100,7 @@ impl From<&OpResult> for Answer {
             OpResult::Unauthorized => Self::Unauthorized,
             OpResult::IdTaken => Self::IdTaken,
             OpResult::QuotaExceeded => Self::QuotaExceeded,
+            OpResult::Failed => Self::StoreFailed,
             OpResult::Done
             | OpResult::Appended(_)
             | OpResult::Message(_)

@@ -341,6 +341,18 @@ fn an_append_whose_answer_was_lost_is_delivered_all_the_same() {
 }
 
 #[test]
+fn an_operation_that_fails_alone_fails_its_command_only() {
+    let mut world = World::new(|_| ());
+    let get = |n| Request::Get { tag: 0, queue: queue(n), by: KEY };
+    world.input(BrokerInput::Request(A, BrokerRequest(vec![get(1), get(2), get(3)])));
+    let batch = world.batches.pop_front().unwrap();
+    let results = vec![OpResult::Message(None), OpResult::Failed, OpResult::Message(None)];
+    world.input(BrokerInput::StoreDone(batch.id, Ok(results)));
+    assert_eq!(world.take(), [(A, Said::Done), (A, Said::Failed), (A, Said::Done)]);
+    assert_eq!(world.broker.connections[&A].slots_taken, 0);
+}
+
+#[test]
 fn a_failed_acknowledgement_can_be_repeated() {
     let mut world = World::new(|_| ());
     world.subscribe(A, 1);
