@@ -43,7 +43,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let (start, look_ups) = (Instant::now(), 100_000);
     for number in 0..look_ups {
         let key = QueueKey::Sender(samples::sender(number * 7919 % queues));
-        if pollster::block_on(store.look_up(vec![key]))?[0].is_none() {
+        if !matches!(pollster::block_on(store.look_up(vec![key]))?[..], [Ok(Some(_))]) {
             return Err("a queue is missing".into());
         }
     }

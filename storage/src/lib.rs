@@ -34,10 +34,10 @@ pub use memory::Memory;
 
 use std::sync::Arc;
 
-use smp_core::server::store::{BatchReply, QueueKey, QueueOp, QueueRecord, StoreFailure};
+use smp_core::server::store::{BatchReply, Found, QueueKey, QueueOp, StoreFailure};
 
-/// What a [`Backend`] answers to a look-up: a record, or nothing, for each key in order.
-pub type LookUpReply = Result<Vec<Option<QueueRecord>>, StoreFailure>;
+/// What a [`Backend`] answers to a look-up: what it found for each key, in order, or a failure of them all.
+pub type LookUpReply = Result<Vec<Found>, StoreFailure>;
 
 /// Carries out the vocabulary of [`smp_core::server::store`].
 ///

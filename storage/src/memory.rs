@@ -35,7 +35,7 @@ impl Backend for Memory {
 
     fn look_up(&self, keys: Vec<QueueKey>) -> impl Future<Output = LookUpReply> + Send + use<> {
         let store = self.store();
-        let found = store.as_ref().map(|store| keys.iter().map(|key| store.look_up(key)).collect());
+        let found = store.as_ref().map(|store| keys.iter().map(|key| Ok(store.look_up(key))).collect());
         ready(found.ok_or(StoreFailure))
     }
 

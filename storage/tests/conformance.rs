@@ -173,7 +173,7 @@ fn a_delay_holds_the_reply_and_not_the_effect() {
     assert!(slow.as_mut().poll(&mut context).is_pending());
     let key = smp_core::server::store::QueueKey::Recipient(smp_storage::conformance::samples::recipient(1));
     let found = pollster::block_on(store.look_up(vec![key])).expect("the store works");
-    assert!(found[0].is_some(), "the effect is there");
+    assert!(matches!(found[0], Ok(Some(_))), "the effect is there");
     release.send(()).expect("someone waits");
     assert!(slow.as_mut().poll(&mut context).is_ready());
 }

@@ -117,32 +117,6 @@ fn damaged_files_are_refused() {
 }
 
 #[test]
-fn damaged_values_fail_what_needs_them_and_nothing_else() {
-    let damages = [
-        ("queues", samples::recipient(1).as_bytes().to_vec(), &[1, 2, 3][..]),
-        ("backlogs", samples::recipient(1).as_bytes().to_vec(), &[2; 22]),
-        ("messages", [samples::recipient(1).as_bytes(), &[0; 8]].concat(), &[]),
-    ];
-    for (keyspace, key, value) in damages {
-        let folder = tempfile::tempdir().expect("a folder");
-        let store = open(folder.path()).expect("a new store");
-        let ops =
-            vec![samples::create(1), samples::create(2), samples::append(1, 1, 9), samples::append(2, 2, 9)];
-        run_now(&store, ops).expect("the store works");
-        drop(store);
-        let database = fjall::Database::builder(folder.path()).open().expect("the database below");
-        let raw = database.keyspace(keyspace, fjall::KeyspaceCreateOptions::default).expect("a keyspace");
-        assert!(raw.contains_key(&key).expect("readable"), "the documented key in {keyspace}");
-        raw.insert(key, value).expect("written");
-        drop((raw, database));
-        let store = open(folder.path()).expect("one bad value does not keep the rest from work");
-        assert!(run_now(&store, vec![samples::peek(1)]).is_err(), "{keyspace}");
-        assert!(run_now(&store, vec![samples::peek(2)]).is_ok(), "{keyspace}");
-        assert_eq!(counts(&store), QueueCounts { queues: 2, messages: 2 });
-    }
-}
-
-#[test]
 fn who_waits_for_readiness_is_never_refused() {
     let folder = tempfile::tempdir().expect("a folder");
     let options = EmbeddedOptions { queue_bytes: 1, ..EmbeddedOptions::default() };

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use smp_core::crypto::{AuthPrivateKey, DhSecret, Ed25519PrivateKey, Nonce, X25519PrivateKey};
-use smp_core::server::store::MemoryStore;
+use smp_core::server::store::{Found, MemoryStore, QueueKey, StoreFailure};
 use smp_core::server::{
     Broker, BrokerInput, BrokerOutput, CloseReason, ConnectionId, ServerConfig, Session, SessionInput,
     SessionOutput,
@@ -31,6 +31,8 @@ pub struct InMemoryServer {
     /// The broker, to look at.
     pub broker: Broker,
     store: MemoryStore,
+    /// A queue whose record cannot be read, by this id.
+    pub damaged: Option<EntityId>,
     sessions: BTreeMap<ConnectionId, Session>,
     /// Bytes for the peers, and the reason when the server closed the connection.
     outputs: BTreeMap<ConnectionId, (Vec<Vec<u8>>, Option<CloseReason>)>,
@@ -58,6 +60,7 @@ impl InMemoryServer {
             transport: ServerTransportConfig::new(identity, options).expect("a usable identity"),
             config,
             store: MemoryStore::new(),
+            damaged: None,
             sessions: BTreeMap::new(),
             outputs: BTreeMap::new(),
             entropy,
@@ -141,7 +144,7 @@ impl InMemoryServer {
             match output {
                 SessionOutput::Send(bytes) => self.outputs.entry(id).or_default().0.push(bytes),
                 SessionOutput::LookUp(look_up, keys) => {
-                    let records = keys.iter().map(|key| self.store.look_up(key)).collect();
+                    let records = keys.iter().map(|key| self.find(key)).collect();
                     if let Some(session) = self.sessions.get_mut(&id) {
                         session.handle(self.now, SessionInput::LookedUp(look_up, Ok(records)));
                     }
@@ -156,6 +159,14 @@ impl InMemoryServer {
                 }
                 SessionOutput::Event(_) => {}
             }
+        }
+    }
+
+    fn find(&self, key: &QueueKey) -> Found {
+        let (QueueKey::Recipient(id) | QueueKey::Sender(id)) = key;
+        match &self.damaged {
+            Some(damaged) if damaged == id => Err(StoreFailure),
+            _ => Ok(self.store.look_up(key)),
         }
     }
 

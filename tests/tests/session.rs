@@ -122,6 +122,20 @@ fn commands_of_a_block_take_effect_in_order() {
 }
 
 #[test]
+fn a_record_that_cannot_be_read_fails_its_command_only() {
+    let mut server = server();
+    let mut peer = server.connect(ClientOptions::default());
+    let queues: Vec<_> = (0..3).map(|_| peer.create(&mut server, SubscriptionMode::OnlyCreate)).collect();
+    server.damaged = Some(queues[1].recipient_id.clone());
+    let commands: Vec<_> =
+        queues.iter().map(|queue| (Some(&queue.recipient_key), &queue.recipient_id, Command::Sub)).collect();
+    let answers = ask_all(&mut server, &mut peer, &commands);
+    let subscribed = BrokerMessage::Sok(None);
+    assert!(matches!(answers[0], BrokerMessage::Err(ErrorType::Store(_))), "errors come first");
+    assert_eq!(answers[1..], [subscribed.clone(), subscribed]);
+}
+
+#[test]
 fn a_key_and_a_send_in_blocks_one_after_the_other() {
     let mut server = server();
     let mut peer = server.connect(ClientOptions::default());
@@ -286,6 +300,30 @@ fn what_a_peer_said_before_it_ended_still_counts() {
     assert_eq!(server.closed(peer.id), Some(CloseReason::PeerClosed));
     let mut sender = server.connect(ClientOptions::default());
     assert_eq!(only(sender.ask(&mut server, None, &queue.sender_id, &send(b"suspended"))), AUTH);
+}
+
+#[test]
+fn a_message_that_is_too_long_is_told_so_by_a_suspended_queue_too() {
+    let mut server = server();
+    let mut peer = server.connect(ClientOptions::default());
+    let key = peer.new_key();
+    let wrong = peer.new_key();
+    for sender_key in [None, Some(&key)] {
+        let queue = peer.create(&mut server, SubscriptionMode::OnlyCreate);
+        if let Some(key) = sender_key {
+            let secure = Command::Key(key.public());
+            let answer = peer.ask(&mut server, Some(&queue.recipient_key), &queue.recipient_id, &secure);
+            assert_eq!(only(answer), OK);
+        }
+        let off = peer.ask(&mut server, Some(&queue.recipient_key), &queue.recipient_id, &Command::Off);
+        assert_eq!(only(off), OK);
+        let too_long = send(&[0; 16_049]);
+        let answer = peer.ask(&mut server, sender_key, &queue.sender_id, &too_long);
+        assert_eq!(only(answer), BrokerMessage::Err(ErrorType::LargeMessage));
+        assert_eq!(only(peer.ask(&mut server, sender_key, &queue.sender_id, &send(b"short"))), AUTH);
+        // Only who may send to the queue learns it.
+        assert_eq!(only(peer.ask(&mut server, Some(&wrong), &queue.sender_id, &too_long)), AUTH);
+    }
 }
 
 #[test]

@@ -220,8 +220,11 @@ impl Run {
         assert!(self.world.subscriptions() <= self.queues.iter().filter(|queue| !queue.is_deleted).count());
     }
 
-    /// Every command was answered, and nothing is left of connections that ended.
+    /// Every command was answered, once those who do not read have read, and nothing is left of connections that ended.
     fn end(&mut self) {
+        let ids: Vec<_> = self.peers.keys().copied().collect();
+        ids.into_iter().for_each(|id| self.world.set_slow(id, false));
+        self.check();
         for id in self.peers.keys() {
             assert_eq!(self.queues.unanswered(*id), 0, "commands without an answer");
         }

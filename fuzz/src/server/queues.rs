@@ -22,18 +22,21 @@ pub(super) struct Queue {
     secret: DhSecret,
     /// The number of the last message that was tried to send.
     pub(super) sent: u64,
-    /// ACK of messages up to this number was answered.
-    answered: u64,
-    /// The same at the end of the last step. A delivery that SUB began is sent after the answers of the block, and so
-    /// after that to ACK or DEL of the same block.
+    /// ACK of messages up to this number was answered before this step. A message on its way to one connection may be
+    /// written after an answer to another, in the same step.
     acknowledged: u64,
+    /// The same for each connection that asked, at once.
+    acknowledged_by: BTreeMap<ConnectionId, u64>,
     subscriber: Option<ConnectionId>,
     /// The same at the end of the last step: to whom a message goes that was sent before somebody else subscribed.
     former: Option<ConnectionId>,
     /// The last message that each connection got.
     pub(super) received: BTreeMap<ConnectionId, (MessageId, u64)>,
+    /// DEL was answered.
     pub(super) is_deleted: bool,
-    /// Deleted at the end of the last step.
+    /// To whom DEL was answered.
+    deleted_by: Option<ConnectionId>,
+    /// DEL was answered before this step.
     is_gone: bool,
 }
 
@@ -119,9 +122,12 @@ impl Queues {
                 self.queues[queue].subscriber = Some(id);
             }
             (Some(Asked::Acknowledge(queue, number)), BrokerMessage::Ok) => {
-                self.queues[queue].acknowledge(number);
+                self.queues[queue].acknowledge(id, number);
             }
-            (Some(Asked::Delete(queue)), BrokerMessage::Ok) => self.queues[queue].is_deleted = true,
+            (Some(Asked::Delete(queue)), BrokerMessage::Ok) => {
+                let queue = &mut self.queues[queue];
+                (queue.is_deleted, queue.deleted_by) = (true, Some(id));
+            }
             _ => {}
         }
     }
@@ -135,7 +141,9 @@ impl Queues {
             }
         }
         for queue in &mut self.queues {
-            (queue.is_gone, queue.acknowledged) = (queue.is_deleted, queue.answered);
+            queue.is_gone = queue.is_deleted;
+            queue.acknowledged =
+                queue.acknowledged.max(queue.acknowledged_by.values().copied().max().unwrap_or(0));
             queue.former = queue.subscriber;
         }
     }
@@ -159,12 +167,13 @@ impl Queues {
             sender_key: None,
             secret: dh.diffie_hellman(&ids.dh_key).expect("a good key"),
             sent: 0,
-            answered: 0,
             acknowledged: 0,
+            acknowledged_by: BTreeMap::new(),
             subscriber: subscribes.then_some(id),
             former: None,
             received: BTreeMap::new(),
             is_deleted: false,
+            deleted_by: None,
             is_gone: false,
         });
     }
@@ -172,9 +181,9 @@ impl Queues {
 
 impl Queue {
     fn message(&mut self, id: ConnectionId, message_id: &MessageId, body: &Bytes, asked: &Option<Asked>) {
-        assert!(!self.is_gone, "a message of a deleted queue");
+        assert!(!self.is_gone && self.deleted_by != Some(id), "a message of a deleted queue");
         if let Some(Asked::Acknowledge(_, number)) = asked {
-            self.acknowledge(*number);
+            self.acknowledge(id, *number);
         }
         let message = ReceivedMessage { id: message_id.clone(), encrypted: body.clone() };
         let number = match message.open(&self.secret).expect("a message of this queue") {
@@ -182,14 +191,16 @@ impl Queue {
             ReceivedBody::QuotaExceeded { .. } => None,
         };
         if let Some(number) = number {
-            assert!(self.acknowledged < number, "{number} came after {} was acknowledged", self.acknowledged);
+            let answered = self.acknowledged_by.get(&id).copied().unwrap_or_default().max(self.acknowledged);
+            assert!(answered < number, "{number} came after {answered} was acknowledged");
             assert!(number <= self.sent, "nobody sent {number}");
         }
         self.received.insert(id, (message_id.clone(), number.unwrap_or_default()));
     }
 
-    fn acknowledge(&mut self, number: u64) {
-        self.answered = self.answered.max(number);
+    fn acknowledge(&mut self, id: ConnectionId, number: u64) {
+        let answered = self.acknowledged_by.entry(id).or_default();
+        *answered = number.max(*answered);
     }
 }
 

@@ -154,7 +154,7 @@ impl World {
             match output {
                 SessionOutput::Send(bytes) => self.send(id, bytes),
                 SessionOutput::LookUp(look_up, keys) => {
-                    let records = keys.iter().map(|key| self.store.look_up(key)).collect();
+                    let records = keys.iter().map(|key| Ok(self.store.look_up(key))).collect();
                     let records = if self.store_fails { Err(StoreFailure) } else { Ok(records) };
                     if let Some(connection) = self.connections.get_mut(&id) {
                         connection.session.handle(self.now, SessionInput::LookedUp(look_up, records));

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use smp_core::Timestamp;
-use smp_core::server::store::{QueueRecord, StoreFailure};
+use smp_core::server::store::{Found, StoreFailure};
 use smp_core::server::{
     BrokerInput, BrokerReply, BrokerRequest, CloseReason, LookUpId, Session, SessionInput, SessionOutput,
 };
@@ -47,7 +47,7 @@ pub(crate) struct Connection<R: Runtime, B: Backend + 'static> {
     closing: Option<(Disconnect, Timestamp, Closing)>,
 }
 
-type Records = Result<Vec<Option<QueueRecord>>, StoreFailure>;
+type Records = Result<Vec<Found>, StoreFailure>;
 type LookUp = Pin<Box<dyn Future<Output = Records> + Send>>;
 
 impl<R: Runtime, B: Backend + 'static> Connection<R, B> {

@@ -109,7 +109,7 @@ impl Backend for TestStore {
     fn look_up(&self, keys: Vec<QueueKey>) -> impl Future<Output = LookUpReply> + Send + use<> {
         let records = {
             let state = self.0.lock().unwrap();
-            keys.iter().map(|key| state.store.look_up(key)).collect()
+            keys.iter().map(|key| Ok(state.store.look_up(key))).collect()
         };
         let released = self.until(|state| !state.held);
         async move {

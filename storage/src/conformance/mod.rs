@@ -61,7 +61,8 @@ pub fn describe(result: &OpResult) -> String {
         | OpResult::IdTaken
         | OpResult::Unauthorized
         | OpResult::QuotaExceeded
-        | OpResult::Checked { .. } => format!("{result:?}"),
+        | OpResult::Checked { .. }
+        | OpResult::Failed => format!("{result:?}"),
     }
 }
 

@@ -43,7 +43,7 @@ pub fn compare_state(store: &impl Backend, reference: &mut MemoryStore, context:
         for key in [QueueKey::Recipient(recipient(number)), QueueKey::Sender(sender(number))] {
             let found = pollster::block_on(store.look_up(vec![key.clone()])).expect("the store works");
             let expected = reference.look_up(&key);
-            let found = found.iter().flatten().map(describe_record).collect::<Vec<_>>();
+            let found = found.iter().flatten().flatten().map(describe_record).collect::<Vec<_>>();
             assert_eq!(found, expected.iter().map(describe_record).collect::<Vec<_>>(), "{context}");
         }
         let by =

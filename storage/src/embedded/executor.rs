@@ -21,16 +21,23 @@ pub(super) struct Executor<'a> {
     engine: &'a Engine,
     counts: QueueCounts,
     written: bool,
+    /// The keyspace of a value that expiry could not read and left behind.
+    damage: Option<&'static str>,
 }
 
 impl<'a> Executor<'a> {
     pub(super) fn new(engine: &'a Engine) -> Result<Self> {
-        Ok(Self { engine, counts: engine.counters()?, written: false })
+        Ok(Self { engine, counts: engine.counters()?, written: false, damage: None })
     }
 
     /// Whether something was written since this was asked last, also by operations that failed later.
     pub(super) const fn take_written(&mut self) -> bool {
         std::mem::replace(&mut self.written, false)
+    }
+
+    /// The keyspace of a damaged value that was left behind since this was asked last.
+    pub(super) const fn take_damage(&mut self) -> Option<&'static str> {
+        self.damage.take()
     }
 
     /// Carries out one operation. When it fails it had no effect, unless the database failed.
@@ -198,10 +205,15 @@ impl<'a> Executor<'a> {
         let mut next = None;
         for entry in self.engine.backlogs.range::<&[u8], _>((start, Bound::Unbounded)) {
             let (key, value) = entry.into_inner()?;
-            let queue = decoded("backlogs", EntityId::new(&key))?;
-            let backlog = decoded("backlogs", Backlog::decode(&value.into()))?;
-            messages += self.expire_backlog(&mut batch, &queue, backlog, before)?;
             visited += 1;
+            let (Ok(queue), backlog) = (EntityId::new(&key), Backlog::decode(&value.into())) else {
+                self.damage = Some("backlogs");
+                continue;
+            };
+            match backlog {
+                Ok(backlog) => messages += self.expire_backlog(&mut batch, &queue, backlog, before)?,
+                Err(_) => self.damage = Some("backlogs"),
+            }
             if visited >= limit || messages >= EXPIRED_MAX {
                 next = Some(queue);
                 break;
@@ -222,9 +234,9 @@ impl<'a> Executor<'a> {
     }
 
     /// Deletes the old messages of a queue. They are in the order of their times, so the old ones are in
-    /// front.
+    /// front. What is behind a damaged one stays.
     fn expire_backlog(
-        &self,
+        &mut self,
         batch: &mut Batch,
         queue: &EntityId,
         backlog: Backlog,
@@ -233,26 +245,37 @@ impl<'a> Executor<'a> {
         let mut messages = 0;
         let mut rest = Some(backlog);
         while let Some(backlog) = rest.filter(|backlog| backlog.first_sent_at < before) {
-            rest = self.pop(batch, queue, backlog)?.map(|(backlog, _)| backlog);
+            rest = match self.pop(batch, queue, backlog) {
+                Ok(rest) => rest.map(|(backlog, _)| backlog),
+                Err(EngineError::Corrupt(keyspace)) => {
+                    self.damage = Some(keyspace);
+                    break;
+                }
+                Err(error) => return Err(error),
+            };
             messages += 1;
         }
         Ok(messages)
     }
 
-    /// Deletes the oldest message, and returns what is left with the message that is the oldest now.
+    /// Deletes the oldest message, and returns what is left with the message that is the oldest now. When it fails the batch
+    /// is as it was.
     fn pop(
         &self,
         batch: &mut Batch,
         queue: &EntityId,
         backlog: Backlog,
     ) -> Result<Option<(Backlog, StoredMessage)>> {
-        batch.delete(&self.engine.messages, &message_key(queue, backlog.first));
-        batch.subtract_messages(1)?;
+        let first = message_key(queue, backlog.first);
         if backlog.count == 1 {
+            batch.subtract_messages(1)?;
+            batch.delete(&self.engine.messages, &first);
             batch.delete(&self.engine.backlogs, queue.as_bytes());
             return Ok(None);
         }
         let next = self.message(queue, backlog.first + 1)?;
+        batch.subtract_messages(1)?;
+        batch.delete(&self.engine.messages, &first);
         let rest = Backlog {
             first: backlog.first + 1,
             count: backlog.count - 1,

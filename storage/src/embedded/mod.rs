@@ -34,8 +34,8 @@ use writer::Job;
 ///
 /// When a write or a sync fails, that group and everything after it fails, look-ups too: what the database
 /// shows then may not be what is on the disk. The store must be opened again, which goes back to what is
-/// durable. A record that cannot be decoded fails only the batch that needs it. Both are logged, without
-/// identifiers.
+/// durable. A record that cannot be decoded fails only the keys and operations that need it, and expiry goes on
+/// behind it. Both are logged, without identifiers.
 ///
 /// A deleted message is not overwritten at once. One that was deleted soon is only in the journal, and gone
 /// from the disk when the journal has moved on by at most [`EmbeddedOptions::journal_bytes`]; one that waited
@@ -111,6 +111,7 @@ impl Embedded {
             jobs: Queue::new(options.queue_bytes),
             look_ups: Queue::new(readers::QUEUED_KEYS),
             failed: AtomicBool::new(false),
+            damage_reported: AtomicBool::new(false),
         });
         let store = Self { shared, threads: Mutex::default() };
         let fail = |source| OpenError::Io { path: path.into(), source };
@@ -186,6 +187,8 @@ struct Shared {
     look_ups: Queue<LookUp>,
     /// Something could not be written. Nothing is answered any more but [`StoreFailure`].
     failed: AtomicBool,
+    /// The operator was told that a value is damaged.
+    damage_reported: AtomicBool,
 }
 
 impl Shared {
@@ -217,9 +220,21 @@ impl Shared {
         }
     }
 
-    /// Says that one batch or look-up failed.
-    fn report(&self, error: &EngineError) {
-        log::error!("the message store at {} could not answer: {error}", self.path.display());
+    /// Says that one look-up failed.
+    fn report(&self, error: &fjall::Error) {
+        log::error!("the message store at {} could not answer: {error:?}", self.path.display());
+    }
+
+    /// Says once that a queue is lost: whoever asks for it may ask again and again.
+    fn report_damage(&self, keyspace: &str) {
+        if !self.damage_reported.swap(true, Ordering::AcqRel) {
+            let path = self.path.display();
+            log::error!(
+                "the message store at {path} holds damaged values, in keyspace {keyspace} at least: the queues they belong \
+                 to are answered with errors, all others work. To have them back, stop the server and restore the folder \
+                 from a backup; check the disk"
+            );
+        }
     }
 
     /// Gives a look-up to the readers, or back when they have too many.

@@ -50,9 +50,16 @@ fn look_up(shared: &Shared, keys: &[QueueKey]) -> LookUpReply {
     let engine = shared.engine();
     let engine = engine.as_ref().ok_or(StoreFailure)?;
     shared.check()?;
-    let found: Result<Vec<_>, EngineError> = keys.iter().map(|key| engine.look_up(key)).collect();
-    found.map_err(|error| {
-        shared.report(&error);
-        StoreFailure
-    })
+    let look_up = |key| match engine.look_up(key) {
+        Ok(found) => Ok(Ok(found)),
+        Err(EngineError::Corrupt(keyspace)) => {
+            shared.report_damage(keyspace);
+            Ok(Err(StoreFailure))
+        }
+        Err(EngineError::Database(error)) => {
+            shared.report(&error);
+            Err(StoreFailure)
+        }
+    };
+    keys.iter().map(look_up).collect()
 }

@@ -7,7 +7,7 @@ use fjall::PersistMode;
 use futures_channel::oneshot::Sender;
 use smp_core::server::store::{BatchReply, OpResult, QueueOp, StoreFailure};
 
-use super::engine::{Engine, EngineError, Result};
+use super::engine::{Engine, EngineError};
 use super::executor::Executor;
 use super::queue::Taken;
 use super::{Durability, Shared};
@@ -17,7 +17,7 @@ pub(super) enum Job {
     /// Carry out a batch.
     Run(Vec<QueueOp>, Sender<BatchReply>),
     /// Make everything durable and end.
-    Close(Sender<std::result::Result<(), StoreFailure>>),
+    Close(Sender<Result<(), StoreFailure>>),
 }
 
 impl Job {
@@ -68,7 +68,7 @@ struct Writer<'a> {
 }
 
 impl Writer<'_> {
-    fn work(mut self, closing: &mut Vec<Sender<std::result::Result<(), StoreFailure>>>) {
+    fn work(mut self, closing: &mut Vec<Sender<Result<(), StoreFailure>>>) {
         loop {
             let jobs = match self.shared.jobs.take(GROUP_WEIGHT, self.sync_due()) {
                 Taken::Items(jobs) => jobs,
@@ -95,15 +95,26 @@ impl Writer<'_> {
 
     fn run(&mut self, ops: Vec<QueueOp>) -> BatchReply {
         self.shared.check()?;
-        let results: Result<Vec<OpResult>> = ops.into_iter().map(|op| self.executor.run(op)).collect();
-        results.map_err(|error| {
-            match error {
-                EngineError::Database(_) => self.shared.fail(&error),
-                // The rest of the store is as good as before.
-                EngineError::Corrupt(_) => self.shared.report(&error),
+        ops.into_iter().map(|op| self.run_one(op)).collect()
+    }
+
+    fn run_one(&mut self, op: QueueOp) -> Result<OpResult, StoreFailure> {
+        let result = self.executor.run(op);
+        if let Some(keyspace) = self.executor.take_damage() {
+            self.shared.report_damage(keyspace);
+        }
+        match result {
+            Ok(result) => Ok(result),
+            // The rest of the store is as good as before.
+            Err(EngineError::Corrupt(keyspace)) => {
+                self.shared.report_damage(keyspace);
+                Ok(OpResult::Failed)
             }
-            StoreFailure
-        })
+            Err(error @ EngineError::Database(_)) => {
+                self.shared.fail(&error);
+                Err(StoreFailure)
+            }
+        }
     }
 
     /// Makes the group durable as the policy says.

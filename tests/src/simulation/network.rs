@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use smp_core::Timestamp;
-use smp_core::server::store::{QueueKey, QueueRecord, StoreFailure};
+use smp_core::server::store::{Found, QueueKey, StoreFailure};
 use smp_core::server::{BrokerReply, BrokerRequest, ConnectionId, LookUpId};
 
 use super::client::Mark;
@@ -54,7 +54,7 @@ pub(super) enum Inside {
 /// A look-up that is under way.
 pub(super) enum LookUp {
     Later(Vec<QueueKey>),
-    Done(Result<Vec<Option<QueueRecord>>, StoreFailure>),
+    Done(Result<Vec<Found>, StoreFailure>),
 }
 
 /// A way on which nothing overtakes.

@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 
 use smp_core::server::store::{
-    Batch, BatchId, BatchReply, MemoryStore, QueueKey, QueueOp, QueueRecord, StoreFailure,
+    Batch, BatchId, BatchReply, Found, MemoryStore, QueueKey, QueueOp, StoreFailure,
 };
 
 use super::model::{Asked, Model, Place};
@@ -65,8 +65,8 @@ impl SimStore {
         self.durable = self.durable.max(durable);
     }
 
-    pub(super) fn look_up(&self, keys: &[QueueKey]) -> Vec<Option<QueueRecord>> {
-        keys.iter().map(|key| self.live.look_up(key)).collect()
+    pub(super) fn look_up(&self, keys: &[QueueKey]) -> Vec<Found> {
+        keys.iter().map(|key| Ok(self.live.look_up(key))).collect()
     }
 
     pub(super) fn is_quiet(&self) -> bool {

@@ -12,7 +12,7 @@ pub(super) struct Connection {
     pub(super) subscriptions: BTreeSet<EntityId>,
     /// Queues received by GET, with the message that was not acknowledged yet.
     pub(super) got: BTreeMap<EntityId, Option<MessageId>>,
-    /// Deliveries that its socket has not taken yet, or that are being read for it.
+    /// Deliveries and news of ended subscriptions that its socket has not taken yet, or that are being read for it.
     pub(super) slots_taken: usize,
     /// Subscriptions with a message, which wait for a slot.
     pub(super) waiting: VecDeque<EntityId>,
@@ -20,4 +20,20 @@ pub(super) struct Connection {
     pub(super) waiting_gets: VecDeque<(Tag, EntityId, AuthPublicKey)>,
     /// Ended subscriptions that it has not been told of.
     pub(super) ended: BTreeMap<EntityId, Ending>,
+    /// It is time to tell it, as soon as there is a slot.
+    pub(super) tells_ended: bool,
 }
+
+impl Connection {
+    /// News of ended subscriptions for one slot, if it is time and there is any.
+    pub(super) fn take_ended(&mut self) -> Vec<(EntityId, Ending)> {
+        let count = if self.tells_ended { ENDED_PER_SLOT } else { 0 };
+        let ended = core::iter::from_fn(|| self.ended.pop_first()).take(count).collect();
+        self.tells_ended &= !self.ended.is_empty();
+        ended
+    }
+}
+
+/// Ended subscriptions that are told together: as many as fit into a block of the oldest versions, which repeat the session
+/// id in each item, with ids of 32 bytes.
+pub(super) const ENDED_PER_SLOT: usize = 200;

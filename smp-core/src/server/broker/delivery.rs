@@ -95,12 +95,12 @@ impl Broker {
     pub(super) fn got(&mut self, connection: ConnectionId, tag: Tag, queue: &EntityId, result: OpResult) {
         match result {
             OpResult::Message(Some(waiting)) => {
-                if let Some(state) = self.connections.get_mut(&connection) {
-                    state.got.insert(queue.clone(), Some(waiting.message.id.clone()));
-                }
+                self.set_got(connection, queue, Some(waiting.message.id.clone()));
                 self.answer(connection, tag, Answer::Message(waiting));
             }
             other => {
+                // What an earlier GET delivered is not there any more.
+                self.set_got(connection, queue, None);
                 self.release_slots(connection, 1);
                 self.answer(connection, tag, (&other).into());
             }
@@ -130,14 +130,41 @@ impl Broker {
             let context = Context::Acknowledge { connection, tag, queue, read, message: delivered };
             return self.store(op, context);
         }
-        let got = self.connections.get_mut(&connection).and_then(|state| state.got.get_mut(&queue));
-        match got {
+        match self.got_mut(connection, &queue) {
             Some(got) if got.as_ref().is_some_and(matches) => {
-                *got = None;
-                let op = QueueOp::Acknowledge { queue, by, message, today };
-                self.store(op, Context::AcknowledgeGot { connection, tag });
+                let delivered = got.take().unwrap_or_default();
+                let op = QueueOp::Acknowledge { queue: queue.clone(), by, message, today };
+                self.store(op, Context::AcknowledgeGot { connection, tag, queue, message: delivered });
             }
             _ => self.answer(connection, tag, Answer::NoMessage),
+        }
+    }
+
+    /// A message that GET delivered is acknowledged. A GET between the two may have delivered it again: it is acknowledged
+    /// all the same.
+    pub(super) fn acknowledged_got(
+        &mut self,
+        connection: ConnectionId,
+        tag: Tag,
+        queue: &EntityId,
+        message: &MessageId,
+        result: &OpResult,
+    ) {
+        if let Some(got) = self.got_mut(connection, queue).filter(|got| got.as_ref() == Some(message)) {
+            *got = None;
+        }
+        self.answer(connection, tag, result.into());
+    }
+
+    /// The acknowledged message may still be there: the client may acknowledge it again, unless it got another since.
+    pub(super) fn acknowledge_got_failed(
+        &mut self,
+        connection: ConnectionId,
+        queue: &EntityId,
+        message: MessageId,
+    ) {
+        if let Some(got) = self.got_mut(connection, queue) {
+            got.get_or_insert(message);
         }
     }
 
@@ -258,6 +285,12 @@ impl Broker {
         let Some(state) = self.connections.get_mut(&connection) else { return };
         state.slots_taken = state.slots_taken.saturating_sub(count);
         while state.slots_taken < limit {
+            let ended = state.take_ended();
+            if !ended.is_empty() {
+                state.slots_taken += 1;
+                self.replies.entry(connection).or_default().push(Reply::Ended(ended));
+                continue;
+            }
             if let Some((tag, queue, by)) = state.waiting_gets.pop_front() {
                 state.slots_taken += 1;
                 self.ops.push(QueueOp::Peek { queue: queue.clone(), by: Some(by), today });
@@ -274,6 +307,17 @@ impl Broker {
                 self.contexts.push(Context::Read { queue, read: self.next_read, connection });
                 self.next_read += 1;
             }
+        }
+    }
+
+    /// The message that GET delivered and that was not acknowledged, of a queue that the connection receives by GET.
+    fn got_mut(&mut self, connection: ConnectionId, queue: &EntityId) -> Option<&mut Option<MessageId>> {
+        self.connections.get_mut(&connection)?.got.get_mut(queue)
+    }
+
+    fn set_got(&mut self, connection: ConnectionId, queue: &EntityId, message: Option<MessageId>) {
+        if let Some(got) = self.got_mut(connection, queue) {
+            *got = message;
         }
     }
 

@@ -170,8 +170,8 @@ impl Broker {
                     let mut results = results.into_iter();
                     for context in contexts {
                         match results.next() {
+                            Some(OpResult::Failed) | None => self.op_failed(context),
                             Some(result) => self.op_done(context, result),
-                            None => self.op_failed(context),
                         }
                     }
                 }
@@ -260,7 +260,9 @@ impl Broker {
             Context::Acknowledge { connection, tag, queue, read, message } => {
                 self.acknowledged(connection, tag, &queue, read, message, result);
             }
-            Context::AcknowledgeGot { connection, tag } => self.answer(connection, tag, (&result).into()),
+            Context::AcknowledgeGot { connection, tag, queue, message } => {
+                self.acknowledged_got(connection, tag, &queue, &message, &result);
+            }
             Context::Read { queue, read, connection } => self.read_done(&queue, read, connection, result),
             Context::Inspect { connection, tag, queue } => self.inspected(connection, tag, &queue, result),
             Context::Expire => {
@@ -279,7 +281,6 @@ impl Broker {
             Context::Create { connection, tag, .. }
             | Context::Change { connection, tag }
             | Context::Delete { connection, tag, .. }
-            | Context::AcknowledgeGot { connection, tag }
             | Context::Inspect { connection, tag, .. } => self.answer(connection, tag, Answer::StoreFailed),
             Context::Append { connection, tag, queue } => {
                 self.answer(connection, tag, Answer::StoreFailed);
@@ -295,6 +296,10 @@ impl Broker {
             }
             Context::Acknowledge { connection, tag, queue, read, message } => {
                 self.acknowledge_failed(&queue, read, message);
+                self.answer(connection, tag, Answer::StoreFailed);
+            }
+            Context::AcknowledgeGot { connection, tag, queue, message } => {
+                self.acknowledge_got_failed(connection, &queue, message);
                 self.answer(connection, tag, Answer::StoreFailed);
             }
             Context::Read { queue, read, connection } => self.read_failed(&queue, read, connection),

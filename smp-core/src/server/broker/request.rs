@@ -60,7 +60,7 @@ pub(crate) enum Reply {
     Answer(Tag, Answer),
     /// A message for a subscribed queue. Takes a slot.
     Message(EntityId, Waiting),
-    /// Subscriptions that ended without the session's doing.
+    /// Subscriptions that ended without the session's doing, as many as fit into a block. Takes a slot.
     Ended(Vec<(EntityId, Ending)>),
     /// The connection is subscribed to nothing: close it.
     Unsubscribed,
@@ -100,6 +100,7 @@ impl From<&OpResult> for Answer {
             OpResult::Unauthorized => Self::Unauthorized,
             OpResult::IdTaken => Self::IdTaken,
             OpResult::QuotaExceeded => Self::QuotaExceeded,
+            OpResult::Failed => Self::StoreFailed,
             OpResult::Done
             | OpResult::Appended(_)
             | OpResult::Message(_)
@@ -130,7 +131,7 @@ pub(super) enum Context {
     Subscribe { connection: ConnectionId, tag: Tag, queue: EntityId, slot: bool },
     Get { connection: ConnectionId, tag: Tag, queue: EntityId },
     Acknowledge { connection: ConnectionId, tag: Tag, queue: EntityId, read: ReadId, message: MessageId },
-    AcknowledgeGot { connection: ConnectionId, tag: Tag },
+    AcknowledgeGot { connection: ConnectionId, tag: Tag, queue: EntityId, message: MessageId },
     Read { queue: EntityId, read: ReadId, connection: ConnectionId },
     Inspect { connection: ConnectionId, tag: Tag, queue: EntityId },
     Expire,

@@ -1,7 +1,7 @@
 //! Subscriptions: made, taken over, ended.
 
 use super::Broker;
-use super::request::{Answer, Context, Ending, ReadId, Reply, SubscriptionInfo, Tag};
+use super::request::{Answer, Context, Ending, ReadId, SubscriptionInfo, Tag};
 use crate::server::ConnectionId;
 use crate::server::store::{OpResult, QueueOp};
 use crate::wire::{AuthPublicKey, EntityId, MessageId};
@@ -167,13 +167,13 @@ impl Broker {
         }
     }
 
+    /// News of ended subscriptions wait for slots like messages, so that a peer that does not read makes the server hold a
+    /// few blocks of them, and an id for each of the others.
     pub(super) fn send_ends(&mut self) {
         while let Some(connection) = self.ended.pop_first() {
             let Some(state) = self.connections.get_mut(&connection) else { continue };
-            let ended: Vec<_> = core::mem::take(&mut state.ended).into_iter().collect();
-            if !ended.is_empty() {
-                self.reply(connection, Reply::Ended(ended));
-            }
+            state.tells_ended = true;
+            self.release_slots(connection, 0);
         }
     }
 

@@ -88,7 +88,7 @@ impl World {
             match output {
                 BrokerOutput::Store(batch) => self.batches.push_back(batch),
                 BrokerOutput::Reply(connection, BrokerReply(replies)) => {
-                    self.said.extend(replies.into_iter().map(|reply| (connection, say(reply))));
+                    self.said.extend(replies.into_iter().flat_map(say).map(|said| (connection, said)));
                 }
             }
         }
@@ -113,6 +113,10 @@ impl World {
 
     fn subscribe(&mut self, connection: ConnectionId, n: u8) {
         self.ask(connection, Request::Subscribe { tag: 0, queue: queue(n), by: KEY });
+    }
+
+    fn get(&mut self, connection: ConnectionId, n: u8) {
+        self.ask(connection, Request::Get { tag: 0, queue: queue(n), by: KEY });
     }
 
     fn send(&mut self, connection: ConnectionId, n: u8) -> u8 {
@@ -141,10 +145,10 @@ impl World {
     }
 }
 
-fn say(reply: Reply) -> Said {
-    match reply {
+fn say(reply: Reply) -> Vec<Said> {
+    vec![match reply {
         Reply::Message(_, message) => Said::Event(number(&message)),
-        Reply::Ended(ended) => Said::Ended(ended[0].1),
+        Reply::Ended(ended) => return ended.into_iter().map(|(_, ending)| Said::Ended(ending)).collect(),
         Reply::Unsubscribed => Said::Unsubscribed,
         Reply::Answer(_, answer) => match answer {
             Answer::Done => Said::Done,
@@ -160,7 +164,7 @@ fn say(reply: Reply) -> Said {
                 Said::Inspected(inspected.messages, sub.map(|sub| sub.delivered.map(|id| id.as_bytes()[0])))
             }
         },
-    }
+    }]
 }
 
 #[test]
@@ -360,6 +364,18 @@ fn an_append_whose_answer_was_lost_is_delivered_all_the_same() {
 }
 
 #[test]
+fn an_operation_that_fails_alone_fails_its_command_only() {
+    let mut world = World::new(|_| ());
+    let get = |n| Request::Get { tag: 0, queue: queue(n), by: KEY };
+    world.input(BrokerInput::Request(A, BrokerRequest(vec![get(1), get(2), get(3)])));
+    let batch = world.batches.pop_front().unwrap();
+    let results = vec![OpResult::Message(None), OpResult::Failed, OpResult::Message(None)];
+    world.input(BrokerInput::StoreDone(batch.id, Ok(results)));
+    assert_eq!(world.take(), [(A, Said::Done), (A, Said::Failed), (A, Said::Done)]);
+    assert_eq!(world.broker.connections[&A].slots_taken, 0);
+}
+
+#[test]
 fn a_failed_acknowledgement_can_be_repeated() {
     let mut world = World::new(|_| ());
     world.subscribe(A, 1);
@@ -371,6 +387,77 @@ fn a_failed_acknowledgement_can_be_repeated() {
     assert_eq!(world.take(), [(A, Said::Failed)]);
     world.acknowledge(A, 1, message);
     assert_eq!(world.take(), [(A, Said::Done)]);
+}
+
+#[test]
+fn a_failed_acknowledgement_of_a_get_can_be_repeated() {
+    let mut world = World::new(|_| ());
+    let message = world.send(B, 1);
+    world.get(A, 1);
+    world.take();
+    world.acknowledge(A, 1, message);
+    let batch = world.batches.pop_front().unwrap();
+    world.input(BrokerInput::StoreDone(batch.id, Err(StoreFailure)));
+    assert_eq!(world.take(), [(A, Said::Failed)]);
+    world.acknowledge(A, 1, message);
+    assert_eq!(world.take(), [(A, Said::Done)]);
+    world.acknowledge(A, 1, message);
+    assert_eq!(world.take(), [(A, Said::NoMessage)]);
+}
+
+#[test]
+fn a_get_before_the_answer_to_an_acknowledgement_brings_nothing_back() {
+    let mut world = World::new(|_| ());
+    let message = world.send(B, 1);
+    world.get(A, 1);
+    world.take();
+    world.get(A, 1);
+    world.acknowledge(A, 1, message);
+    assert_eq!(world.take(), [(A, Said::Message(message)), (A, Said::Done)]);
+    world.acknowledge(A, 1, message);
+    assert_eq!(world.take(), [(A, Said::NoMessage)]);
+}
+
+#[test]
+fn a_get_that_finds_nothing_forgets_what_another_delivered() {
+    let mut world = World::new(|_| ());
+    let message = world.send(B, 1);
+    world.get(A, 1);
+    world.take();
+    // The recipient's other connection acknowledges it.
+    world.get(B, 1);
+    world.take();
+    world.acknowledge(B, 1, message);
+    world.take();
+    world.get(A, 1);
+    world.ask(A, Request::Inspect { tag: 0, queue: queue(1), by: KEY });
+    assert_eq!(world.take(), [(A, Said::Done), (A, Said::Inspected(0, Some(None)))]);
+    world.acknowledge(A, 1, message);
+    assert_eq!(world.take(), [(A, Said::NoMessage)]);
+}
+
+#[test]
+fn news_of_ended_subscriptions_wait_for_slots() {
+    let queues = 2 * connection::ENDED_PER_SLOT + 1;
+    let mut world = World::new(|config| config.limits.deliveries_in_flight = 1);
+    let id = |n: usize| EntityId::new(&[&[0; 16], &n.to_be_bytes()[..]].concat()).unwrap();
+    for (connection, n) in [A, B].into_iter().flat_map(|c| (0..queues).map(move |n| (c, n))) {
+        let record = QueueRecord { recipient: id(n), sender: id(queues + n), ..record(0) };
+        world.store.run(vec![QueueOp::Create(Box::new(record))]);
+        world.ask(connection, Request::Subscribe { tag: 0, queue: id(n), by: KEY });
+        world.settle();
+    }
+    world.subscribe(A, 1);
+    world.take();
+    world.pass(Duration::from_millis(500));
+    let message = world.send(B, 1);
+    for count in [connection::ENDED_PER_SLOT, connection::ENDED_PER_SLOT, 1] {
+        let said: Vec<_> = world.take().into_iter().filter(|(who, _)| *who == A).collect();
+        assert_eq!(said, vec![(A, Said::Ended(Ending::TakenOver)); count]);
+        world.ask(A, Request::SlotsFree(1));
+    }
+    assert_eq!(world.take(), [(A, Said::Event(message))]);
+    assert_eq!(world.broker.connections[&A].slots_taken, 1);
 }
 
 #[test]

@@ -191,7 +191,7 @@ impl Session {
                     self.encode(&CorrelationId::empty(), &queue, &event)
                 });
                 let transmissions = transmissions.collect();
-                self.send_transmissions(transmissions, 0);
+                self.send_transmissions(transmissions, 1);
             }
             Reply::Unsubscribed => self.close_if_idle(),
         }

@@ -22,7 +22,7 @@ use std::sync::Arc;
 
 use super::ServerConfig;
 use super::broker::{BrokerReply, BrokerRequest, Request, Tag};
-use super::store::{QueueKey, QueueRecord, StoreFailure};
+use super::store::{Found, QueueKey, StoreFailure};
 use crate::entropy::SeededEntropy;
 use crate::time::{Now, Timestamp};
 use crate::transport::block::BLOCK_LEN;
@@ -49,7 +49,7 @@ pub enum SessionInput<'a> {
     /// The socket took this many of the bytes of [`SessionOutput::Send`], in order.
     Sent(usize),
     /// The records of a [`SessionOutput::LookUp`], in the order of its keys.
-    LookedUp(LookUpId, Result<Vec<Option<QueueRecord>>, StoreFailure>),
+    LookedUp(LookUpId, Result<Vec<Found>, StoreFailure>),
     /// A reply of the broker.
     FromBroker(BrokerReply),
     /// The time of `poll_timeout` came.

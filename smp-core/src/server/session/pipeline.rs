@@ -6,7 +6,7 @@ use super::answers::{GroupId, Pending, PendingKind};
 use super::verify::Right;
 use super::{LookUpId, Session, SessionOutput};
 use crate::server::broker::{Request, Tag};
-use crate::server::store::{Append, QueueChange, QueueKey, QueueRecord, StoreFailure};
+use crate::server::store::{Append, Found, QueueChange, QueueKey, QueueRecord, QueueStatus, StoreFailure};
 use crate::wire::batch::decode_batch;
 use crate::wire::command::Party;
 use crate::wire::error::{CommandError, ErrorType, NameError, ProxyError};
@@ -83,21 +83,17 @@ impl Session {
     }
 
     /// The store's answer to a look-up: for the entries that it was asked for, which are still the first.
-    pub(super) fn looked_up(
-        &mut self,
-        id: LookUpId,
-        records: Result<Vec<Option<QueueRecord>>, StoreFailure>,
-    ) {
+    pub(super) fn looked_up(&mut self, id: LookUpId, found: Result<Vec<Found>, StoreFailure>) {
         if self.look_up != Some(id) {
             return;
         }
         self.look_up = None;
-        let mut records = records.map(Vec::into_iter);
+        let mut found = found.unwrap_or_default().into_iter();
         for entry in &mut self.pipeline {
             if let LookUp::Asked { after } = entry.look_up {
-                entry.look_up = match &mut records {
-                    Ok(records) => LookUp::Found { record: records.next().flatten().map(Box::new), after },
-                    Err(StoreFailure) => LookUp::Failed,
+                entry.look_up = match found.next() {
+                    Some(Ok(record)) => LookUp::Found { record: record.map(Box::new), after },
+                    Some(Err(StoreFailure)) | None => LookUp::Failed,
                 };
             }
         }
@@ -165,8 +161,7 @@ impl Session {
         }
         match verifier.right(&entry.from, &entry.command, record) {
             Some(right) => {
-                let queue = record.map(|record| record.recipient.clone()).unwrap_or_default();
-                if let Err(error) = self.carry_out(&entry, right, queue) {
+                if let Err(error) = self.carry_out(&entry, right, record) {
                     self.finish(&entry, &BrokerMessage::Err(error));
                 }
             }
@@ -194,8 +189,14 @@ impl Session {
     }
 
     /// Gives a verified command to the broker, or says why not.
-    fn carry_out(&mut self, entry: &Entry, right: Right, queue: EntityId) -> Result<(), ErrorType> {
+    fn carry_out(
+        &mut self,
+        entry: &Entry,
+        right: Right,
+        record: Option<&QueueRecord>,
+    ) -> Result<(), ErrorType> {
         let tag = self.next_tag();
+        let queue = record.map(|record| record.recipient.clone()).unwrap_or_default();
         let key = match right {
             Right::Key(key) => Some(key),
             Right::Anybody => None,
@@ -205,6 +206,10 @@ impl Session {
             (Command::Send { flags, body }, by) => {
                 if body.len() > self.version().message_length_max() {
                     return Err(ErrorType::LargeMessage);
+                }
+                // The store would say so too. Here it costs a stranger's SEND as much as for a queue that does not exist.
+                if record.is_some_and(|record| record.status == QueueStatus::Off) {
+                    return Err(ErrorType::Auth);
                 }
                 let append = Append {
                     queue,

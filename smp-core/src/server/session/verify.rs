@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::crypto::auth::{verify, verify_dummy};
 use crate::crypto::authenticator::{self, AUTHENTICATOR_LEN};
 use crate::crypto::{AuthorizationRef, BoxKey, Nonce};
-use crate::server::store::{QueueRecord, QueueStatus};
+use crate::server::store::QueueRecord;
 use crate::transport::Parameters;
 use crate::wire::transmission::{Authorization, ClientTransmission};
 use crate::wire::{AuthPublicKey, Command, DhPublicKey, QueueMode, SessionId, Version};
@@ -60,11 +60,10 @@ impl Verifier {
                 right.filter(|_| record.is_some_and(|record| may_secure(record, key)))
             }
             Command::Send { .. } => {
-                let active = record.filter(|record| record.status == QueueStatus::Active);
                 if from.authorization == Authorization::None {
-                    return active.filter(|record| record.sender_key.is_none()).map(|_| Right::Anybody);
+                    return record.filter(|record| record.sender_key.is_none()).map(|_| Right::Anybody);
                 }
-                self.by_any(from, active.and_then(|record| record.sender_key.as_ref()))
+                self.by_any(from, record.and_then(|record| record.sender_key.as_ref()))
             }
             _ => self.by_any(from, record.into_iter().flat_map(|record| &record.recipient_keys)),
         }

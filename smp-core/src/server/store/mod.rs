@@ -7,7 +7,8 @@
 //! 2. **Atomicity.** An operation takes effect whole or not at all, also when the process dies.
 //! 3. **Durability.** A reply is given when everything that the batch wrote *or could have seen* is durable under the
 //!    configured policy, so nothing that is told to a client can be lost.
-//! 4. **Honesty.** When a batch could not be made durable the answer is [`StoreFailure`], for all of its operations.
+//! 4. **Honesty.** When a batch could not be made durable the answer is [`StoreFailure`], for all of its operations. When a
+//!    record cannot be read, what needs it fails, and nothing else.
 //!
 //! Before an operation the session looked the queue up and verified the command with a key of the record. The record may
 //! have changed since, so an operation repeats in `by` the key that authorised it, and the store answers
@@ -41,13 +42,20 @@ pub struct Batch {
     pub ops: Vec<QueueOp>,
 }
 
-/// The answer to a [`Batch`]: a result for each operation, in order, or a failure of them all.
+/// The answer to a [`Batch`]: a result for each operation, in order, of which each may be [`OpResult::Failed`], or a failure
+/// of them all.
 pub type BatchReply = Result<Vec<OpResult>, StoreFailure>;
 
 /// The store could not carry out a batch or a look-up, and says so to whoever asked. The cause is logged where it happened.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 #[error("the store failed")]
 pub struct StoreFailure;
+
+/// What a look-up gives for one key: the record, or nothing if there is no such queue.
+///
+/// # Errors
+/// When that record cannot be read. Others are not touched by that.
+pub type Found = Result<Option<QueueRecord>, StoreFailure>;
 
 /// How a queue is found.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -232,6 +240,8 @@ pub enum OpResult {
     },
     /// How much the store holds.
     Counts(QueueCounts),
+    /// A record that it needs cannot be read. It had no effect; other operations are not touched by that.
+    Failed,
 }
 
 /// A message was stored.

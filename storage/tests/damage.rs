@@ -1,0 +1,141 @@
+//! Values that cannot be read: what needs them fails, all else goes on, and the operator is told once.
+
+use std::path::Path;
+use std::sync::Mutex;
+
+use smp_core::UnixTime;
+use smp_core::server::store::{OpResult, QueueCounts, QueueKey, QueueOp, StoreFailure};
+use smp_storage::conformance::{run_now, samples};
+use smp_storage::{Backend, Embedded, EmbeddedOptions};
+use tempfile::TempDir;
+
+fn open(path: &Path) -> Embedded {
+    Embedded::open(path, EmbeddedOptions::default()).expect("one bad value does not keep the rest from work")
+}
+
+/// A store with queues 1 to 3, two messages in each, of which something of queue 2 is damaged.
+fn damaged(keyspace: &str, key: &[u8], value: &[u8]) -> (TempDir, Embedded) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = open(folder.path());
+    for number in 1..=3 {
+        let append = |message| samples::append(number, 10 * number + message, 9);
+        run_now(&store, vec![samples::create(number), append(0), append(1)]).expect("the store works");
+    }
+    drop(store);
+    let database = fjall::Database::builder(folder.path()).open().expect("the database below");
+    let raw = database.keyspace(keyspace, fjall::KeyspaceCreateOptions::default).expect("a keyspace");
+    assert!(raw.contains_key(key).expect("readable"), "the documented key in {keyspace}");
+    raw.insert(key, value).expect("written");
+    drop((raw, database));
+    let store = open(folder.path());
+    (folder, store)
+}
+
+fn damages() -> [(&'static str, Vec<u8>, &'static [u8]); 4] {
+    let queue = samples::recipient(2).as_bytes().to_vec();
+    let message = |sequence: u64| [&queue[..], &sequence.to_be_bytes()].concat();
+    [
+        ("queues", queue.clone(), &[1, 2, 3]),
+        ("backlogs", queue.clone(), &[2; 22]),
+        ("messages", message(0), &[]),
+        ("messages", message(1), &[]),
+    ]
+}
+
+#[test]
+fn an_operation_fails_alone() {
+    for (keyspace, key, value) in damages() {
+        let (_folder, store) = damaged(keyspace, &key, value);
+        let acknowledge = samples::acknowledge(2, 20);
+        let ops = vec![samples::peek(1), samples::peek(2), acknowledge, samples::peek(3), QueueOp::Count];
+        let results = run_now(&store, ops).expect("the store works");
+        let counts = QueueCounts { queues: 3, messages: 6 };
+        assert!(matches!(results[0], OpResult::Message(Some(_))), "{keyspace}");
+        // The first message can be read when the second cannot, but not replaced by it.
+        let reads_first = (keyspace, key.last()) == ("messages", Some(&1));
+        assert_eq!(matches!(results[1], OpResult::Failed), !reads_first, "{keyspace}");
+        assert!(matches!(results[2], OpResult::Failed), "{keyspace}");
+        assert!(matches!(results[3], OpResult::Message(Some(_))), "{keyspace}");
+        assert!(matches!(results[4], OpResult::Counts(found) if found == counts), "{keyspace}");
+    }
+}
+
+#[test]
+fn a_key_is_not_found_alone() {
+    let (keyspace, key, value) = damages()[0].clone();
+    let (_folder, store) = damaged(keyspace, &key, value);
+    // Few keys are looked up by their caller, many by threads.
+    for others in [0, 100] {
+        let mut keys: Vec<_> = (1..=3).map(|number| QueueKey::Sender(samples::sender(number))).collect();
+        keys.extend((10..10 + others).map(|number| QueueKey::Recipient(samples::recipient(number))));
+        let found = pollster::block_on(store.look_up(keys)).expect("the store works");
+        assert!(matches!(found[0], Ok(Some(_))) && matches!(found[2], Ok(Some(_))));
+        assert!(matches!(found[1], Err(StoreFailure)));
+        assert!(found[3..].iter().all(|found| matches!(found, Ok(None))));
+    }
+}
+
+#[test]
+fn expiry_goes_on_behind_it() {
+    for (keyspace, key, value) in damages() {
+        let (_folder, store) = damaged(keyspace, &key, value);
+        let before = UnixTime::from_millis(i64::MAX);
+        // Visits of one queue each, and one of all.
+        let mut after = None;
+        let mut expired = 0;
+        for limit in [1, 1, 100] {
+            let op = QueueOp::Expire { before, after: after.take(), limit };
+            let result = run_now(&store, vec![op]).expect("the store works").remove(0);
+            let OpResult::Expired { messages, next } = result else { panic!("{keyspace}: {result:?}") };
+            expired += messages;
+            after = next;
+        }
+        // Expiry needs the backlog, and the messages behind the one that it deletes.
+        let kept = match (keyspace, key.last()) {
+            ("backlogs", _) | ("messages", Some(1)) => 2,
+            _ => 0,
+        };
+        let counts = run_now(&store, vec![QueueOp::Count]).expect("the store works");
+        let expected = QueueCounts { queues: 3, messages: kept };
+        assert!(matches!(counts[0], OpResult::Counts(found) if found == expected), "{keyspace}: {counts:?}");
+        assert_eq!(expired, 6 - kept, "{keyspace}");
+    }
+}
+
+#[test]
+fn the_operator_is_told_once() {
+    log::set_logger(&LOG).expect("the only logger");
+    log::set_max_level(log::LevelFilter::Trace);
+    let (keyspace, key, value) = damages()[0].clone();
+    let (folder, store) = damaged(keyspace, &key, value);
+    for _ in 0..3 {
+        run_now(&store, vec![samples::peek(2)]).expect("the store works");
+        let keys = vec![QueueKey::Recipient(samples::recipient(2))];
+        pollster::block_on(store.look_up(keys)).expect("the store works");
+    }
+    let place = folder.path().display().to_string();
+    let lines = LOG.0.lock().expect("no test panics with it").clone();
+    let lines: Vec<_> = lines.iter().filter(|(_, text)| text.contains(&place)).collect();
+    let [(level, text)] = lines[..] else { panic!("{lines:?}") };
+    assert_eq!(*level, log::Level::Error);
+    assert!(text.contains("restore the folder from a backup"), "{text}");
+}
+
+struct Lines(Mutex<Vec<(log::Level, String)>>);
+
+static LOG: Lines = Lines(Mutex::new(Vec::new()));
+
+impl log::Log for Lines {
+    fn enabled(&self, _: &log::Metadata<'_>) -> bool {
+        true
+    }
+
+    fn log(&self, record: &log::Record<'_>) {
+        if record.target().starts_with("smp_storage") {
+            let line = (record.level(), record.args().to_string());
+            self.0.lock().expect("no test panics with it").push(line);
+        }
+    }
+
+    fn flush(&self) {}
+}
