@@ -67,6 +67,11 @@ impl World {
         let delay = self.shared.dice.delay(self.shared.options.store_delay);
         let records = if self.shared.fault(self.shared.options.store_fails) {
             LookUp::Done(Err(StoreFailure))
+        } else if self.shared.fault(self.shared.options.store_fails) {
+            let mut found = self.sites[site].store.look_up(&keys);
+            let failing = self.shared.dice.below(found.len());
+            found.splice(failing..=failing, [Err(StoreFailure)]);
+            LookUp::Done(Ok(found))
         } else if self.shared.dice.chance(5_000) {
             LookUp::Done(Ok(self.sites[site].store.look_up(&keys)))
         } else {
@@ -126,6 +131,8 @@ impl World {
     pub(super) fn to_store(&mut self, site: usize, batch: Batch) {
         let fate = if self.shared.fault(self.shared.options.store_fails) {
             Fate::Fails
+        } else if self.shared.fault(self.shared.options.store_fails) {
+            Fate::FailsAt(self.shared.dice.below(batch.ops.len()))
         } else if self.shared.fault(self.shared.options.store_loses_reply) {
             Fate::LosesReply
         } else {

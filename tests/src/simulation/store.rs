@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 
 use smp_core::server::store::{
-    Batch, BatchId, BatchReply, Found, MemoryStore, QueueKey, QueueOp, StoreFailure,
+    Batch, BatchId, BatchReply, Found, MemoryStore, OpResult, QueueKey, QueueOp, StoreFailure,
 };
 
 use super::model::{Asked, Model, Place};
@@ -17,6 +17,8 @@ pub(super) enum Fate {
     Done,
     /// It has no effect.
     Fails,
+    /// One of its operations has no effect.
+    FailsAt(usize),
     /// It has its effect, and is said to have failed.
     LosesReply,
 }
@@ -51,8 +53,8 @@ impl SimStore {
         let mut reply = Err(StoreFailure);
         let mut durable = 0;
         if fate != Fate::Fails {
-            let results = self.carry_out(batch.ops, asked)?;
-            if fate == Fate::Done {
+            let results = self.carry_out(batch.ops, fate, asked)?;
+            if fate != Fate::LosesReply {
                 reply = Ok(results);
                 durable = self.log.len();
             }
@@ -83,16 +85,16 @@ impl SimStore {
         let mut log = std::mem::take(&mut self.log);
         log.truncate(self.durable + survive);
         *self = Self { durable: log.len(), ..Self::default() };
-        self.carry_out(log, asked).map(|_| ())
+        self.carry_out(log, Fate::Done, asked).map(|_| ())
     }
 
-    fn carry_out(
-        &mut self,
-        ops: Vec<QueueOp>,
-        asked: &Asked,
-    ) -> Result<Vec<smp_core::server::store::OpResult>, String> {
+    fn carry_out(&mut self, ops: Vec<QueueOp>, fate: Fate, asked: &Asked) -> Result<Vec<OpResult>, String> {
         let mut results = Vec::with_capacity(ops.len());
-        for op in ops {
+        for (index, op) in ops.into_iter().enumerate() {
+            if fate == Fate::FailsAt(index) {
+                results.push(OpResult::Failed);
+                continue;
+            }
             let result = self.live.run(vec![op.clone()]).remove(0);
             self.model.apply(self.log.len(), &op, &result, asked)?;
             self.log.push(op);
