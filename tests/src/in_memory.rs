@@ -93,6 +93,14 @@ impl InMemoryServer {
         let Some(session) = self.sessions.get_mut(&id) else { return };
         session.handle(self.now, input);
         self.drain(id);
+        // What had to wait for the processor, which nobody else wants here.
+        while let Some(session) = self.sessions.get(&id).filter(|session| session.has_work()) {
+            let due = session.poll_timeout();
+            self.advance_to(due.unwrap_or(self.now.mono));
+            let Some(session) = self.sessions.get_mut(&id) else { return };
+            session.handle(self.now, SessionInput::Timeout);
+            self.drain(id);
+        }
     }
 
     /// What the server sent to a connection since the last time.

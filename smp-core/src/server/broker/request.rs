@@ -51,6 +51,8 @@ pub(crate) enum Request {
     },
     /// The socket took this many deliveries, or they came to nothing: as many slots are free again.
     SlotsFree(usize),
+    /// The socket took the news of ended subscriptions.
+    EndsTaken,
     /// Nothing was heard of the peer for a while: close the connection if it is subscribed to nothing.
     CloseIfUnsubscribed,
 }
@@ -60,7 +62,7 @@ pub(crate) enum Reply {
     Answer(Tag, Answer),
     /// A message for a subscribed queue. Takes a slot.
     Message(EntityId, Waiting),
-    /// Subscriptions that ended without the session's doing.
+    /// Subscriptions that ended without the session's doing. No more of this until [`Request::EndsTaken`].
     Ended(Vec<(EntityId, Ending)>),
     /// The connection is subscribed to nothing: close it.
     Unsubscribed,

@@ -192,6 +192,7 @@ impl Session {
                 });
                 let transmissions = transmissions.collect();
                 self.send_transmissions(transmissions, 0);
+                self.outbox.mark_ends();
             }
             Reply::Unsubscribed => self.close_if_idle(),
         }

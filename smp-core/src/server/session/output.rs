@@ -16,6 +16,8 @@ pub(super) struct Outbox {
     taken: u64,
     /// Where the blocks with deliveries end, and how many each has.
     deliveries: VecDeque<(u64, usize)>,
+    /// Where the news of ended subscriptions ends, of which there is one at a time.
+    ends: Option<u64>,
     /// When the socket last took bytes, or got some after it had none.
     moved_at: Timestamp,
 }
@@ -44,6 +46,16 @@ impl Outbox {
         }
     }
 
+    /// What was given out last is news of ended subscriptions.
+    pub(super) const fn mark_ends(&mut self) {
+        self.ends = Some(self.given);
+    }
+
+    /// Whether the news of ended subscriptions is taken. True once for each.
+    fn take_ends(&mut self) -> bool {
+        self.ends.take_if(|end| *end <= self.taken).is_some()
+    }
+
     /// The socket took bytes; says how many deliveries went with them.
     fn take(&mut self, now: Timestamp, bytes: usize) -> usize {
         self.taken = self.given.min(self.taken + bytes as u64);
@@ -64,6 +76,9 @@ impl Session {
         let deliveries = self.outbox.take(self.now.mono, count);
         if deliveries > 0 {
             self.requests.push(Request::SlotsFree(deliveries));
+        }
+        if self.outbox.take_ends() {
+            self.requests.push(Request::EndsTaken);
         }
     }
 
