@@ -1,5 +1,8 @@
 //! The shell of the server on a runtime in memory.
 
+mod limits;
+mod peer;
+
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex};
