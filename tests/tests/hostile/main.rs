@@ -15,6 +15,7 @@
 //! | the same queues subscribed to again and again | each waits once | [`readers::AGAIN_MAX`] |
 //! | queues, subscriptions and connections come and go | everything returns to its size | [`churn::LEFT_MAX`] |
 //! | tiny, empty, oversized records, updates of keys, old handshakes, early data | read or refused | [`records::RECORDS_MAX`] |
+#![allow(clippy::print_stdout, reason = "figures for whoever asks with --nocapture")]
 
 mod churn;
 mod commands;
