@@ -24,7 +24,7 @@ pub struct Limits {
     /// thousands of people behind one address.
     pub connections_per_address: usize,
     /// Connections that are accepted from one such address in each [`new_connections_interval`]. Further ones are closed
-    /// when they are accepted: a handshake costs the server half a millisecond of a processor, and its peer nothing.
+    /// when they are accepted: a handshake costs the server signatures and key exchanges, and its peer little.
     /// Default: 1000.
     ///
     /// [`new_connections_interval`]: Self::new_connections_interval

@@ -240,7 +240,7 @@ const LIMITS: Section = Section {
             "new_connections_per_address",
             "1000",
             "New connections from one such address in each new_connections_interval, or `off`. More are \
-             closed at once: a handshake costs half a millisecond of a processor.",
+             closed at once: handshakes cost time.",
         ),
         setting("new_connections_interval", "10s", "How long new connections are counted."),
         setting("handshakes", "10000", "Connections that do not speak SMP yet. More are closed at once."),

@@ -190,7 +190,7 @@ impl Broker {
         }
     }
 
-    /// Sends as much as may be in flight. A million at a time would keep a processor busy for a second, and be held for
+    /// Sends as much as may be in flight. A million at a time would keep the processor from all others, and be held for
     /// a peer that does not read.
     fn send_ends_to(&mut self, connection: ConnectionId) {
         let limit = self.config.limits.ends_in_flight.max(1);

@@ -125,7 +125,7 @@ impl Session {
     /// Decides on commands, as far as is possible now.
     ///
     /// A few dozen verifications at a time: a block of commands with wrong authorisations, on queues with many keys, would
-    /// else take a processor from all other connections for a quarter of a second.
+    /// else take a processor from all other connections for more than a thousand of them.
     pub(super) fn decide(&mut self) {
         let limit = self.config.limits.verifications_in_turn.max(1);
         let mut verifications = 0;
