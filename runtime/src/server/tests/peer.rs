@@ -54,8 +54,7 @@ impl Peer {
     /// Sends a block of commands on a queue that there is not.
     pub(super) fn bad_commands(&mut self, world: &World, count: usize) {
         let transmission =
-            [&[64][..], &[7; 64], &[b'0'], &self.session(), &[24], &[8; 24], &[24], &[9; 24], b"SUB"]
-                .concat();
+            [&[64][..], &[7; 64], b"0", &self.session(), &[24], &[8; 24], &[24], &[9; 24], b"SUB"].concat();
         let mut writer = BatchWriter::new(self.transport.content_max());
         for _ in 0..count {
             assert!(writer.push(&transmission).unwrap().is_none());
