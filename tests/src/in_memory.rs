@@ -8,8 +8,8 @@ use bytes::Bytes;
 use smp_core::crypto::{AuthPrivateKey, DhSecret, Ed25519PrivateKey, Nonce, X25519PrivateKey};
 use smp_core::server::store::{Found, MemoryStore, QueueKey, StoreFailure};
 use smp_core::server::{
-    Broker, BrokerInput, BrokerOutput, CloseReason, ConnectionId, ServerConfig, Session, SessionInput,
-    SessionOutput,
+    Broker, BrokerInput, BrokerOutput, CloseReason, ConnectionId, LookUpId, ServerConfig, Session,
+    SessionInput, SessionOutput,
 };
 use smp_core::transport::identity::{Algorithm, Authority, ServerIdentity, Subject};
 use smp_core::transport::{
@@ -34,6 +34,8 @@ pub struct InMemoryServer {
     /// A queue whose record cannot be read, by this id.
     pub damaged: Option<EntityId>,
     sessions: BTreeMap<ConnectionId, Session>,
+    /// Look-ups that wait, while the store is slow.
+    slow: Option<Vec<(ConnectionId, LookUpId, Vec<QueueKey>)>>,
     /// Bytes for the peers, and the reason when the server closed the connection.
     outputs: BTreeMap<ConnectionId, (Vec<Vec<u8>>, Option<CloseReason>)>,
     entropy: SeededEntropy,
@@ -62,6 +64,7 @@ impl InMemoryServer {
             store: MemoryStore::new(),
             damaged: None,
             sessions: BTreeMap::new(),
+            slow: None,
             outputs: BTreeMap::new(),
             entropy,
             now,
@@ -93,14 +96,58 @@ impl InMemoryServer {
 
     /// Gives a session an input, and carries out all that follows.
     pub fn input(&mut self, id: ConnectionId, input: SessionInput<'_>) {
+        self.input_once(id, input);
+        // What had to wait for the processor, which nobody else wants here.
+        while self.sessions.get(&id).is_some_and(Session::has_work) {
+            self.work_once(id);
+        }
+    }
+
+    /// Gives a session an input, and leaves what then waits for the processor.
+    pub fn input_once(&mut self, id: ConnectionId, input: SessionInput<'_>) {
         let Some(session) = self.sessions.get_mut(&id) else { return };
         session.handle(self.now, input);
         self.drain(id);
     }
 
+    /// Lets a session do the next part of what waits for the processor.
+    pub fn work_once(&mut self, id: ConnectionId) {
+        let due = self.sessions.get(&id).and_then(Session::poll_timeout);
+        self.advance_to(due.unwrap_or(self.now.mono));
+        self.input_once(id, SessionInput::Timeout);
+    }
+
     /// What the server sent to a connection since the last time.
     pub fn take_output(&mut self, id: ConnectionId) -> Vec<Vec<u8>> {
         self.outputs.get_mut(&id).map(|(bytes, _)| std::mem::take(bytes)).unwrap_or_default()
+    }
+
+    /// Makes look-ups wait, or answers those that wait.
+    pub fn set_slow(&mut self, is_slow: bool) {
+        let waiting = std::mem::replace(&mut self.slow, is_slow.then(Vec::new));
+        for (id, look_up, keys) in waiting.unwrap_or_default() {
+            let records = keys.iter().map(|key| self.find(key)).collect();
+            self.input(id, SessionInput::LookedUp(look_up, Ok(records)));
+        }
+    }
+
+    /// Forgets what is known of a connection that ended.
+    pub fn forget(&mut self, id: ConnectionId) {
+        if !self.sessions.contains_key(&id) {
+            self.outputs.remove(&id);
+        }
+    }
+
+    /// The session of a connection, to look at.
+    #[must_use]
+    pub fn session(&self, id: ConnectionId) -> Option<&Session> {
+        self.sessions.get(&id)
+    }
+
+    /// What a client has to expect as the fingerprint of the server.
+    #[must_use]
+    pub const fn key_hash(&self) -> [u8; 32] {
+        self.key_hash
     }
 
     /// Why the server closed a connection, if it did.
@@ -143,6 +190,9 @@ impl InMemoryServer {
         while let Some(output) = self.sessions.get_mut(&id).and_then(Session::poll_output) {
             match output {
                 SessionOutput::Send(bytes) => self.outputs.entry(id).or_default().0.push(bytes),
+                SessionOutput::LookUp(look_up, keys) if self.slow.is_some() => {
+                    self.slow.get_or_insert_default().push((id, look_up, keys));
+                }
                 SessionOutput::LookUp(look_up, keys) => {
                     let records = keys.iter().map(|key| self.find(key)).collect();
                     if let Some(session) = self.sessions.get_mut(&id) {
@@ -331,8 +381,9 @@ impl InMemoryPeer {
         command.encode(parameters.version, &mut bytes);
         let authorized = authorized_bytes(&parameters.session_id, &correlation_id, entity, &bytes);
         let nonce = Nonce::from_slice(correlation_id.as_bytes());
-        let authorization =
-            key.map_or(Vec::new(), |key| key.authorize(None, &nonce, &authorized).expect("a signature"));
+        let server_key = parameters.peer_key.as_ref();
+        let authorization = key
+            .map_or(Vec::new(), |key| key.authorize(server_key, &nonce, &authorized).expect("a signature"));
         let transmission = ClientTransmission {
             authorization: Authorization::from_bytes(&authorization).expect("an authorization"),
             service_signature: None,

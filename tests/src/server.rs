@@ -5,11 +5,11 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use smp_core::server::{IdleClients, ServerConfig};
+use smp_core::server::{IdleClients, Limits, ServerConfig};
 use smp_core::transport::identity::{Algorithm, Authority, ServerIdentity, Subject};
 use smp_core::transport::{ServerOptions, ServerTransportConfig};
 use smp_core::wire::{Password, VersionRange};
-use smp_runtime::server::{Disconnect, ServeLimits, Server, ServerEvent, ServerHandle};
+use smp_runtime::server::{Disconnect, Server, ServerEvent, ServerHandle};
 use smp_runtime_tokio::TokioRuntime;
 use smp_storage::{Backend, Durability, Embedded, EmbeddedOptions, Memory};
 use tempfile::TempDir;
@@ -58,6 +58,8 @@ pub struct Settings {
     pub durability: Durability,
     /// How long a connection that the server has ended may take to end on the other side.
     pub closing: Duration,
+    /// The other limits.
+    pub limits: Limits,
 }
 
 impl Default for Settings {
@@ -78,6 +80,7 @@ impl Default for Settings {
             deliveries: 8,
             durability: Durability::OnExit,
             closing: Duration::from_secs(1),
+            limits: Limits::default(),
         }
     }
 }
@@ -97,7 +100,12 @@ impl Settings {
             self.idle_clients.map(|(ttl, check_interval)| IdleClients { ttl, check_interval });
         // Long enough for what ends together to be told together, short enough not to be waited for.
         config.end_interval = Duration::from_millis(60);
-        config.limits.deliveries_in_flight = self.deliveries;
+        config.limits = Limits {
+            handshake_timeout: self.handshake_timeout,
+            deliveries_in_flight: self.deliveries,
+            closing_timeout: self.closing,
+            ..self.limits
+        };
         config
     }
 }
@@ -173,6 +181,18 @@ impl TestServer {
         }
     }
 
+    /// Bytes of input and output of all connections that wait.
+    ///
+    /// # Panics
+    /// When it is stopped.
+    #[must_use]
+    pub fn queued_bytes(&self) -> usize {
+        match &self.running.as_ref().expect("a running server").handle {
+            Handle::Memory(handle) => handle.queued_bytes(),
+            Handle::Embedded(handle) => handle.queued_bytes(),
+        }
+    }
+
     /// Waits until it has let go of all connections.
     #[track_caller]
     pub fn wait_for_no_connections(&self) {
@@ -235,11 +255,7 @@ impl TestServer {
         runtime: &tokio::runtime::Runtime,
         backend: B,
     ) -> ServerHandle<TokioRuntime, B> {
-        let options = ServerOptions {
-            versions: self.settings.versions,
-            handshake_timeout: self.settings.handshake_timeout,
-            ..ServerOptions::default()
-        };
+        let options = ServerOptions { versions: self.settings.versions, ..ServerOptions::default() };
         let transport =
             ServerTransportConfig::new(self.identity.clone(), options).expect("a configuration of TLS");
         let faults = Arc::clone(&self.faults);
@@ -257,9 +273,7 @@ impl TestServer {
             self.settings.server(),
         );
         let any: SocketAddr = (Ipv4Addr::LOCALHOST, 0).into();
-        let mut limits = ServeLimits::default();
-        limits.closing = self.settings.closing;
-        let served = runtime.block_on(server.limits(limits).on_event(watch).serve(&[any]));
+        let served = runtime.block_on(server.on_event(watch).serve(&[any]));
         served.expect("a free port")
     }
 }

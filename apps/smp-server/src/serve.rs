@@ -7,7 +7,7 @@ use std::sync::Arc;
 use smp_core::server::CloseReason;
 use smp_core::server::store::QueueOp;
 use smp_core::transport::{ServerOptions, ServerTransportConfig};
-use smp_runtime::server::{Disconnect, ServeLimits, Server, ServerEvent, ServerHandle};
+use smp_runtime::server::{Disconnect, Server, ServerEvent, ServerHandle};
 use smp_runtime_tokio::TokioRuntime;
 use smp_storage::{Backend, Embedded, EmbeddedOptions, Memory};
 use tokio::sync::Notify;
@@ -99,26 +99,18 @@ fn server<B: Backend + 'static>(
     let options = ServerOptions {
         versions: settings.versions,
         accepts_services: settings.accepts_services,
-        handshake_timeout: settings.shell.handshake,
         ..ServerOptions::default()
     };
     let transport = ServerTransportConfig::new(plan.identity.identity.clone(), options)
         .map_err(|e| Failure::new(format!("the identity cannot be used for TLS: {e}")))?;
     let runtime = TokioRuntime::current().map_err(|e| Failure::new(format!("serving needs tokio: {e}")))?;
-    let mut limits = ServeLimits::default();
-    limits.connections = settings.shell.connections;
-    limits.connections_per_address = settings.shell.connections_per_address.unwrap_or(usize::MAX);
-    limits.queued_output = settings.shell.queued_output;
-    limits.closing = settings.shell.closing;
     let log_tls_errors = settings.log_tls_errors;
-    Ok(Server::new(runtime, store, transport, settings.server.clone()).limits(limits).on_event(
-        move |event| {
-            if event == ServerEvent::StoreFailed {
-                trouble.notify_one();
-            }
-            log_event(&event, log_tls_errors);
-        },
-    ))
+    Ok(Server::new(runtime, store, transport, settings.server.clone()).on_event(move |event| {
+        if event == ServerEvent::StoreFailed {
+            trouble.notify_one();
+        }
+        log_event(&event, log_tls_errors);
+    }))
 }
 
 /// Events carry no addresses or ids but the number of a connection, which is of no use outside.

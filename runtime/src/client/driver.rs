@@ -201,7 +201,7 @@ impl<R: Runtime> Driver<R> {
     /// Writes the last output and waits for the server to end its side, not for long.
     pub(super) async fn close(mut self: Box<Self>) {
         let deadline = self.runtime.now().mono + self.closing;
-        let mut closing = Closing::Writing;
+        let mut closing = Closing::new(CLOSING_INPUT);
         poll_fn(|cx| match self.timer.poll(cx, Some(deadline)) {
             Poll::Ready(()) => Poll::Ready(()),
             // An error ends the connection, which is what was wanted.
@@ -218,5 +218,7 @@ impl<R: Runtime> Drop for Driver<R> {
     }
 }
 
+/// Bytes that the server may go on sending after the end, 1 MiB.
+const CLOSING_INPUT: usize = 1024 * 1024;
 /// How many rounds a connection may make before other tasks get their turn. A round reads two blocks at most.
 const ROUNDS: usize = 16;

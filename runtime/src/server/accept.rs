@@ -14,10 +14,10 @@ use smp_core::transport::{ServerTransportConfig, Transport};
 use smp_storage::Backend;
 
 use super::admission::Admission;
+use super::budget::Budget;
 use super::connection::Connection;
 use super::event::{Disconnect, Refusal, ServerEvent, Watcher};
 use super::hub::Hub;
-use super::limits::ServeLimits;
 use super::phase::Phase;
 use super::tasks::{TaskGuard, Tasks};
 use crate::panic;
@@ -34,7 +34,7 @@ pub(crate) struct Acceptor<R, B> {
     pub(crate) tasks: Arc<Tasks>,
     pub(crate) transport: ServerTransportConfig,
     pub(crate) config: Arc<ServerConfig>,
-    pub(crate) limits: ServeLimits,
+    pub(crate) budget: Arc<Budget>,
     pub(crate) watcher: Watcher,
     pub(crate) seeds: Seeds,
     pub(crate) next_id: AtomicU64,
@@ -43,12 +43,13 @@ pub(crate) struct Acceptor<R, B> {
 impl<R: Runtime, B: Backend + 'static> Acceptor<R, B> {
     /// The task of a listener. Only the end of the server ends it: an error is waited out.
     pub(crate) async fn run(self: Arc<Self>, mut listener: R::Listener, _guard: TaskGuard) {
-        let mut pause = self.limits.accept_pause_min;
+        let limits = self.config.limits;
+        let mut pause = limits.accept_pause_min;
         let mut accepted_in_turn = 0;
         while let Some(accepted) = self.accept(&mut listener, &mut accepted_in_turn).await {
             match accepted {
                 Ok((stream, address)) => {
-                    pause = self.limits.accept_pause_min;
+                    pause = limits.accept_pause_min;
                     self.welcome(stream, address);
                 }
                 Err(error) if is_of_one_connection(&error) => {}
@@ -56,7 +57,7 @@ impl<R: Runtime, B: Backend + 'static> Acceptor<R, B> {
                     log::warn!("accepting a connection failed: {}", error.kind());
                     (self.watcher)(ServerEvent::AcceptFailed(error.kind()));
                     self.pause(pause).await;
-                    pause = (pause * 2).min(self.limits.accept_pause_max);
+                    pause = (pause * 2).min(limits.accept_pause_max);
                 }
             }
         }
@@ -72,7 +73,7 @@ impl<R: Runtime, B: Backend + 'static> Acceptor<R, B> {
             if self.hub.signal.watch(cx) != Phase::Running {
                 return Poll::Ready(None);
             }
-            if *in_turn == ACCEPTS_IN_TURN {
+            if *in_turn >= self.config.limits.accepts_in_turn {
                 *in_turn = 0;
                 cx.waker().wake_by_ref();
                 return Poll::Pending;
@@ -96,17 +97,17 @@ impl<R: Runtime, B: Backend + 'static> Acceptor<R, B> {
 
     /// Serves a connection in a task of its own, or closes it when there is no room.
     fn welcome(&self, stream: R::Stream, address: SocketAddr) {
+        let now = self.runtime.now();
         let admitted = self
             .admission
-            .admit(address.ip())
-            .and_then(|permit| Ok((permit, self.seeds.next().map_err(|_| Refusal::NoEntropy)?)));
-        let (permit, seed) = match admitted {
+            .admit(address.ip(), now.mono)
+            .and_then(|permits| Ok((permits, self.seeds.next().map_err(|_| Refusal::NoEntropy)?)));
+        let ((permit, handshaking), seed) = match admitted {
             Ok(admitted) => admitted,
             Err(refusal) => return (self.watcher)(ServerEvent::Refused(refusal)),
         };
         let id = ConnectionId(self.next_id.fetch_add(1, Ordering::Relaxed));
         (self.watcher)(ServerEvent::Accepted(id));
-        let now = self.runtime.now();
         let mut entropy = SeededEntropy::new(seed);
         let transport = Transport::server(self.transport.clone(), entropy.fork_seed(), now);
         let session = Session::new(Arc::clone(&self.config), transport, entropy.fork_seed(), now);
@@ -116,7 +117,8 @@ impl<R: Runtime, B: Backend + 'static> Acceptor<R, B> {
             self.hub.attach(id),
             Arc::clone(&self.backend),
             self.runtime.clone(),
-            self.limits,
+            self.config.limits,
+            (handshaking, self.budget.share()),
             Arc::clone(&self.watcher),
         ));
         let watcher = Arc::clone(&self.watcher);
@@ -145,6 +147,3 @@ fn is_of_one_connection(error: &io::Error) -> bool {
         io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset | io::ErrorKind::Interrupted
     )
 }
-
-/// How many connections are accepted before other tasks get their turn.
-const ACCEPTS_IN_TURN: usize = 32;

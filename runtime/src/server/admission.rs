@@ -3,43 +3,65 @@
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use smp_core::Timestamp;
+use smp_core::server::Limits;
 
 use super::event::Refusal;
-use super::limits::ServeLimits;
 
 /// Counts connections, in all and by network.
 pub(crate) struct Admission {
-    limits: ServeLimits,
+    limits: Limits,
     state: Mutex<State>,
 }
 
 #[derive(Default)]
 struct State {
     connections: usize,
+    handshakes: usize,
     networks: HashMap<IpAddr, usize>,
+    /// Connections that were accepted since `recent_since`, so its size is bounded by their number.
+    recent: HashMap<IpAddr, usize>,
+    recent_since: Timestamp,
 }
 
 impl Admission {
-    pub(crate) fn new(limits: ServeLimits) -> Arc<Self> {
+    pub(crate) fn new(limits: Limits) -> Arc<Self> {
         Arc::new(Self { limits, state: Mutex::default() })
     }
 
-    /// Lets a connection in, until the permit is dropped.
-    pub(crate) fn admit(self: &Arc<Self>, address: IpAddr) -> Result<Permit, Refusal> {
+    /// Lets a connection in, until the permit is dropped; its handshake counts until the other is.
+    pub(crate) fn admit(
+        self: &Arc<Self>,
+        address: IpAddr,
+        now: Timestamp,
+    ) -> Result<(Permit, Handshaking), Refusal> {
         let network = network(address);
         let mut state = self.lock();
         if state.connections >= self.limits.connections {
             return Err(Refusal::Full);
         }
         if let Some(network) = network {
-            let count = state.networks.get(&network).copied().unwrap_or(0);
-            if count >= self.limits.connections_per_address {
+            if state.networks.get(&network).is_some_and(|open| *open >= self.limits.connections_per_address) {
                 return Err(Refusal::AddressFull);
             }
-            state.networks.insert(network, count + 1);
+            state.forget_recent(now, self.limits.new_connections_interval);
+            let limit = self.limits.new_connections_per_address;
+            if state.recent.get(&network).is_some_and(|recent| *recent >= limit) {
+                return Err(Refusal::AddressTooFast);
+            }
+        }
+        if state.handshakes >= self.limits.handshakes {
+            return Err(Refusal::Handshakes);
+        }
+        if let Some(network) = network {
+            *state.networks.entry(network).or_default() += 1;
+            *state.recent.entry(network).or_default() += 1;
         }
         state.connections += 1;
-        Ok(Permit { admission: Arc::clone(self), network })
+        state.handshakes += 1;
+        Ok((Permit { admission: Arc::clone(self), network }, Handshaking(Arc::clone(self))))
     }
 
     /// Connections now.
@@ -66,6 +88,16 @@ impl Admission {
     }
 }
 
+impl State {
+    /// Begins to count anew when an interval is over. The room is given back.
+    fn forget_recent(&mut self, now: Timestamp, interval: Duration) {
+        if self.recent_since + interval <= now {
+            self.recent = HashMap::new();
+            self.recent_since = now;
+        }
+    }
+}
+
 /// The right to be served.
 pub(crate) struct Permit {
     admission: Arc<Admission>,
@@ -75,6 +107,15 @@ pub(crate) struct Permit {
 impl Drop for Permit {
     fn drop(&mut self) {
         self.admission.leave(self.network);
+    }
+}
+
+/// A connection that has not finished its handshake.
+pub(crate) struct Handshaking(Arc<Admission>);
+
+impl Drop for Handshaking {
+    fn drop(&mut self) {
+        self.0.lock().handshakes -= 1;
     }
 }
 
@@ -92,42 +133,88 @@ fn network(address: IpAddr) -> Option<IpAddr> {
 mod tests {
     use super::*;
 
-    fn address(text: &str) -> IpAddr {
-        text.parse().unwrap()
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn admission(change: impl FnOnce(&mut Limits)) -> Arc<Admission> {
+        let mut limits = Limits::default();
+        change(&mut limits);
+        Admission::new(limits)
     }
 
-    fn admission(connections: usize, connections_per_address: usize) -> Arc<Admission> {
-        Admission::new(ServeLimits { connections, connections_per_address, ..ServeLimits::default() })
+    fn admit_at(
+        admission: &Arc<Admission>,
+        from: &str,
+        now: Timestamp,
+    ) -> Result<(Permit, Handshaking), Refusal> {
+        admission.admit(from.parse().unwrap(), now)
+    }
+
+    fn admit(admission: &Arc<Admission>, from: &str) -> Result<(Permit, Handshaking), Refusal> {
+        admit_at(admission, from, Timestamp::ZERO)
     }
 
     #[test]
     fn refuses_above_each_limit_until_a_connection_leaves() {
-        let admission = admission(3, 2);
-        let first = admission.admit(address("192.0.2.1")).unwrap();
-        let _second = admission.admit(address("::ffff:192.0.2.1")).unwrap();
-        assert_eq!(admission.admit(address("192.0.2.1")).err(), Some(Refusal::AddressFull));
-        let _third = admission.admit(address("192.0.2.2")).unwrap();
-        assert_eq!(admission.admit(address("192.0.2.3")).err(), Some(Refusal::Full));
+        let admission = admission(|limits| (limits.connections, limits.connections_per_address) = (3, 2));
+        let first = admit(&admission, "192.0.2.1").unwrap();
+        let _second = admit(&admission, "::ffff:192.0.2.1").unwrap();
+        assert_eq!(admit(&admission, "192.0.2.1").err(), Some(Refusal::AddressFull));
+        let _third = admit(&admission, "192.0.2.2").unwrap();
+        assert_eq!(admit(&admission, "192.0.2.3").err(), Some(Refusal::Full));
         drop(first);
-        assert!(admission.admit(address("192.0.2.1")).is_ok());
+        assert!(admit(&admission, "192.0.2.1").is_ok());
+    }
+
+    #[test]
+    fn refuses_above_the_limit_of_handshakes_until_one_is_over() {
+        let admission = admission(|limits| limits.handshakes = 2);
+        let (_first, first_handshake) = admit(&admission, "192.0.2.1").unwrap();
+        let _second = admit(&admission, "127.0.0.1").unwrap();
+        assert_eq!(admit(&admission, "192.0.2.3").err(), Some(Refusal::Handshakes));
+        drop(first_handshake);
+        assert!(admit(&admission, "192.0.2.3").is_ok());
+        assert_eq!(admission.connections(), 2);
+    }
+
+    #[test]
+    fn counts_new_connections_of_an_address_for_an_interval() {
+        let admission = admission(|limits| {
+            (limits.new_connections_per_address, limits.new_connections_interval) = (2, 10 * SECOND);
+        });
+        let at = |seconds: u32| Timestamp::ZERO + seconds * SECOND;
+        // They leave at once: what counts is that they came.
+        for seconds in [1, 9] {
+            assert!(admit_at(&admission, "192.0.2.1", at(seconds)).is_ok());
+        }
+        assert_eq!(admit_at(&admission, "192.0.2.1", at(9)).err(), Some(Refusal::AddressTooFast));
+        assert!(admit_at(&admission, "192.0.2.2", at(9)).is_ok());
+        assert!(admit_at(&admission, "192.0.2.1", at(10)).is_ok());
+        // Who is refused is not counted.
+        assert!(admit_at(&admission, "192.0.2.1", at(10)).is_ok());
+        assert!(admit_at(&admission, "192.0.2.1", at(10)).is_err());
+        assert!(admit_at(&admission, "192.0.2.1", at(20)).is_ok());
     }
 
     #[test]
     fn counts_ipv6_by_its_network_and_this_machine_not_at_all() {
-        let admission = admission(10, 1);
-        let _first = admission.admit(address("2001:db8::1")).unwrap();
-        assert_eq!(admission.admit(address("2001:db8::ffff:2")).err(), Some(Refusal::AddressFull));
-        let _other = admission.admit(address("2001:db8:0:1::1")).unwrap();
-        let local: Vec<_> =
-            ["127.0.0.1", "::1", "127.0.0.1"].iter().map(|local| admission.admit(address(local))).collect();
+        let admission = admission(|limits| {
+            (limits.connections_per_address, limits.new_connections_per_address) = (1, 1);
+        });
+        let _first = admit(&admission, "2001:db8::1").unwrap();
+        assert_eq!(admit(&admission, "2001:db8::ffff:2").err(), Some(Refusal::AddressFull));
+        let _other = admit(&admission, "2001:db8:0:1::1").unwrap();
+        let local: Vec<_> = ["127.0.0.1", "::1", "127.0.0.1"].map(|local| admit(&admission, local)).into();
         assert!(local.iter().all(Result::is_ok));
     }
 
     #[test]
     fn forgets_networks_without_connections() {
-        let admission = admission(10, 10);
-        drop(admission.admit(address("192.0.2.1")).unwrap());
+        let admission = admission(|_| {});
+        drop(admit(&admission, "192.0.2.1").unwrap());
         assert!(admission.lock().networks.is_empty());
-        assert_eq!(admission.connections(), 0);
+        assert_eq!((admission.connections(), admission.lock().handshakes), (0, 0));
+        let later = Timestamp::ZERO + Limits::default().new_connections_interval;
+        drop(admit_at(&admission, "192.0.2.2", later).unwrap());
+        assert_eq!(admission.lock().recent.len(), 1);
     }
 }

@@ -9,13 +9,15 @@ use std::task::{Context, Poll, ready};
 use smp_core::Timestamp;
 use smp_core::server::store::{Found, StoreFailure};
 use smp_core::server::{
-    BrokerInput, BrokerReply, BrokerRequest, CloseReason, LookUpId, Session, SessionInput, SessionOutput,
+    BrokerInput, BrokerReply, BrokerRequest, CloseReason, Limits, LookUpId, Session, SessionEvent,
+    SessionInput, SessionOutput,
 };
 use smp_storage::Backend;
 
+use super::admission::Handshaking;
+use super::budget::Share;
 use super::event::{Disconnect, ServerEvent, Watcher};
 use super::hub::Attachment;
-use super::limits::ServeLimits;
 use super::phase::Phase;
 use crate::Runtime;
 use crate::link::{Closing, Link};
@@ -25,8 +27,9 @@ use crate::timer::Timer;
 ///
 /// One task owns all of it. In each round local work comes first: what the session gave out is carried out
 /// right after the input that caused it. Then output is written; then answers of the store and the broker and
-/// the time are taken, which the protocol bounds; and only then more is read, while the session wants it and
-/// little output waits. After [`ROUNDS`] rounds the other tasks of the thread get their turn.
+/// the time are taken, which the protocol bounds; and only then more is read, while the session wants it, little
+/// output waits, and there is room in the budget. After some rounds, and when commands wait for the processor, the other
+/// tasks of the thread get their turn.
 pub(crate) struct Connection<R: Runtime, B: Backend + 'static> {
     session: Session,
     link: Link<R::Stream>,
@@ -34,7 +37,11 @@ pub(crate) struct Connection<R: Runtime, B: Backend + 'static> {
     backend: Arc<B>,
     runtime: R,
     timer: Timer<R>,
-    limits: ServeLimits,
+    limits: Limits,
+    /// Until the handshake is over.
+    handshaking: Option<Handshaking>,
+    /// What the session and the link hold.
+    share: Share,
     watcher: Watcher,
     look_ups: Vec<(LookUpId, LookUp)>,
     replies: VecDeque<BrokerReply>,
@@ -57,7 +64,8 @@ impl<R: Runtime, B: Backend + 'static> Connection<R, B> {
         place: Attachment<R, B>,
         backend: Arc<B>,
         runtime: R,
-        limits: ServeLimits,
+        limits: Limits,
+        (handshaking, share): (Handshaking, Share),
         watcher: Watcher,
     ) -> Self {
         Self {
@@ -68,6 +76,8 @@ impl<R: Runtime, B: Backend + 'static> Connection<R, B> {
             timer: Timer::new(runtime.clone()),
             runtime,
             limits,
+            handshaking: Some(handshaking),
+            share,
             watcher,
             look_ups: Vec::new(),
             replies: VecDeque::new(),
@@ -86,23 +96,28 @@ impl<R: Runtime, B: Backend + 'static> Connection<R, B> {
         if self.closing.is_none() {
             let ended = ready!(self.poll_session(cx));
             self.place.end_session();
+            self.handshaking = None;
             if !matches!(ended, Disconnect::Session(reason) if reason != CloseReason::Stalled) {
                 // The socket failed, or its peer takes nothing.
                 return Poll::Ready(ended);
             }
-            self.closing = Some((ended, self.runtime.now().mono + self.limits.closing, Closing::Writing));
+            let deadline = self.runtime.now().mono + self.limits.closing_timeout;
+            self.closing = Some((ended, deadline, Closing::new(self.limits.closing_input)));
         }
         self.poll_close(cx)
     }
 
     fn poll_session(&mut self, cx: &mut Context<'_>) -> Poll<Disconnect> {
-        for _ in 0..ROUNDS {
+        for _ in 0..self.limits.rounds_in_turn {
             let progress = self.round(cx);
             if let Some(ended) = self.ended {
                 return Poll::Ready(ended);
             }
             if !progress {
                 return Poll::Pending;
+            }
+            if self.session.has_work() {
+                break;
             }
         }
         cx.waker().wake_by_ref();
@@ -182,7 +197,11 @@ impl<R: Runtime, B: Backend + 'static> Connection<R, B> {
 
     fn read(&mut self, cx: &mut Context<'_>) -> bool {
         let reads = self.open && self.session.wants_input() && self.link.queued() < self.limits.queued_output;
-        if self.ended.is_some() || !reads || !self.place.hub.gate.is_open(self.place.id, cx) {
+        if self.ended.is_some()
+            || !reads
+            || !self.share.may_grow()
+            || !self.place.hub.gate.is_open(self.place.id, cx)
+        {
             return false;
         }
         let Self { link, session, runtime, .. } = self;
@@ -214,9 +233,15 @@ impl<R: Runtime, B: Backend + 'static> Connection<R, B> {
                 }
                 SessionOutput::ToBroker(request) => self.requests.push(request),
                 SessionOutput::Close(reason) => _ = self.ended.get_or_insert(Disconnect::Session(reason)),
-                SessionOutput::Event(event) => (self.watcher)(ServerEvent::Session(self.place.id, event)),
+                SessionOutput::Event(event) => {
+                    if let SessionEvent::Ready(_) = event {
+                        self.handshaking = None;
+                    }
+                    (self.watcher)(ServerEvent::Session(self.place.id, event));
+                }
             }
         }
+        self.share.set(self.session.queued_bytes());
         if !self.requests.is_empty() {
             let id = self.place.id;
             let requests = std::mem::take(&mut self.requests);
@@ -240,7 +265,5 @@ impl<R: Runtime, B: Backend + 'static> Connection<R, B> {
     }
 }
 
-/// How many rounds a connection may make before others get their turn. A round reads two blocks at most.
-const ROUNDS: usize = 16;
 /// Room for replies that an idle connection may keep.
 const IDLE_REPLIES: usize = 16;

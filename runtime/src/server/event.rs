@@ -33,10 +33,14 @@ pub enum ServerEvent {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum Refusal {
-    /// `ServeLimits::connections` is reached.
+    /// `Limits::connections` is reached.
     Full,
-    /// `ServeLimits::connections_per_address` is reached for its address.
+    /// `Limits::handshakes` is reached.
+    Handshakes,
+    /// `Limits::connections_per_address` is reached for its address.
     AddressFull,
+    /// `Limits::new_connections_per_address` is reached for its address.
+    AddressTooFast,
     /// The operating system gave no randomness.
     NoEntropy,
 }

@@ -10,6 +10,7 @@ use smp_core::server::store::StoreFailure;
 use smp_storage::Backend;
 
 use super::admission::Admission;
+use super::budget::Budget;
 use super::counters::{Counters, Counting};
 use super::hub::Hub;
 use super::phase::Phase;
@@ -23,6 +24,7 @@ pub struct ServerHandle<R: Runtime, B: Backend + 'static> {
     backend: Arc<B>,
     pub(super) hub: Arc<Hub<R, B>>,
     admission: Arc<Admission>,
+    budget: Arc<Budget>,
     tasks: Arc<Tasks>,
     counting: Arc<Counting>,
     addresses: Vec<SocketAddr>,
@@ -41,12 +43,12 @@ impl<R: Runtime, B: Backend + 'static> ServerHandle<R, B> {
         runtime: R,
         backend: Arc<B>,
         hub: Arc<Hub<R, B>>,
-        admission: Arc<Admission>,
+        (admission, budget): (Arc<Admission>, Arc<Budget>),
         tasks: Arc<Tasks>,
         counting: Arc<Counting>,
         addresses: Vec<SocketAddr>,
     ) -> Self {
-        Self { runtime, backend, hub, admission, tasks, counting, addresses }
+        Self { runtime, backend, hub, admission, budget, tasks, counting, addresses }
     }
 
     /// The addresses that it listens on, in the order in which they were given.
@@ -71,6 +73,12 @@ impl<R: Runtime, B: Backend + 'static> ServerHandle<R, B> {
     #[must_use]
     pub fn subscriptions(&self) -> usize {
         self.hub.subscriptions()
+    }
+
+    /// Bytes of input and output of all connections that wait now, which `Limits::queued_bytes` bounds.
+    #[must_use]
+    pub fn queued_bytes(&self) -> usize {
+        self.budget.held()
     }
 
     /// What happened to connections since the start.

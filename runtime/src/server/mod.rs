@@ -11,24 +11,26 @@
 //!
 //! | | bound |
 //! |---|---|
-//! | connections, connections of an address | [`ServeLimits`] |
-//! | output of a connection | its session; [`ServeLimits::queued_output`] stops reading before |
-//! | requests, look-ups and replies of a connection | its session: `Limits::commands_in_flight` and a block |
-//! | deliveries to a connection | its session: `Limits::deliveries_in_flight` |
+//! | connections, in all, of an address, new, without a handshake | [`Limits`], when they are accepted |
+//! | output of a connection | its session; [`Limits::queued_output`] stops reading before |
+//! | requests, look-ups and replies of a connection | its session: [`Limits::commands_in_flight`] and a block |
+//! | deliveries to a connection | its session: [`Limits::deliveries_in_flight`] |
+//! | input and output of all connections | [`Limits::queued_bytes`]; above, who holds some is not read |
 //! | batches that wait for the store | the requests of all sessions; nobody reads while it is behind |
 //! | a peer that says or takes nothing | timers of its session |
-//! | the end of a connection | [`ServeLimits::closing`] |
+//! | the processor | [`Limits::verifications_in_turn`], [`Limits::rounds_in_turn`], [`Limits::accepts_in_turn`] |
+//! | the end of a connection | [`Limits::closing_timeout`], [`Limits::closing_input`] |
 //! | the end of the server | the grace given to [`ServerHandle::stop`] |
 
 mod accept;
 mod admission;
+mod budget;
 mod connection;
 mod counters;
 mod event;
 mod gate;
 mod handle;
 mod hub;
-mod limits;
 mod mailbox;
 mod phase;
 mod tasks;
@@ -38,13 +40,14 @@ mod tests;
 pub use counters::Counters;
 pub use event::{Disconnect, Refusal, ServerEvent};
 pub use handle::{ServerHandle, Stopped};
-pub use limits::ServeLimits;
 
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
+#[cfg(doc)]
+use smp_core::server::Limits;
 use smp_core::server::{Broker, ServerConfig};
 use smp_core::transport::ServerTransportConfig;
 use smp_storage::Backend;
@@ -53,6 +56,7 @@ use crate::seed::Seeds;
 use crate::{Listener, Runtime};
 use accept::Acceptor;
 use admission::Admission;
+use budget::Budget;
 use counters::Counting;
 use event::Watcher;
 use hub::Hub;
@@ -64,14 +68,13 @@ pub struct Server<R, B> {
     backend: B,
     transport: ServerTransportConfig,
     config: Arc<ServerConfig>,
-    limits: ServeLimits,
     watcher: Watcher,
     seeds: Seeds,
 }
 
 impl<R: Runtime, B: Backend + 'static> Server<R, B> {
     /// A server on `runtime` that keeps its queues in `backend`. `transport` says who it is, `config` what it
-    /// does.
+    /// does, and in its `limits` how much.
     #[must_use]
     pub fn new(runtime: R, backend: B, transport: ServerTransportConfig, config: ServerConfig) -> Self {
         Self {
@@ -79,17 +82,9 @@ impl<R: Runtime, B: Backend + 'static> Server<R, B> {
             backend,
             transport,
             config: Arc::new(config),
-            limits: ServeLimits::default(),
             watcher: Arc::new(|_| ()),
             seeds: Seeds::System,
         }
-    }
-
-    /// Other limits than the default ones.
-    #[must_use]
-    pub fn limits(mut self, limits: ServeLimits) -> Self {
-        self.limits = limits;
-        self
     }
 
     /// Calls `watcher` with all events. It runs where they happen, so it must return soon.
@@ -112,8 +107,10 @@ impl<R: Runtime, B: Backend + 'static> Server<R, B> {
     /// Listens on all of `addresses` and serves until the handle stops it or is dropped.
     ///
     /// # Errors
-    /// When it cannot listen on one of them. Then it serves on none.
+    /// When it cannot listen on one of them; then it serves on none. [`io::ErrorKind::InvalidInput`] when it could not
+    /// work with the configuration, with an [`InvalidSetting`](smp_core::server::InvalidSetting) that names what is wrong.
     pub async fn serve(self, addresses: &[SocketAddr]) -> io::Result<ServerHandle<R, B>> {
+        self.config.validate().map_err(|wrong| io::Error::new(io::ErrorKind::InvalidInput, wrong))?;
         let mut listeners = Vec::new();
         for address in addresses {
             listeners.push(self.runtime.listen(*address).await?);
@@ -131,7 +128,8 @@ impl<R: Runtime, B: Backend + 'static> Server<R, B> {
         let backend = Arc::new(self.backend);
         let broker = Broker::new(Arc::clone(&self.config), self.runtime.now());
         let hub = Hub::new(self.runtime.clone(), Arc::clone(&backend), broker, Arc::clone(&watcher));
-        let admission = Admission::new(self.limits);
+        let admission = Admission::new(self.config.limits);
+        let budget = Budget::new(self.config.limits.queued_bytes);
         let tasks = Arc::new(Tasks::default());
         let acceptor = Arc::new(Acceptor {
             runtime: self.runtime.clone(),
@@ -141,7 +139,7 @@ impl<R: Runtime, B: Backend + 'static> Server<R, B> {
             tasks: Arc::clone(&tasks),
             transport: self.transport,
             config: self.config,
-            limits: self.limits,
+            budget: Arc::clone(&budget),
             watcher,
             seeds: self.seeds,
             next_id: AtomicU64::new(0),
@@ -150,6 +148,6 @@ impl<R: Runtime, B: Backend + 'static> Server<R, B> {
         for listener in listeners {
             self.runtime.spawn(Arc::clone(&acceptor).run(listener, tasks.enter()));
         }
-        Ok(ServerHandle::new(self.runtime, backend, hub, admission, tasks, counting, local))
+        Ok(ServerHandle::new(self.runtime, backend, hub, (admission, budget), tasks, counting, local))
     }
 }

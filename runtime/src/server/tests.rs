@@ -1,11 +1,14 @@
 //! The shell of the server on a runtime in memory.
 
+mod limits;
+mod peer;
+
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use smp_core::server::{BrokerInput, CloseReason, ServerConfig};
+use smp_core::server::{BrokerInput, CloseReason, Limits, ServerConfig};
 
 use super::*;
 use crate::testing::{CAPACITY, Fault, TestRuntime, TestStream};
@@ -19,16 +22,17 @@ struct World {
 }
 
 impl World {
-    fn new(limits: ServeLimits) -> Self {
+    fn new(limits: Limits) -> Self {
         Self::with_store(limits, TestStore::default())
     }
 
-    fn with_store(limits: ServeLimits, store: TestStore) -> Self {
+    fn with_store(limits: Limits, store: TestStore) -> Self {
         let runtime = TestRuntime::default();
         let events = Arc::new(Mutex::new(Vec::new()));
         let seen = Arc::clone(&events);
-        let server = Server::new(runtime.clone(), store.clone(), transport(), ServerConfig::default())
-            .limits(limits)
+        let mut config = ServerConfig::default();
+        config.limits = limits;
+        let server = Server::new(runtime.clone(), store.clone(), transport(), config)
             .seed([7; 32])
             .on_event(move |event| seen.lock().unwrap().push(event));
         let server = runtime.block_on(async move { server.serve(&[LISTENS_ON]).await.unwrap() });
@@ -66,8 +70,7 @@ impl World {
 
 #[test]
 fn refuses_connections_above_the_limits() {
-    let world =
-        World::new(ServeLimits { connections: 3, connections_per_address: 2, ..ServeLimits::default() });
+    let world = World::new(Limits { connections: 3, connections_per_address: 2, ..Limits::default() });
     let first = world.connect("192.0.2.1");
     let _second = world.connect("192.0.2.1");
     let refused = world.connect("192.0.2.1");
@@ -88,7 +91,7 @@ fn refuses_connections_above_the_limits() {
 
 #[test]
 fn waits_longer_after_each_failed_accept_and_then_goes_on() {
-    let world = World::new(ServeLimits::default());
+    let world = World::new(Limits::default());
     for _ in 0..10 {
         world.runtime.fail_accept(LISTENS_ON, io::ErrorKind::Other);
     }
@@ -110,7 +113,7 @@ fn waits_longer_after_each_failed_accept_and_then_goes_on() {
 
 #[test]
 fn does_not_wait_after_the_error_of_a_single_connection() {
-    let world = World::new(ServeLimits::default());
+    let world = World::new(Limits::default());
     for _ in 0..100 {
         world.runtime.fail_accept(LISTENS_ON, io::ErrorKind::ConnectionAborted);
     }
@@ -120,7 +123,7 @@ fn does_not_wait_after_the_error_of_a_single_connection() {
 
 #[test]
 fn a_panic_of_a_connection_touches_no_other() {
-    let world = World::new(ServeLimits::default());
+    let world = World::new(Limits::default());
     let (first, other) = (world.connect("192.0.2.1"), world.connect("192.0.2.2"));
     first.break_other_side(Fault::Panic);
     world.runtime.run();
@@ -132,7 +135,7 @@ fn a_panic_of_a_connection_touches_no_other() {
 
 #[test]
 fn a_connection_is_held_once_and_not_several_times() {
-    let world = World::new(ServeLimits::default());
+    let world = World::new(Limits::default());
     let _connection = world.connect("192.0.2.1");
     let connection = size_of::<connection::Connection<TestRuntime, TestStore>>();
     assert!(world.runtime.largest_task() < connection + 512);
@@ -140,7 +143,7 @@ fn a_connection_is_held_once_and_not_several_times() {
 
 #[test]
 fn tells_the_broker_the_time() {
-    let world = World::new(ServeLimits::default());
+    let world = World::new(Limits::default());
     assert_eq!(world.store.batches(), 1, "expiry on start");
     world.runtime.advance(Duration::from_secs(7199));
     assert_eq!(world.store.batches(), 1);
@@ -153,7 +156,7 @@ fn answers_a_batch_whatever_the_store_does_with_it() {
     for work in [Work::Fail, Work::Panic, Work::PanicLater] {
         let store = TestStore::default();
         store.plan([work]);
-        let world = World::with_store(ServeLimits::default(), store);
+        let world = World::with_store(Limits::default(), store);
         assert_eq!(world.events(), [ServerEvent::StoreFailed]);
         world.runtime.advance(Duration::from_secs(7200));
         assert_eq!(world.store.batches(), 2);
@@ -163,7 +166,7 @@ fn answers_a_batch_whatever_the_store_does_with_it() {
 
 #[test]
 fn nobody_reads_while_the_store_is_behind() {
-    let world = World::new(ServeLimits::default());
+    let world = World::new(Limits::default());
     world.store.fill(true);
     // The batch of the next expiry waits, and with it every connection.
     world.runtime.advance(Duration::from_secs(7200));
@@ -180,7 +183,7 @@ fn nobody_reads_while_the_store_is_behind() {
 
 #[test]
 fn ends_handshakes_that_take_too_long_and_peers_that_do_not_go() {
-    let world = World::new(ServeLimits::default());
+    let world = World::new(Limits::default());
     let connection = world.connect("192.0.2.1");
     world.runtime.advance(Duration::from_secs(9));
     assert_eq!(world.closed(), []);
@@ -188,7 +191,7 @@ fn ends_handshakes_that_take_too_long_and_peers_that_do_not_go() {
     connection.take();
     assert!(connection.is_at_end(), "the server has ended its side and waits for the peer");
     assert_eq!(world.connections(), 1);
-    world.runtime.advance(ServeLimits::default().closing);
+    world.runtime.advance(Limits::default().closing_timeout);
     assert_eq!(world.closed(), [Disconnect::Session(CloseReason::Handshake)]);
     assert_eq!(world.connections(), 0);
     let counters = world.server.as_ref().unwrap().counters();
@@ -198,7 +201,7 @@ fn ends_handshakes_that_take_too_long_and_peers_that_do_not_go() {
 
 #[test]
 fn stops_without_leaving_a_task() {
-    let mut world = World::new(ServeLimits::default());
+    let mut world = World::new(Limits::default());
     let connection = world.connect("192.0.2.1");
     let stopped = world.stop(Duration::from_secs(1)).unwrap();
     assert_eq!(stopped.cut, 1, "the peer did not end its side");
@@ -211,7 +214,7 @@ fn stops_without_leaving_a_task() {
 
 #[test]
 fn a_panic_of_the_broker_ends_the_server_and_says_so() {
-    let mut world = World::new(ServeLimits::default());
+    let mut world = World::new(Limits::default());
     let connection = world.connect("192.0.2.1");
     world.events();
     let server = world.server.take().unwrap();
@@ -232,7 +235,7 @@ fn a_panic_of_the_broker_ends_the_server_and_says_so() {
 
 #[test]
 fn a_dropped_handle_ends_every_task() {
-    let mut world = World::new(ServeLimits::default());
+    let mut world = World::new(Limits::default());
     let connection = world.connect("192.0.2.1");
     drop(world.server.take());
     world.runtime.run();

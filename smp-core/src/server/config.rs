@@ -1,7 +1,9 @@
-//! Settings and limits of a server.
+//! Settings of a server.
 
+use core::fmt;
 use core::time::Duration;
 
+use super::Limits;
 use crate::wire::Password;
 
 /// Settings of a server, the same for all of its connections.
@@ -28,7 +30,7 @@ pub struct ServerConfig {
     pub end_interval: Duration,
     /// When connections without subscriptions are closed. Default: after 6 hours. `None`: never.
     pub idle_clients: Option<IdleClients>,
-    /// What a peer may make the server hold or do.
+    /// What peers may make the server hold or do.
     pub limits: Limits,
 }
 
@@ -50,6 +52,29 @@ impl Default for ServerConfig {
     }
 }
 
+impl ServerConfig {
+    /// Whether a server can work with these settings and limits.
+    ///
+    /// # Errors
+    /// Names the first that is out of its range, and the range.
+    pub fn validate(&self) -> Result<(), InvalidSetting> {
+        self.limits.validate()?;
+        let quota = usize::try_from(self.message_quota).unwrap_or(usize::MAX);
+        InvalidSetting::check_numbers(&[
+            ("id_bytes", self.id_bytes, 16, 32),
+            ("message_quota", quota, 1, 1_000_000),
+        ])?;
+        let idle = self.idle_clients.unwrap_or_default();
+        InvalidSetting::check_times(&[
+            ("message_ttl", self.message_ttl.unwrap_or(MILLISECOND), MILLISECOND, CENTURY),
+            ("expiry_interval", self.expiry_interval, MILLISECOND, CENTURY),
+            ("end_interval", self.end_interval, Duration::ZERO, HOUR),
+            ("idle_clients.ttl", idle.ttl, MILLISECOND, CENTURY),
+            ("idle_clients.check_interval", idle.check_interval, MILLISECOND, CENTURY),
+        ])
+    }
+}
+
 /// When a connection without subscriptions is closed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct IdleClients {
@@ -65,48 +90,43 @@ impl Default for IdleClients {
     }
 }
 
-/// What one peer may make the server hold. Every number bounds memory or time. How long the handshake may take is an
-/// option of the transport.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[non_exhaustive]
-pub struct Limits {
-    /// Commands of one connection that wait for an answer, over which no more is read from it. Default: 512; a block
-    /// holds at most 255, so at most this and 254 more are held.
-    pub commands_in_flight: usize,
-    /// Bytes of commands of one connection that wait for an answer, over which no more is read from it.
-    /// Default: 256 KiB; one block more may be held.
-    pub input_bytes: usize,
-    /// Message deliveries to one connection that its socket has not taken yet; further ones wait in the store.
-    /// Default: 8. Each holds up to 16 KiB.
-    pub deliveries_in_flight: usize,
-    /// Bytes that wait to be written to one connection, with a block for each block that is not answered, over which
-    /// no more is read from it. Default: 256 KiB.
-    pub output_bytes: usize,
-    /// How long a peer may take no byte while output waits for it. Default: 40 seconds.
-    pub stalled_output: Duration,
-    /// Queues that one connection may be subscribed to. Default: 1,000,000.
-    pub subscriptions: usize,
-    /// Queues that one connection may receive by GET. Default: 100,000.
-    pub get_queues: usize,
-    /// Keys of one recipient, which RKEY sets. Default: 16. A command with a wrong authorisation costs a verification with
-    /// each of them.
-    pub recipient_keys: usize,
-    /// Queues that one visit of message expiry covers before other operations get their turn. Default: 1000.
-    pub expiry_queues: u32,
+/// A setting or limit with which a server could not work.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("`{setting}` has to be from {min} to {max}")]
+pub struct InvalidSetting {
+    /// Its name, as in [`ServerConfig`] or [`Limits`].
+    pub setting: &'static str,
+    /// The least that it may be, in words.
+    pub min: String,
+    /// The most that it may be, in words.
+    pub max: String,
 }
 
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            commands_in_flight: 512,
-            input_bytes: 256 * 1024,
-            deliveries_in_flight: 8,
-            output_bytes: 256 * 1024,
-            stalled_output: Duration::from_secs(40),
-            subscriptions: 1_000_000,
-            get_queues: 100_000,
-            recipient_keys: 16,
-            expiry_queues: 1000,
+impl InvalidSetting {
+    /// Checks numbers: name, value, least, most.
+    pub(super) fn check_numbers(rows: &[(&'static str, usize, usize, usize)]) -> Result<(), Self> {
+        Self::check(rows, |number| number)
+    }
+
+    /// Checks lengths of time: name, value, least, most.
+    pub(super) fn check_times(rows: &[(&'static str, Duration, Duration, Duration)]) -> Result<(), Self> {
+        Self::check(rows, |time| format!("{time:?}"))
+    }
+
+    fn check<T: Copy + PartialOrd, W: fmt::Display>(
+        rows: &[(&'static str, T, T, T)],
+        words: impl Fn(T) -> W,
+    ) -> Result<(), Self> {
+        match rows.iter().find(|(_, value, min, max)| value < min || value > max) {
+            None => Ok(()),
+            Some((setting, _, min, max)) => {
+                Err(Self { setting, min: words(*min).to_string(), max: words(*max).to_string() })
+            }
         }
     }
 }
+
+const MILLISECOND: Duration = Duration::from_millis(1);
+const HOUR: Duration = Duration::from_secs(3600);
+/// More is a mistake, and would overflow what is computed from it.
+const CENTURY: Duration = Duration::from_secs(36_500 * 86_400);

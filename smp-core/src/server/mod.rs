@@ -22,11 +22,13 @@
 
 mod broker;
 mod config;
+mod limits;
 mod session;
 pub mod store;
 
 pub use broker::{Broker, BrokerInput, BrokerOutput, BrokerReply, BrokerRequest};
-pub use config::{IdleClients, Limits, ServerConfig};
+pub use config::{IdleClients, InvalidSetting, ServerConfig};
+pub use limits::Limits;
 pub use session::{CloseReason, LookUpId, Session, SessionEvent, SessionInput, SessionOutput};
 
 /// Names a connection to the server. Never used twice while the server runs.

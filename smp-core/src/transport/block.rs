@@ -32,6 +32,12 @@ impl BlockReader {
         }
     }
 
+    /// Whether a part of a block is held, when there is no whole one.
+    #[must_use]
+    pub const fn holds_part(&self) -> bool {
+        !self.pending.is_empty()
+    }
+
     /// The next whole block.
     pub fn next_block(&mut self) -> Option<Vec<u8>> {
         if self.pending.len() < BLOCK_LEN {

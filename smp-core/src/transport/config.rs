@@ -33,8 +33,6 @@ pub struct ServerOptions {
     pub alpn: Alpn,
     /// Whether clients may be services, for which they are asked for a certificate.
     pub accepts_services: bool,
-    /// How long a client may take from its first byte to the end of the SMP handshake.
-    pub handshake_timeout: Duration,
 }
 
 impl Default for ServerOptions {
@@ -44,7 +42,6 @@ impl Default for ServerOptions {
             #[cfg(feature = "tls")]
             alpn: Alpn::server(),
             accepts_services: true,
-            handshake_timeout: HANDSHAKE_TIMEOUT,
         }
     }
 }
@@ -94,7 +91,7 @@ pub struct ClientOptions {
     pub proxy_server: bool,
     /// The service that it is.
     pub service: Option<ServiceIdentity>,
-    /// How long TLS and SMP handshake may take together.
+    /// How long TLS and SMP handshake may take together. Default: [`HANDSHAKE_TIMEOUT`].
     pub handshake_timeout: Duration,
 }
 
@@ -149,4 +146,5 @@ impl fmt::Debug for ServiceIdentity {
     }
 }
 
-const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long TLS and SMP handshake may take together, if nobody says otherwise: 10 seconds.
+pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);

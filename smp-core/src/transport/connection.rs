@@ -14,7 +14,10 @@ use super::handshake::{
 use super::pipe::{Pipe, PlainPeer};
 #[cfg(feature = "tls")]
 use super::tls::TlsStream;
-use super::{ClientTransportConfig, Parameters, ServerTransportConfig, ServiceRequest, TransportFault};
+use super::{
+    ClientTransportConfig, HANDSHAKE_TIMEOUT, Parameters, ServerTransportConfig, ServiceRequest,
+    TransportFault,
+};
 use crate::SeededEntropy;
 use crate::time::{Now, Timestamp};
 use crate::wire::EntityId;
@@ -174,6 +177,20 @@ impl Transport {
         if let State::Failed(fault) = &self.state { Err(fault.clone()) } else { Ok(()) }
     }
 
+    /// Sets the end of the handshake, which for a server is [`HANDSHAKE_TIMEOUT`] after its beginning. Has no effect when
+    /// the handshake is over.
+    pub const fn finish_handshake_by(&mut self, deadline: Timestamp) {
+        if let State::Server(..) | State::Client(..) = self.state {
+            self.deadline = Some(deadline);
+        }
+    }
+
+    /// Whether a part of a record or block is held, the rest of which the peer has not sent.
+    #[must_use]
+    pub fn holds_part(&self) -> bool {
+        self.pipe.holds_part() || self.reader.holds_part()
+    }
+
     /// The most content of a block.
     #[must_use]
     pub const fn content_max(&self) -> usize {
@@ -230,7 +247,7 @@ impl Transport {
 
     fn new(pipe: Pipe, state: State, entropy: SeededEntropy, now: Now) -> Self {
         let timeout = match &state {
-            State::Server(config, _) => Some(config.options.handshake_timeout),
+            State::Server(..) => Some(HANDSHAKE_TIMEOUT),
             State::Client(config, _) => Some(config.options.handshake_timeout),
             State::Ready(_) | State::Closed | State::Failed(_) => None,
         };

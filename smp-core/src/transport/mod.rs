@@ -65,7 +65,8 @@ mod testing;
 pub mod tls;
 
 pub use config::{
-    ClientOptions, ClientTransportConfig, ServerOptions, ServerTransportConfig, ServiceIdentity,
+    ClientOptions, ClientTransportConfig, HANDSHAKE_TIMEOUT, ServerOptions, ServerTransportConfig,
+    ServiceIdentity,
 };
 pub use connection::{Transport, TransportEvent};
 pub use fault::TransportFault;

@@ -45,6 +45,15 @@ impl Pipe {
         }
     }
 
+    /// Whether a part of a record is held.
+    pub(super) fn holds_part(&self) -> bool {
+        match self {
+            #[cfg(feature = "tls")]
+            Self::Tls(stream) => stream.holds_part(),
+            Self::Plain(_) => false,
+        }
+    }
+
     pub(super) fn take_plaintext(&mut self) -> Vec<u8> {
         match self {
             #[cfg(feature = "tls")]

@@ -30,8 +30,6 @@ pub(crate) struct Settings {
     pub(crate) accepts_services: bool,
     /// Whether to log connections that fail before they speak SMP.
     pub(crate) log_tls_errors: bool,
-    /// What all connections may take together.
-    pub(crate) shell: Shell,
     /// How long commands may take to finish when the server is told to stop.
     pub(crate) stop_timeout: Duration,
     /// The settings of the protocol.
@@ -78,19 +76,4 @@ pub(crate) struct Port {
     pub(crate) number: u16,
     /// It is the port of the web page as well, so another program may have it.
     pub(crate) web: bool,
-}
-
-/// What the shell of the server bounds.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Shell {
-    /// Connections at the same time.
-    pub(crate) connections: usize,
-    /// Connections of one address at the same time.
-    pub(crate) connections_per_address: Option<usize>,
-    /// Bytes to a connection over which writing comes before reading.
-    pub(crate) queued_output: usize,
-    /// How long a client may take until it speaks SMP.
-    pub(crate) handshake: Duration,
-    /// How long the last output of a connection may take.
-    pub(crate) closing: Duration,
 }

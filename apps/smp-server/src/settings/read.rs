@@ -7,7 +7,7 @@ use smp_core::wire::Password;
 
 use super::table;
 use super::value::{self, Parsed, Unit, bytes, duration, number, one_of, switch, unless_off};
-use super::{Durability, Embedded, Port, Settings, Shell, Store};
+use super::{Durability, Embedded, Port, Settings, Store};
 use crate::ini::{Entry, Ini, IniError};
 
 /// The settings of a file, and what its operator should know about it.
@@ -23,7 +23,6 @@ pub(crate) fn read(ini: &Ini) -> Result<(Settings, Vec<String>), IniError> {
         versions: from.get("TRANSPORT", "smp_versions", value::versions)?,
         accepts_services: from.get("TRANSPORT", "accept_service_credentials", switch)?,
         log_tls_errors: from.get("TRANSPORT", "log_tls_errors", switch)?,
-        shell: shell(&from)?,
         stop_timeout: from.get(
             "LIMITS",
             "stop_timeout",
@@ -81,25 +80,6 @@ fn notifications(from: &Source<'_>) -> Result<(), IniError> {
     Ok(())
 }
 
-fn shell(from: &Source<'_>) -> Result<Shell, IniError> {
-    let count = || number(1..=10_000_000);
-    Ok(Shell {
-        connections: from.get("LIMITS", "connections", count())?,
-        connections_per_address: from.get("LIMITS", "connections_per_address", unless_off(count()))?,
-        queued_output: from.get("LIMITS", "queued_output", bytes(BLOCK..=GIB))?,
-        handshake: from.get(
-            "LIMITS",
-            "handshake_timeout",
-            duration(Unit::Seconds, MILLISECOND..=seconds(3600)),
-        )?,
-        closing: from.get(
-            "LIMITS",
-            "closing_timeout",
-            duration(Unit::Seconds, MILLISECOND..=seconds(3600)),
-        )?,
-    })
-}
-
 fn ports(from: &Source<'_>) -> Result<Vec<Port>, IniError> {
     let web = from.ini.entry("WEB", "https").and_then(|entry| entry.value.parse().ok());
     let ports = from.get("TRANSPORT", "port", value::ports)?;
@@ -122,6 +102,8 @@ fn server(from: &Source<'_>) -> Result<ServerConfig, IniError> {
         from.get("LIMITS", "end_interval", duration(Unit::Millis, Duration::ZERO..=seconds(3600)))?;
     server.idle_clients = idle_clients(from)?;
     server.limits = limits(from)?;
+    // What is read above is within these bounds; should it ever not be, this says so before anything is served.
+    server.validate().map_err(|wrong| from.error("LIMITS", wrong.setting, &wrong.to_string()))?;
     Ok(server)
 }
 
@@ -135,18 +117,40 @@ fn idle_clients(from: &Source<'_>) -> Result<Option<IdleClients>, IniError> {
 }
 
 fn limits(from: &Source<'_>) -> Result<Limits, IniError> {
-    let time = || duration(Unit::Seconds, MILLISECOND..=seconds(3600));
-    let mut limits = Limits::default();
-    limits.commands_in_flight = from.get("LIMITS", "commands_in_flight", number(1..=100_000))?;
-    limits.deliveries_in_flight = from.get("LIMITS", "deliveries_in_flight", number(1..=10_000))?;
-    limits.input_bytes = from.get("LIMITS", "input_bytes", bytes(BLOCK..=GIB))?;
-    limits.output_bytes = from.get("LIMITS", "output_bytes", bytes(BLOCK..=GIB))?;
-    limits.stalled_output = from.get("LIMITS", "stalled_output", time())?;
-    limits.subscriptions = from.get("LIMITS", "subscriptions", number(1..=100_000_000))?;
-    limits.get_queues = from.get("LIMITS", "get_queues", number(1..=100_000_000))?;
-    limits.recipient_keys = from.get("LIMITS", "recipient_keys", number(1..=255))?;
-    limits.expiry_queues = from.get("LIMITS", "expiry_queues", number(1..=1_000_000))?;
-    Ok(limits)
+    let count = |key| from.get("LIMITS", key, number(1..=100_000_000));
+    let unless_off_count = |key| from.get("LIMITS", key, unless_off(number(1..=100_000_000)));
+    let size = |key| from.get("LIMITS", key, bytes(BLOCK..=GIB));
+    let time = |key| from.get("LIMITS", key, duration(Unit::Seconds, MILLISECOND..=seconds(3600)));
+    let pause = |key, least| from.get("LIMITS", key, duration(Unit::Millis, least..=seconds(3600)));
+    let accept_pause_min = pause("accept_pause_min", MILLISECOND)?;
+    // All of them are named, so that a new limit cannot be forgotten here.
+    Ok(Limits {
+        connections: count("connections")?,
+        connections_per_address: unless_off_count("connections_per_address")?.unwrap_or(usize::MAX),
+        new_connections_per_address: unless_off_count("new_connections_per_address")?.unwrap_or(usize::MAX),
+        new_connections_interval: time("new_connections_interval")?,
+        handshakes: count("handshakes")?,
+        handshake_timeout: time("handshake_timeout")?,
+        accepts_in_turn: from.get("LIMITS", "accepts_in_turn", number(1..=10_000))?,
+        accept_pause_min,
+        accept_pause_max: pause("accept_pause_max", accept_pause_min)?,
+        commands_in_flight: from.get("LIMITS", "commands_in_flight", number(1..=100_000))?,
+        input_bytes: size("input_bytes")?,
+        stalled_input: time("stalled_input")?,
+        verifications_in_turn: from.get("LIMITS", "verifications_in_turn", number(1..=10_000))?,
+        rounds_in_turn: from.get("LIMITS", "rounds_in_turn", number(1..=10_000))?,
+        output_bytes: size("output_bytes")?,
+        queued_output: size("queued_output")?,
+        stalled_output: time("stalled_output")?,
+        deliveries_in_flight: from.get("LIMITS", "deliveries_in_flight", number(1..=10_000))?,
+        queued_bytes: from.get("LIMITS", "queued_bytes", bytes(BLOCK..=HUGE))?,
+        closing_timeout: time("closing_timeout")?,
+        closing_input: from.get("LIMITS", "closing_input", bytes(0..=GIB))?,
+        subscriptions: count("subscriptions")?,
+        get_queues: count("get_queues")?,
+        recipient_keys: from.get("LIMITS", "recipient_keys", number(1..=255))?,
+        expiry_queues: from.get("LIMITS", "expiry_queues", number(1..=1_000_000))?,
+    })
 }
 
 /// The password for creating queues.

@@ -227,50 +227,115 @@ const LIMITS: Section = Section {
         setting(
             "connections",
             "100000",
-            "Connections at the same time. More are closed at once. The system must allow as many open files.",
+            "Connections at the same time. More are closed at once. The system must allow as many open \
+             files.",
         ),
         setting(
             "connections_per_address",
             "10000",
-            "The same for one IPv4 address or IPv6 /64 network, or `off`. Addresses of this machine are not counted: \
-             an onion service or a proxy on it brings all its users from one.",
+            "The same for one IPv4 address or IPv6 /64 network, or `off`. Addresses of this machine are not \
+             counted: an onion service or a proxy on it brings all its users from one.",
         ),
-        setting("handshake_timeout", "10s", "How long a client may take until it speaks SMP."),
+        setting(
+            "new_connections_per_address",
+            "1000",
+            "New connections from one such address in each new_connections_interval, or `off`. More are \
+             closed at once: handshakes cost time.",
+        ),
+        setting("new_connections_interval", "10s", "How long new connections are counted."),
+        setting("handshakes", "10000", "Connections that do not speak SMP yet. More are closed at once."),
+        setting(
+            "handshake_timeout",
+            "10s",
+            "How long a client may take until it speaks SMP. Then it is disconnected.",
+        ),
+        setting(
+            "accepts_in_turn",
+            "32",
+            "Connections that are accepted before those that there are get their turn.",
+        ),
+        setting(
+            "accept_pause_min",
+            "10ms",
+            "The pause after a connection could not be accepted, as when no open files are left. Each \
+             failure after another doubles it.",
+        ),
+        setting("accept_pause_max", "1s", "The longest such pause."),
         setting(
             "commands_in_flight",
             "512",
-            "Commands of one connection that wait for an answer. No more is read \
-            from it meanwhile.",
+            "Commands of one connection that wait for an answer. No more is read from it meanwhile.",
         ),
-        setting("deliveries_in_flight", "8", "Messages on their way to one connection. Each holds 16 KiB."),
         setting(
             "input_bytes",
             "256KiB",
             "Bytes of such commands. No more is read from the connection meanwhile.",
         ),
         setting(
+            "stalled_input",
+            "60s",
+            "How long a client may take to finish a block of 16 KiB that it began. Then it is disconnected.",
+        ),
+        setting(
+            "verifications_in_turn",
+            "64",
+            "Signatures of one connection that are verified before others get their turn; the rest waits.",
+        ),
+        setting(
+            "rounds_in_turn",
+            "16",
+            "How often one connection is read and written before others get their turn.",
+        ),
+        setting(
             "output_bytes",
             "256KiB",
-            "Bytes that one connection has not taken yet. No more is read from it \
-            meanwhile.",
+            "Bytes that one connection has not taken yet. No more is read from it meanwhile.",
         ),
         setting("queued_output", "64KiB", "Over this many of those bytes writing comes before reading."),
         setting(
             "stalled_output",
             "40s",
-            "How long a connection may take nothing of what waits for it before it is \
-            closed.",
+            "How long a connection may take nothing of what waits for it. Then it is closed.",
         ),
-        setting("subscriptions", "1000000", "Queues that one connection may be subscribed to."),
-        setting("get_queues", "100000", "Queues that one connection may receive from by GET."),
-        setting("recipient_keys", "16", "Keys that a recipient may set for one queue."),
+        setting(
+            "deliveries_in_flight",
+            "8",
+            "Messages on their way to one connection, each of 16 KiB. More wait in the store. News of 200 ended \
+             subscriptions count as one.",
+        ),
+        setting(
+            "queued_bytes",
+            "1024MiB",
+            "Bytes of commands and output of all connections together. Above, connections that hold some of \
+             it are not read. Beside it each connection may hold its deliveries and what is read at a time, \
+             32 KiB.",
+        ),
+        setting(
+            "closing_timeout",
+            "2s",
+            "How long the last output of a connection that ends may take. Then it is cut.",
+        ),
+        setting(
+            "closing_input",
+            "1MiB",
+            "Bytes that a client may go on sending when its connection ends. Then it is cut.",
+        ),
+        setting(
+            "subscriptions",
+            "1000000",
+            "Queues that one connection may be subscribed to. More are refused.",
+        ),
+        setting(
+            "get_queues",
+            "100000",
+            "Queues that one connection may receive from by GET. More are refused.",
+        ),
+        setting("recipient_keys", "16", "Keys that a recipient may set for one queue. More are refused."),
         setting(
             "expiry_queues",
             "1000",
-            "Queues that are looked through for old messages before clients get their \
-            turn again.",
+            "Queues that are looked through for old messages before clients get their turn again.",
         ),
-        setting("closing_timeout", "2s", "How long the last output of a connection that ends may take."),
         setting(
             "stop_timeout",
             "5s",

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::request::{Ending, Tag};
+use super::subscription::Place;
 use crate::wire::{AuthPublicKey, EntityId, MessageId};
 
 /// What the broker knows of a connection.
@@ -14,8 +15,8 @@ pub(super) struct Connection {
     pub(super) got: BTreeMap<EntityId, Option<MessageId>>,
     /// Deliveries and news of ended subscriptions that its socket has not taken yet, or that are being read for it.
     pub(super) slots_taken: usize,
-    /// Subscriptions with a message, which wait for a slot.
-    pub(super) waiting: VecDeque<EntityId>,
+    /// Subscriptions with a message, which wait for a slot: each once, in the order in which they came.
+    pub(super) waiting: BTreeMap<Place, EntityId>,
     /// GETs that wait for a slot.
     pub(super) waiting_gets: VecDeque<(Tag, EntityId, AuthPublicKey)>,
     /// Ended subscriptions that it has not been told of.

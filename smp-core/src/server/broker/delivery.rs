@@ -125,7 +125,8 @@ impl Broker {
             };
             let read = self.next_read;
             self.next_read += 1;
-            sub.state = State::Reading(read);
+            let former = core::mem::replace(&mut sub.state, State::Reading(read));
+            self.leave_line(connection, former);
             let op = QueueOp::Acknowledge { queue: queue.clone(), by, message, today };
             let context = Context::Acknowledge { connection, tag, queue, read, message: delivered };
             return self.store(op, context);
@@ -182,7 +183,8 @@ impl Broker {
             && sub.connection == connection
             && sub.delivered.take_if(|delivered| *delivered == message).is_some()
         {
-            sub.state = State::Reading(read);
+            let former = core::mem::replace(&mut sub.state, State::Reading(read));
+            self.leave_line(connection, former);
         }
         let OpResult::Acknowledged { next, .. } = result else {
             self.set_read(queue, read, State::Idle);
@@ -199,9 +201,9 @@ impl Broker {
             self.set_delivered(queue, read, next.message.id.clone());
             self.answer(connection, tag, Answer::Message(next));
         } else {
-            self.set_read(queue, read, State::Waiting);
+            self.set_read(queue, read, State::Idle);
             self.answer(connection, tag, Answer::Done);
-            self.wait_for_slot(connection, queue.clone());
+            self.wake_subscription(queue);
         }
     }
 
@@ -266,15 +268,11 @@ impl Broker {
         let Some(sub) = self.subscriptions.get_mut(queue).filter(|sub| sub.state == State::Idle) else {
             return;
         };
-        sub.state = State::Waiting;
+        let Some(state) = self.connections.get_mut(&sub.connection) else { return };
+        sub.state = State::Waiting(self.next_place);
+        state.waiting.insert(self.next_place, queue.clone());
+        self.next_place += 1;
         let connection = sub.connection;
-        self.wait_for_slot(connection, queue.clone());
-    }
-
-    pub(super) fn wait_for_slot(&mut self, connection: ConnectionId, queue: EntityId) {
-        if let Some(state) = self.connections.get_mut(&connection) {
-            state.waiting.push_back(queue);
-        }
         self.release_slots(connection, 0);
     }
 
@@ -297,9 +295,8 @@ impl Broker {
                 self.contexts.push(Context::Get { connection, tag, queue });
                 continue;
             }
-            let Some(queue) = state.waiting.pop_front() else { break };
-            let waits =
-                |sub: &&mut super::Subscription| sub.connection == connection && sub.state == State::Waiting;
+            let Some((place, queue)) = state.waiting.pop_first() else { break };
+            let waits = |sub: &&mut super::Subscription| sub.state == State::Waiting(place);
             if let Some(sub) = self.subscriptions.get_mut(&queue).filter(waits) {
                 state.slots_taken += 1;
                 sub.state = State::Reading(self.next_read);

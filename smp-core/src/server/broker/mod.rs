@@ -37,7 +37,7 @@ use crate::wire::EntityId;
 use connection::Connection;
 use core::time::Duration;
 use request::{Context, ReadId};
-use subscription::Subscription;
+use subscription::{Place, Subscription};
 
 /// What a session asks of the broker. Only its order matters to the shell.
 pub struct BrokerRequest(pub(crate) Vec<Request>);
@@ -79,6 +79,7 @@ pub struct Broker {
     unread_due: Option<Timestamp>,
     expiry_due: Option<Timestamp>,
     next_read: ReadId,
+    next_place: Place,
     /// What the operations of a batch were for, in their order, until its turn to be acted on.
     batches: BTreeMap<BatchId, Vec<Context>>,
     /// Replies that came before those of earlier batches.
@@ -108,6 +109,7 @@ impl Broker {
             ends_due: None,
             unread: BTreeSet::new(),
             next_read: 0,
+            next_place: 0,
             unread_due: None,
             expiry_due,
             batches: BTreeMap::new(),

@@ -1,6 +1,7 @@
 //! Subscriptions: made, taken over, ended.
 
 use super::Broker;
+use super::connection::Connection;
 use super::request::{Answer, Context, Ending, ReadId, SubscriptionInfo, Tag};
 use crate::server::ConnectionId;
 use crate::server::store::{OpResult, QueueOp};
@@ -20,13 +21,16 @@ pub(super) struct Subscription {
 pub(super) enum State {
     /// A message: the queue is empty.
     Idle,
-    /// A slot of its connection: the queue has a message.
-    Waiting,
+    /// A slot of its connection, at this place in its line: the queue has a message.
+    Waiting(Place),
     /// The store, which reads the queue.
     Reading(ReadId),
     /// The acknowledgement of the message that was delivered.
     Delivered,
 }
+
+/// A place in the line of subscriptions that wait for a slot. Never given twice.
+pub(super) type Place = u64;
 
 impl Broker {
     /// SUB. The subscription is in force when the store has read the queue.
@@ -38,13 +42,15 @@ impl Broker {
         by: AuthPublicKey,
     ) {
         let limits = self.config.limits;
-        let Some(state) = self.connections.get_mut(&connection) else { return };
+        let Some(state) = self.connections.get(&connection) else { return };
         if state.got.contains_key(&queue) {
             return self.answer(connection, tag, Answer::Prohibited);
         }
-        if state.subscriptions.len() >= limits.subscriptions && !state.subscriptions.contains(&queue) {
+        let is_known = state.subscriptions.contains(&queue) || state.ended.contains_key(&queue);
+        if !is_known && self.is_fully_subscribed(connection) {
             return self.answer(connection, tag, Answer::LimitReached);
         }
+        let Some(state) = self.connections.get_mut(&connection) else { return };
         state.subscriptions.insert(queue.clone());
         let slot = state.slots_taken < limits.deliveries_in_flight;
         state.slots_taken += usize::from(slot);
@@ -67,16 +73,15 @@ impl Broker {
         if !self.connections.contains_key(&connection) {
             return;
         }
-        let (state, message) = match result {
-            OpResult::Message(Some(waiting)) => (State::Delivered, Some(waiting)),
-            OpResult::Checked { has_messages: true } => (State::Waiting, None),
-            OpResult::Message(None) | OpResult::Checked { has_messages: false } => (State::Idle, None),
+        let (state, message, waits) = match result {
+            OpResult::Message(Some(waiting)) => (State::Delivered, Some(waiting), false),
+            OpResult::Checked { has_messages } => (State::Idle, None, has_messages),
+            OpResult::Message(None) => (State::Idle, None, false),
             _ => {
                 self.subscribe_failed(connection, &queue, slot);
                 return self.answer(connection, tag, Answer::Unauthorized);
             }
         };
-        let waits = state == State::Waiting;
         let delivered = match &message {
             Some(waiting) => Some(waiting.message.id.clone()),
             None if waits => self.delivered(connection, &queue),
@@ -88,7 +93,7 @@ impl Broker {
         }
         self.answer(connection, tag, Answer::Subscribed(message));
         if waits {
-            self.wait_for_slot(connection, queue);
+            self.wake_subscription(&queue);
         }
     }
 
@@ -101,10 +106,11 @@ impl Broker {
         self.release_slots(connection, usize::from(slot));
     }
 
-    /// True when a connection has as many subscriptions as it may have.
+    /// True when a connection has as many subscriptions as it may have. Those that ended count until it was told.
     pub(super) fn is_fully_subscribed(&self, connection: ConnectionId) -> bool {
         let limit = self.config.limits.subscriptions;
-        self.connections.get(&connection).is_some_and(|state| state.subscriptions.len() >= limit)
+        let held = |state: &Connection| state.subscriptions.len() + state.ended.len();
+        self.connections.get(&connection).is_some_and(|state| held(state) >= limit)
     }
 
     pub(super) fn created(
@@ -130,6 +136,7 @@ impl Broker {
     ) {
         if matches!(result, OpResult::Done) {
             if let Some(subscription) = self.subscriptions.remove(queue) {
+                self.leave_line(subscription.connection, subscription.state);
                 self.end(connection, subscription.connection, queue, Ending::Deleted);
             }
             if let Some(state) = self.connections.get_mut(&connection) {
@@ -186,7 +193,17 @@ impl Broker {
         }
         let former = self.subscriptions.insert(queue.clone(), subscription);
         if let Some(former) = former {
+            self.leave_line(former.connection, former.state);
             self.end(connection, former.connection, &queue, Ending::TakenOver);
+        }
+    }
+
+    /// What a subscription waited for before it was changed: if it was a slot, it leaves the line.
+    pub(super) fn leave_line(&mut self, connection: ConnectionId, former: State) {
+        if let State::Waiting(place) = former
+            && let Some(state) = self.connections.get_mut(&connection)
+        {
+            state.waiting.remove(&place);
         }
     }
 

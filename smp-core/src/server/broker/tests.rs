@@ -285,6 +285,51 @@ fn deliveries_wait_for_slots() {
     assert_eq!(world.take(), []);
 }
 
+/// Each SUB of a queue with a message once put it into the line again, so that the line grew without end.
+#[test]
+fn a_subscription_waits_for_a_slot_once_however_often_it_is_made() {
+    let mut world = World::new(|config| config.limits.deliveries_in_flight = 1);
+    for n in 1..=3 {
+        world.send(B, n);
+        world.subscribe(A, n);
+    }
+    world.take();
+    let waiting = |world: &World| {
+        let state = &world.broker.connections[&A];
+        state.waiting.values().cloned().collect::<Vec<_>>()
+    };
+    assert_eq!(waiting(&world), [queue(2), queue(3)]);
+    for _ in 0..10 {
+        world.subscribe(A, 2);
+        assert_eq!(world.take(), [(A, Said::Subscribed(None))]);
+    }
+    assert_eq!(waiting(&world), [queue(3), queue(2)]);
+    // Nor does it wait when it is another connection's, or no more.
+    world.subscribe(B, 2);
+    world.take();
+    assert_eq!(waiting(&world), [queue(3)]);
+    world.ask(B, Request::Delete { tag: 0, queue: queue(3), by: KEY });
+    world.take();
+    assert_eq!(waiting(&world), []);
+}
+
+#[test]
+fn subscriptions_that_ended_count_until_they_are_told_of() {
+    let mut world = World::new(|config| config.limits.subscriptions = 3);
+    for n in 1..=3 {
+        world.subscribe(A, n);
+        world.subscribe(B, n);
+    }
+    world.take();
+    // Or there could be any number of them.
+    world.ask(A, Request::Create { tag: 0, record: Box::new(record(4)), subscribe: true });
+    assert_eq!(world.take(), [(A, Said::LimitReached)]);
+    world.pass(Duration::from_millis(500));
+    assert_eq!(world.take(), vec![(A, Said::Ended(Ending::TakenOver)); 3]);
+    world.ask(A, Request::Create { tag: 0, record: Box::new(record(4)), subscribe: true });
+    assert_eq!(world.take(), [(A, Said::Done)]);
+}
+
 #[test]
 fn a_message_may_be_acknowledged_while_it_waits_to_be_delivered_again() {
     let mut world = World::new(|config| config.limits.deliveries_in_flight = 1);

@@ -17,6 +17,7 @@ mod output;
 mod pipeline;
 mod verify;
 
+use core::time::Duration;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
@@ -83,6 +84,8 @@ pub enum CloseReason {
     Transport,
     /// The peer did not take its output for too long.
     Stalled,
+    /// The peer began a block and did not finish it for too long.
+    Unfinished,
     /// Nothing was heard of the peer for too long, and it is subscribed to nothing.
     Idle,
     /// The server stops.
@@ -121,6 +124,11 @@ pub struct Session {
     outputs: VecDeque<SessionOutput>,
     last_heard: Timestamp,
     idle_check_due: Option<Timestamp>,
+    /// Since when a part of a block is held while nothing else of the peer is worked on.
+    part_since: Option<Timestamp>,
+    /// When commands that had to wait for the processor go on.
+    work_due: Option<Timestamp>,
+    verifications: u64,
     state: State,
 }
 
@@ -135,7 +143,8 @@ enum State {
 impl Session {
     /// A session that waits for the first bytes of its peer.
     #[must_use]
-    pub fn new(config: Arc<ServerConfig>, transport: Transport, seed: [u8; 32], now: Now) -> Self {
+    pub fn new(config: Arc<ServerConfig>, mut transport: Transport, seed: [u8; 32], now: Now) -> Self {
+        transport.finish_handshake_by(now.mono + config.limits.handshake_timeout);
         Self {
             config,
             now,
@@ -155,6 +164,9 @@ impl Session {
             outputs: VecDeque::new(),
             last_heard: now.mono,
             idle_check_due: None,
+            part_since: None,
+            work_due: None,
+            verifications: 0,
             state: State::Running,
         }
     }
@@ -179,7 +191,7 @@ impl Session {
                 replies.into_iter().for_each(|reply| self.reply(reply));
                 self.free_slots();
             }
-            SessionInput::Timeout => {}
+            SessionInput::Timeout => self.work_due = None,
             SessionInput::Stop => self.stop(CloseReason::Stopped),
         }
         self.run_timers();
@@ -202,7 +214,28 @@ impl Session {
             return None;
         }
         let stalled = self.outbox.waits_since().map(|since| since + self.config.limits.stalled_output);
-        [self.transport.poll_timeout(), stalled, self.idle_check_due].into_iter().flatten().min()
+        let part = self.part_since.map(|since| since + self.config.limits.stalled_input);
+        let due = [self.transport.poll_timeout(), stalled, part, self.idle_check_due, self.work_due];
+        due.into_iter().flatten().min()
+    }
+
+    /// Whether commands wait for the processor. The shell gives other connections their turn, then calls `handle` with
+    /// [`SessionInput::Timeout`], which is due as soon as time has passed.
+    #[must_use]
+    pub const fn has_work(&self) -> bool {
+        self.work_due.is_some()
+    }
+
+    /// Bytes of commands that wait for an answer, and of output that waits for the socket.
+    #[must_use]
+    pub fn queued_bytes(&self) -> usize {
+        self.input_bytes + self.outbox.len()
+    }
+
+    /// How many verifications of authorisations the peer has cost so far.
+    #[must_use]
+    pub const fn verifications(&self) -> u64 {
+        self.verifications
     }
 
     /// Whether to read from the socket: not while the peer's commands or its output fill their limits.
@@ -210,6 +243,7 @@ impl Session {
     pub fn wants_input(&self) -> bool {
         let limits = &self.config.limits;
         self.state == State::Running
+            && self.work_due.is_none()
             && self.pipeline.len() + self.pending.len() < limits.commands_in_flight
             && self.input_bytes < limits.input_bytes
             // Each block that is not answered will be answered by one at least.
@@ -224,12 +258,15 @@ impl Session {
             self.requests.clear();
             return;
         }
-        self.decide();
+        if self.work_due.is_none() {
+            self.decide();
+        }
         if !self.requests.is_empty() {
             let requests = core::mem::take(&mut self.requests);
             self.outputs.push_back(SessionOutput::ToBroker(BrokerRequest(requests)));
         }
         self.transmit();
+        self.watch_part();
         if let State::Stopping(reason) = self.state
             && self.pipeline.is_empty()
             && self.pending.is_empty()
@@ -256,7 +293,21 @@ impl Session {
     fn ready(&mut self, parameters: Parameters) {
         self.outputs.push_back(SessionOutput::Event(SessionEvent::Ready(parameters.version.0)));
         self.verifier = Some(Verifier::new(parameters));
-        self.idle_check_due = self.config.idle_clients.map(|idle| self.now.mono + idle.check_interval);
+        self.set_idle_check();
+    }
+
+    /// Never at once: a timer that does not move would be due for ever.
+    fn set_idle_check(&mut self) {
+        let check_interval = self.config.idle_clients.map(|idle| idle.check_interval.max(CHECK_INTERVAL_MIN));
+        self.idle_check_due = check_interval.map(|interval| self.now.mono + interval);
+    }
+
+    /// Remembers since when a part of a block is held for nothing.
+    fn watch_part(&mut self) {
+        let holds_part =
+            self.state == State::Running && self.verifier.is_some() && self.transport.holds_part();
+        let since = self.part_since.filter(|_| self.queued_bytes() == 0).unwrap_or(self.now.mono);
+        self.part_since = holds_part.then_some(since);
     }
 
     /// The broker says that the peer is subscribed to nothing; it may have sent something since it was asked.
@@ -278,10 +329,14 @@ impl Session {
         if self.outbox.waits_since().is_some_and(|since| since + stalled <= now) {
             self.close(CloseReason::Stalled);
         }
+        let stalled = self.config.limits.stalled_input;
+        if self.queued_bytes() == 0 && self.part_since.is_some_and(|since| since + stalled <= now) {
+            self.close(CloseReason::Unfinished);
+        }
         if let Some(idle) = self.config.idle_clients
             && self.idle_check_due.is_some_and(|due| due <= now)
         {
-            self.idle_check_due = Some(now + idle.check_interval);
+            self.set_idle_check();
             if now.since(self.last_heard) >= idle.ttl {
                 self.requests.push(Request::CloseIfUnsubscribed);
             }
@@ -312,6 +367,14 @@ impl Session {
         self.pipeline.clear();
         self.pending.clear();
         self.groups.clear();
+        self.input_bytes = 0;
+        self.work_due = None;
         self.outputs.push_back(SessionOutput::Close(reason));
     }
 }
+
+/// How often at most it is looked at whether a connection is idle.
+const CHECK_INTERVAL_MIN: Duration = Duration::from_millis(1);
+/// After how long commands that had to wait for the processor go on: so little that no clock waits for it, but not nothing,
+/// because a timer that fired must move.
+pub(super) const BREATH: Duration = Duration::from_micros(1);

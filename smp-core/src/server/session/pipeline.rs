@@ -4,13 +4,13 @@ use bytes::Bytes;
 
 use super::answers::{GroupId, Pending, PendingKind};
 use super::verify::Right;
-use super::{LookUpId, Session, SessionOutput};
+use super::{BREATH, LookUpId, Session, SessionOutput};
 use crate::server::broker::{Request, Tag};
 use crate::server::store::{Append, Found, QueueChange, QueueKey, QueueRecord, QueueStatus, StoreFailure};
 use crate::wire::batch::decode_batch;
 use crate::wire::command::Party;
 use crate::wire::error::{CommandError, ErrorType, NameError, ProxyError};
-use crate::wire::transmission::ClientTransmission;
+use crate::wire::transmission::{Authorization, ClientTransmission};
 use crate::wire::{AuthPublicKey, BrokerMessage, Command, CorrelationId, EntityId, Version};
 
 /// A command that was read and not decided on.
@@ -42,10 +42,29 @@ enum LookUp {
     Failed,
 }
 
+impl Entry {
+    /// How many verifications deciding on it may cost now.
+    fn verifications(&self) -> usize {
+        let record = match &self.look_up {
+            LookUp::None => None,
+            LookUp::Found { record, .. } => record.as_deref(),
+            LookUp::Wanted | LookUp::Asked { .. } | LookUp::TooEarly | LookUp::Failed => return 0,
+        };
+        if needs_no_right(&self.command) || self.from.authorization == Authorization::None {
+            return 0;
+        }
+        match (self.command.party(), record) {
+            (Party::Recipient, Some(record)) => record.recipient_keys.len().max(1),
+            _ => 1,
+        }
+    }
+}
+
 impl Session {
     /// Reads the transmissions of a block. `None` for a block that could not be read.
     pub(super) fn take_block(&mut self, content: Option<&Bytes>) {
         let Some(version) = self.verifier.as_ref().map(|verifier| verifier.version()) else { return };
+        self.part_since = None;
         let group = self.new_group();
         match content.and_then(|content| decode_batch(content).ok()) {
             None => self.refuse(group, &CorrelationId::empty(), &EntityId::empty(), ErrorType::Block),
@@ -100,8 +119,21 @@ impl Session {
     }
 
     /// Decides on commands, as far as is possible now.
+    ///
+    /// A few dozen verifications at a time: a block of commands with wrong authorisations, on queues with many keys, would
+    /// else take a processor from all other connections for more than a thousand of them.
     pub(super) fn decide(&mut self) {
+        let limit = self.config.limits.verifications_in_turn.max(1);
+        let mut verifications = 0;
         while let Some(entry) = self.pipeline.pop_front() {
+            let cost = entry.verifications();
+            if cost > 0 && verifications >= limit {
+                self.pipeline.push_front(entry);
+                self.work_due = Some(self.now.mono + BREATH);
+                return;
+            }
+            verifications += cost;
+            self.verifications += cost as u64;
             let too_early = match entry.look_up {
                 LookUp::None | LookUp::Found { .. } | LookUp::Failed => self.decide_one(entry),
                 LookUp::Asked { .. } | LookUp::Wanted | LookUp::TooEarly => Some(entry),

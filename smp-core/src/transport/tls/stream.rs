@@ -120,6 +120,12 @@ impl TlsStream {
         mem::take(&mut self.plaintext)
     }
 
+    /// Whether a part of a record is held, the rest of which the peer has not sent.
+    #[must_use]
+    pub const fn holds_part(&self) -> bool {
+        !self.incoming.is_empty()
+    }
+
     /// Until both Finished messages were exchanged.
     #[must_use]
     pub fn is_handshaking(&self) -> bool {

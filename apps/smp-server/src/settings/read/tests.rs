@@ -1,3 +1,5 @@
+mod limits;
+
 use std::path::Path;
 
 use super::super::table::SECTIONS;
@@ -41,9 +43,7 @@ fn an_empty_file_has_the_defaults_of_the_protocol() {
     assert_eq!(s.ports, [5223, 443].map(|number| Port { number, web: false }));
     assert!(s.bind.is_empty());
     assert_eq!((s.versions, s.log_tls_errors, s.accepts_services), ("6-18".parse().unwrap(), false, true));
-    let shell = s.shell;
-    assert_eq!((shell.connections, shell.connections_per_address), (100_000, Some(10_000)));
-    assert_eq!((shell.queued_output, shell.closing, s.stop_timeout), (65_536, seconds(2), seconds(5)));
+    assert_eq!(s.stop_timeout, seconds(5));
 }
 
 #[test]
@@ -88,21 +88,7 @@ accept_service_credentials = off
 msg_queue_quota = 4
 queue_id_length = 16
 end_interval = 0
-connections = 7
-connections_per_address = 3
-handshake_timeout = 2s
-commands_in_flight = 1
-deliveries_in_flight = 2
-output_bytes = 32KiB
-stalled_output = 3s
-subscriptions = 5
-get_queues = 6
-input_bytes = 48KiB
-recipient_keys = 9
-expiry_queues = 8
 stop_timeout = 1s
-queued_output = 16KiB
-closing_timeout = 4s
 [INACTIVE_CLIENTS]
 disconnect = on
 ttl = 1
@@ -129,19 +115,12 @@ https = 443
     assert_eq!(s.bind, ["127.0.0.1".parse::<std::net::IpAddr>().unwrap()]);
     assert_eq!((s.versions, s.log_tls_errors, s.accepts_services), ("7-20".parse().unwrap(), true, false));
     assert_eq!((core.message_quota, core.id_bytes, core.end_interval), (4, 16, Duration::ZERO));
-    assert_eq!((s.shell.connections, s.shell.connections_per_address), (7, Some(3)));
-    assert_eq!((s.shell.queued_output, s.shell.closing, s.stop_timeout), (16_384, seconds(4), seconds(1)));
-    let limits = core.limits;
-    assert_eq!((s.shell.handshake, limits.stalled_output), (seconds(2), seconds(3)));
-    assert_eq!((limits.commands_in_flight, limits.deliveries_in_flight, limits.output_bytes), (1, 2, 32_768));
-    assert_eq!((limits.subscriptions, limits.get_queues), (5, 6));
-    assert_eq!((limits.recipient_keys, limits.expiry_queues), (9, 8));
-    assert_eq!(limits.input_bytes, 49_152);
+    assert_eq!(s.stop_timeout, seconds(1));
     let idle = core.idle_clients.unwrap();
     assert_eq!((idle.ttl, idle.check_interval), (seconds(1), Duration::from_millis(100)));
 
     let (s, _) = settings(
-        "[LIMITS]\nconnections_per_address = off\n[STORE_LOG]\nenable = off\nexpire_messages_days = off\n[INACTIVE_CLIENTS]\ndisconnect: off",
+        "[STORE_LOG]\nenable = off\nexpire_messages_days = off\n[INACTIVE_CLIENTS]\ndisconnect: off",
     )
     .unwrap();
     assert_eq!((s.store, s.server.message_ttl, s.server.idle_clients), (Store::Memory, None, None));
@@ -184,19 +163,6 @@ fn bad_values_are_refused_with_their_place_and_the_way_out() {
         ("LIMITS", "msg_queue_quota = 0", count),
         ("LIMITS", "queue_id_length = 33", "has to be a number from 16 to 32"),
         ("LIMITS", "end_interval = 2h", time),
-        ("LIMITS", "connections = 0", count),
-        ("LIMITS", "connections_per_address = 0", count),
-        ("LIMITS", "handshake_timeout = 0", time),
-        ("LIMITS", "commands_in_flight = 0", count),
-        ("LIMITS", "deliveries_in_flight = 0", count),
-        ("LIMITS", "output_bytes = 16383", "has to be a size from 16384 to "),
-        ("LIMITS", "stalled_output = 0", time),
-        ("LIMITS", "subscriptions = many", count),
-        ("LIMITS", "get_queues = 0", count),
-        ("LIMITS", "input_bytes = 1", "has to be a size from 16384 to "),
-        ("LIMITS", "expiry_queues = 0", count),
-        ("LIMITS", "queued_output = 1", "has to be a size from 16384 to "),
-        ("LIMITS", "closing_timeout = 0", time),
         ("LIMITS", "stop_timeout = 9s", "has to be a length of time from 0s to 8s"),
         ("INACTIVE_CLIENTS", "disconnect = no", switch),
         ("INACTIVE_CLIENTS", "ttl = 0", time),
