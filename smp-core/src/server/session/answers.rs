@@ -34,6 +34,8 @@ pub(super) struct Group {
     messages: Vec<Vec<u8>>,
     /// How many of the answers are messages.
     deliveries: usize,
+    /// Among the answers is that there was no message to acknowledge.
+    tells_no_message: bool,
 }
 
 impl Group {
@@ -44,6 +46,7 @@ impl Group {
             answers: core::mem::take(&mut self.answers),
             messages: core::mem::take(&mut self.messages),
             deliveries: core::mem::take(&mut self.deliveries),
+            tells_no_message: core::mem::take(&mut self.tells_no_message),
             ..Self::default()
         }
     }
@@ -123,6 +126,7 @@ impl Session {
         let bytes = self.encode(correlation, entity, answer);
         if let Some(state) = self.groups.get_mut(&group) {
             state.unanswered -= 1;
+            state.tells_no_message |= matches!(answer, BrokerMessage::Err(ErrorType::NoMessage));
             match answer {
                 BrokerMessage::Err(_) if state.undecided > 0 => state.errors.push(bytes),
                 BrokerMessage::Msg { .. } => {
@@ -153,6 +157,13 @@ impl Session {
         }
     }
 
+    /// Before a message: an ACK may have come too early for it, and would be taken for its own if its answer came after it.
+    fn tell_no_message(&mut self) {
+        if self.groups.values().any(|group| group.tells_no_message) {
+            self.send_held();
+        }
+    }
+
     /// Sends what blocks that are not answered completely have so far.
     fn send_held(&mut self) {
         let held: Vec<_> = self.groups.values_mut().map(Group::take_held).collect();
@@ -176,6 +187,7 @@ impl Session {
         match reply {
             Reply::Answer(tag, answer) => self.broker_answered(tag, answer),
             Reply::Message(queue, message) => {
+                self.tell_no_message();
                 let message = message_of(&message);
                 let bytes = self.encode(&CorrelationId::empty(), &queue, &message);
                 self.send_transmissions(vec![bytes], 1);
@@ -212,6 +224,9 @@ impl Session {
         {
             // This may acknowledge a message that a SUB before it delivers, or delete its queue: the message comes first.
             self.send_held();
+        }
+        if matches!(answer, Answer::Message(_) | Answer::Subscribed(Some(_))) {
+            self.tell_no_message();
         }
         let message = match answer {
             Answer::Done => match pending.kind {
