@@ -181,13 +181,12 @@ impl Shell {
     /// Polls a task, drawn from those that are ready, and tells what the server did since the last time.
     pub(super) fn step(&mut self, dice: &mut Dice) -> Vec<Effect> {
         self.polls += usize::from(self.runtime.step(|ready| dice.below(ready)));
-        let effects = self.effects.take();
-        for effect in &effects {
-            if let Effect::Closed(id) = effect {
-                self.connections.remove(id);
-            }
-        }
-        effects
+        self.effects.take()
+    }
+
+    /// [`Effect::Closed`] is carried out: a server that crashes before leaves the connection to its fate.
+    pub(super) fn closed(&mut self, id: ConnectionId) {
+        self.connections.remove(&id);
     }
 
     /// Begins to stop in order.

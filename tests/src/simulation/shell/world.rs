@@ -127,6 +127,9 @@ impl World {
         match effect {
             Effect::Send(id, bytes) => self.output(id, bytes),
             Effect::Ended(id) | Effect::Closed(id) => {
+                if let (Effect::Closed(_), Some(shell)) = (&effect, &mut self.shell) {
+                    shell.closed(id);
+                }
                 self.shared.note("server ends connection", &[id.0]);
                 if self.wires.get(&id).is_some_and(|wire| !wire.is_dead) {
                     let delay = self.shared.dice.delay(self.shared.options.network_delay);
