@@ -40,7 +40,7 @@ impl World {
         let inside = self.shared.dice.delay(self.shared.options.inside_delay);
         match output {
             SessionOutput::Send(bytes) => self.output(id, bytes),
-            SessionOutput::LookUp(look_up, keys) => self.to_look_up(id, look_up, keys),
+            SessionOutput::LookUp(look_up, keys) => self.look_up(id, look_up, keys),
             SessionOutput::ToBroker(request) => {
                 let event = Event::ToBroker(self.epoch, id, request);
                 self.schedule.add_behind(Lane::ToBroker(id), now, inside, event);
@@ -62,7 +62,7 @@ impl World {
     }
 
     /// The store looks up, now or when it answers, or fails.
-    pub(super) fn to_look_up(&mut self, id: ConnectionId, look_up: LookUpId, keys: Vec<QueueKey>) {
+    pub(super) fn look_up(&mut self, id: ConnectionId, look_up: LookUpId, keys: Vec<QueueKey>) {
         let delay = self.shared.dice.delay(self.shared.options.store_delay);
         let records = if self.shared.fault(self.shared.options.store_fails) {
             LookUp::Done(Err(StoreFailure))
@@ -113,7 +113,7 @@ impl World {
                 return self.crash();
             }
             match output {
-                BrokerOutput::Store(batch) => self.to_store(batch),
+                BrokerOutput::Store(batch) => self.submit(batch),
                 BrokerOutput::Reply(id, reply) => {
                     let delay = self.shared.dice.delay(self.shared.options.inside_delay);
                     let event = Event::FromBroker(self.epoch, id, reply);
@@ -124,7 +124,7 @@ impl World {
     }
 
     /// The store takes a batch over.
-    pub(super) fn to_store(&mut self, batch: Batch) {
+    pub(super) fn submit(&mut self, batch: Batch) {
         let fate = if self.shared.fault(self.shared.options.store_fails) {
             Fate::Fails
         } else if self.shared.fault(self.shared.options.store_loses_reply) {

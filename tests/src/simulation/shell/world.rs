@@ -138,11 +138,11 @@ impl World {
                 }
             }
             Effect::Store(token, ops) => {
-                self.to_store(Batch { id: BatchId(token), ops });
+                self.submit(Batch { id: BatchId(token), ops });
                 self.fill_store();
             }
             Effect::LookUp(token, keys) => {
-                self.to_look_up(ConnectionId(0), smp_core::server::LookUpId(token), keys);
+                self.look_up(ConnectionId(0), smp_core::server::LookUpId(token), keys);
             }
             Effect::Event(event) => self.shell_event(&event),
             Effect::Stopped(stopped) => self.shell_stopped(stopped),
