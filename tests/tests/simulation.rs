@@ -3,7 +3,7 @@
 //! | | |
 //! |---|---|
 //! | `cargo test -p smp-tests --test simulation` | the seeds of `seeds.txt` and some more |
-//! | `SMP_SIM_SEEDS=2000 cargo test …` | as many random ones too |
+//! | `SMP_SIM_SEEDS=2000 cargo test …` | as many random ones too, and a tenth as many with both shells |
 //! | `SMP_SIM_FIRST=1000 SMP_SIM_SEEDS=2000 cargo test …` | those from 1000 on |
 //! | `SMP_SIM_SEED=7 cargo test …` | that one, with its trace |
 #![allow(clippy::print_stdout, reason = "seeds and traces for whoever asks with --nocapture")]
@@ -15,12 +15,14 @@ use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use smp_tests::simulation::{Counts, Outcome, run};
+use smp_tests::simulation::{ClientCounts, Counts, Outcome, run, run_clients};
 
 /// Seeds of faults that were found once, and others.
 const SEEDS: &str = include_str!("../seeds.txt");
 /// How many seeds every run lives through, beside those.
 const FIXED: u64 = 25;
+/// How many worlds with both shells every run lives through.
+const SHELLS_FIXED: u64 = 20;
 /// After how many failures no more worlds begin.
 const FAILURES_MAX: usize = 10;
 /// How often many worlds say how far they are.
@@ -114,10 +116,36 @@ fn worlds() {
     }
 }
 
+/// Programs that use the client shell, and the shell of the server.
+#[test]
+fn clients_and_server_as_shells() {
+    let start = Instant::now();
+    let live = |seed| {
+        run_clients(seed).unwrap_or_else(|fault| {
+            panic!(
+                "seed {seed}: {fault}\nreplay: SMP_SIM_SEED={seed} cargo test -p smp-tests --test simulation clients"
+            )
+        })
+    };
+    if let Some(seed) = number("SMP_SIM_SEED") {
+        live(seed);
+        return;
+    }
+    let count = SHELLS_FIXED + number("SMP_SIM_SEEDS").unwrap_or(0) / 10;
+    let first = number("SMP_SIM_FIRST").unwrap_or(0);
+    let mut total = ClientCounts::default();
+    for seed in first..first + count {
+        total += live(seed);
+    }
+    println!("{count} worlds of shells in {:.1?}: {total:?}", start.elapsed());
+    assert!(total.messages > 0 && total.subscriptions > count, "something happened");
+}
+
 #[test]
 fn the_same_seed_gives_the_same_trace() {
     let trace = |seed| run(seed, false).trace;
-    for seed in 0..4 {
+    // The server of seed 4 is the shell.
+    for seed in 0..5 {
         assert_eq!(trace(seed), trace(seed));
     }
     assert_ne!(trace(0), trace(1));

@@ -114,8 +114,11 @@ fn message(
         shared.expect(same, || "two messages have one id".into());
         shared.queues[index].received.insert(body);
     }
+    let is_ack = |sent: &Sent| matches!(sent, Sent::Ack(queue, acked) if *queue == index && acked == id);
+    let came_again = link.pending.values().any(|pending| is_ack(&pending.sent));
     let on_link = link.queues.entry(index).or_default();
     on_link.in_flight = Some(id.clone());
+    on_link.came_again = came_again;
 }
 
 fn accepted(
@@ -240,7 +243,8 @@ fn acknowledged(
 ) {
     shared.note("client hears an answer to ACK: queue", &[peer as u64, index as u64]);
     let on_link = link.queues.entry(index).or_default();
-    if id.is_empty() || on_link.in_flight.as_ref() == Some(&id) {
+    // Which message an ACK without an id was about is not told: perhaps one before the one in flight.
+    if on_link.in_flight.as_ref() == Some(&id) {
         on_link.in_flight = None;
     }
     if !id.is_empty() {
@@ -306,7 +310,8 @@ fn refused(
         }
         (Sent::Ack(index, id), ErrorType::NoMessage) => {
             let on_link = link.queues.entry(*index).or_default();
-            if on_link.in_flight.as_ref() == Some(id) {
+            let came_again = std::mem::take(&mut on_link.came_again);
+            if on_link.in_flight.as_ref() == Some(id) && !came_again {
                 on_link.in_flight = None;
             }
         }
