@@ -114,11 +114,8 @@ fn message(
         shared.expect(same, || "two messages have one id".into());
         shared.queues[index].received.insert(body);
     }
-    let is_ack = |sent: &Sent| matches!(sent, Sent::Ack(queue, acked) if *queue == index && acked == id);
-    let came_again = link.pending.values().any(|pending| is_ack(&pending.sent));
     let on_link = link.queues.entry(index).or_default();
     on_link.in_flight = Some(id.clone());
-    on_link.came_again = came_again;
 }
 
 fn accepted(
@@ -143,6 +140,35 @@ fn accepted(
             shared.expect(is_durable, || format!("SEND to queue {index} was answered before it was durable"));
             shared.queues[index].accepted.insert(body);
         }
+        Sent::Key(..) | Sent::RKey(..) | Sent::Off(_) | Sent::Del(_) => {
+            changed(shared, model, link, sent, is_ok, mark);
+        }
+        Sent::Sub(index) => {
+            shared.note("client hears OK to SUB: queue", &[peer as u64, index as u64]);
+            link.queues.entry(index).or_default().is_subscribed = true;
+            shared.expect(is_ok || matches!(answer, BrokerMessage::Sok(None)), || {
+                "SUB was answered wrongly".into()
+            });
+        }
+        Sent::Get(index) => match answer {
+            BrokerMessage::Msg { .. } => message(shared, model, peer, link, index, answer, mark),
+            _ => shared.expect(is_ok, || "GET was answered wrongly".into()),
+        },
+        Sent::Ack(index, id) => acknowledged(shared, model, peer, link, (index, id), answer, mark),
+        Sent::Que(_) => {
+            shared.expect(matches!(answer, BrokerMessage::Info(_)), || "QUE was answered wrongly".into());
+        }
+        Sent::Ping => {
+            shared.expect(matches!(answer, BrokerMessage::Pong), || "PING was answered wrongly".into());
+        }
+        Sent::Attack => shared.expect(false, || "a command without the right was answered OK".into()),
+    }
+}
+
+/// A change of a queue was answered OK: it is durable.
+fn changed(shared: &mut Shared, model: &Model, link: &mut Link, sent: Sent, is_ok: bool, mark: Mark) {
+    let durable = |at: Option<&Place>| at.is_some_and(|at| *at < mark.durable);
+    match sent {
         Sent::Key(index, key) => {
             let queue = &mut shared.queues[index];
             let at = model.secured.get(&(queue.recipient_id.clone(), key.public()));
@@ -179,25 +205,7 @@ fn accepted(
                 ..Default::default()
             };
         }
-        Sent::Sub(index) => {
-            shared.note("client hears OK to SUB: queue", &[peer as u64, index as u64]);
-            link.queues.entry(index).or_default().is_subscribed = true;
-            shared.expect(is_ok || matches!(answer, BrokerMessage::Sok(None)), || {
-                "SUB was answered wrongly".into()
-            });
-        }
-        Sent::Get(index) => match answer {
-            BrokerMessage::Msg { .. } => message(shared, model, peer, link, index, answer, mark),
-            _ => shared.expect(is_ok, || "GET was answered wrongly".into()),
-        },
-        Sent::Ack(index, id) => acknowledged(shared, model, peer, link, (index, id), answer, mark),
-        Sent::Que(_) => {
-            shared.expect(matches!(answer, BrokerMessage::Info(_)), || "QUE was answered wrongly".into());
-        }
-        Sent::Ping => {
-            shared.expect(matches!(answer, BrokerMessage::Pong), || "PING was answered wrongly".into());
-        }
-        Sent::Attack => shared.expect(false, || "a command without the right was answered OK".into()),
+        _ => {}
     }
 }
 
@@ -310,8 +318,7 @@ fn refused(
         }
         (Sent::Ack(index, id), ErrorType::NoMessage) => {
             let on_link = link.queues.entry(*index).or_default();
-            let came_again = std::mem::take(&mut on_link.came_again);
-            if on_link.in_flight.as_ref() == Some(id) && !came_again {
+            if on_link.in_flight.as_ref() == Some(id) {
                 on_link.in_flight = None;
             }
         }

@@ -81,6 +81,7 @@ impl World {
     fn calm_down(&mut self) {
         self.shared.note("faults end", &[]);
         self.shared.is_calm = true;
+        self.quiet_since = None;
         for peer in 0..self.peers.len() {
             let Some(link) = &self.peers[peer].link else { continue };
             let is_dead = self.wires.get(&link.id).is_none_or(|wire| wire.is_dead);
