@@ -1,8 +1,10 @@
 //! Simulated worlds: servers with their stores, clients and the network between them, on one virtual clock and one seed.
 //!
-//! The server is the real one: sessions and the broker. Everything around it is drawn from the seed, and may fail: bytes
-//! are late, connections are cut at any byte or go silent, clients read slowly, the store is slow, fails, or loses its
-//! answer, the server crashes before any of its effects, the clock jumps. [`run`] lives one world:
+//! The servers are the real ones: sessions and brokers, driven by the world itself (`server`), or, in a quarter of the
+//! worlds, by the production shell on a simulated runtime (`shell`). Everything around them is drawn from the seed, and may
+//! fail: bytes are late, connections are cut at any byte or go silent, clients read slowly, the store is slow, fails as a
+//! whole or for one operation, or loses its answer, a server crashes before any of its effects or is told to stop, the clock
+//! jumps. [`run`] lives one world. In `clients` the shells of server and client live against each other.
 //!
 //! ```text
 //!   rounds ─▶ faults, clients act by chance ─▶ no faults, clients tidy up ─▶ everything has come to its end

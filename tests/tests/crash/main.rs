@@ -5,7 +5,8 @@
 //! | `cargo test -p smp-tests --test crash -- --nocapture` | at least 50 kills in one run, and the rest |
 //! | `SMP_CRASH_ROUNDS=2000 cargo test …` | as many kills |
 //! | `SMP_CRASH_SEED=7 cargo test …` | with the choices drawn from that seed |
-#![cfg(unix)]
+// Limits are set on the running program, which only Linux allows.
+#![cfg(target_os = "linux")]
 #![allow(
     clippy::print_stdout,
     clippy::print_stderr,
