@@ -16,6 +16,8 @@
 //! ready are offered in that order, however they were woken.
 
 mod network;
+#[cfg(test)]
+mod tests;
 
 pub use network::{CAPACITY, Fault, Seen, StreamLimits, TestListener, TestStream};
 

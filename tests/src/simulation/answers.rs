@@ -240,7 +240,8 @@ fn acknowledged(
 ) {
     shared.note("client hears an answer to ACK: queue", &[peer as u64, index as u64]);
     let on_link = link.queues.entry(index).or_default();
-    if id.is_empty() || on_link.in_flight.as_ref() == Some(&id) {
+    // Which message an ACK without an id was about is not told: perhaps one before the one in flight.
+    if on_link.in_flight.as_ref() == Some(&id) {
         on_link.in_flight = None;
     }
     if !id.is_empty() {
