@@ -15,12 +15,14 @@ use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use smp_tests::simulation::{Counts, Outcome, run};
+use smp_tests::simulation::{ClientCounts, Counts, Outcome, run, run_clients};
 
 /// Seeds of faults that were found once, and others.
 const SEEDS: &str = include_str!("../seeds.txt");
 /// How many seeds every run lives through, beside those.
 const FIXED: u64 = 25;
+/// How many worlds with both shells every run lives through.
+const SHELLS_FIXED: u64 = 20;
 /// After how many failures no more worlds begin.
 const FAILURES_MAX: usize = 10;
 /// How often many worlds say how far they are.
@@ -112,6 +114,31 @@ fn worlds() {
         println!("{count} seeds from {first}");
         live_all(count, |index| first.wrapping_add(index));
     }
+}
+
+/// Programs that use the client shell, and the shell of the server.
+#[test]
+fn clients_and_server_as_shells() {
+    let start = Instant::now();
+    let live = |seed| {
+        run_clients(seed).unwrap_or_else(|fault| {
+            panic!(
+                "seed {seed}: {fault}\nreplay: SMP_SIM_SEED={seed} cargo test -p smp-tests --test simulation clients"
+            )
+        })
+    };
+    if let Some(seed) = number("SMP_SIM_SEED") {
+        live(seed);
+        return;
+    }
+    let count = SHELLS_FIXED + number("SMP_SIM_SEEDS").unwrap_or(0) / 10;
+    let first = number("SMP_SIM_FIRST").unwrap_or(0);
+    let mut total = ClientCounts::default();
+    for seed in first..first + count {
+        total += live(seed);
+    }
+    println!("{count} worlds of shells in {:.1?}: {total:?}", start.elapsed());
+    assert!(total.messages > 0 && total.subscriptions > count, "something happened");
 }
 
 #[test]

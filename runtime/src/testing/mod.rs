@@ -7,6 +7,7 @@
 //! | [`TestRuntime::step`] | polls one ready task, of the caller's choice: any order that threads could make |
 //! | [`TestRuntime::set_now`] | moves both clocks, and wakes who waits for that |
 //! | [`TestRuntime::connect_from`] | a connection; the caller holds its far side and plays the network |
+//! | [`TestRuntime::on_connect`] | the same for the connections that its tasks make |
 //! | [`TestRuntime::crash`] | drops all tasks, as a loss of power does |
 //!
 //! For tests that need no say in any of this, [`TestRuntime::run`], [`TestRuntime::advance`] and
@@ -51,9 +52,11 @@ struct Machine {
     sleepers: BTreeMap<(Timestamp, u64), Waker>,
     last_sleeper: u64,
     listeners: BTreeMap<SocketAddr, Arc<Incoming>>,
+    dial: Option<Dial>,
     largest_task: usize,
 }
 
+type Dial = Arc<Mutex<dyn FnMut(SocketAddr) -> io::Result<TestStream> + Send>>;
 type Running = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 struct Task {
@@ -203,6 +206,21 @@ impl TestRuntime {
         Ok(ours)
     }
 
+    /// What connects this machine to others. Without it, it reaches nobody but itself.
+    ///
+    /// `dial` gives the near side of a connection, and must not use this machine.
+    pub fn on_connect(&self, dial: impl FnMut(SocketAddr) -> io::Result<TestStream> + Send + 'static) {
+        self.machine().dial = Some(Arc::new(Mutex::new(dial)));
+    }
+
+    fn dial(&self, to: SocketAddr) -> io::Result<TestStream> {
+        let dial = self.machine().dial.clone();
+        match dial {
+            Some(dial) => (*lock(&dial))(to),
+            None => self.connect_from(IpAddr::from([127, 0, 0, 1]), to),
+        }
+    }
+
     fn poll(&self, task: &Arc<Task>) {
         let waker = Waker::from(Arc::clone(task));
         let future = lock(&task.future).take();
@@ -258,7 +276,7 @@ impl Runtime for TestRuntime {
         let address = host.parse().map(|host| SocketAddr::new(host, port));
         let runtime = self.clone();
         std::future::ready(match address {
-            Ok(address) => runtime.connect_from(IpAddr::from([127, 0, 0, 1]), address),
+            Ok(address) => runtime.dial(address),
             Err(_) => Err(io::ErrorKind::NotFound.into()),
         })
     }
@@ -294,6 +312,7 @@ impl Default for Machine {
             sleepers: BTreeMap::new(),
             last_sleeper: 0,
             listeners: BTreeMap::new(),
+            dial: None,
             largest_task: 0,
         }
     }
@@ -344,6 +363,6 @@ impl Drop for Sleep {
 }
 
 /// Nothing that runs under a lock here can panic half-way, so a poisoned one is as good as new.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

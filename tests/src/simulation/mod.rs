@@ -13,6 +13,7 @@
 
 mod answers;
 mod client;
+mod clients;
 mod commands;
 mod connections;
 mod dice;
@@ -29,6 +30,7 @@ mod world;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+pub use clients::{ClientCounts, run_clients};
 pub use shared::Counts;
 
 use world::World;
