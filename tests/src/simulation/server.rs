@@ -37,7 +37,7 @@ impl World {
         let inside = self.shared.dice.delay(self.shared.options.inside_delay);
         match output {
             SessionOutput::Send(bytes) => self.output(id, bytes),
-            SessionOutput::LookUp(look_up, keys) => self.to_look_up(site, id, look_up, keys),
+            SessionOutput::LookUp(look_up, keys) => self.look_up(site, id, look_up, keys),
             SessionOutput::ToBroker(request) => {
                 self.inside_behind(Lane::ToBroker(id), site, inside, Inside::ToBroker(id, request));
             }
@@ -57,13 +57,7 @@ impl World {
     }
 
     /// The store looks up, now or when it answers, or fails.
-    pub(super) fn to_look_up(
-        &mut self,
-        site: usize,
-        id: ConnectionId,
-        look_up: LookUpId,
-        keys: Vec<QueueKey>,
-    ) {
+    pub(super) fn look_up(&mut self, site: usize, id: ConnectionId, look_up: LookUpId, keys: Vec<QueueKey>) {
         let delay = self.shared.dice.delay(self.shared.options.store_delay);
         let records = if self.shared.fault(self.shared.options.store_fails) {
             LookUp::Done(Err(StoreFailure))
@@ -118,7 +112,7 @@ impl World {
                 return self.crash(site);
             }
             match output {
-                BrokerOutput::Store(batch) => self.to_store(site, batch),
+                BrokerOutput::Store(batch) => self.submit(site, batch),
                 BrokerOutput::Reply(id, reply) => {
                     let delay = self.shared.dice.delay(self.shared.options.inside_delay);
                     self.inside_behind(Lane::FromBroker(id), site, delay, Inside::FromBroker(id, reply));
@@ -128,7 +122,7 @@ impl World {
     }
 
     /// The store takes a batch over.
-    pub(super) fn to_store(&mut self, site: usize, batch: Batch) {
+    pub(super) fn submit(&mut self, site: usize, batch: Batch) {
         let fate = if self.shared.fault(self.shared.options.store_fails) {
             Fate::Fails
         } else if self.shared.fault(self.shared.options.store_fails) {

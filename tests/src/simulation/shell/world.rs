@@ -146,11 +146,11 @@ impl World {
                 self.shell_ended(id);
             }
             Effect::Store(token, ops) => {
-                self.to_store(site, Batch { id: BatchId(token), ops });
+                self.submit(site, Batch { id: BatchId(token), ops });
                 self.fill_store(site);
             }
             Effect::LookUp(token, keys) => {
-                self.to_look_up(site, ConnectionId(0), LookUpId(token), keys);
+                self.look_up(site, ConnectionId(0), LookUpId(token), keys);
             }
             Effect::Event(event) => self.shell_event(site, &event),
             Effect::Stopped(stopped) => self.shell_stopped(site, stopped),
