@@ -31,7 +31,7 @@ pub(super) fn config(options: &Options) -> ServerConfig {
     config.limits.recipient_keys = 2;
     config.limits.deliveries_in_flight = options.slots;
     config.limits.commands_in_flight = 8;
-    config.limits.verifications_in_turn = if options.slots % 2 == 0 { 1 } else { 64 };
+    config.limits.verifications_in_turn = if options.slots.is_multiple_of(2) { 1 } else { 64 };
     config
 }
 

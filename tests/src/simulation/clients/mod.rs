@@ -315,7 +315,7 @@ impl World {
                 self.later(1_000, Event::StoreDone(self.epoch, token, reply));
             }
             Effect::LookUp(token, keys) => {
-                let records = keys.iter().map(|key| self.store.look_up(key)).collect();
+                let records = keys.iter().map(|key| Ok(self.store.look_up(key))).collect();
                 self.later(100, Event::LookedUp(self.epoch, token, Ok(records)));
             }
             Effect::Stopped(_) => self.end_server(),
