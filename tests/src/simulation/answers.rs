@@ -114,11 +114,8 @@ fn message(
         shared.expect(same, || "two messages have one id".into());
         shared.queues[index].received.insert(body);
     }
-    let is_ack = |sent: &Sent| matches!(sent, Sent::Ack(queue, acked) if *queue == index && acked == id);
-    let came_again = link.pending.values().any(|pending| is_ack(&pending.sent));
     let on_link = link.queues.entry(index).or_default();
     on_link.in_flight = Some(id.clone());
-    on_link.came_again = came_again;
 }
 
 fn accepted(
@@ -321,8 +318,7 @@ fn refused(
         }
         (Sent::Ack(index, id), ErrorType::NoMessage) => {
             let on_link = link.queues.entry(*index).or_default();
-            let came_again = std::mem::take(&mut on_link.came_again);
-            if on_link.in_flight.as_ref() == Some(id) && !came_again {
+            if on_link.in_flight.as_ref() == Some(id) {
                 on_link.in_flight = None;
             }
         }

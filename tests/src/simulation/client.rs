@@ -61,8 +61,6 @@ pub(super) struct OnLink {
     pub(super) is_subscribed: bool,
     /// A message that was received and not acknowledged.
     pub(super) in_flight: Option<MessageId>,
-    /// It came again after its ACK was sent, so a refusal of that ACK may be about the first time.
-    pub(super) came_again: bool,
     /// Commands about it that were not answered, other than SEND.
     pub(super) under_way: usize,
     /// It was received by GET, so it cannot be subscribed to.
