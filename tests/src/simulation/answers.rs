@@ -134,7 +134,7 @@ fn accepted(
         Sent::New { recipient_key, dh_key, subscribe } => {
             created(shared, model, (peer, site), link, (recipient_key, dh_key, subscribe), answer, mark);
         }
-        Sent::Send(index, body) => {
+        Sent::Send { queue: index, body, .. } => {
             shared.note("client hears OK to SEND: queue", &[peer as u64, index as u64]);
             let is_durable = is_ok && durable(model.bodies.get(&body));
             shared.expect(is_durable, || format!("SEND to queue {index} was answered before it was durable"));
@@ -279,12 +279,17 @@ fn refused(
 ) {
     shared.note(&format!("client hears {error}"), &[peer as u64]);
     match (sent, error) {
-        (Sent::Send(index, _), ErrorType::Auth) => {
+        (Sent::Send { queue: index, has_right, .. }, ErrorType::Auth) => {
             let queue = &shared.queues[*index];
-            let may = queue.delete_asked || queue.off_asked || queue.keys_tried > 0;
+            // Commands take effect in the order in which they came, whether those before were answered or not.
+            let is_sure = *has_right
+                && queue.keys_tried == 1
+                && queue.mode == Some(QueueMode::Messaging)
+                && shared.options.store_fails + shared.options.store_loses_reply == 0;
+            let may = queue.delete_asked || queue.off_asked || (queue.keys_tried > 0 && !is_sure);
             shared.expect(may, || format!("SEND to queue {index} was refused"));
         }
-        (Sent::Send(_, body), ErrorType::Quota) => {
+        (Sent::Send { body, .. }, ErrorType::Quota) => {
             let is_full = model.over_quota.contains(body);
             shared.expect(is_full, || "a queue was said to be full and was not".into());
         }

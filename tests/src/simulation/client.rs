@@ -61,6 +61,8 @@ pub(super) struct OnLink {
     pub(super) is_subscribed: bool,
     /// A message that was received and not acknowledged.
     pub(super) in_flight: Option<MessageId>,
+    /// Somebody on this connection asked to secure it.
+    pub(super) is_secured_here: bool,
     /// Commands about it that were not answered, other than SEND.
     pub(super) under_way: usize,
     /// It was received by GET, so it cannot be subscribed to.

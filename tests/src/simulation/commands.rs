@@ -17,7 +17,12 @@ pub(super) enum Sent {
         dh_key: X25519PrivateKey,
         subscribe: bool,
     },
-    Send(usize, Vec<u8>),
+    Send {
+        queue: usize,
+        body: Vec<u8>,
+        /// It is signed with a key that was set before on the same connection, if that is answered OK.
+        has_right: bool,
+    },
     Key(usize, AuthPrivateKey),
     /// With the key that is set beside the first one.
     RKey(usize, AuthPrivateKey),
@@ -180,7 +185,9 @@ impl Peer {
             &[self.index as u64, index as u64, shared.counts.commands],
         );
         let link = self.link.as_mut()?;
-        link.transmission(shared, key.as_ref(), &entity, &send(&body), Sent::Send(index, body))
+        let has_right = key.is_some() && link.queues.get(&index).is_some_and(|queue| queue.is_secured_here);
+        let sent = Sent::Send { queue: index, body: body.clone(), has_right };
+        link.transmission(shared, key.as_ref(), &entity, &send(&body), sent)
     }
 
     fn new_sender_key(&self, shared: &mut Shared, index: usize) -> AuthPrivateKey {
@@ -205,7 +212,9 @@ impl Peer {
         shared.note("client sends SKEY: queue", &[self.index as u64, index as u64]);
         let command = Command::SKey(key.public());
         let sent = Sent::Key(index, key.clone());
-        self.link.as_mut()?.transmission(shared, Some(&key), &entity, &command, sent)
+        let link = self.link.as_mut()?;
+        link.queues.entry(index).or_default().is_secured_here = true;
+        link.transmission(shared, Some(&key), &entity, &command, sent)
     }
 
     /// A command of a queue's recipient.
@@ -222,7 +231,7 @@ impl Peer {
             Sent::Off(_) => ("OFF", Command::Off),
             Sent::Del(_) => ("DEL", Command::Del),
             Sent::Que(_) => ("QUE", Command::Que),
-            Sent::New { .. } | Sent::Send(..) | Sent::Ping | Sent::Attack => return None,
+            Sent::New { .. } | Sent::Send { .. } | Sent::Ping | Sent::Attack => return None,
         };
         match &sent {
             Sent::Sub(_) | Sent::Get(_) => drop(asked.reads.insert(id.clone())),
