@@ -6,6 +6,7 @@ use smp_core::wire::command::{NewQueue, QueueRequestData, SubscriptionMode};
 use smp_core::wire::{Command, EntityId, MessageId, Password, QueueMode, Version};
 
 use super::client::{Peer, Pending, new_dh_key, new_key};
+use super::model::Attempt;
 use super::setup::password;
 use super::shared::Shared;
 use crate::in_memory::send;
@@ -179,7 +180,13 @@ impl Peer {
             queue.sender_key.clone().filter(|_| queue.is_secured || shared.counts.commands.is_multiple_of(2));
         let body = format!("message {}", shared.counts.commands).into_bytes();
         let entity = queue.sender_id.clone();
-        shared.asked.sends.insert(body.clone(), (key.as_ref().map(AuthPrivateKey::public), true));
+        let attempt = Attempt {
+            key: key.as_ref().map(AuthPrivateKey::public),
+            has_right: true,
+            connection: self.link.as_ref()?.id,
+            number: shared.counts.commands,
+        };
+        shared.asked.sends.insert(body.clone(), attempt);
         shared.note(
             "client sends SEND: queue, body",
             &[self.index as u64, index as u64, shared.counts.commands],
@@ -282,7 +289,9 @@ impl Peer {
         let body = Bytes::from(format!("attack {}", shared.counts.commands));
         let (entity, command) = match shared.dice.below(9) {
             0 | 1 if is_secured => {
-                shared.asked.sends.insert(body.to_vec(), (None, false));
+                let (connection, number) = (self.link.as_ref()?.id, shared.counts.commands);
+                let attempt = Attempt { key: None, has_right: false, connection, number };
+                shared.asked.sends.insert(body.to_vec(), attempt);
                 (sender, send(&body))
             }
             2 if is_secured => (sender, Command::SKey(key.public())),

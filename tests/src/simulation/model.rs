@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use smp_core::UnixTime;
+use smp_core::server::ConnectionId;
 use smp_core::server::store::{
     Append, MessageContent, OpResult, QueueChange, QueueOp, QueueRecord, StoredMessage, Waiting,
 };
@@ -15,14 +16,24 @@ pub(super) type Place = usize;
 /// What the owners of queues asked for, whether it was answered or not. Nothing else may take effect.
 #[derive(Default)]
 pub(super) struct Asked {
-    /// Bodies, with the key of the attempt, and false for attempts without any right.
-    pub(super) sends: BTreeMap<Vec<u8>, (Option<AuthPublicKey>, bool)>,
+    /// By their bodies.
+    pub(super) sends: BTreeMap<Vec<u8>, Attempt>,
     pub(super) keys: BTreeSet<(EntityId, AuthPublicKey)>,
     pub(super) recipient_keys: BTreeSet<(EntityId, AuthPublicKey)>,
     pub(super) acks: BTreeSet<(EntityId, MessageId)>,
     pub(super) reads: BTreeSet<EntityId>,
     pub(super) offs: BTreeSet<EntityId>,
     pub(super) deletes: BTreeSet<EntityId>,
+}
+
+/// A SEND.
+pub(super) struct Attempt {
+    pub(super) key: Option<AuthPublicKey>,
+    /// False for attempts without any right.
+    pub(super) has_right: bool,
+    /// On which connection it was sent, and after how many other commands.
+    pub(super) connection: ConnectionId,
+    pub(super) number: u64,
 }
 
 struct Queue {
@@ -52,6 +63,8 @@ pub(super) struct Model {
     pub(super) gone: BTreeMap<MessageId, Place>,
     pub(super) bodies: BTreeMap<Vec<u8>, Place>,
     pub(super) over_quota: BTreeSet<Vec<u8>>,
+    /// The number of the last message that each connection stored in each queue.
+    last_sent: BTreeMap<(EntityId, ConnectionId), u64>,
 }
 
 type Verdict = Result<(), String>;
@@ -209,10 +222,11 @@ impl Model {
         }
         let body = append.body.to_vec();
         let from = asked.sends.get(&body);
-        expect(
-            from.is_some_and(|(key, right)| *right && *key == append.by),
-            "a stranger's message was stored",
-        )?;
+        let Some(from) = from.filter(|from| from.has_right && from.key == append.by) else {
+            return Err("a stranger's message was stored".into());
+        };
+        let last = self.last_sent.insert((append.queue.clone(), from.connection), from.number);
+        expect(last < Some(from.number), "messages of one connection were stored in another order")?;
         if queue.is_full && !queue.messages.is_empty() {
             self.over_quota.insert(body);
             return expect(matches!(result, OpResult::QuotaExceeded), "a message went into a full queue");
