@@ -81,7 +81,10 @@ fn live_all(count: u64, seed: impl Fn(u64) -> u64 + Sync) {
             let (total, told) = &mut *guard;
             total.worlds += 1;
             total.counts += outcome.counts;
-            total.failures.extend(failure_of(seed, &outcome));
+            if let Some(failure) = failure_of(seed, &outcome) {
+                println!("{failure}");
+                total.failures.push(failure);
+            }
             if total.failures.len() >= FAILURES_MAX {
                 break;
             }

@@ -140,7 +140,7 @@ fn accepted(
             shared.expect(is_durable, || format!("SEND to queue {index} was answered before it was durable"));
             shared.queues[index].accepted.insert(body);
         }
-        Sent::Key(..) | Sent::RKey(..) | Sent::Off(_) | Sent::Del(_) => {
+        Sent::Key(..) | Sent::RKey { .. } | Sent::Off(_) | Sent::Del(_) => {
             changed(shared, model, link, sent, is_ok, mark);
         }
         Sent::Sub(index) => {
@@ -178,10 +178,11 @@ fn changed(shared: &mut Shared, model: &Model, link: &mut Link, sent: Sent, is_o
                 format!("KEY of queue {index} was answered before it was durable")
             });
         }
-        Sent::RKey(index, key) => {
+        Sent::RKey { queue: index, key, number } => {
             let queue = &mut shared.queues[index];
             queue.rkeys_open -= 1;
-            let is_last = queue.rkeys_open == 0;
+            // Of several under way it would not be certain which took effect last.
+            let is_last = number == Some(queue.rkeys_sent);
             let at = model.recipient_keys.get(&(queue.recipient_id.clone(), key.public()));
             let former = if is_last { queue.second_key.replace(key) } else { None };
             queue.former_keys.extend(former);
@@ -307,7 +308,7 @@ fn refused(
             | Sent::Off(index)
             | Sent::Del(index)
             | Sent::Que(index)
-            | Sent::RKey(index, _),
+            | Sent::RKey { queue: index, .. },
             ErrorType::Auth,
         ) => {
             let queue = &shared.queues[*index];

@@ -25,8 +25,13 @@ pub(super) enum Sent {
         has_right: bool,
     },
     Key(usize, AuthPrivateKey),
-    /// With the key that is set beside the first one.
-    RKey(usize, AuthPrivateKey),
+    RKey {
+        queue: usize,
+        /// The key that is set beside the first one.
+        key: AuthPrivateKey,
+        /// Which RKEY of its queue it is, if no other was under way when it was sent.
+        number: Option<usize>,
+    },
     Sub(usize),
     Get(usize),
     Ack(usize, MessageId),
@@ -108,7 +113,9 @@ impl Peer {
             80..83 => self.recipient(shared, queue, Sent::Get(queue)),
             83 if self.may_replace_keys(shared, queue) => {
                 let key = new_key(shared);
-                self.recipient(shared, queue, Sent::RKey(queue, key))
+                let state = &shared.queues[queue];
+                let number = (state.rkeys_open == 0).then_some(state.rkeys_sent + 1);
+                self.recipient(shared, queue, Sent::RKey { queue, key, number })
             }
             83..86 => {
                 let key = self.new_sender_key(shared, queue);
@@ -234,7 +241,9 @@ impl Peer {
             Sent::Get(_) => ("GET", Command::Get),
             Sent::Ack(_, message) => ("ACK", Command::Ack(message.clone())),
             Sent::Key(_, key) => ("KEY", Command::Key(key.public())),
-            Sent::RKey(_, key) => ("RKEY", Command::RKey(vec![queue.recipient_key.public(), key.public()])),
+            Sent::RKey { key, .. } => {
+                ("RKEY", Command::RKey(vec![queue.recipient_key.public(), key.public()]))
+            }
             Sent::Off(_) => ("OFF", Command::Off),
             Sent::Del(_) => ("DEL", Command::Del),
             Sent::Que(_) => ("QUE", Command::Que),
@@ -244,7 +253,7 @@ impl Peer {
             Sent::Sub(_) | Sent::Get(_) => drop(asked.reads.insert(id.clone())),
             Sent::Ack(_, message) => drop(asked.acks.insert((id.clone(), message.clone()))),
             Sent::Key(_, key) => drop(asked.keys.insert((id.clone(), key.public()))),
-            Sent::RKey(_, key) => {
+            Sent::RKey { key, .. } => {
                 queue.rkeys_sent += 1;
                 queue.rkeys_open += 1;
                 queue.former_keys.extend(queue.second_key.take());
