@@ -14,7 +14,7 @@ use smp_core::wire::{
     BatchWriter, BrokerMessage, ClientTransmission, Command, CorrelationId, EntityId, MessageId,
     ServerTransmission, SessionId, Version, VersionRange, decode_batch,
 };
-use smp_core::{Now, SeededEntropy, Timestamp, UnixTime};
+use smp_core::{Now, SeededEntropy, Timestamp};
 
 use crate::certificates::NOW;
 use crate::input::Input;
@@ -181,19 +181,13 @@ impl Run {
         let end = self.now.mono + time;
         self.drain();
         while let Some(due) = self.client.poll_timeout().filter(|due| *due <= end) {
-            self.advance_to(due);
+            self.now = self.now.advanced_to(due);
             self.input(ClientInput::Timeout);
             self.drain();
             let next = self.client.poll_timeout();
             assert!(next.is_none_or(|next| next > self.now.mono), "a timer fired and did not move");
         }
-        self.advance_to(end);
-    }
-
-    fn advance_to(&mut self, due: Timestamp) {
-        let millis = i64::try_from(due.since(self.now.mono).as_millis()).expect("a short time");
-        self.now.unix = UnixTime::from_millis(self.now.unix.as_millis() + millis);
-        self.now.mono = self.now.mono.max(due);
+        self.now = self.now.advanced_to(end);
     }
 
     fn input(&mut self, input: ClientInput<'_>) {

@@ -82,3 +82,33 @@ pub struct Now {
     /// For values that are stored or sent.
     pub unix: UnixTime,
 }
+
+impl Now {
+    /// The moment `mono`, when the wall clock passes as the monotonic clock does; this one, if `mono` is earlier. For
+    /// shells with a clock of their own, such as a simulated one.
+    #[must_use]
+    pub const fn advanced_to(self, mono: Timestamp) -> Self {
+        let (from, to) = (self.mono.0, mono.0);
+        if to <= from {
+            return self;
+        }
+        // Whole milliseconds of both, so that many short steps are as long as one.
+        let passed = (to / 1000 - from / 1000).cast_signed();
+        Self { mono, unix: UnixTime(self.unix.0.saturating_add(passed)) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn many_short_steps_are_as_long_as_one() {
+        let start = Now { mono: Timestamp(1), unix: UnixTime(5) };
+        let steps = (0..5).fold(start, |now, _| now.advanced_to(now.mono + Duration::from_micros(700)));
+        assert_eq!(steps, start.advanced_to(Timestamp(3501)));
+        assert_eq!(steps.unix, UnixTime(8));
+        assert_eq!(start.advanced_to(Timestamp::ZERO), start);
+        assert_eq!(start.advanced_to(Timestamp(u64::MAX)).mono, Timestamp(u64::MAX));
+    }
+}

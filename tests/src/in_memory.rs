@@ -113,7 +113,7 @@ impl InMemoryServer {
     /// Lets a session do the next part of what waits for the processor.
     pub fn work_once(&mut self, id: ConnectionId) {
         let due = self.sessions.get(&id).and_then(Session::poll_timeout);
-        self.advance_to(due.unwrap_or(self.now.mono));
+        self.now = self.now.advanced_to(due.unwrap_or(self.now.mono));
         self.input_once(id, SessionInput::Timeout);
     }
 
@@ -164,26 +164,19 @@ impl InMemoryServer {
                 self.sessions.iter().filter_map(|(id, session)| Some((session.poll_timeout()?, Some(*id))));
             let broker = self.broker.poll_timeout().map(|due| (due, None));
             let Some((due, id)) = sessions.chain(broker).min().filter(|(due, _)| *due <= end) else { break };
-            self.advance_to(due);
+            self.now = self.now.advanced_to(due);
             match id {
                 Some(id) => self.input(id, SessionInput::Timeout),
                 None => self.broker_input(BrokerInput::Timeout),
             }
         }
-        self.advance_to(end);
+        self.now = self.now.advanced_to(end);
     }
 
     /// Whether the server reads from a connection.
     #[must_use]
     pub fn wants_input(&self, id: ConnectionId) -> bool {
         self.sessions.get(&id).is_some_and(Session::wants_input)
-    }
-
-    fn advance_to(&mut self, due: Timestamp) {
-        let passed = due.since(self.now.mono);
-        let millis = i64::try_from(passed.as_millis()).unwrap_or(i64::MAX);
-        self.now.unix = UnixTime::from_millis(self.now.unix.as_millis() + millis);
-        self.now.mono = self.now.mono.max(due);
     }
 
     fn drain(&mut self, id: ConnectionId) {

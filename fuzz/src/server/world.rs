@@ -12,7 +12,7 @@ use smp_core::server::{
 use smp_core::transport::block::BLOCK_LEN;
 use smp_core::transport::identity::{Algorithm, Authority, ServerIdentity, Subject};
 use smp_core::transport::{PlainPeer, ServerOptions, ServerTransportConfig, Transport};
-use smp_core::{Now, SeededEntropy, Timestamp, UnixTime};
+use smp_core::{Now, SeededEntropy, Timestamp};
 
 use crate::certificates::NOW;
 
@@ -119,7 +119,7 @@ impl World {
             let sessions = sessions.filter_map(|(id, c)| Some((c.session.poll_timeout()?, Some(*id))));
             let broker = self.broker.poll_timeout().map(|due| (due, None));
             let Some((due, id)) = sessions.chain(broker).min().filter(|(due, _)| *due <= end) else { break };
-            self.advance_to(due);
+            self.now = self.now.advanced_to(due);
             let next = match id {
                 Some(id) => {
                     self.input(id, SessionInput::Timeout);
@@ -132,13 +132,7 @@ impl World {
             };
             assert!(next.is_none_or(|next| next > self.now.mono), "a timer fired and did not move");
         }
-        self.advance_to(end);
-    }
-
-    fn advance_to(&mut self, due: Timestamp) {
-        let millis = i64::try_from(due.since(self.now.mono).as_millis()).expect("a short time");
-        self.now.unix = UnixTime::from_millis(self.now.unix.as_millis() + millis);
-        self.now.mono = self.now.mono.max(due);
+        self.now = self.now.advanced_to(end);
     }
 
     /// A connection whose socket takes what waits for it.

@@ -236,8 +236,7 @@ impl TestRuntime {
     /// Lets time pass on both clocks alike.
     fn pass_to(&self, mono: Timestamp) {
         let now = self.machine().now;
-        let passed = i64::try_from(mono.as_micros() / 1000 - now.mono.as_micros() / 1000).unwrap_or(0);
-        self.set_now(Now { mono, unix: UnixTime::from_millis(now.unix.as_millis() + passed) });
+        self.set_now(now.advanced_to(mono));
     }
 
     fn machine(&self) -> MutexGuard<'_, Machine> {

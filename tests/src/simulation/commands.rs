@@ -110,14 +110,14 @@ impl Peer {
                 found.and_then(|(queue, message)| self.recipient(shared, queue, Sent::Ack(queue, message)))
             }
             65..80 if self.may_subscribe(queue) => self.recipient(shared, queue, Sent::Sub(queue)),
-            80..83 => self.recipient(shared, queue, Sent::Get(queue)),
-            83 if self.may_replace_keys(shared, queue) => {
+            80..82 => self.recipient(shared, queue, Sent::Get(queue)),
+            82..84 if self.may_replace_keys(shared, queue) => {
                 let key = new_key(shared);
                 let state = &shared.queues[queue];
                 let number = (state.rkeys_open == 0).then_some(state.rkeys_sent + 1);
                 self.recipient(shared, queue, Sent::RKey { queue, key, number })
             }
-            83..86 => {
+            82..86 => {
                 let key = self.new_sender_key(shared, queue);
                 self.recipient(shared, queue, Sent::Key(queue, key))
             }
@@ -285,9 +285,20 @@ impl Peer {
         Some(transmission)
     }
 
+    /// A queue to attack: any, or one whose former key there is to try.
+    fn pick_victim(&self, shared: &mut Shared) -> usize {
+        let tries_former = shared.dice.chance(3_000);
+        let all = 0..shared.queues.len();
+        let mut with_former = all.filter(|queue| !shared.queues[*queue].former_keys.is_empty());
+        match with_former.next_back() {
+            Some(queue) if tries_former => queue,
+            _ => shared.dice.below(shared.queues.len()),
+        }
+    }
+
     /// A command of somebody without the key, or with a wrong one.
     fn attack(&mut self, shared: &mut Shared) -> Option<Vec<u8>> {
-        let index = shared.dice.below(shared.queues.len());
+        let index = self.pick_victim(shared);
         let queue = shared.queues.get(index)?;
         let (recipient, sender) = (queue.recipient_id.clone(), queue.sender_id.clone());
         let is_secured = queue.is_secured;

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use smp_core::Timestamp;
 use smp_core::server::{Broker, BrokerInput, ConnectionId, ServerConfig, Session, SessionInput};
 use smp_core::transport::ServerTransportConfig;
-use smp_core::{Timestamp, UnixTime};
 
 use super::client::Peer;
 use super::network::{Event, Inside, Lane, Life, LookUp, Schedule, Wire};
@@ -67,11 +67,11 @@ impl World {
         let event = self.schedule.next_at();
         match (timer, event) {
             (Some((due, timer)), event) if event.is_none_or(|at| due <= at) => {
-                self.advance_to(due);
+                self.shared.now = self.shared.now.advanced_to(due);
                 self.timeout(timer);
             }
             (_, Some(at)) => {
-                self.advance_to(at);
+                self.shared.now = self.shared.now.advanced_to(at);
                 if let Some(event) = self.schedule.pop() {
                     self.happen(event);
                 }
@@ -111,13 +111,6 @@ impl World {
         };
         let now = self.shared.now.mono;
         self.shared.expect(next.is_none_or(|next| next > now), || "a timer does not advance".into());
-    }
-
-    fn advance_to(&mut self, at: Timestamp) {
-        let now = &mut self.shared.now;
-        let passed = i64::try_from(at.since(now.mono).as_millis()).unwrap_or(i64::MAX);
-        now.unix = UnixTime::from_millis(now.unix.as_millis().saturating_add(passed));
-        now.mono = now.mono.max(at);
     }
 
     fn happen(&mut self, event: Event) {

@@ -261,7 +261,7 @@ impl Group {
 
 /// All of them.
 pub(crate) fn groups() -> Vec<Group> {
-    let all = std::env::var(ALL).is_ok_and(|value| value == "all");
+    let all = std::env::var(COUNT_ALL).is_ok_and(|value| value == "all");
     let mut groups = Vec::new();
     for version in [Version::MAX, Version::MIN] {
         // Most of the path is the same for all commands, kinds and versions: each part of it is stepped through once.
@@ -290,7 +290,7 @@ pub(crate) fn groups() -> Vec<Group> {
 }
 
 /// Set to `all` it has everything stepped through, which takes minutes.
-const ALL: &str = "SMP_AUTH_TIMING";
+const COUNT_ALL: &str = "SMP_AUTH_TIMING";
 
 type Reasons = Vec<(&'static str, EntityId)>;
 

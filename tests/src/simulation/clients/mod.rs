@@ -238,9 +238,7 @@ impl World {
     }
 
     fn advance_to(&mut self, at: Timestamp) {
-        let passed = i64::try_from(at.since(self.now.mono).as_millis()).unwrap_or(i64::MAX);
-        self.now.unix = UnixTime::from_millis(self.now.unix.as_millis().saturating_add(passed));
-        self.now.mono = self.now.mono.max(at);
+        self.now = self.now.advanced_to(at);
         self.client.set_now(self.now);
         if let Some(shell) = &mut self.shell {
             shell.advance(self.now);
