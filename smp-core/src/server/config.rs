@@ -26,6 +26,12 @@ pub struct ServerConfig {
     pub expire_on_start: bool,
     /// Whether a SEND first deletes the old messages of its queue. Default: no.
     pub expire_on_send: bool,
+    /// How long a notification may wait for others, to be sent together. Default: 1.5 seconds.
+    pub notification_interval: Duration,
+    /// After how long a notification is deleted for which no notifier came. Default: 24 hours. `None`: never.
+    pub notification_ttl: Option<Duration>,
+    /// How often old notifications are looked for. Default: 1 hour.
+    pub notification_expiry_interval: Duration,
     /// How long the news that a subscription ended may wait for others, to be sent together. Default: 0.5 seconds.
     pub end_interval: Duration,
     /// When connections without subscriptions are closed. Default: after 6 hours. `None`: never.
@@ -45,6 +51,9 @@ impl Default for ServerConfig {
             expiry_interval: Duration::from_secs(7200),
             expire_on_start: true,
             expire_on_send: false,
+            notification_interval: Duration::from_millis(1500),
+            notification_ttl: Some(Duration::from_secs(86_400)),
+            notification_expiry_interval: Duration::from_secs(3600),
             end_interval: Duration::from_millis(500),
             idle_clients: Some(IdleClients::default()),
             limits: Limits::default(),
@@ -68,6 +77,9 @@ impl ServerConfig {
         InvalidSetting::check_times(&[
             ("message_ttl", self.message_ttl.unwrap_or(MILLISECOND), MILLISECOND, CENTURY),
             ("expiry_interval", self.expiry_interval, MILLISECOND, CENTURY),
+            ("notification_interval", self.notification_interval, Duration::ZERO, HOUR),
+            ("notification_ttl", self.notification_ttl.unwrap_or(MILLISECOND), MILLISECOND, CENTURY),
+            ("notification_expiry_interval", self.notification_expiry_interval, MILLISECOND, CENTURY),
             ("end_interval", self.end_interval, Duration::ZERO, HOUR),
             ("idle_clients.ttl", idle.ttl, MILLISECOND, CENTURY),
             ("idle_clients.check_interval", idle.check_interval, MILLISECOND, CENTURY),

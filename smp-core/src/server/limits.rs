@@ -90,7 +90,10 @@ pub struct Limits {
     /// Keys of one recipient, which RKEY sets; more are refused with INTERNAL. Default: 16. A command with a wrong
     /// authorisation costs a verification with each of them.
     pub recipient_keys: usize,
-    /// Queues that one visit of message expiry covers before other operations get their turn. Default: 1000.
+    /// Notifications that wait for the notifier of one queue; of more the oldest are deleted. Default: 128, as many as
+    /// messages.
+    pub notifications: u32,
+    /// Queues that one visit of expiry covers before other operations get their turn. Default: 1000.
     pub expiry_queues: u32,
 }
 
@@ -126,8 +129,10 @@ impl Limits {
             subscriptions,
             get_queues,
             recipient_keys,
+            notifications,
             expiry_queues,
         } = *self;
+        let notifications = usize::try_from(notifications).unwrap_or(usize::MAX);
         let expiry_queues = usize::try_from(expiry_queues).unwrap_or(usize::MAX);
         InvalidSetting::check_numbers(&[
             ("connections", connections, 1, MANY),
@@ -147,6 +152,7 @@ impl Limits {
             ("subscriptions", subscriptions, 1, MANY),
             ("get_queues", get_queues, 1, MANY),
             ("recipient_keys", recipient_keys, 1, 255),
+            ("notifications", notifications, 1, 1_000_000),
             ("expiry_queues", expiry_queues, 1, 1_000_000),
         ])?;
         InvalidSetting::check_times(&[
@@ -188,6 +194,7 @@ impl Default for Limits {
             subscriptions: 1_000_000,
             get_queues: 100_000,
             recipient_keys: 16,
+            notifications: 128,
             expiry_queues: 1000,
         }
     }

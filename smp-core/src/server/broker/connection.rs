@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use super::request::{Ending, Tag};
+use super::notification::NOTIFICATIONS_PER_SLOT;
+use super::request::{Ending, Notified, Tag};
 use super::subscription::Place;
 use crate::wire::{AuthPublicKey, EntityId, MessageId};
 
@@ -13,6 +14,12 @@ pub(super) struct Connection {
     pub(super) subscriptions: BTreeSet<EntityId>,
     /// Queues received by GET, with the message that was not acknowledged yet.
     pub(super) got: BTreeMap<EntityId, Option<MessageId>>,
+    /// Notifiers that it is subscribed to, or asked to be.
+    pub(super) notifiers: BTreeSet<EntityId>,
+    /// Those for which notifications wait in the store, until there is a slot.
+    pub(super) waiting_notifiers: BTreeSet<EntityId>,
+    /// Notifications that the store gave for the slot that they are read for.
+    pub(super) notifications: Vec<Notified>,
     /// Deliveries and news of ended subscriptions that its socket has not taken yet, or that are being read for it.
     pub(super) slots_taken: usize,
     /// Subscriptions with a message, which wait for a slot: each once, in the order in which they came.
@@ -26,6 +33,12 @@ pub(super) struct Connection {
 }
 
 impl Connection {
+    /// Notifiers whose notifications are told with one slot, if there are any.
+    pub(super) fn take_notifiers(&mut self) -> Vec<EntityId> {
+        let next = core::iter::from_fn(|| self.waiting_notifiers.pop_first());
+        next.take(NOTIFICATIONS_PER_SLOT as usize).collect()
+    }
+
     /// News of ended subscriptions for one slot, if it is time and there is any.
     pub(super) fn take_ended(&mut self) -> Vec<(EntityId, Ending)> {
         let count = if self.tells_ended { ENDED_PER_SLOT } else { 0 };

@@ -4,26 +4,30 @@ use super::request::{Answer, Context, ReadId, Reply, Request, Tag};
 use super::subscription::State;
 use super::{Broker, READ_AGAIN};
 use crate::server::ConnectionId;
-use crate::server::store::{Append, OpResult, QueueOp, Waiting};
+use crate::server::store::{Append, Appended, OpResult, QueueOp, Waiting};
 use crate::wire::{AuthPublicKey, EntityId, MessageId};
 
 impl Broker {
     pub(super) fn request(&mut self, connection: ConnectionId, request: Request) {
-        let today = self.today();
         match request {
-            Request::Create { tag, record, subscribe } => {
+            Request::Create { tag, record, link, subscribe } => {
                 if subscribe && self.is_fully_subscribed(connection) {
                     return self.answer(connection, tag, Answer::LimitReached);
                 }
                 let queue = record.recipient.clone();
-                self.store(QueueOp::Create(record), Context::Create { connection, tag, queue, subscribe });
+                let op = QueueOp::Create { record, link };
+                self.store(op, Context::Create { connection, tag, queue, subscribe });
             }
-            Request::Change { tag, queue, change } => {
-                self.store(QueueOp::Change { queue, change, today }, Context::Change { connection, tag });
+            Request::Store { tag, op } => self.store(*op, Context::Store { connection, tag }),
+            Request::SetNotifier { tag, queue, by, notifier } => {
+                self.set_notifier(connection, tag, (queue, by), notifier);
+            }
+            Request::SubscribeNotifier { tag, queue, notifier, by } => {
+                self.subscribe_notifier(connection, tag, (queue, notifier), by);
             }
             Request::Delete { tag, queue, by } => {
                 let context = Context::Delete { connection, tag, queue: queue.clone() };
-                self.store(QueueOp::Delete { queue, by }, context);
+                self.store(QueueOp::Delete { queue, by: Some(by) }, context);
             }
             Request::Append { tag, append } => self.append(connection, tag, append),
             Request::Subscribe { tag, queue, by } => self.subscribe(connection, tag, queue, by),
@@ -37,7 +41,8 @@ impl Broker {
             }
             Request::SlotsFree(count) => self.release_slots(connection, count),
             Request::CloseIfUnsubscribed => {
-                if self.connections.get(&connection).is_some_and(|state| state.subscriptions.is_empty()) {
+                let state = self.connections.get(&connection);
+                if state.is_some_and(|state| state.subscriptions.is_empty() && state.notifiers.is_empty()) {
                     self.reply(connection, Reply::Unsubscribed);
                 }
             }
@@ -65,6 +70,9 @@ impl Broker {
     ) {
         let answer = (&result).into();
         let is_idle = self.subscriptions.get(queue).is_some_and(|sub| sub.state == State::Idle);
+        if let OpResult::Appended(Appended { notifier: Some(notifier), .. }) = &result {
+            self.notify_later(notifier.clone());
+        }
         if let OpResult::Appended(appended) = result
             && is_idle
         {
@@ -280,13 +288,22 @@ impl Broker {
     pub(super) fn release_slots(&mut self, connection: ConnectionId, count: usize) {
         let limit = self.config.limits.deliveries_in_flight.max(1);
         let today = self.today();
-        let Some(state) = self.connections.get_mut(&connection) else { return };
-        state.slots_taken = state.slots_taken.saturating_sub(count);
-        while state.slots_taken < limit {
+        if let Some(state) = self.connections.get_mut(&connection) {
+            state.slots_taken = state.slots_taken.saturating_sub(count);
+        }
+        while let Some(state) = self.connections.get_mut(&connection)
+            && state.slots_taken < limit
+        {
             let ended = state.take_ended();
             if !ended.is_empty() {
                 state.slots_taken += 1;
                 self.replies.entry(connection).or_default().push(Reply::Ended(ended));
+                continue;
+            }
+            let notifiers = state.take_notifiers();
+            if !notifiers.is_empty() {
+                state.slots_taken += 1;
+                self.take_notifications(connection, notifiers);
                 continue;
             }
             if let Some((tag, queue, by)) = state.waiting_gets.pop_front() {

@@ -20,6 +20,7 @@
 
 mod connection;
 mod delivery;
+mod notification;
 mod request;
 mod subscription;
 #[cfg(test)]
@@ -28,7 +29,7 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
-pub(crate) use request::{Answer, Ending, Reply, Request, SubscriptionInfo, Tag};
+pub(crate) use request::{Answer, Ending, Notified, Reply, Request, SubscriptionInfo, Tag};
 
 use super::store::{Batch, BatchId, BatchReply, OpResult, QueueOp, UnixDay};
 use super::{ConnectionId, ServerConfig};
@@ -36,6 +37,7 @@ use crate::time::{Now, Timestamp};
 use crate::wire::EntityId;
 use connection::Connection;
 use core::time::Duration;
+use notification::NotifierSubscription;
 use request::{Context, ReadId};
 use subscription::{Place, Subscription};
 
@@ -71,6 +73,11 @@ pub struct Broker {
     now: Now,
     connections: BTreeMap<ConnectionId, Connection>,
     subscriptions: BTreeMap<EntityId, Subscription>,
+    notifier_subscriptions: BTreeMap<EntityId, NotifierSubscription>,
+    /// Notifiers with notifications that are told soon, and when.
+    notified: BTreeSet<EntityId>,
+    notified_due: Option<Timestamp>,
+    notification_expiry_due: Option<Timestamp>,
     /// Connections that news of ended subscriptions waits for, and when it is sent.
     ended: BTreeSet<ConnectionId>,
     ends_due: Option<Timestamp>,
@@ -100,11 +107,16 @@ impl Broker {
             true => now.mono,
             false => now.mono + config.expiry_interval,
         });
+        let notification_expiry_due = config.notification_ttl.map(|_| now.mono);
         Self {
             config,
             now,
             connections: BTreeMap::new(),
             subscriptions: BTreeMap::new(),
+            notifier_subscriptions: BTreeMap::new(),
+            notified: BTreeSet::new(),
+            notified_due: None,
+            notification_expiry_due,
             ended: BTreeSet::new(),
             ends_due: None,
             unread: BTreeSet::new(),
@@ -150,7 +162,14 @@ impl Broker {
         if !self.outputs.is_empty() {
             return Some(self.now.mono);
         }
-        [self.ends_due, self.unread_due, self.expiry_due].into_iter().flatten().min()
+        let due = [
+            self.ends_due,
+            self.unread_due,
+            self.expiry_due,
+            self.notified_due,
+            self.notification_expiry_due,
+        ];
+        due.into_iter().flatten().min()
     }
 
     /// How many queues are subscribed to.
@@ -198,6 +217,15 @@ impl Broker {
         if is_due(self.expiry_due) {
             self.expiry_due = Some(now + self.config.expiry_interval.max(Duration::from_secs(1)));
             self.expire(None);
+        }
+        if is_due(self.notified_due) {
+            self.notified_due = None;
+            self.send_notifications();
+        }
+        if is_due(self.notification_expiry_due) {
+            let interval = self.config.notification_expiry_interval.max(Duration::from_secs(1));
+            self.notification_expiry_due = Some(now + interval);
+            self.expire_notifications(None);
         }
     }
 
@@ -252,7 +280,14 @@ impl Broker {
             Context::Create { connection, tag, queue, subscribe } => {
                 self.created(connection, tag, queue, subscribe, &result);
             }
-            Context::Change { connection, tag } => self.answer(connection, tag, (&result).into()),
+            Context::Store { connection, tag } => self.answer(connection, tag, (&result).into()),
+            Context::SetNotifier { connection, tag } => self.notifier_set(connection, tag, &result),
+            Context::SubscribeNotifier { connection, tag, queue, notifier } => {
+                self.notifier_subscribed(connection, tag, (queue, notifier), &result);
+            }
+            Context::TakeNotifications { connection, notifier, is_last } => {
+                self.notifications_taken(connection, notifier, is_last, result);
+            }
             Context::Delete { connection, tag, queue } => self.deleted(connection, tag, &queue, &result),
             Context::Append { connection, tag, queue } => self.appended(connection, tag, &queue, result),
             Context::Subscribe { connection, tag, queue, slot } => {
@@ -272,6 +307,11 @@ impl Broker {
                     self.expire(Some(next));
                 }
             }
+            Context::ExpireNotifications => {
+                if let OpResult::Expired { next: Some(next), .. } = result {
+                    self.expire_notifications(Some(next));
+                }
+            }
             Context::ExpireQueue => {}
         }
     }
@@ -281,12 +321,20 @@ impl Broker {
     fn op_failed(&mut self, context: Context) {
         match context {
             Context::Create { connection, tag, .. }
-            | Context::Change { connection, tag }
+            | Context::Store { connection, tag }
+            | Context::SetNotifier { connection, tag }
             | Context::Delete { connection, tag, .. }
             | Context::Inspect { connection, tag, .. } => self.answer(connection, tag, Answer::StoreFailed),
             Context::Append { connection, tag, queue } => {
                 self.answer(connection, tag, Answer::StoreFailed);
                 self.read_later(&queue);
+            }
+            Context::SubscribeNotifier { connection, tag, notifier, .. } => {
+                self.subscribe_notifier_failed(connection, &notifier);
+                self.answer(connection, tag, Answer::StoreFailed);
+            }
+            Context::TakeNotifications { connection, notifier, is_last } => {
+                self.take_notifications_failed(connection, notifier, is_last);
             }
             Context::Subscribe { connection, tag, queue, slot } => {
                 self.subscribe_failed(connection, &queue, slot);
@@ -305,7 +353,7 @@ impl Broker {
                 self.answer(connection, tag, Answer::StoreFailed);
             }
             Context::Read { queue, read, connection } => self.read_failed(&queue, read, connection),
-            Context::Expire | Context::ExpireQueue => {}
+            Context::Expire | Context::ExpireNotifications | Context::ExpireQueue => {}
         }
     }
 }

@@ -1,7 +1,12 @@
 //! What sessions and the broker say to each other, and what the broker remembers of an operation until it is done.
 
+use crate::crypto::DhSecret;
 use crate::server::ConnectionId;
-use crate::server::store::{Append, Inspected, OpResult, QueueChange, QueueRecord, Waiting};
+use crate::server::store::{
+    Append, Inspected, Notification, NotifierRecord, OpResult, QueueOp, QueueRecord, Waiting,
+};
+use crate::wire::command::LinkData;
+use crate::wire::error::BlockingInfo;
 use crate::wire::{AuthPublicKey, EntityId, MessageId};
 
 /// Names a command within its session.
@@ -12,12 +17,27 @@ pub(crate) enum Request {
     Create {
         tag: Tag,
         record: Box<QueueRecord>,
+        link: Option<Box<LinkData>>,
         subscribe: bool,
     },
-    Change {
+    /// An operation that touches no subscription.
+    Store {
+        tag: Tag,
+        op: Box<QueueOp>,
+    },
+    /// NKEY; NDEL without a notifier.
+    SetNotifier {
         tag: Tag,
         queue: EntityId,
-        change: QueueChange,
+        by: AuthPublicKey,
+        notifier: Option<Box<NotifierRecord>>,
+    },
+    /// NSUB.
+    SubscribeNotifier {
+        tag: Tag,
+        queue: EntityId,
+        notifier: EntityId,
+        by: AuthPublicKey,
     },
     Delete {
         tag: Tag,
@@ -60,10 +80,20 @@ pub(crate) enum Reply {
     Answer(Tag, Answer),
     /// A message for a subscribed queue. Takes a slot.
     Message(EntityId, Waiting),
+    /// Notifications, about as many as fit into a block. Take a slot.
+    Notifications(Vec<Notified>),
     /// Subscriptions that ended without the session's doing, as many as fit into a block. Takes a slot.
     Ended(Vec<(EntityId, Ending)>),
     /// The connection is subscribed to nothing: close it.
     Unsubscribed,
+}
+
+/// A notification for a notifier.
+pub(crate) struct Notified {
+    pub(crate) notifier: EntityId,
+    pub(crate) notification: Notification,
+    /// What it is encrypted with.
+    pub(crate) secret: DhSecret,
 }
 
 /// How a subscription ended.
@@ -86,6 +116,9 @@ pub(crate) enum Answer {
     /// The message asked for by GET, or the one after an acknowledged one. Takes a slot.
     Message(Waiting),
     Inspected(Inspected, Option<SubscriptionInfo>),
+    /// The sender id and the data of a link.
+    Link(EntityId, Box<LinkData>),
+    Blocked(BlockingInfo),
     /// The command makes no sense in the state of this connection.
     Prohibited,
     NoMessage,
@@ -101,7 +134,11 @@ impl From<&OpResult> for Answer {
             OpResult::IdTaken => Self::IdTaken,
             OpResult::QuotaExceeded => Self::QuotaExceeded,
             OpResult::Failed => Self::StoreFailed,
+            OpResult::Blocked(info) => Self::Blocked(*info),
+            OpResult::Link { sender, data } => Self::Link(sender.clone(), data.clone()),
             OpResult::Done
+            | OpResult::Released { .. }
+            | OpResult::Notifications(_)
             | OpResult::Appended(_)
             | OpResult::Message(_)
             | OpResult::Checked { .. }
@@ -125,7 +162,10 @@ pub(crate) struct SubscriptionInfo {
 /// What an operation was for.
 pub(super) enum Context {
     Create { connection: ConnectionId, tag: Tag, queue: EntityId, subscribe: bool },
-    Change { connection: ConnectionId, tag: Tag },
+    Store { connection: ConnectionId, tag: Tag },
+    SetNotifier { connection: ConnectionId, tag: Tag },
+    SubscribeNotifier { connection: ConnectionId, tag: Tag, queue: EntityId, notifier: EntityId },
+    TakeNotifications { connection: ConnectionId, notifier: EntityId, is_last: bool },
     Delete { connection: ConnectionId, tag: Tag, queue: EntityId },
     Append { connection: ConnectionId, tag: Tag, queue: EntityId },
     Subscribe { connection: ConnectionId, tag: Tag, queue: EntityId, slot: bool },
@@ -135,6 +175,7 @@ pub(super) enum Context {
     Read { queue: EntityId, read: ReadId, connection: ConnectionId },
     Inspect { connection: ConnectionId, tag: Tag, queue: EntityId },
     Expire,
+    ExpireNotifications,
     ExpireQueue,
 }
 

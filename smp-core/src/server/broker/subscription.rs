@@ -77,9 +77,9 @@ impl Broker {
             OpResult::Message(Some(waiting)) => (State::Delivered, Some(waiting), false),
             OpResult::Checked { has_messages } => (State::Idle, None, has_messages),
             OpResult::Message(None) => (State::Idle, None, false),
-            _ => {
+            result => {
                 self.subscribe_failed(connection, &queue, slot);
-                return self.answer(connection, tag, Answer::Unauthorized);
+                return self.answer(connection, tag, (&result).into());
             }
         };
         let delivered = match &message {
@@ -109,7 +109,7 @@ impl Broker {
     /// True when a connection has as many subscriptions as it may have. Those that ended count until it was told.
     pub(super) fn is_fully_subscribed(&self, connection: ConnectionId) -> bool {
         let limit = self.config.limits.subscriptions;
-        let held = |state: &Connection| state.subscriptions.len() + state.ended.len();
+        let held = |state: &Connection| state.subscriptions.len() + state.notifiers.len() + state.ended.len();
         self.connections.get(&connection).is_some_and(|state| held(state) >= limit)
     }
 
@@ -134,7 +134,8 @@ impl Broker {
         queue: &EntityId,
         result: &OpResult,
     ) {
-        if matches!(result, OpResult::Done) {
+        if let OpResult::Released { notifier } = result {
+            notifier.iter().for_each(|notifier| self.end_notifier(connection, notifier, Ending::Deleted));
             if let Some(subscription) = self.subscriptions.remove(queue) {
                 self.leave_line(subscription.connection, subscription.state);
                 self.end(connection, subscription.connection, queue, Ending::Deleted);
@@ -170,6 +171,11 @@ impl Broker {
         for queue in state.subscriptions {
             if self.subscriptions.get(&queue).is_some_and(|sub| sub.connection == connection) {
                 self.subscriptions.remove(&queue);
+            }
+        }
+        for notifier in state.notifiers {
+            if self.notifier_subscriptions.get(&notifier).is_some_and(|sub| sub.connection == connection) {
+                self.notifier_subscriptions.remove(&notifier);
             }
         }
     }
@@ -208,12 +214,13 @@ impl Broker {
     }
 
     /// Ends the subscription of `former` because of what `by` did. Nobody is told of what they did themselves.
-    fn end(&mut self, by: ConnectionId, former: ConnectionId, queue: &EntityId, ending: Ending) {
+    pub(super) fn end(&mut self, by: ConnectionId, former: ConnectionId, queue: &EntityId, ending: Ending) {
         if former == by && ending == Ending::TakenOver {
             return;
         }
         let Some(state) = self.connections.get_mut(&former) else { return };
         state.subscriptions.remove(queue);
+        state.notifiers.remove(queue);
         if former != by {
             state.ended.insert(queue.clone(), ending);
             self.ended.insert(former);

@@ -3,10 +3,10 @@
 use bytes::Bytes;
 
 use super::Session;
-use super::create::Creation;
+use super::create::{Creation, NewNotifier};
 use super::pipeline::store_failed;
 use crate::crypto::Nonce;
-use crate::server::broker::{Answer, Ending, Reply, SubscriptionInfo, Tag};
+use crate::server::broker::{Answer, Ending, Notified, Reply, SubscriptionInfo, Tag};
 use crate::server::store::{Inspected, MessageContent, Waiting};
 use crate::wire::batch::item_max;
 use crate::wire::broker::{
@@ -14,7 +14,7 @@ use crate::wire::broker::{
 };
 use crate::wire::command::MessageFlags;
 use crate::wire::error::{CommandError, ErrorType};
-use crate::wire::message::ReceivedBody;
+use crate::wire::message::{NotificationMeta, ReceivedBody};
 use crate::wire::transmission::ServerTransmission;
 use crate::wire::{CorrelationId, EntityId};
 
@@ -65,6 +65,7 @@ pub(super) struct Pending {
 pub(super) enum PendingKind {
     Plain,
     Create(Box<Creation>),
+    SetNotifier(Box<NewNotifier>),
 }
 
 impl Session {
@@ -192,6 +193,16 @@ impl Session {
                 let bytes = self.encode(&CorrelationId::empty(), &queue, &message);
                 self.send_transmissions(vec![bytes], 1);
             }
+            Reply::Notifications(notifications) => {
+                // Among the answers may be that to the NSUB of what is told, which the peer must see first.
+                self.send_held();
+                let mut transmissions = Vec::with_capacity(notifications.len());
+                for notified in &notifications {
+                    let message = notification_of(notified, self.entropy.bytes());
+                    transmissions.push(self.encode(&CorrelationId::empty(), &notified.notifier, &message));
+                }
+                self.send_transmissions(transmissions, 1);
+            }
             Reply::Ended(ended) => {
                 // Among the answers may be that to the SUB of what ended, which the peer must see first.
                 self.send_held();
@@ -211,9 +222,14 @@ impl Session {
 
     fn broker_answered(&mut self, tag: Tag, answer: Answer) {
         let Some(mut pending) = self.pending.remove(&tag) else { return };
-        if let (Answer::IdTaken, PendingKind::Create(creation)) = (&answer, &mut pending.kind)
-            && let Some(request) = self.create_again(tag, creation)
-        {
+        let again = match (&answer, &mut pending.kind) {
+            (Answer::IdTaken, PendingKind::Create(creation)) => self.create_again(tag, creation),
+            (Answer::IdTaken, PendingKind::SetNotifier(notifier)) => {
+                self.create_notifier_again(tag, notifier)
+            }
+            _ => None,
+        };
+        if let Some(request) = again {
             self.requests.push(request);
             self.pending.insert(tag, pending);
             return;
@@ -231,6 +247,7 @@ impl Session {
         let message = match answer {
             Answer::Done => match pending.kind {
                 PendingKind::Create(creation) => BrokerMessage::Ids(Box::new(creation.created)),
+                PendingKind::SetNotifier(notifier) => BrokerMessage::Nid(notifier.created),
                 PendingKind::Plain => BrokerMessage::Ok,
             },
             Answer::Subscribed(message) => {
@@ -247,7 +264,13 @@ impl Session {
             Answer::QuotaExceeded => BrokerMessage::Err(ErrorType::Quota),
             Answer::NoMessage => BrokerMessage::Err(ErrorType::NoMessage),
             Answer::Prohibited => BrokerMessage::Err(ErrorType::Command(CommandError::Prohibited)),
-            Answer::IdTaken | Answer::LimitReached => BrokerMessage::Err(ErrorType::Internal),
+            Answer::Link(sender_id, data) => BrokerMessage::Lnk { sender_id, data: *data },
+            Answer::Blocked(info) => BrokerMessage::Err(ErrorType::Blocked(info)),
+            Answer::IdTaken => BrokerMessage::Err(match pending.kind {
+                PendingKind::Create(creation) => creation.id_taken(),
+                _ => ErrorType::Internal,
+            }),
+            Answer::LimitReached => BrokerMessage::Err(ErrorType::Internal),
             Answer::StoreFailed => BrokerMessage::Err(store_failed()),
         };
         self.group_answer(pending.group, &pending.correlation_id, &pending.entity_id, &message);
@@ -288,6 +311,24 @@ impl Session {
     }
 }
 
+/// A notification as the recipient will read it: encrypted, so that its notifier learns only that there is one.
+fn notification_of(notified: &Notified, nonce: [u8; 24]) -> BrokerMessage {
+    let notification = &notified.notification;
+    let mut plain = Vec::with_capacity(NotificationMeta::PADDED_LENGTH);
+    NotificationMeta { message_id: notification.message.clone(), received_at: notification.sent_at }
+        .encode(&mut plain);
+    let sealed = notified.secret.box_key().seal_padded(
+        &Nonce::from_bytes(nonce),
+        &plain,
+        NotificationMeta::PADDED_LENGTH,
+    );
+    match sealed {
+        Ok(metadata) => BrokerMessage::NMsg { nonce, metadata: metadata.into() },
+        // Only for a message id longer than this server makes.
+        Err(_) => BrokerMessage::Err(ErrorType::Internal),
+    }
+}
+
 /// A message as its recipient gets it: encrypted, with the id as the nonce.
 fn message_of(waiting: &Waiting) -> BrokerMessage {
     let message = &waiting.message;
@@ -313,7 +354,7 @@ fn message_of(waiting: &Waiting) -> BrokerMessage {
 fn queue_status(inspected: Inspected, subscription: Option<SubscriptionInfo>) -> QueueStatus {
     QueueStatus {
         sender_secured: inspected.secured,
-        notifier: false,
+        notifier: inspected.has_notifier,
         subscription: subscription.map(|subscription| SubscriptionStatus {
             thread: match subscription.prohibited {
                 true => SubscriptionThread::ProhibitSub,

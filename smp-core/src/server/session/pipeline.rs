@@ -6,7 +6,9 @@ use super::answers::{GroupId, Pending, PendingKind};
 use super::verify::Right;
 use super::{BREATH, LookUpId, Session, SessionOutput};
 use crate::server::broker::{Request, Tag};
-use crate::server::store::{Append, Found, QueueChange, QueueKey, QueueRecord, QueueStatus, StoreFailure};
+use crate::server::store::{
+    Append, Found, QueueChange, QueueKey, QueueOp, QueueRecord, QueueStatus, StoreFailure, UnixDay,
+};
 use crate::wire::batch::decode_batch;
 use crate::wire::command::Party;
 use crate::wire::error::{CommandError, ErrorType, NameError, ProxyError};
@@ -16,7 +18,7 @@ use crate::wire::{AuthPublicKey, BrokerMessage, Command, CorrelationId, EntityId
 /// A command that was read and not decided on.
 pub(super) struct Entry {
     pub(super) group: GroupId,
-    from: ClientTransmission,
+    pub(super) from: ClientTransmission,
     command: Command,
     look_up: LookUp,
     /// What it adds to the session's `input_bytes`.
@@ -215,7 +217,6 @@ impl Session {
             Command::Prxy(_) => BrokerMessage::Err(ErrorType::Proxy(Box::new(ProxyError::BasicAuth))),
             Command::Pfwd(_) => BrokerMessage::Err(ErrorType::Proxy(Box::new(ProxyError::NoSession))),
             Command::Rslv(_) => BrokerMessage::Err(ErrorType::Name(NameError::NoResolver)),
-            Command::LGet => BrokerMessage::Err(ErrorType::Auth),
             _ => BrokerMessage::Err(prohibited),
         }
     }
@@ -251,6 +252,7 @@ impl Session {
                     notification: flags.notification,
                     body: body.clone(),
                     capacity: self.config.message_quota,
+                    notification_capacity: self.config.limits.notifications,
                 };
                 (Request::Append { tag, append: Box::new(append) }, PendingKind::Plain)
             }
@@ -258,13 +260,63 @@ impl Session {
                 return Err(ErrorType::Internal);
             }
             (Command::SKey(key), Some(_)) => {
-                (change(tag, queue, QueueChange::SecureBySender { key: *key }), PendingKind::Plain)
+                let change = QueueChange::SecureBySender { key: *key };
+                (self.store(tag, QueueOp::Change { queue, change, today: self.today() }), PendingKind::Plain)
             }
-            (command, Some(by)) => recipient_request(command, tag, queue, by)?,
+            (Command::LKey(_) | Command::LGet, secure) => {
+                let link = entry.from.entity_id.clone();
+                let op = QueueOp::ReadLink { queue, link, secure, today: self.today() };
+                (self.store(tag, op), PendingKind::Plain)
+            }
+            (Command::NSub, Some(by)) => {
+                let notifier = entry.from.entity_id.clone();
+                (Request::SubscribeNotifier { tag, queue, notifier, by }, PendingKind::Plain)
+            }
+            (Command::NKey(keys), Some(by)) => return self.create_notifier(entry, queue, by, keys),
+            (command, Some(by)) => (self.recipient_request(command, tag, queue, by)?, PendingKind::Plain),
             (_, None) => return Err(ErrorType::Auth),
         };
         self.give(entry, request, kind);
         Ok(())
+    }
+
+    fn recipient_request(
+        &self,
+        command: &Command,
+        tag: Tag,
+        queue: EntityId,
+        by: AuthPublicKey,
+    ) -> Result<Request, ErrorType> {
+        let today = self.today();
+        let change = |change| QueueOp::Change { queue: queue.clone(), change, today };
+        let op = match command {
+            Command::Sub => return Ok(Request::Subscribe { tag, queue, by }),
+            Command::Get => return Ok(Request::Get { tag, queue, by }),
+            Command::Ack(message) => {
+                return Ok(Request::Acknowledge { tag, queue, by, message: message.clone() });
+            }
+            Command::Del => return Ok(Request::Delete { tag, queue, by }),
+            Command::Que => return Ok(Request::Inspect { tag, queue, by }),
+            Command::NDel => return Ok(Request::SetNotifier { tag, queue, by, notifier: None }),
+            Command::Key(key) => change(QueueChange::SecureByRecipient { by, key: *key }),
+            Command::RKey(keys) => change(QueueChange::ReplaceRecipientKeys { by, keys: keys.clone() }),
+            Command::Off => change(QueueChange::Suspend { by }),
+            Command::LSet { link_id, data } => {
+                let data = Box::new(data.clone());
+                QueueOp::SetLink { queue, by, link: link_id.clone(), data, today }
+            }
+            Command::LDel => QueueOp::RemoveLink { queue, by, today },
+            _ => return Err(ErrorType::Command(CommandError::Prohibited)),
+        };
+        Ok(self.store(tag, op))
+    }
+
+    fn store(&self, tag: Tag, op: QueueOp) -> Request {
+        Request::Store { tag, op: Box::new(op) }
+    }
+
+    fn today(&self) -> UnixDay {
+        self.now.unix.into()
     }
 
     /// Hands a request to the broker and remembers whom to answer.
@@ -313,6 +365,8 @@ fn queue_key(command: &Command, entity: &EntityId) -> Option<QueueKey> {
     match command.party() {
         Party::Recipient => Some(QueueKey::Recipient(entity.clone())),
         Party::Sender => Some(QueueKey::Sender(entity.clone())),
+        Party::SenderLink => Some(QueueKey::Link(entity.clone())),
+        Party::Notifier => Some(QueueKey::Notifier(entity.clone())),
         _ => None,
     }
 }
@@ -322,7 +376,6 @@ const fn needs_no_right(command: &Command) -> bool {
     matches!(
         command,
         Command::Ping
-            | Command::LGet
             | Command::Prxy(_)
             | Command::Pfwd(_)
             | Command::Rfwd(_)
@@ -330,32 +383,6 @@ const fn needs_no_right(command: &Command) -> bool {
             | Command::Subs(_)
             | Command::NSubs(_)
     )
-}
-
-fn recipient_request(
-    command: &Command,
-    tag: Tag,
-    queue: EntityId,
-    by: AuthPublicKey,
-) -> Result<(Request, PendingKind), ErrorType> {
-    let request = match command {
-        Command::Sub => Request::Subscribe { tag, queue, by },
-        Command::Get => Request::Get { tag, queue, by },
-        Command::Ack(message) => Request::Acknowledge { tag, queue, by, message: message.clone() },
-        Command::Key(key) => change(tag, queue, QueueChange::SecureByRecipient { by, key: *key }),
-        Command::RKey(keys) => {
-            change(tag, queue, QueueChange::ReplaceRecipientKeys { by, keys: keys.clone() })
-        }
-        Command::Off => change(tag, queue, QueueChange::Suspend { by }),
-        Command::Del => Request::Delete { tag, queue, by },
-        Command::Que => Request::Inspect { tag, queue, by },
-        _ => return Err(ErrorType::Command(CommandError::Prohibited)),
-    };
-    Ok((request, PendingKind::Plain))
-}
-
-const fn change(tag: Tag, queue: EntityId, change: QueueChange) -> Request {
-    Request::Change { tag, queue, change }
 }
 
 /// What a client is told when the store failed; the operator finds the cause in the log.

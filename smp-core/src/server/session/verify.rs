@@ -55,7 +55,7 @@ impl Verifier {
     ) -> Option<Right> {
         match command {
             Command::New(new) => self.by_key(from, &new.recipient_key),
-            Command::SKey(key) => {
+            Command::SKey(key) | Command::LKey(key) => {
                 let right = self.by_key(from, key);
                 right.filter(|_| record.is_some_and(|record| may_secure(record, key)))
             }
@@ -64,6 +64,13 @@ impl Verifier {
                     return record.filter(|record| record.sender_key.is_none()).map(|_| Right::Anybody);
                 }
                 self.by_any(from, record.and_then(|record| record.sender_key.as_ref()))
+            }
+            Command::LGet => {
+                record.filter(|record| record.is_contact_link(&from.entity_id)).map(|_| Right::Anybody)
+            }
+            Command::NSub => {
+                let notifier = record.and_then(|record| record.notifier.as_ref());
+                self.by_any(from, notifier.map(|notifier| &notifier.key))
             }
             _ => self.by_any(from, record.into_iter().flat_map(|record| &record.recipient_keys)),
         }

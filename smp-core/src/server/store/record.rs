@@ -4,9 +4,9 @@ use core::fmt;
 
 use bytes::Bytes;
 
-use super::QueueChange;
 use crate::crypto::DhSecret;
 use crate::time::UnixTime;
+use crate::wire::error::BlockingInfo;
 use crate::wire::{AuthPublicKey, EntityId, MessageId, QueueMode};
 
 /// Days since 1970-01-01 UTC: all that is remembered of when a queue was used.
@@ -26,6 +26,8 @@ pub enum QueueStatus {
     Active,
     /// Its recipient suspended it.
     Off,
+    /// The operator blocked it.
+    Blocked(BlockingInfo),
 }
 
 /// A queue, without its messages.
@@ -45,8 +47,29 @@ pub struct QueueRecord {
     pub mode: Option<QueueMode>,
     /// Whether it accepts messages.
     pub status: QueueStatus,
+    /// The id of its link data, if it has any.
+    pub link: Option<EntityId>,
+    /// Who is notified of messages.
+    pub notifier: Option<NotifierRecord>,
     /// The day of its last use.
     pub used_on: UnixDay,
+}
+
+/// Who is notified of messages in a queue, without learning anything of them.
+#[derive(Clone)]
+pub struct NotifierRecord {
+    /// The id that the notifier uses.
+    pub id: EntityId,
+    /// The notifier's key.
+    pub key: AuthPublicKey,
+    /// The secret of the recipient's and the server's key, with which notifications are encrypted for the recipient.
+    pub secret: DhSecret,
+}
+
+impl fmt::Debug for NotifierRecord {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NotifierRecord").finish_non_exhaustive()
+    }
 }
 
 /// Nothing of a queue may reach a log.
@@ -56,49 +79,6 @@ impl fmt::Debug for QueueRecord {
             .field("mode", &self.mode)
             .field("status", &self.status)
             .finish_non_exhaustive()
-    }
-}
-
-impl QueueRecord {
-    /// True when `key` is one of the recipient's.
-    #[must_use]
-    pub fn is_recipient(&self, key: &AuthPublicKey) -> bool {
-        self.recipient_keys.contains(key)
-    }
-
-    /// True when a sender may append with `key`, or without one.
-    #[must_use]
-    pub fn accepts_messages_by(&self, key: Option<&AuthPublicKey>) -> bool {
-        self.status == QueueStatus::Active && self.sender_key.as_ref() == key
-    }
-
-    /// Makes a change if it is allowed, and says whether it was. The one place with the rules; every store uses it.
-    pub fn apply(&mut self, change: QueueChange) -> bool {
-        match change {
-            QueueChange::SecureByRecipient { by, key } => self.is_recipient(&by) && self.secure(key),
-            QueueChange::SecureBySender { key } => {
-                self.mode == Some(QueueMode::Messaging) && self.secure(key)
-            }
-            QueueChange::ReplaceRecipientKeys { by, keys } => {
-                let allowed =
-                    self.is_recipient(&by) && self.mode == Some(QueueMode::Contact) && !keys.is_empty();
-                if allowed {
-                    self.recipient_keys = keys;
-                }
-                allowed
-            }
-            QueueChange::Suspend { by } => {
-                let allowed = self.is_recipient(&by);
-                if allowed {
-                    self.status = QueueStatus::Off;
-                }
-                allowed
-            }
-        }
-    }
-
-    fn secure(&mut self, key: AuthPublicKey) -> bool {
-        *self.sender_key.get_or_insert(key) == key
     }
 }
 
@@ -134,6 +114,21 @@ impl fmt::Debug for StoredMessage {
     }
 }
 
+/// What a notification says, and to the recipient alone: a message came.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Notification {
+    /// The message.
+    pub message: MessageId,
+    /// When the server accepted it.
+    pub sent_at: UnixTime,
+}
+
+impl fmt::Debug for Notification {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Notification").finish_non_exhaustive()
+    }
+}
+
 /// How much a store holds.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct QueueCounts {
@@ -141,4 +136,8 @@ pub struct QueueCounts {
     pub queues: u64,
     /// Messages in them, quota markers included.
     pub messages: u64,
+    /// Queues with a notifier.
+    pub notifiers: u64,
+    /// Notifications that wait.
+    pub notifications: u64,
 }

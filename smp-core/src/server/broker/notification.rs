@@ -1,0 +1,212 @@
+//! Notifications: who is told that a queue got a message.
+//!
+//! They wait in the store, so that they outlive a restart and cost no memory while nobody is subscribed. One leaves the store
+//! when its notifier's connection has a slot, and is told at most once: it is a hint, and the message itself stays.
+
+use super::Broker;
+use super::request::{Answer, Context, Ending, Notified, Reply, Tag};
+use crate::server::ConnectionId;
+use crate::server::store::{NotifierRecord, OpResult, QueueOp};
+use crate::time::UnixTime;
+use crate::wire::{AuthPublicKey, EntityId};
+
+/// The subscription of a notifier: there is at most one.
+pub(super) struct NotifierSubscription {
+    pub(super) connection: ConnectionId,
+    /// The queue, by its recipient id.
+    pub(super) queue: EntityId,
+}
+
+impl Broker {
+    /// NKEY and NDEL.
+    pub(super) fn set_notifier(
+        &mut self,
+        connection: ConnectionId,
+        tag: Tag,
+        (queue, by): (EntityId, AuthPublicKey),
+        notifier: Option<Box<NotifierRecord>>,
+    ) {
+        let today = self.today();
+        let op = match notifier {
+            Some(notifier) => QueueOp::SetNotifier { queue, by, notifier, today },
+            None => QueueOp::RemoveNotifier { queue, by, today },
+        };
+        self.store(op, Context::SetNotifier { connection, tag });
+    }
+
+    pub(super) fn notifier_set(&mut self, connection: ConnectionId, tag: Tag, result: &OpResult) {
+        if let OpResult::Released { notifier: Some(former) } = result {
+            self.end_notifier(connection, former, Ending::Deleted);
+        }
+        self.answer(connection, tag, result.into());
+    }
+
+    /// NSUB. The subscription is in force when the store has checked the right.
+    pub(super) fn subscribe_notifier(
+        &mut self,
+        connection: ConnectionId,
+        tag: Tag,
+        (queue, notifier): (EntityId, EntityId),
+        by: AuthPublicKey,
+    ) {
+        let Some(state) = self.connections.get(&connection) else { return };
+        let is_known = state.notifiers.contains(&notifier) || state.ended.contains_key(&notifier);
+        if !is_known && self.is_fully_subscribed(connection) {
+            return self.answer(connection, tag, Answer::LimitReached);
+        }
+        if let Some(state) = self.connections.get_mut(&connection) {
+            state.notifiers.insert(notifier.clone());
+        }
+        let op = QueueOp::TakeNotifications {
+            queue: queue.clone(),
+            notifier: notifier.clone(),
+            by: Some(by),
+            limit: 0,
+        };
+        self.store(op, Context::SubscribeNotifier { connection, tag, queue, notifier });
+    }
+
+    pub(super) fn notifier_subscribed(
+        &mut self,
+        connection: ConnectionId,
+        tag: Tag,
+        (queue, notifier): (EntityId, EntityId),
+        result: &OpResult,
+    ) {
+        let OpResult::Notifications(pending) = result else {
+            self.subscribe_notifier_failed(connection, &notifier);
+            return self.answer(connection, tag, result.into());
+        };
+        let Some(state) = self.connections.get_mut(&connection) else { return };
+        state.notifiers.insert(notifier.clone());
+        // News of an earlier end would now be wrong.
+        state.ended.remove(&notifier);
+        let subscription = NotifierSubscription { connection, queue };
+        if let Some(former) = self.notifier_subscriptions.insert(notifier.clone(), subscription) {
+            self.end(connection, former.connection, &notifier, Ending::TakenOver);
+        }
+        self.answer(connection, tag, Answer::Subscribed(None));
+        if pending.more {
+            self.notify(&notifier);
+        }
+    }
+
+    /// An NSUB came to nothing. The connection stays subscribed if it was before.
+    pub(super) fn subscribe_notifier_failed(&mut self, connection: ConnectionId, notifier: &EntityId) {
+        let subscription = self.notifier_subscriptions.get(notifier);
+        let is_subscribed = subscription.is_some_and(|sub| sub.connection == connection);
+        if let Some(state) = self.connections.get_mut(&connection).filter(|_| !is_subscribed) {
+            state.notifiers.remove(notifier);
+        }
+    }
+
+    /// The notifier is no more.
+    pub(super) fn end_notifier(&mut self, by: ConnectionId, notifier: &EntityId, ending: Ending) {
+        if let Some(subscription) = self.notifier_subscriptions.remove(notifier) {
+            self.end(by, subscription.connection, notifier, ending);
+        }
+    }
+
+    /// A notification was stored: it is told soon, with others.
+    pub(super) fn notify_later(&mut self, notifier: EntityId) {
+        if self.notifier_subscriptions.contains_key(&notifier) {
+            self.notified.insert(notifier);
+            let due = self.now.mono + self.config.notification_interval;
+            self.notified_due.get_or_insert(due);
+        }
+    }
+
+    pub(super) fn send_notifications(&mut self) {
+        for notifier in core::mem::take(&mut self.notified) {
+            self.notify(&notifier);
+        }
+    }
+
+    /// Tells a notifier what waits for it, as soon as there is a slot.
+    fn notify(&mut self, notifier: &EntityId) {
+        let Some(subscription) = self.notifier_subscriptions.get(notifier) else { return };
+        let connection = subscription.connection;
+        if let Some(state) = self.connections.get_mut(&connection) {
+            state.waiting_notifiers.insert(notifier.clone());
+            self.release_slots(connection, 0);
+        }
+    }
+
+    /// Takes from the store what fills one slot. The slot is taken.
+    pub(super) fn take_notifications(&mut self, connection: ConnectionId, notifiers: Vec<EntityId>) {
+        let count = u32::try_from(notifiers.len()).unwrap_or(u32::MAX).max(1);
+        let mut last = notifiers.len();
+        for notifier in notifiers {
+            last -= 1;
+            let queue = self.notifier_subscriptions.get(&notifier).map(|sub| sub.queue.clone());
+            let op = QueueOp::TakeNotifications {
+                // Of one that ended meanwhile the store says that it is not there.
+                queue: queue.unwrap_or_default(),
+                notifier: notifier.clone(),
+                by: None,
+                limit: (NOTIFICATIONS_PER_SLOT / count).max(1),
+            };
+            self.store(op, Context::TakeNotifications { connection, notifier, is_last: last == 0 });
+        }
+    }
+
+    pub(super) fn notifications_taken(
+        &mut self,
+        connection: ConnectionId,
+        notifier: EntityId,
+        is_last: bool,
+        result: OpResult,
+    ) {
+        let is_subscriber =
+            self.notifier_subscriptions.get(&notifier).is_some_and(|sub| sub.connection == connection);
+        if let OpResult::Notifications(pending) = result
+            && is_subscriber
+            && let Some(state) = self.connections.get_mut(&connection)
+        {
+            if pending.more {
+                state.waiting_notifiers.insert(notifier.clone());
+            }
+            state.notifications.extend(pending.notifications.into_iter().map(|notification| Notified {
+                notifier: notifier.clone(),
+                notification,
+                secret: pending.secret.clone(),
+            }));
+        }
+        self.tell_notifications(connection, is_last);
+    }
+
+    /// What the store has is unknown: it is asked again in a while.
+    pub(super) fn take_notifications_failed(
+        &mut self,
+        connection: ConnectionId,
+        notifier: EntityId,
+        is_last: bool,
+    ) {
+        self.notify_later(notifier);
+        self.tell_notifications(connection, is_last);
+    }
+
+    fn tell_notifications(&mut self, connection: ConnectionId, is_last: bool) {
+        let Some(state) = self.connections.get_mut(&connection).filter(|_| is_last) else { return };
+        let notifications = core::mem::take(&mut state.notifications);
+        if notifications.is_empty() {
+            self.release_slots(connection, 1);
+        } else {
+            self.reply(connection, Reply::Notifications(notifications));
+            // Others may wait, for another slot.
+            self.release_slots(connection, 0);
+        }
+    }
+
+    /// Asks the store to delete old notifications, from where the last visit ended.
+    pub(super) fn expire_notifications(&mut self, after: Option<EntityId>) {
+        let Some(ttl) = self.config.notification_ttl else { return };
+        let ttl = i64::try_from(ttl.as_millis()).unwrap_or(i64::MAX);
+        let before = UnixTime::from_millis(self.now.unix.as_millis().saturating_sub(ttl));
+        let op = QueueOp::ExpireNotifications { before, after, limit: self.config.limits.expiry_queues };
+        self.store(op, Context::ExpireNotifications);
+    }
+}
+
+/// Notifications that are told together: about as many as fit into a block of the oldest versions.
+pub(super) const NOTIFICATIONS_PER_SLOT: u32 = 60;

@@ -1,0 +1,83 @@
+//! Notifiers and the notifications that wait for them.
+
+use super::{MemoryStore, Queue};
+use crate::server::store::{Notification, NotifierRecord, OpResult, PendingNotifications, Refusal, UnixDay};
+use crate::time::UnixTime;
+use crate::wire::{AuthPublicKey, EntityId};
+
+impl MemoryStore {
+    pub(super) fn set_notifier(
+        &mut self,
+        id: &EntityId,
+        by: &AuthPublicKey,
+        notifier: Option<NotifierRecord>,
+        today: UnixDay,
+    ) -> Result<OpResult, Refusal> {
+        self.queue(id)?.record.recipient_may_use(Some(by))?;
+        if notifier.as_ref().is_some_and(|notifier| self.notifiers.contains_key(&notifier.id)) {
+            return Ok(OpResult::IdTaken);
+        }
+        let queue = self.used_queue(id, Some(by), today)?;
+        let new = notifier.as_ref().map(|notifier| notifier.id.clone());
+        let former = core::mem::replace(&mut queue.record.notifier, notifier).map(|former| former.id);
+        let waiting = core::mem::take(&mut queue.notifications).len();
+        self.notifications -= waiting as u64;
+        former.iter().for_each(|former| _ = self.notifiers.remove(former));
+        new.into_iter().for_each(|new| _ = self.notifiers.insert(new, id.clone()));
+        Ok(OpResult::Released { notifier: former })
+    }
+
+    pub(super) fn take_notifications(
+        &mut self,
+        queue: &EntityId,
+        notifier: &EntityId,
+        by: Option<&AuthPublicKey>,
+        limit: u32,
+    ) -> Result<OpResult, Refusal> {
+        let queue = self.queue(queue)?;
+        queue.record.notifier_may_use(notifier, by)?;
+        let secret = queue.record.notifier.as_ref().map(|notifier| notifier.secret.clone());
+        let secret = secret.ok_or(Refusal::Unauthorized)?;
+        let count = queue.notifications.len().min(limit as usize);
+        let notifications: Vec<_> = queue.notifications.drain(..count).collect();
+        let more = !queue.notifications.is_empty();
+        self.notifications -= notifications.len() as u64;
+        Ok(OpResult::Notifications(PendingNotifications { notifications, secret, more }))
+    }
+
+    pub(super) fn expire_notifications(
+        &mut self,
+        before: UnixTime,
+        after: Option<EntityId>,
+        limit: u32,
+    ) -> OpResult {
+        let (deleted, next) = self.visit(after, limit, |queue| {
+            (!queue.notifications.is_empty()).then(|| queue.expire_notifications(before))
+        });
+        self.notifications -= deleted;
+        OpResult::Expired { deleted, next }
+    }
+
+    /// Has a notification wait. When too many do, the oldest goes.
+    pub(super) fn notify(
+        &mut self,
+        queue: &EntityId,
+        notification: Notification,
+        capacity: u32,
+    ) -> Result<(), Refusal> {
+        let queue = self.queue(queue)?;
+        queue.notifications.push_back(notification);
+        let surplus = queue.notifications.len().saturating_sub(capacity as usize);
+        queue.notifications.drain(..surplus);
+        self.notifications = self.notifications + 1 - surplus as u64;
+        Ok(())
+    }
+}
+
+impl Queue {
+    fn expire_notifications(&mut self, before: UnixTime) -> u64 {
+        let old = self.notifications.iter().take_while(|waiting| waiting.sent_at < before).count();
+        self.notifications.drain(..old);
+        old as u64
+    }
+}
