@@ -8,8 +8,8 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use smp_core::client::{Answer, ReceivedMessage, Request, RequestError};
 use smp_core::crypto::AuthPrivateKey;
-use smp_core::wire::broker::{CreatedQueue, QueueStatus};
-use smp_core::wire::command::{MessageFlags, NewQueue};
+use smp_core::wire::broker::{CreatedNotifier, CreatedQueue, QueueStatus};
+use smp_core::wire::command::{LinkData, MessageFlags, NewQueue, NotifierKeys};
 use smp_core::wire::{AuthPublicKey, EntityId, MessageId, Version};
 
 use super::Disconnect;
@@ -196,6 +196,85 @@ impl Client {
         done(self.request(Request::send(queue, key, flags, body)).await?)
     }
 
+    /// LSET: sets the data of a queue's link. The id and the fixed data stay what they were set to first.
+    ///
+    /// # Errors
+    /// `AUTH` when the queue has another link id or other fixed data, when the link id is another queue's, and for a messaging
+    /// queue that is secured.
+    pub async fn set_link(
+        &self,
+        queue: EntityId,
+        key: AuthPrivateKey,
+        link: EntityId,
+        data: LinkData,
+    ) -> Result<(), RequestError> {
+        done(self.request(Request::set_link(queue, key, link, data)).await?)
+    }
+
+    /// LDEL: deletes the data of a queue's link, and the link id with it.
+    ///
+    /// # Errors
+    /// `AUTH` when there is no such queue, or the key is not its recipient's.
+    pub async fn remove_link(&self, queue: EntityId, key: AuthPrivateKey) -> Result<(), RequestError> {
+        done(self.request(Request::remove_link(queue, key)).await?)
+    }
+
+    /// LGET: the sender id of a contact queue, and the data of its link.
+    ///
+    /// # Errors
+    /// `AUTH` when the link leads nowhere, or to a messaging queue.
+    pub async fn read_link(&self, link: EntityId) -> Result<(EntityId, LinkData), RequestError> {
+        link_of(self.request(Request::read_link(link)).await?)
+    }
+
+    /// LKEY: the sender sets his key, and learns the sender id of a messaging queue and the data of its link.
+    ///
+    /// # Errors
+    /// `AUTH` when the link leads nowhere, or another key is set.
+    pub async fn secure_and_read_link(
+        &self,
+        link: EntityId,
+        key: AuthPrivateKey,
+    ) -> Result<(EntityId, LinkData), RequestError> {
+        link_of(self.request(Request::secure_and_read_link(link, key)).await?)
+    }
+
+    /// NKEY: gives a queue a notifier in place of the former.
+    ///
+    /// # Errors
+    /// `AUTH` when there is no such queue, or the key is not its recipient's.
+    pub async fn set_notifier(
+        &self,
+        queue: EntityId,
+        key: AuthPrivateKey,
+        notifier: NotifierKeys,
+    ) -> Result<CreatedNotifier, RequestError> {
+        match self.request(Request::set_notifier(queue, key, notifier)).await? {
+            Answer::Notifier(notifier) => Ok(notifier),
+            _ => Err(RequestError::Unexpected),
+        }
+    }
+
+    /// NDEL: takes the notifier of a queue away.
+    ///
+    /// # Errors
+    /// `AUTH` when there is no such queue, or the key is not its recipient's.
+    pub async fn remove_notifier(&self, queue: EntityId, key: AuthPrivateKey) -> Result<(), RequestError> {
+        done(self.request(Request::remove_notifier(queue, key)).await?)
+    }
+
+    /// NSUB: subscribes to the notifications of a queue, which come as events.
+    ///
+    /// # Errors
+    /// `AUTH` when there is no such notifier, or the key is not its.
+    pub async fn subscribe_notifier(
+        &self,
+        notifier: EntityId,
+        key: AuthPrivateKey,
+    ) -> Result<(), RequestError> {
+        subscribed(self.request(Request::subscribe_notifier(notifier, key)).await?).map(|_| ())
+    }
+
     /// PING: whether the server answers.
     ///
     /// # Errors
@@ -249,6 +328,13 @@ pub(super) fn subscribed(answer: Answer) -> Result<Option<ReceivedMessage>, Requ
 fn message(answer: Answer) -> Result<Option<ReceivedMessage>, RequestError> {
     match answer {
         Answer::Message(message) => Ok(message),
+        _ => Err(RequestError::Unexpected),
+    }
+}
+
+fn link_of(answer: Answer) -> Result<(EntityId, LinkData), RequestError> {
+    match answer {
+        Answer::Link { sender_id, data } => Ok((sender_id, data)),
         _ => Err(RequestError::Unexpected),
     }
 }

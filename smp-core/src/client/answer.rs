@@ -3,7 +3,8 @@
 use super::ReceivedMessage;
 use super::error::RequestError;
 use crate::wire::EntityId;
-use crate::wire::broker::{BrokerMessage, CreatedQueue, QueueStatus};
+use crate::wire::broker::{BrokerMessage, CreatedNotifier, CreatedQueue, QueueStatus};
+use crate::wire::command::LinkData;
 
 /// The result of a request.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -23,6 +24,15 @@ pub enum Answer {
     Message(Option<ReceivedMessage>),
     /// INFO: the state of a queue.
     Info(Box<QueueStatus>),
+    /// LNK: what a link leads to.
+    Link {
+        /// The id that senders use.
+        sender_id: EntityId,
+        /// The data of the link.
+        data: LinkData,
+    },
+    /// NID: the queue has this notifier.
+    Notifier(CreatedNotifier),
     /// OK or PONG.
     Done,
     /// The answer to a raw request.
@@ -36,6 +46,8 @@ pub(super) enum Expected {
     Subscribed,
     Message,
     Info,
+    Link,
+    Notifier,
     Done,
     Pong,
     Raw,
@@ -64,6 +76,8 @@ impl Expected {
                 Ok(Answer::Message(Some(ReceivedMessage { id, encrypted: body })))
             }
             (Self::Info, BrokerMessage::Info(info)) => Ok(Answer::Info(info)),
+            (Self::Link, BrokerMessage::Lnk { sender_id, data }) => Ok(Answer::Link { sender_id, data }),
+            (Self::Notifier, BrokerMessage::Nid(notifier)) => Ok(Answer::Notifier(notifier)),
             (Self::Done, BrokerMessage::Ok) | (Self::Pong, BrokerMessage::Pong) => Ok(Answer::Done),
             _ => Err(RequestError::Unexpected),
         }

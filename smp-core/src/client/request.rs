@@ -8,7 +8,9 @@ use bytes::Bytes;
 use super::answer::Expected;
 use super::error::Rejection;
 use crate::crypto::AuthPrivateKey;
-use crate::wire::command::{Command, LinkData, MessageFlags, NewQueue, QueueRequestData, SubscriptionMode};
+use crate::wire::command::{
+    Command, LinkData, MessageFlags, NewQueue, NotifierKeys, QueueRequestData, SubscriptionMode,
+};
 use crate::wire::{AuthPublicKey, CorrelationId, EntityId, MessageId, Version};
 
 /// A command, what it is about, and the key that authorises it.
@@ -105,6 +107,55 @@ impl Request {
         Self::typed(Command::Send { flags, body }, queue, key, Expected::Done)
     }
 
+    /// LSET: sets the data of the queue's link. The id and the fixed data stay what they were set to first; the user data
+    /// may change. From version 15. Answered by [`Answer::Done`](super::Answer::Done).
+    #[must_use]
+    pub fn set_link(queue: EntityId, key: AuthPrivateKey, link: EntityId, data: LinkData) -> Self {
+        Self::typed(Command::LSet { link_id: link, data }, queue, Some(key), Expected::Done)
+    }
+
+    /// LDEL: deletes the data of the queue's link, and the link id with it; from version 15. Answered by
+    /// [`Answer::Done`](super::Answer::Done).
+    #[must_use]
+    pub fn remove_link(queue: EntityId, key: AuthPrivateKey) -> Self {
+        Self::typed(Command::LDel, queue, Some(key), Expected::Done)
+    }
+
+    /// LGET: reads the data of a link to a contact queue; from version 15. Answered by
+    /// [`Answer::Link`](super::Answer::Link).
+    #[must_use]
+    pub fn read_link(link: EntityId) -> Self {
+        Self::typed(Command::LGet, link, None, Expected::Link)
+    }
+
+    /// LKEY: the sender sets his key, as [`Self::secure_by_sender`] does, and reads the data of a link to a messaging
+    /// queue, which only he can from then on; from version 15. Answered by [`Answer::Link`](super::Answer::Link).
+    #[must_use]
+    pub fn secure_and_read_link(link: EntityId, key: AuthPrivateKey) -> Self {
+        let public = key.public();
+        Self::typed(Command::LKey(public), link, Some(key), Expected::Link)
+    }
+
+    /// NKEY: gives the queue a notifier in place of the former, who is told. Answered by
+    /// [`Answer::Notifier`](super::Answer::Notifier).
+    #[must_use]
+    pub fn set_notifier(queue: EntityId, key: AuthPrivateKey, notifier: NotifierKeys) -> Self {
+        Self::typed(Command::NKey(notifier), queue, Some(key), Expected::Notifier)
+    }
+
+    /// NDEL: takes the notifier of the queue away. Answered by [`Answer::Done`](super::Answer::Done).
+    #[must_use]
+    pub fn remove_notifier(queue: EntityId, key: AuthPrivateKey) -> Self {
+        Self::typed(Command::NDel, queue, Some(key), Expected::Done)
+    }
+
+    /// NSUB: subscribes to the notifications of a queue; `notifier` is the notifier id. Answered by
+    /// [`Answer::Subscribed`](super::Answer::Subscribed).
+    #[must_use]
+    pub fn subscribe_notifier(notifier: EntityId, key: AuthPrivateKey) -> Self {
+        Self::typed(Command::NSub, notifier, Some(key), Expected::Subscribed)
+    }
+
     /// PING. Answered by [`Answer::Done`](super::Answer::Done).
     #[must_use]
     pub fn ping() -> Self {
@@ -112,7 +163,7 @@ impl Request {
     }
 
     /// With a correlation id of the caller's choice instead of random bytes; it must never be used again. The sender
-    /// id of a new queue with a link follows from it.
+    /// id of a new queue with a link follows from it: [`chosen_sender_id`](crate::crypto::chosen_sender_id).
     #[must_use]
     pub fn with_correlation_id(mut self, id: [u8; 24]) -> Self {
         self.correlation = Some(id.into());

@@ -4,6 +4,7 @@ use hkdf::Hkdf;
 use sha2::{Digest, Sha256, Sha512};
 
 use super::CryptoError;
+use crate::wire::{CorrelationId, EntityId};
 
 /// SHA-256 of `bytes`: fingerprints of certificates.
 #[must_use]
@@ -27,6 +28,15 @@ pub fn sha3_256(bytes: &[u8]) -> [u8; 32] {
 #[must_use]
 pub fn sha3_384(bytes: &[u8]) -> [u8; 48] {
     sha3::Sha3_384::digest(bytes).into()
+}
+
+/// The sender id of a queue that is created with link data: the first 24 bytes of SHA3-384 of the correlation id of its NEW.
+/// The creator knows it before, so that the data can be bound to it, and cannot choose it to be another's.
+#[must_use]
+pub fn chosen_sender_id(correlation: &CorrelationId) -> EntityId {
+    let mut id = [0; 24];
+    id.iter_mut().zip(sha3_384(correlation.as_bytes())).for_each(|(to, from)| *to = from);
+    id.into()
 }
 
 /// MD5 of `bytes`, only for the checksum of queue ids that services compare from version 19 on.

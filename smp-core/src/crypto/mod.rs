@@ -32,6 +32,7 @@ pub use auth::{AuthPrivateKey, AuthorizationRef};
 pub use block_chain::BlockChain;
 pub use ed448::Ed448PrivateKey;
 pub use ed25519::Ed25519PrivateKey;
+pub use hash::chosen_sender_id;
 pub use secret_box::{BoxKey, DhSecret, Nonce, SecretKey};
 pub use x448::{X448PrivateKey, X448PublicKey, X448Secret};
 pub use x25519::X25519PrivateKey;

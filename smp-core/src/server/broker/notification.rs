@@ -3,6 +3,8 @@
 //! They wait in the store, so that they outlive a restart and cost no memory while nobody is subscribed. One leaves the store
 //! when its notifier's connection has a slot, and is told at most once: it is a hint, and the message itself stays.
 
+use std::collections::BTreeSet;
+
 use super::Broker;
 use super::request::{Answer, Context, Ending, Notified, Reply, Tag};
 use crate::server::ConnectionId;
@@ -87,7 +89,8 @@ impl Broker {
         }
         self.answer(connection, tag, Answer::Subscribed(None));
         if pending.more {
-            self.notify(&notifier);
+            self.wait_for_slot(notifier);
+            self.release_slots(connection, 0);
         }
     }
 
@@ -117,19 +120,19 @@ impl Broker {
     }
 
     pub(super) fn send_notifications(&mut self) {
-        for notifier in core::mem::take(&mut self.notified) {
-            self.notify(&notifier);
+        let notified = core::mem::take(&mut self.notified);
+        let connections: BTreeSet<_> =
+            notified.into_iter().filter_map(|notifier| self.wait_for_slot(notifier)).collect();
+        for connection in connections {
+            self.release_slots(connection, 0);
         }
     }
 
-    /// Tells a notifier what waits for it, as soon as there is a slot.
-    fn notify(&mut self, notifier: &EntityId) {
-        let Some(subscription) = self.notifier_subscriptions.get(notifier) else { return };
-        let connection = subscription.connection;
-        if let Some(state) = self.connections.get_mut(&connection) {
-            state.waiting_notifiers.insert(notifier.clone());
-            self.release_slots(connection, 0);
-        }
+    /// What waits for a notifier is told as soon as there is a slot of this connection.
+    fn wait_for_slot(&mut self, notifier: EntityId) -> Option<ConnectionId> {
+        let connection = self.notifier_subscriptions.get(&notifier)?.connection;
+        self.connections.get_mut(&connection)?.waiting_notifiers.insert(notifier);
+        Some(connection)
     }
 
     /// Takes from the store what fills one slot. The slot is taken.

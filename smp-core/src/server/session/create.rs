@@ -3,15 +3,14 @@
 use super::Session;
 use super::answers::PendingKind;
 use super::pipeline::Entry;
-use crate::crypto::X25519PrivateKey;
-use crate::crypto::hash::sha3_384;
+use crate::crypto::{X25519PrivateKey, chosen_sender_id};
 use crate::entropy::Entropy;
 use crate::server::broker::{Request, Tag};
 use crate::server::store::{NotifierRecord, QueueRecord, QueueStatus};
 use crate::wire::broker::{CreatedNotifier, CreatedQueue};
 use crate::wire::command::{LinkData, NewQueue, NotifierKeys, QueueRequestData, SubscriptionMode};
 use crate::wire::error::{CommandError, ErrorType};
-use crate::wire::{AuthPublicKey, CorrelationId, EntityId, MessageId};
+use crate::wire::{AuthPublicKey, EntityId, MessageId};
 
 /// A queue that is being created.
 pub(super) struct Creation {
@@ -49,7 +48,7 @@ impl Session {
             return Err(ErrorType::Auth);
         }
         let chosen = chosen_link(new);
-        if chosen.as_ref().is_some_and(|chosen| !is_sender_id_of(chosen.sender, &entry.from.correlation_id)) {
+        if chosen.as_ref().is_some_and(|chosen| *chosen.sender != chosen_sender_id(&entry.from.correlation_id)) {
             return Err(ErrorType::Command(CommandError::Prohibited));
         }
         let key = X25519PrivateKey::generate(&mut self.entropy);
@@ -190,14 +189,5 @@ const fn chosen_link(new: &NewQueue) -> Option<ChosenLink<'_>> {
         _ => None,
     }
 }
-
-/// The sender id that a client chooses is derived from the correlation id, so that it can be part of what the link data
-/// signs, and cannot be chosen to be another's.
-fn is_sender_id_of(sender: &EntityId, correlation: &CorrelationId) -> bool {
-    sha3_384(correlation.as_bytes()).get(..SENDER_ID_LEN) == Some(sender.as_bytes())
-}
-
-/// Bytes of a sender id that its creator chose.
-const SENDER_ID_LEN: usize = 24;
 /// How many times ids are drawn for one queue. That even the second are taken does not happen by chance.
 const ATTEMPTS: u8 = 3;

@@ -1,5 +1,7 @@
 //! The broker against the store in memory, one step at a time.
 
+mod notification;
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
@@ -42,6 +44,8 @@ enum Said {
     LimitReached,
     Unsubscribed,
     Inspected(u32, Option<Option<u8>>),
+    /// Notifiers and messages.
+    Notified(Vec<(u8, u8)>),
 }
 
 fn queue(n: u8) -> EntityId {
@@ -57,8 +61,14 @@ fn record(n: u8) -> QueueRecord {
         sender_key: None,
         mode: None,
         status: QueueStatus::Active,
+        link: None,
+        notifier: None,
         used_on: UnixDay(0),
     }
+}
+
+fn create(record: QueueRecord) -> QueueOp {
+    QueueOp::Create { record: Box::new(record), link: None }
 }
 
 fn number(message: &Waiting) -> u8 {
@@ -70,14 +80,15 @@ fn number(message: &Waiting) -> u8 {
 
 impl World {
     fn new(change: impl FnOnce(&mut ServerConfig)) -> Self {
-        let mut config = ServerConfig { message_ttl: None, ..ServerConfig::default() };
+        let mut config =
+            ServerConfig { message_ttl: None, notification_ttl: None, ..ServerConfig::default() };
         change(&mut config);
         let now = Now::default();
         let broker = Broker::new(Arc::new(config), now);
         let store = MemoryStore::new();
         let mut world = Self { broker, store, batches: VecDeque::new(), said: Vec::new(), now, sent: 0 };
         for n in 1..=3 {
-            world.store.run(vec![QueueOp::Create(Box::new(record(n)))]);
+            world.store.run(vec![create(record(n))]);
         }
         world
     }
@@ -120,15 +131,20 @@ impl World {
     }
 
     fn send(&mut self, connection: ConnectionId, n: u8) -> u8 {
+        self.send_with(connection, n, false)
+    }
+
+    fn send_with(&mut self, connection: ConnectionId, n: u8, notification: bool) -> u8 {
         self.sent += 1;
         let append = Append {
             queue: queue(n),
             by: None,
             id: [self.sent; 24].into(),
             sent_at: self.now.unix,
-            notification: false,
+            notification,
             body: Bytes::copy_from_slice(&[self.sent]),
             capacity: 4,
+            notification_capacity: 3,
         };
         self.ask(connection, Request::Append { tag: 0, append: Box::new(append) });
         self.sent
@@ -149,6 +165,12 @@ fn say(reply: Reply) -> Vec<Said> {
     vec![match reply {
         Reply::Message(_, message) => Said::Event(number(&message)),
         Reply::Ended(ended) => return ended.into_iter().map(|(_, ending)| Said::Ended(ending)).collect(),
+        Reply::Notifications(notified) => Said::Notified(
+            notified
+                .iter()
+                .map(|one| (one.notifier.as_bytes()[0], one.notification.message.as_bytes()[0]))
+                .collect(),
+        ),
         Reply::Unsubscribed => Said::Unsubscribed,
         Reply::Answer(_, answer) => match answer {
             Answer::Done => Said::Done,
@@ -156,7 +178,8 @@ fn say(reply: Reply) -> Vec<Said> {
             Answer::Message(message) => Said::Message(number(&message)),
             Answer::NoMessage => Said::NoMessage,
             Answer::Prohibited => Said::Prohibited,
-            Answer::Unauthorized | Answer::IdTaken => Said::Unauthorized,
+            Answer::Link(..) => panic!("nothing here asks for links"),
+            Answer::Unauthorized | Answer::IdTaken | Answer::Blocked(_) => Said::Unauthorized,
             Answer::QuotaExceeded => Said::Quota,
             Answer::StoreFailed => Said::Failed,
             Answer::LimitReached => Said::LimitReached,
@@ -322,11 +345,11 @@ fn subscriptions_that_ended_count_until_they_are_told_of() {
     }
     world.take();
     // Or there could be any number of them.
-    world.ask(A, Request::Create { tag: 0, record: Box::new(record(4)), subscribe: true });
+    world.ask(A, Request::Create { tag: 0, record: Box::new(record(4)), link: None, subscribe: true });
     assert_eq!(world.take(), [(A, Said::LimitReached)]);
     world.pass(Duration::from_millis(500));
     assert_eq!(world.take(), vec![(A, Said::Ended(Ending::TakenOver)); 3]);
-    world.ask(A, Request::Create { tag: 0, record: Box::new(record(4)), subscribe: true });
+    world.ask(A, Request::Create { tag: 0, record: Box::new(record(4)), link: None, subscribe: true });
     assert_eq!(world.take(), [(A, Said::Done)]);
 }
 
@@ -488,7 +511,7 @@ fn news_of_ended_subscriptions_wait_for_slots() {
     let id = |n: usize| EntityId::new(&[&[0; 16], &n.to_be_bytes()[..]].concat()).unwrap();
     for (connection, n) in [A, B].into_iter().flat_map(|c| (0..queues).map(move |n| (c, n))) {
         let record = QueueRecord { recipient: id(n), sender: id(queues + n), ..record(0) };
-        world.store.run(vec![QueueOp::Create(Box::new(record))]);
+        world.store.run(vec![create(record)]);
         world.ask(connection, Request::Subscribe { tag: 0, queue: id(n), by: KEY });
         world.settle();
     }
@@ -541,7 +564,7 @@ fn limits_hold() {
     let answers = world.take();
     assert_eq!(answers.iter().filter(|(_, said)| *said == Said::LimitReached).count(), 1);
     for (n, subscribe, said) in [(4, true, Said::LimitReached), (5, false, Said::Done)] {
-        world.ask(A, Request::Create { tag: 0, record: Box::new(record(n)), subscribe });
+        world.ask(A, Request::Create { tag: 0, record: Box::new(record(n)), link: None, subscribe });
         assert_eq!(world.take(), [(A, said)]);
     }
     world.ask(A, Request::Get { tag: 0, queue: queue(2), by: KEY });
