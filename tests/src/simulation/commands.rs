@@ -102,6 +102,12 @@ impl Peer {
             return self.create(shared);
         };
         match choice {
+            _ if self.may_replace_keys(shared, queue) && shared.dice.chance(1_000) => {
+                let key = new_key(shared);
+                let state = &shared.queues[queue];
+                let number = (state.rkeys_open == 0).then_some(state.rkeys_sent + 1);
+                self.recipient(shared, queue, Sent::RKey { queue, key, number })
+            }
             0..40 => self.append(shared, queue),
             40..65 => {
                 let waiting = self.link.as_ref()?.queues.iter();
@@ -110,14 +116,8 @@ impl Peer {
                 found.and_then(|(queue, message)| self.recipient(shared, queue, Sent::Ack(queue, message)))
             }
             65..80 if self.may_subscribe(queue) => self.recipient(shared, queue, Sent::Sub(queue)),
-            80..82 => self.recipient(shared, queue, Sent::Get(queue)),
-            82..84 if self.may_replace_keys(shared, queue) => {
-                let key = new_key(shared);
-                let state = &shared.queues[queue];
-                let number = (state.rkeys_open == 0).then_some(state.rkeys_sent + 1);
-                self.recipient(shared, queue, Sent::RKey { queue, key, number })
-            }
-            82..86 => {
+            80..83 => self.recipient(shared, queue, Sent::Get(queue)),
+            83..86 => {
                 let key = self.new_sender_key(shared, queue);
                 self.recipient(shared, queue, Sent::Key(queue, key))
             }
