@@ -15,12 +15,12 @@ use crate::wire::{AuthPublicKey, EntityId, MessageId};
 /// [changes](QueueChange) that say so, [`OpResult::Blocked`] when the right is there and the operator blocked the queue.
 #[derive(Clone, Debug)]
 pub enum QueueOp {
-    /// Creates a queue: [`OpResult::Done`], or [`OpResult::IdTaken`] when any of its ids is in use. Ids of different kinds
-    /// may be equal.
+    /// Creates a queue: [`OpResult::Done`], or [`OpResult::IdTaken`] when any of its ids is in use or empty. Ids of different
+    /// kinds may be equal.
     Create {
         /// The queue.
         record: Box<QueueRecord>,
-        /// Its link data, if it has a link id.
+        /// Its link data. A queue has a link when there are both an id and data.
         link: Option<Box<LinkData>>,
     },
     /// Changes the record of a queue: [`OpResult::Done`].
@@ -69,8 +69,8 @@ pub enum QueueOp {
         /// Today, which becomes the day of the queue's last use.
         today: UnixDay,
     },
-    /// Gives a queue a notifier in place of the former: [`OpResult::Released`], or [`OpResult::IdTaken`]. Notifications that
-    /// wait for the former are deleted.
+    /// Gives a queue a notifier in place of the former: [`OpResult::Released`], or [`OpResult::IdTaken`] when the new id
+    /// is in use, be it by the former, or empty. Notifications that wait for the former are deleted.
     SetNotifier {
         /// The queue.
         queue: EntityId,
@@ -121,8 +121,8 @@ pub enum QueueOp {
     ///
     /// A queue holds `capacity` messages. The message after those is replaced by a quota marker with its id and time and
     /// closes the queue for messages until the recipient has deleted all, the marker included. A message that should be
-    /// notified adds a notification when the queue has a notifier; when too many wait, the oldest goes. Whatever the
-    /// result, the link data of a messaging queue that is secured is deleted, because who had the link has used it.
+    /// notified adds a notification when the queue has a notifier; when too many wait, the oldest goes. With either
+    /// result the link data of a messaging queue that is secured is deleted, because who had the link has used it.
     Append(Box<Append>),
     /// Reads the oldest message: [`OpResult::Message`].
     Peek {

@@ -2,6 +2,8 @@
 
 mod links;
 mod notifiers;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Bound;
@@ -62,23 +64,10 @@ impl MemoryStore {
     }
 
     fn run_one(&mut self, op: QueueOp) -> OpResult {
-        match op {
-            QueueOp::Expire { before, after, limit } => return self.expire(before, after, limit),
-            QueueOp::ExpireQueue { queue, before } => {
-                let deleted = self.queues.get_mut(&queue).map_or(0, |queue| queue.expire(before));
-                self.messages -= deleted;
-                return OpResult::Expired { deleted, next: None };
-            }
-            QueueOp::ExpireNotifications { before, after, limit } => {
-                return self.expire_notifications(before, after, limit);
-            }
-            QueueOp::Count => return OpResult::Counts(self.counts()),
-            _ => {}
-        }
-        self.run_allowed(op).unwrap_or_else(OpResult::from)
+        self.try_one(op).unwrap_or_else(OpResult::from)
     }
 
-    fn run_allowed(&mut self, op: QueueOp) -> Result<OpResult, Refusal> {
+    fn try_one(&mut self, op: QueueOp) -> Result<OpResult, Refusal> {
         Ok(match op {
             QueueOp::Create { record, link } => self.create(*record, link.map(|link| *link)),
             QueueOp::Change { queue, change, today } => self.change(&queue, change, today)?,
@@ -117,10 +106,12 @@ impl MemoryStore {
                 queue.record.recipient_may_use(Some(&by))?;
                 OpResult::Inspected(queue.inspect())
             }
-            QueueOp::Expire { .. }
-            | QueueOp::ExpireQueue { .. }
-            | QueueOp::ExpireNotifications { .. }
-            | QueueOp::Count => OpResult::Failed,
+            QueueOp::Expire { before, after, limit } => self.expire(before, after, limit),
+            QueueOp::ExpireQueue { queue, before } => self.expire_queue(&queue, before),
+            QueueOp::ExpireNotifications { before, after, limit } => {
+                self.expire_notifications(before, after, limit)
+            }
+            QueueOp::Count => OpResult::Counts(self.counts()),
         })
     }
 
@@ -133,22 +124,30 @@ impl MemoryStore {
         }
     }
 
-    fn create(&mut self, record: QueueRecord, link: Option<LinkData>) -> OpResult {
+    /// The empty id means "none" on the wire and names nothing, so it is never free.
+    fn create(&mut self, mut record: QueueRecord, link: Option<LinkData>) -> OpResult {
+        let (link_id, link) = record.link.take().zip(link).unzip();
         let notifier = record.notifier.as_ref().map(|notifier| &notifier.id);
-        if self.queues.contains_key(&record.recipient)
-            || self.senders.contains_key(&record.sender)
-            || record.link.as_ref().is_some_and(|id| self.links.contains_key(id))
-            || notifier.is_some_and(|id| self.notifiers.contains_key(id))
+        if record.recipient.is_empty()
+            || self.queues.contains_key(&record.recipient)
+            || is_taken(&self.senders, &record.sender)
+            || link_id.as_ref().is_some_and(|id| is_taken(&self.links, id))
+            || notifier.is_some_and(|id| is_taken(&self.notifiers, id))
         {
             return OpResult::IdTaken;
         }
         let recipient = record.recipient.clone();
         self.senders.insert(record.sender.clone(), recipient.clone());
-        record.link.iter().for_each(|id| _ = self.links.insert(id.clone(), recipient.clone()));
+        link_id.iter().for_each(|id| _ = self.links.insert(id.clone(), recipient.clone()));
         notifier.into_iter().for_each(|id| _ = self.notifiers.insert(id.clone(), recipient.clone()));
-        let link = link.filter(|_| record.link.is_some()).map(|data| links::detached(&data));
-        let queue =
-            Queue { record, link, messages: VecDeque::new(), notifications: VecDeque::new(), open: true };
+        record.link = link_id;
+        let queue = Queue {
+            record,
+            link: link.as_ref().map(links::detached),
+            messages: VecDeque::new(),
+            notifications: VecDeque::new(),
+            open: true,
+        };
         self.queues.insert(recipient, queue);
         OpResult::Done
     }
@@ -188,6 +187,7 @@ impl MemoryStore {
     fn append_message(&mut self, append: Append) -> Result<OpResult, Refusal> {
         let queue = self.queue(&append.queue)?;
         let was_empty = queue.messages.is_empty();
+        let notifies = append.notification && append.notification_capacity > 0;
         if !queue.open && !was_empty {
             return Ok(OpResult::QuotaExceeded);
         }
@@ -200,7 +200,7 @@ impl MemoryStore {
         let message = StoredMessage { id: append.id, sent_at: append.sent_at, content };
         queue.messages.push_back(message.clone());
         let result = if queue.open {
-            let notifier = queue.record.notifier.as_ref().filter(|_| append.notification);
+            let notifier = queue.record.notifier.as_ref().filter(|_| notifies);
             let notifier = notifier.map(|notifier| notifier.id.clone());
             let message = Waiting { message, secret: queue.record.secret.clone() };
             OpResult::Appended(Appended { was_empty, message, notifier })
@@ -243,6 +243,12 @@ impl MemoryStore {
         OpResult::Expired { deleted, next }
     }
 
+    fn expire_queue(&mut self, queue: &EntityId, before: UnixTime) -> OpResult {
+        let deleted = self.queues.get_mut(queue).map_or(0, |queue| queue.expire(before));
+        self.messages -= deleted;
+        OpResult::Expired { deleted, next: None }
+    }
+
     /// Visits queues that `expire` has something to do with: what it deleted of them, and where to go on.
     fn visit(
         &mut self,
@@ -279,6 +285,11 @@ impl MemoryStore {
         queue.record.used_on = today;
         Ok(queue)
     }
+}
+
+/// Whether an id of this kind leads to a queue, or can lead nowhere.
+fn is_taken(ids: &BTreeMap<EntityId, EntityId>, id: &EntityId) -> bool {
+    id.is_empty() || ids.contains_key(id)
 }
 
 impl Queue {

@@ -1,6 +1,6 @@
 //! Notifiers and the notifications that wait for them.
 
-use super::{MemoryStore, Queue};
+use super::{MemoryStore, Queue, is_taken};
 use crate::server::store::{Notification, NotifierRecord, OpResult, PendingNotifications, Refusal, UnixDay};
 use crate::time::UnixTime;
 use crate::wire::{AuthPublicKey, EntityId};
@@ -14,7 +14,7 @@ impl MemoryStore {
         today: UnixDay,
     ) -> Result<OpResult, Refusal> {
         self.queue(id)?.record.recipient_may_use(Some(by))?;
-        if notifier.as_ref().is_some_and(|notifier| self.notifiers.contains_key(&notifier.id)) {
+        if notifier.as_ref().is_some_and(|notifier| is_taken(&self.notifiers, &notifier.id)) {
             return Ok(OpResult::IdTaken);
         }
         let queue = self.used_queue(id, Some(by), today)?;
