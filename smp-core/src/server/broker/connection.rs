@@ -20,6 +20,10 @@ pub(super) struct Connection {
     pub(super) waiting_notifiers: BTreeSet<EntityId>,
     /// Notifications that the store gave for the slot that they are read for.
     pub(super) notifications: Vec<Notified>,
+    /// The service that it is.
+    pub(super) service: Option<EntityId>,
+    /// How far the search for what waits for the service is.
+    pub(super) scan: Option<Scan>,
     /// Deliveries and news of ended subscriptions that its socket has not taken yet, or that are being read for it.
     pub(super) slots_taken: usize,
     /// Subscriptions with a message, which wait for a slot: each once, in the order in which they came.
@@ -30,6 +34,18 @@ pub(super) struct Connection {
     pub(super) ended: BTreeMap<EntityId, Ending>,
     /// It is time to tell it, as soon as there is a slot.
     pub(super) tells_ended: bool,
+}
+
+/// The search for what waits for a service that subscribed to all of its queues.
+pub(super) enum Scan {
+    /// The store is asked for what comes after this.
+    Asked(Option<EntityId>),
+    /// The store could not answer.
+    Failed(Option<EntityId>),
+    /// It goes on from here when less waits for a slot.
+    Paused(EntityId),
+    /// All that waited has a place in the line before this one.
+    Queued(Place),
 }
 
 impl Connection {

@@ -31,6 +31,10 @@ impl Broker {
             }
             Request::Append { tag, append } => self.append(connection, tag, append),
             Request::Subscribe { tag, queue, by } => self.subscribe(connection, tag, queue, by),
+            Request::FindService { fingerprint, role, id } => {
+                self.find_service(connection, (fingerprint, role), id);
+            }
+            Request::SubscribeService { tag } => self.subscribe_service(connection, tag),
             Request::Get { tag, queue, by } => self.get(connection, tag, queue, by),
             Request::Acknowledge { tag, queue, by, message } => {
                 self.acknowledge(connection, tag, queue, by, message);
@@ -41,8 +45,9 @@ impl Broker {
             }
             Request::SlotsFree(count) => self.release_slots(connection, count),
             Request::CloseIfUnsubscribed => {
-                let state = self.connections.get(&connection);
-                if state.is_some_and(|state| state.subscriptions.is_empty() && state.notifiers.is_empty()) {
+                let Some(state) = self.connections.get(&connection) else { return };
+                let is_service = self.service_connection(state.service.as_ref()) == Some(connection);
+                if state.subscriptions.is_empty() && state.notifiers.is_empty() && !is_service {
                     self.reply(connection, Reply::Unsubscribed);
                 }
             }
@@ -69,10 +74,11 @@ impl Broker {
         result: OpResult,
     ) {
         let answer = (&result).into();
-        let is_idle = self.subscriptions.get(queue).is_some_and(|sub| sub.state == State::Idle);
-        if let OpResult::Appended(Appended { notifier: Some(notifier), .. }) = &result {
-            self.notify_later(notifier.clone());
+        if let OpResult::Appended(Appended { notifier, service, was_empty, .. }) = &result {
+            notifier.iter().for_each(|notifier| self.notified(notifier.clone(), queue));
+            self.appended_for_service(service.as_ref(), queue, *was_empty);
         }
+        let is_idle = self.subscriptions.get(queue).is_some_and(|sub| sub.state == State::Idle);
         if let OpResult::Appended(appended) = result
             && is_idle
         {
@@ -200,6 +206,7 @@ impl Broker {
         };
         let Some(next) = next else {
             self.set_read(queue, read, State::Idle);
+            self.nothing_waits(queue);
             return self.answer(connection, tag, Answer::Done);
         };
         if !self.is_reading(queue, read) {
@@ -251,6 +258,7 @@ impl Broker {
             }
             _ => {
                 self.set_read(queue, read, State::Idle);
+                self.nothing_waits(queue);
                 self.release_slots(connection, 1);
             }
         }
@@ -322,6 +330,7 @@ impl Broker {
                 self.next_read += 1;
             }
         }
+        self.go_on_scanning(connection);
     }
 
     /// The message that GET delivered and that was not acknowledged, of a queue that the connection receives by GET.

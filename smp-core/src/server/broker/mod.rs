@@ -22,6 +22,7 @@ mod connection;
 mod delivery;
 mod notification;
 mod request;
+mod service;
 mod subscription;
 #[cfg(test)]
 mod tests;
@@ -39,6 +40,7 @@ use connection::Connection;
 use core::time::Duration;
 use notification::NotifierSubscription;
 use request::{Context, ReadId};
+use service::Service;
 use subscription::{Place, Subscription};
 
 /// What a session asks of the broker. Only its order matters to the shell.
@@ -74,6 +76,9 @@ pub struct Broker {
     connections: BTreeMap<ConnectionId, Connection>,
     subscriptions: BTreeMap<EntityId, Subscription>,
     notifier_subscriptions: BTreeMap<EntityId, NotifierSubscription>,
+    services: BTreeMap<EntityId, Service>,
+    /// Connections of services for which the store could not be searched.
+    scans_failed: BTreeSet<ConnectionId>,
     /// Notifiers with notifications that are told soon, and when.
     notified: BTreeSet<EntityId>,
     notified_due: Option<Timestamp>,
@@ -114,6 +119,8 @@ impl Broker {
             connections: BTreeMap::new(),
             subscriptions: BTreeMap::new(),
             notifier_subscriptions: BTreeMap::new(),
+            services: BTreeMap::new(),
+            scans_failed: BTreeSet::new(),
             notified: BTreeSet::new(),
             notified_due: None,
             notification_expiry_due,
@@ -213,6 +220,7 @@ impl Broker {
             for queue in core::mem::take(&mut self.unread) {
                 self.wake_subscription(&queue);
             }
+            self.scan_again();
         }
         if is_due(self.expiry_due) {
             self.expiry_due = Some(now + self.config.expiry_interval.max(Duration::from_secs(1)));
@@ -283,8 +291,14 @@ impl Broker {
             Context::Store { connection, tag } => self.answer(connection, tag, (&result).into()),
             Context::SetNotifier { connection, tag } => self.notifier_set(connection, tag, &result),
             Context::SubscribeNotifier { connection, tag, queue, notifier } => {
-                self.notifier_subscribed(connection, tag, (queue, notifier), &result);
+                self.notifier_subscribed(connection, tag, (queue, notifier), result);
             }
+            Context::FindService { connection } => self.service_found(connection, result),
+            Context::SubscribeService { connection, tag } => {
+                self.service_subscribed(connection, tag, &result);
+            }
+            Context::ScanService { connection } => self.service_scanned(connection, result),
+            Context::AllDelivered { connection } => self.all_delivered(connection),
             Context::TakeNotifications { connection, notifier, is_last } => {
                 self.notifications_taken(connection, notifier, is_last, result);
             }
@@ -323,6 +337,7 @@ impl Broker {
             Context::Create { connection, tag, .. }
             | Context::Store { connection, tag }
             | Context::SetNotifier { connection, tag }
+            | Context::SubscribeService { connection, tag }
             | Context::Delete { connection, tag, .. }
             | Context::Inspect { connection, tag, .. } => self.answer(connection, tag, Answer::StoreFailed),
             Context::Append { connection, tag, queue } => {
@@ -333,6 +348,9 @@ impl Broker {
                 self.subscribe_notifier_failed(connection, &notifier);
                 self.answer(connection, tag, Answer::StoreFailed);
             }
+            Context::FindService { connection } => self.service_found(connection, OpResult::Failed),
+            Context::ScanService { connection } => self.scan_failed(connection),
+            Context::AllDelivered { connection } => self.all_delivered(connection),
             Context::TakeNotifications { connection, notifier, is_last } => {
                 self.take_notifications_failed(connection, notifier, is_last);
             }

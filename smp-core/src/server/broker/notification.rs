@@ -4,11 +4,12 @@
 //! when its notifier's connection has a slot, and is told at most once: it is a hint, and the message itself stays.
 
 use std::collections::BTreeSet;
+use std::collections::btree_map::Entry;
 
 use super::Broker;
 use super::request::{Answer, Context, Ending, Notified, Reply, Tag};
 use crate::server::ConnectionId;
-use crate::server::store::{NotifierRecord, OpResult, QueueOp};
+use crate::server::store::{NotifierRecord, NotifierRef, OpResult, QueueOp};
 use crate::time::UnixTime;
 use crate::wire::{AuthPublicKey, EntityId};
 
@@ -17,6 +18,9 @@ pub(super) struct NotifierSubscription {
     pub(super) connection: ConnectionId,
     /// The queue, by its recipient id.
     pub(super) queue: EntityId,
+    /// It stands for notifications of the service that the connection is, and goes with them: the service is subscribed
+    /// without it.
+    pub(super) is_of_service: bool,
 }
 
 impl Broker {
@@ -37,7 +41,7 @@ impl Broker {
     }
 
     pub(super) fn notifier_set(&mut self, connection: ConnectionId, tag: Tag, result: &OpResult) {
-        if let OpResult::Released { notifier: Some(former) } = result {
+        if let OpResult::Released { notifier: Some(former), .. } = result {
             self.end_notifier(connection, former, Ending::Deleted);
         }
         self.answer(connection, tag, result.into());
@@ -56,14 +60,13 @@ impl Broker {
         if !is_known && self.is_fully_subscribed(connection) {
             return self.answer(connection, tag, Answer::LimitReached);
         }
-        if let Some(state) = self.connections.get_mut(&connection) {
-            state.notifiers.insert(notifier.clone());
-        }
-        let op = QueueOp::TakeNotifications {
+        let Some(state) = self.connections.get_mut(&connection) else { return };
+        state.notifiers.insert(notifier.clone());
+        let op = QueueOp::SubscribeNotifier {
             queue: queue.clone(),
             notifier: notifier.clone(),
-            by: Some(by),
-            limit: 0,
+            by,
+            service: state.service.clone(),
         };
         self.store(op, Context::SubscribeNotifier { connection, tag, queue, notifier });
     }
@@ -73,22 +76,23 @@ impl Broker {
         connection: ConnectionId,
         tag: Tag,
         (queue, notifier): (EntityId, EntityId),
-        result: &OpResult,
+        result: OpResult,
     ) {
-        let OpResult::Notifications(pending) = result else {
+        let OpResult::NotifierSubscribed { has_notifications, former } = result else {
             self.subscribe_notifier_failed(connection, &notifier);
-            return self.answer(connection, tag, result.into());
+            return self.answer(connection, tag, (&result).into());
         };
+        self.change_service(connection, former, &notifier);
         let Some(state) = self.connections.get_mut(&connection) else { return };
         state.notifiers.insert(notifier.clone());
         // News of an earlier end would now be wrong.
         state.ended.remove(&notifier);
-        let subscription = NotifierSubscription { connection, queue };
+        let subscription = NotifierSubscription { connection, queue, is_of_service: false };
         if let Some(former) = self.notifier_subscriptions.insert(notifier.clone(), subscription) {
             self.end(connection, former.connection, &notifier, Ending::TakenOver);
         }
         self.answer(connection, tag, Answer::Subscribed(None));
-        if pending.more {
+        if has_notifications {
             self.wait_for_slot(notifier);
             self.release_slots(connection, 0);
         }
@@ -104,14 +108,36 @@ impl Broker {
     }
 
     /// The notifier is no more.
-    pub(super) fn end_notifier(&mut self, by: ConnectionId, notifier: &EntityId, ending: Ending) {
-        if let Some(subscription) = self.notifier_subscriptions.remove(notifier) {
-            self.end(by, subscription.connection, notifier, ending);
+    pub(super) fn end_notifier(&mut self, by: ConnectionId, notifier: &NotifierRef, ending: Ending) {
+        self.leave_service(by, notifier.service.as_ref(), &notifier.id, ending);
+        if let Some(subscription) = self.notifier_subscriptions.remove(&notifier.id) {
+            self.end(by, subscription.connection, &notifier.id, ending);
         }
     }
 
     /// A notification was stored: it is told soon, with others.
-    pub(super) fn notify_later(&mut self, notifier: EntityId) {
+    pub(super) fn notified(&mut self, notifier: NotifierRef, queue: &EntityId) {
+        if let Some(connection) = self.service_connection(notifier.service.as_ref()) {
+            self.subscribe_notifier_for_service(connection, queue.clone(), notifier.id.clone());
+        }
+        self.notify_later(notifier.id);
+    }
+
+    /// A subscription that stands while there is something to tell.
+    pub(super) fn subscribe_notifier_for_service(
+        &mut self,
+        connection: ConnectionId,
+        queue: EntityId,
+        notifier: EntityId,
+    ) {
+        let Some(state) = self.connections.get_mut(&connection) else { return };
+        if let Entry::Vacant(entry) = self.notifier_subscriptions.entry(notifier) {
+            state.notifiers.insert(entry.key().clone());
+            entry.insert(NotifierSubscription { connection, queue, is_of_service: true });
+        }
+    }
+
+    fn notify_later(&mut self, notifier: EntityId) {
         if self.notifier_subscriptions.contains_key(&notifier) {
             self.notified.insert(notifier);
             let due = self.now.mono + self.config.notification_interval;
@@ -129,7 +155,7 @@ impl Broker {
     }
 
     /// What waits for a notifier is told as soon as there is a slot of this connection.
-    fn wait_for_slot(&mut self, notifier: EntityId) -> Option<ConnectionId> {
+    pub(super) fn wait_for_slot(&mut self, notifier: EntityId) -> Option<ConnectionId> {
         let connection = self.notifier_subscriptions.get(&notifier)?.connection;
         self.connections.get_mut(&connection)?.waiting_notifiers.insert(notifier);
         Some(connection)
@@ -146,7 +172,6 @@ impl Broker {
                 // Of one that ended meanwhile the store says that it is not there.
                 queue: queue.unwrap_or_default(),
                 notifier: notifier.clone(),
-                by: None,
                 limit: (NOTIFICATIONS_PER_SLOT / count).max(1),
             };
             self.store(op, Context::TakeNotifications { connection, notifier, is_last: last == 0 });
@@ -160,14 +185,18 @@ impl Broker {
         is_last: bool,
         result: OpResult,
     ) {
-        let is_subscriber =
-            self.notifier_subscriptions.get(&notifier).is_some_and(|sub| sub.connection == connection);
+        let subscription = self.notifier_subscriptions.get(&notifier);
+        let is_subscriber = subscription.is_some_and(|sub| sub.connection == connection);
+        let is_of_service = subscription.is_some_and(|sub| sub.is_of_service);
         if let OpResult::Notifications(pending) = result
             && is_subscriber
             && let Some(state) = self.connections.get_mut(&connection)
         {
             if pending.more {
                 state.waiting_notifiers.insert(notifier.clone());
+            } else if is_of_service && !self.notified.contains(&notifier) {
+                self.notifier_subscriptions.remove(&notifier);
+                state.notifiers.remove(&notifier);
             }
             state.notifications.extend(pending.notifications.into_iter().map(|notification| Notified {
                 notifier: notifier.clone(),

@@ -7,7 +7,7 @@ use crate::server::store::{
 };
 use crate::wire::command::LinkData;
 use crate::wire::error::BlockingInfo;
-use crate::wire::{AuthPublicKey, EntityId, MessageId};
+use crate::wire::{AuthPublicKey, EntityId, MessageId, QueueSet, ServiceRole};
 
 /// Names a command within its session.
 pub(crate) type Tag = u64;
@@ -53,6 +53,16 @@ pub(crate) enum Request {
         queue: EntityId,
         by: AuthPublicKey,
     },
+    /// A client says that it is the service with this certificate; the id is for a new one.
+    FindService {
+        fingerprint: [u8; 32],
+        role: ServiceRole,
+        id: EntityId,
+    },
+    /// SUBS and NSUBS.
+    SubscribeService {
+        tag: Tag,
+    },
     Get {
         tag: Tag,
         queue: EntityId,
@@ -82,6 +92,12 @@ pub(crate) enum Reply {
     Message(EntityId, Waiting),
     /// Notifications, about as many as fit into a block. Take a slot.
     Notifications(Vec<Notified>),
+    /// The id of the service that the client is, if it may be one.
+    Service(Option<EntityId>),
+    /// Another connection of the service took all of these over.
+    ServiceEnded(QueueSet),
+    /// All messages that waited for the service were sent.
+    AllDelivered,
     /// Subscriptions that ended without the session's doing, as many as fit into a block. Takes a slot.
     Ended(Vec<(EntityId, Ending)>),
     /// The connection is subscribed to nothing: close it.
@@ -116,6 +132,8 @@ pub(crate) enum Answer {
     /// The message asked for by GET, or the one after an acknowledged one. Takes a slot.
     Message(Waiting),
     Inspected(Inspected, Option<SubscriptionInfo>),
+    /// What a service is subscribed to.
+    ServiceQueues(QueueSet),
     /// The sender id and the data of a link.
     Link(EntityId, Box<LinkData>),
     Blocked(BlockingInfo),
@@ -141,7 +159,11 @@ impl From<&OpResult> for Answer {
             | OpResult::Notifications(_)
             | OpResult::Appended(_)
             | OpResult::Message(_)
-            | OpResult::Checked { .. }
+            | OpResult::Subscribed { .. }
+            | OpResult::NotifierSubscribed { .. }
+            | OpResult::Service(_)
+            | OpResult::ServiceQueues(_)
+            | OpResult::Scanned { .. }
             | OpResult::Acknowledged { .. }
             | OpResult::Inspected(_)
             | OpResult::Expired { .. }
@@ -169,6 +191,10 @@ pub(super) enum Context {
     Delete { connection: ConnectionId, tag: Tag, queue: EntityId },
     Append { connection: ConnectionId, tag: Tag, queue: EntityId },
     Subscribe { connection: ConnectionId, tag: Tag, queue: EntityId, slot: bool },
+    FindService { connection: ConnectionId },
+    SubscribeService { connection: ConnectionId, tag: Tag },
+    ScanService { connection: ConnectionId },
+    AllDelivered { connection: ConnectionId },
     Get { connection: ConnectionId, tag: Tag, queue: EntityId },
     Acknowledge { connection: ConnectionId, tag: Tag, queue: EntityId, read: ReadId, message: MessageId },
     AcknowledgeGot { connection: ConnectionId, tag: Tag, queue: EntityId, message: MessageId },

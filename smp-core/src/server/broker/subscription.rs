@@ -1,5 +1,7 @@
 //! Subscriptions: made, taken over, ended.
 
+use std::collections::BTreeSet;
+
 use super::Broker;
 use super::connection::Connection;
 use super::request::{Answer, Context, Ending, ReadId, SubscriptionInfo, Tag};
@@ -14,6 +16,9 @@ pub(super) struct Subscription {
     /// The message that the connection got last, while it may acknowledge it. It may also do so while it waits for the same
     /// message again, because it subscribed again.
     pub(super) delivered: Option<MessageId>,
+    /// It stands for a message of a queue of the service that the connection is, and goes with it: the service is subscribed
+    /// without it.
+    pub(super) is_of_service: bool,
 }
 
 /// What a subscription waits for.
@@ -54,11 +59,9 @@ impl Broker {
         state.subscriptions.insert(queue.clone());
         let slot = state.slots_taken < limits.deliveries_in_flight;
         state.slots_taken += usize::from(slot);
+        let service = state.service.clone();
         let today = self.today();
-        let op = match slot {
-            true => QueueOp::Peek { queue: queue.clone(), by: Some(by), today },
-            false => QueueOp::Check { queue: queue.clone(), by, today },
-        };
+        let op = QueueOp::Subscribe { queue: queue.clone(), by, service, peek: slot, today };
         self.store(op, Context::Subscribe { connection, tag, queue, slot });
     }
 
@@ -73,21 +76,22 @@ impl Broker {
         if !self.connections.contains_key(&connection) {
             return;
         }
-        let (state, message, waits) = match result {
-            OpResult::Message(Some(waiting)) => (State::Delivered, Some(waiting), false),
-            OpResult::Checked { has_messages } => (State::Idle, None, has_messages),
-            OpResult::Message(None) => (State::Idle, None, false),
-            result => {
-                self.subscribe_failed(connection, &queue, slot);
-                return self.answer(connection, tag, (&result).into());
-            }
+        let OpResult::Subscribed { message, has_messages, former } = result else {
+            self.subscribe_failed(connection, &queue, slot);
+            return self.answer(connection, tag, (&result).into());
         };
+        let state = if message.is_some() { State::Delivered } else { State::Idle };
+        let waits = has_messages && message.is_none();
+        self.change_service(connection, former, &queue);
         let delivered = match &message {
             Some(waiting) => Some(waiting.message.id.clone()),
             None if waits => self.delivered(connection, &queue),
             None => None,
         };
-        self.set_subscription(queue.clone(), Subscription { connection, state, delivered });
+        self.set_subscription(
+            queue.clone(),
+            Subscription { connection, state, delivered, is_of_service: false },
+        );
         if slot && message.is_none() {
             self.release_slots(connection, 1);
         }
@@ -122,7 +126,10 @@ impl Broker {
         result: &OpResult,
     ) {
         if subscribe && matches!(result, OpResult::Done) && self.connections.contains_key(&connection) {
-            self.set_subscription(queue, Subscription { connection, state: State::Idle, delivered: None });
+            self.change_service(connection, None, &queue);
+            let (state, delivered) = (State::Idle, None);
+            let subscription = Subscription { connection, state, delivered, is_of_service: false };
+            self.set_subscription(queue, subscription);
         }
         self.answer(connection, tag, result.into());
     }
@@ -134,8 +141,9 @@ impl Broker {
         queue: &EntityId,
         result: &OpResult,
     ) {
-        if let OpResult::Released { notifier } = result {
+        if let OpResult::Released { notifier, service } = result {
             notifier.iter().for_each(|notifier| self.end_notifier(connection, notifier, Ending::Deleted));
+            self.leave_service(connection, service.as_ref(), queue, Ending::Deleted);
             if let Some(subscription) = self.subscriptions.remove(queue) {
                 self.leave_line(subscription.connection, subscription.state);
                 self.end(connection, subscription.connection, queue, Ending::Deleted);
@@ -168,12 +176,24 @@ impl Broker {
     pub(super) fn disconnect(&mut self, connection: ConnectionId) {
         self.replies.remove(&connection);
         let Some(state) = self.connections.remove(&connection) else { return };
-        for queue in state.subscriptions {
+        self.remove_subscriptions(connection, state.subscriptions, state.notifiers);
+        if let Some(service) = state.service {
+            self.forget_service(&service, connection);
+        }
+    }
+
+    pub(super) fn remove_subscriptions(
+        &mut self,
+        connection: ConnectionId,
+        queues: BTreeSet<EntityId>,
+        notifiers: BTreeSet<EntityId>,
+    ) {
+        for queue in queues {
             if self.subscriptions.get(&queue).is_some_and(|sub| sub.connection == connection) {
                 self.subscriptions.remove(&queue);
             }
         }
-        for notifier in state.notifiers {
+        for notifier in notifiers {
             if self.notifier_subscriptions.get(&notifier).is_some_and(|sub| sub.connection == connection) {
                 self.notifier_subscriptions.remove(&notifier);
             }

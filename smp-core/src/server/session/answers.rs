@@ -216,8 +216,21 @@ impl Session {
                 let transmissions = transmissions.collect();
                 self.send_transmissions(transmissions, 1);
             }
+            Reply::Service(id) => self.service_found(id),
+            Reply::ServiceEnded(queues) => {
+                self.send_held();
+                let service = self.service_id().unwrap_or_default();
+                self.send_event(&service, &BrokerMessage::Ends(queues));
+            }
+            Reply::AllDelivered => self.send_event(&EntityId::empty(), &BrokerMessage::Alls),
             Reply::Unsubscribed => self.close_if_idle(),
         }
+    }
+
+    /// An event that takes no slot.
+    fn send_event(&mut self, entity: &EntityId, event: &BrokerMessage) {
+        let bytes = self.encode(&CorrelationId::empty(), entity, event);
+        self.send_transmissions(vec![bytes], 0);
     }
 
     fn broker_answered(&mut self, tag: Tag, answer: Answer) {
@@ -254,7 +267,7 @@ impl Session {
                 if let Some(message) = message {
                     self.group_message(pending.group, &pending.entity_id, &message_of(&message));
                 }
-                BrokerMessage::Sok(None)
+                BrokerMessage::Sok(self.service_id())
             }
             Answer::Message(message) => message_of(&message),
             Answer::Inspected(inspected, subscription) => {
@@ -264,6 +277,7 @@ impl Session {
             Answer::QuotaExceeded => BrokerMessage::Err(ErrorType::Quota),
             Answer::NoMessage => BrokerMessage::Err(ErrorType::NoMessage),
             Answer::Prohibited => BrokerMessage::Err(ErrorType::Command(CommandError::Prohibited)),
+            Answer::ServiceQueues(queues) => BrokerMessage::Soks(queues),
             Answer::Link(sender_id, data) => BrokerMessage::Lnk { sender_id, data: *data },
             Answer::Blocked(info) => BrokerMessage::Err(ErrorType::Blocked(info)),
             Answer::IdTaken => BrokerMessage::Err(match pending.kind {

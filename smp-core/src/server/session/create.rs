@@ -47,8 +47,15 @@ impl Session {
         if !self.may_create(new) {
             return Err(ErrorType::Auth);
         }
+        let service = self.service_id();
+        if service.is_some() && new.subscribe == SubscriptionMode::OnlyCreate {
+            return Err(ErrorType::Command(CommandError::Prohibited));
+        }
         let chosen = chosen_link(new);
-        if chosen.as_ref().is_some_and(|chosen| *chosen.sender != chosen_sender_id(&entry.from.correlation_id)) {
+        if chosen
+            .as_ref()
+            .is_some_and(|chosen| *chosen.sender != chosen_sender_id(&entry.from.correlation_id))
+        {
             return Err(ErrorType::Command(CommandError::Prohibited));
         }
         let key = X25519PrivateKey::generate(&mut self.entropy);
@@ -66,6 +73,7 @@ impl Session {
             status: QueueStatus::Active,
             link: chosen.as_ref().map(|chosen| chosen.link.cloned().unwrap_or_else(|| self.new_id())),
             notifier,
+            service: service.clone(),
             used_on: self.now.unix.into(),
         };
         let created = CreatedQueue {
@@ -74,7 +82,7 @@ impl Session {
             dh_key: key.public(),
             mode,
             link_id: record.link.clone(),
-            service_id: None,
+            service_id: service,
             notifier: created_notifier,
         };
         let creation = Creation {
@@ -134,7 +142,7 @@ impl Session {
     fn new_notifier(&mut self, keys: &NotifierKeys) -> Result<(NotifierRecord, CreatedNotifier), ErrorType> {
         let key = X25519PrivateKey::generate(&mut self.entropy);
         let secret = key.diffie_hellman(&keys.dh_key).map_err(|_| ErrorType::Crypto)?;
-        let record = NotifierRecord { id: self.new_id(), key: keys.auth_key, secret };
+        let record = NotifierRecord { id: self.new_id(), key: keys.auth_key, secret, service: None };
         let created = CreatedNotifier { notifier_id: record.id.clone(), dh_key: key.public() };
         Ok((record, created))
     }

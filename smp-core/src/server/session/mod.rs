@@ -15,6 +15,7 @@ mod answers;
 mod create;
 mod output;
 mod pipeline;
+mod service;
 mod verify;
 
 use core::time::Duration;
@@ -28,14 +29,10 @@ use crate::entropy::SeededEntropy;
 use crate::time::{Now, Timestamp};
 use crate::transport::block::BLOCK_LEN;
 use crate::transport::{Parameters, Transport, TransportEvent};
-use crate::wire::error::{HandshakeError, TransportError};
 use answers::{Group, GroupId, Pending};
 use output::Outbox;
 use pipeline::Entry;
 use verify::Verifier;
-
-/// The answer to services.
-const NO_SERVICES: TransportError = TransportError::Handshake(HandshakeError::BadService);
 
 /// Names a look-up of a session.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -283,7 +280,7 @@ impl Session {
                 TransportEvent::Ready(parameters) => self.ready(*parameters),
                 TransportEvent::Block(content) => self.take_block(Some(&content)),
                 TransportEvent::BadBlock => self.take_block(None),
-                TransportEvent::Service(_) => self.transport.refuse_service(NO_SERVICES),
+                TransportEvent::Service(service) => self.find_service(&service),
                 // What the peer said before it said that it ends still counts.
                 TransportEvent::Closed => self.stop(CloseReason::PeerClosed),
             }

@@ -3,7 +3,8 @@
 use bytes::Bytes;
 
 use super::answers::{GroupId, Pending, PendingKind};
-use super::verify::Right;
+use super::service::check_form;
+use super::verify::{Right, Verifier};
 use super::{BREATH, LookUpId, Session, SessionOutput};
 use crate::server::broker::{Request, Tag};
 use crate::server::store::{
@@ -53,12 +54,14 @@ impl Entry {
             LookUp::Wanted | LookUp::Asked { .. } | LookUp::TooEarly | LookUp::Failed => return 0,
         };
         if needs_no_right(&self.command) || self.from.authorization == Authorization::None {
-            return 0;
+            return usize::from(matches!(self.command, Command::Subs(_) | Command::NSubs(_)));
         }
-        match (self.command.party(), record) {
-            (Party::Recipient, Some(record)) => record.recipient_keys.len().max(1),
-            _ => 1,
-        }
+        let of_service = usize::from(self.from.service_signature.is_some());
+        of_service
+            + match (self.command.party(), record) {
+                (Party::Recipient, Some(record)) => record.recipient_keys.len().max(1),
+                _ => 1,
+            }
     }
 }
 
@@ -88,7 +91,7 @@ impl Session {
                 return self.refuse(group, &correlation_id, &EntityId::empty(), error);
             }
         };
-        match check(version, &from) {
+        match check(version, verifier, &from) {
             Err(error) => self.refuse(group, &from.correlation_id, &from.entity_id, error),
             Ok(command) => {
                 let look_up = if queue_key(&command, &from.entity_id).is_some() {
@@ -188,6 +191,15 @@ impl Session {
             }
             LookUp::None | LookUp::Wanted | LookUp::Asked { .. } | LookUp::TooEarly => (None, true),
         };
+        if !verifier.is_signed_by_service(&entry.from, &entry.command) {
+            self.finish(&entry, &BrokerMessage::Err(ErrorType::Service));
+            return None;
+        }
+        if matches!(entry.command, Command::Subs(_) | Command::NSubs(_)) {
+            let tag = self.next_tag();
+            self.give(&entry, Request::SubscribeService { tag }, PendingKind::Plain);
+            return None;
+        }
         if needs_no_right(&entry.command) {
             let answer = self.answer_at_once(&entry);
             self.finish(&entry, &answer);
@@ -345,18 +357,20 @@ impl Session {
         self.last_tag + 1
     }
 
+    pub(super) fn service_id(&self) -> Option<EntityId> {
+        self.verifier.as_ref()?.service().map(|service| service.id.clone())
+    }
+
     fn version(&self) -> Version {
         self.verifier.as_ref().map_or(Version::MIN, |verifier| verifier.version())
     }
 }
 
 /// Reads the command and checks what can be checked without a queue.
-fn check(version: Version, from: &ClientTransmission) -> Result<Command, ErrorType> {
+fn check(version: Version, verifier: &Verifier, from: &ClientTransmission) -> Result<Command, ErrorType> {
     let command = Command::decode(version, &from.command)?;
     command.check_credentials(from.authorization.is_some(), &from.entity_id)?;
-    if from.service_signature.is_some() {
-        return Err(ErrorType::Service);
-    }
+    check_form(verifier.service(), from, &command)?;
     Ok(command)
 }
 

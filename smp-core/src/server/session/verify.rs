@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use super::service::is_signed;
 use crate::crypto::auth::{verify, verify_dummy};
 use crate::crypto::authenticator::{self, AUTHENTICATOR_LEN};
 use crate::crypto::{AuthorizationRef, BoxKey, Nonce};
 use crate::server::store::QueueRecord;
-use crate::transport::Parameters;
+use crate::transport::{Parameters, ServiceParameters};
 use crate::wire::transmission::{Authorization, ClientTransmission};
 use crate::wire::{AuthPublicKey, Command, DhPublicKey, QueueMode, SessionId, Version};
 
@@ -42,6 +43,25 @@ impl Verifier {
 
     pub(super) const fn session_id(&self) -> &SessionId {
         &self.parameters.session_id
+    }
+
+    /// The service that the peer is.
+    pub(super) const fn service(&self) -> Option<&ServiceParameters> {
+        self.parameters.service.as_ref()
+    }
+
+    /// Whether the service that the peer is has signed what it has to sign.
+    pub(super) fn is_signed_by_service(&self, from: &ClientTransmission, command: &Command) -> bool {
+        is_signed(self.service(), self.session_id(), from, command)
+    }
+
+    /// What the key of a queue signs. In the session of a service it also signs which service that is.
+    fn authorized_bytes(&self, from: &ClientTransmission) -> Vec<u8> {
+        let authorized = from.authorized_bytes(self.session_id());
+        match (self.service(), &from.service_signature) {
+            (Some(service), Some(_)) => [&service.fingerprint[..], &authorized].concat(),
+            _ => authorized,
+        }
     }
 
     /// The right of a command to the queue that it names, or `None` if it has none.
@@ -91,7 +111,7 @@ impl Verifier {
     }
 
     fn by_key(&mut self, from: &ClientTransmission, key: &AuthPublicKey) -> Option<Right> {
-        let authorized = from.authorized_bytes(self.session_id());
+        let authorized = self.authorized_bytes(from);
         let nonce = Nonce::from_slice(from.correlation_id.as_bytes());
         let authorization = AuthorizationRef::from_bytes(from.authorization.as_bytes())?;
         let verified = match (authorization, key) {
@@ -104,7 +124,7 @@ impl Verifier {
     }
 
     fn by_dummy(&self, from: &ClientTransmission) -> Option<Right> {
-        let authorized = from.authorized_bytes(self.session_id());
+        let authorized = self.authorized_bytes(from);
         let nonce = Nonce::from_slice(from.correlation_id.as_bytes());
         let authorization = AuthorizationRef::from_bytes(from.authorization.as_bytes())?;
         let _ = verify_dummy(authorization, self.parameters.session_key.as_ref(), &nonce, &authorized);

@@ -29,10 +29,11 @@ pub use record::{
     MessageContent, Notification, NotifierRecord, QueueCounts, QueueRecord, QueueStatus, StoredMessage,
     UnixDay,
 };
-pub use result::{Appended, Inspected, OpResult, PendingNotifications, Waiting};
+pub use result::{Appended, Inspected, NotifierRef, OpResult, PendingNotifications, Waiting};
 pub use rules::Refusal;
 
-use crate::wire::EntityId;
+use crate::crypto::hash::md5;
+use crate::wire::{EntityId, IdsHash, QueueSet};
 
 /// Names a batch, so that its reply can be told from others.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -73,4 +74,10 @@ pub enum QueueKey {
     Link(EntityId),
     /// By the id that its notifier uses.
     Notifier(EntityId),
+}
+
+/// The set of one queue or notifier, as services count theirs.
+#[must_use]
+pub fn set_of(id: &EntityId) -> QueueSet {
+    QueueSet { count: 1, hash: IdsHash(md5(id.as_bytes())) }
 }

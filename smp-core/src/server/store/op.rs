@@ -6,7 +6,7 @@ use super::{NotifierRecord, QueueRecord, UnixDay};
 use crate::time::UnixTime;
 use crate::wire::command::LinkData;
 use crate::wire::error::BlockingInfo;
-use crate::wire::{AuthPublicKey, EntityId, MessageId};
+use crate::wire::{AuthPublicKey, EntityId, MessageId, ServiceRole};
 
 /// An atomic operation on one queue, which is named by its recipient id.
 ///
@@ -90,6 +90,18 @@ pub enum QueueOp {
         /// Today, which becomes the day of the queue's last use.
         today: UnixDay,
     },
+    /// Makes a notifier one of this service, or of none, and tells whether notifications wait:
+    /// [`OpResult::NotifierSubscribed`]. Also of a blocked queue.
+    SubscribeNotifier {
+        /// The queue.
+        queue: EntityId,
+        /// The notifier, which must (still) be that of the queue.
+        notifier: EntityId,
+        /// The notifier's key that authorised it.
+        by: AuthPublicKey,
+        /// The service that subscribes.
+        service: Option<EntityId>,
+    },
     /// Takes the oldest notifications that wait for a notifier out of the store: [`OpResult::Notifications`]. Also of a
     /// blocked queue.
     TakeNotifications {
@@ -97,9 +109,31 @@ pub enum QueueOp {
         queue: EntityId,
         /// The notifier, which must (still) be that of the queue.
         notifier: EntityId,
-        /// The notifier's key that authorised it; `None` for a subscription that was authorised before.
-        by: Option<AuthPublicKey>,
-        /// How many at most; 0 to learn whether there are any.
+        /// How many at most.
+        limit: u32,
+    },
+    /// Finds the service with a certificate, or remembers it as a new one: [`OpResult::Service`]. Refused when it is known in
+    /// another role; [`OpResult::IdTaken`] when it is not known and the id is another's.
+    FindService {
+        /// SHA-256 of its identity certificate.
+        fingerprint: [u8; 32],
+        /// What it does.
+        role: ServiceRole,
+        /// Its id, if it is new.
+        id: EntityId,
+    },
+    /// Reads how many queues a service has, or notifiers if that is its role, and their hash: [`OpResult::ServiceQueues`].
+    CountService {
+        /// The service.
+        service: EntityId,
+    },
+    /// Visits queues of a service in the order of their ids: [`OpResult::Scanned`].
+    ScanService {
+        /// The service.
+        service: EntityId,
+        /// Where the visit before this one ended.
+        after: Option<EntityId>,
+        /// How many queues to visit.
         limit: u32,
     },
     /// Blocks a queue, or with `None` ends that: [`OpResult::Done`], or [`OpResult::Unauthorized`] if there is no such queue.
@@ -133,12 +167,16 @@ pub enum QueueOp {
         /// Today, which becomes the day of the queue's last use.
         today: UnixDay,
     },
-    /// Tells whether there is a message: [`OpResult::Checked`].
-    Check {
+    /// Makes a queue one of this service, or of none, and tells what is in it: [`OpResult::Subscribed`].
+    Subscribe {
         /// The queue.
         queue: EntityId,
         /// The recipient key that authorised it.
         by: AuthPublicKey,
+        /// The service that subscribes.
+        service: Option<EntityId>,
+        /// Whether to read the oldest message. Else it is only told whether there is one.
+        peek: bool,
         /// Today, which becomes the day of the queue's last use.
         today: UnixDay,
     },

@@ -51,6 +51,8 @@ pub struct QueueRecord {
     pub link: Option<EntityId>,
     /// Who is notified of messages.
     pub notifier: Option<NotifierRecord>,
+    /// The service that the recipient is.
+    pub service: Option<EntityId>,
     /// The day of its last use.
     pub used_on: UnixDay,
 }
@@ -64,6 +66,8 @@ pub struct NotifierRecord {
     pub key: AuthPublicKey,
     /// The secret of the recipient's and the server's key, with which notifications are encrypted for the recipient.
     pub secret: DhSecret,
+    /// The service that the notifier is.
+    pub service: Option<EntityId>,
 }
 
 impl fmt::Debug for NotifierRecord {
@@ -140,4 +144,12 @@ pub struct QueueCounts {
     pub notifiers: u64,
     /// Notifications that wait.
     pub notifications: u64,
+    /// Services that receive messages.
+    pub messaging_services: u64,
+    /// Queues of those.
+    pub messaging_service_queues: u64,
+    /// Services that are notified.
+    pub notifier_services: u64,
+    /// Notifiers of those.
+    pub notifier_service_queues: u64,
 }

@@ -2,11 +2,11 @@
 
 use core::fmt;
 
-use super::{Notification, QueueCounts, StoredMessage};
+use super::{Notification, NotifierRecord, QueueCounts, StoredMessage};
 use crate::crypto::DhSecret;
-use crate::wire::EntityId;
 use crate::wire::command::LinkData;
 use crate::wire::error::BlockingInfo;
+use crate::wire::{EntityId, QueueSet};
 
 /// The result of a [`QueueOp`].
 #[derive(Debug)]
@@ -22,7 +22,9 @@ pub enum OpResult {
     /// It took effect, and the queue had this notifier, which is no more.
     Released {
         /// The notifier.
-        notifier: Option<EntityId>,
+        notifier: Option<NotifierRef>,
+        /// The service that the queue was one of, if the queue was deleted.
+        service: Option<EntityId>,
     },
     /// The data of a link.
     Link {
@@ -39,10 +41,32 @@ pub enum OpResult {
     QuotaExceeded,
     /// The oldest message, if there is one.
     Message(Option<Waiting>),
-    /// Whether there is a message.
-    Checked {
-        /// There is at least one, which may be a quota marker.
+    /// A subscription is allowed.
+    Subscribed {
+        /// The oldest message, if it was to be read and there is one.
+        message: Option<Waiting>,
+        /// There is at least one message, which may be a quota marker.
         has_messages: bool,
+        /// The service that the queue was one of before.
+        former: Option<EntityId>,
+    },
+    /// The subscription of a notifier is allowed.
+    NotifierSubscribed {
+        /// Notifications wait.
+        has_notifications: bool,
+        /// The service that the notifier was one of before.
+        former: Option<EntityId>,
+    },
+    /// The id of a service.
+    Service(EntityId),
+    /// How many queues or notifiers a service has.
+    ServiceQueues(QueueSet),
+    /// Queues of a service with something in them.
+    Scanned {
+        /// Queues with messages; or for a service that is notified, those with notifications and their notifiers.
+        queues: Vec<(EntityId, Option<EntityId>)>,
+        /// Where to go on; `None` at the end.
+        next: Option<EntityId>,
     },
     /// An acknowledgement.
     Acknowledged {
@@ -74,7 +98,24 @@ pub struct Appended {
     /// The message as it was stored, with what its delivery needs.
     pub message: Waiting,
     /// The notifier for which a notification was stored with it.
-    pub notifier: Option<EntityId>,
+    pub notifier: Option<NotifierRef>,
+    /// The service that the queue is one of.
+    pub service: Option<EntityId>,
+}
+
+/// A notifier, and the service that it is one of.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct NotifierRef {
+    /// The id that the notifier uses.
+    pub id: EntityId,
+    /// Its service.
+    pub service: Option<EntityId>,
+}
+
+impl From<&NotifierRecord> for NotifierRef {
+    fn from(record: &NotifierRecord) -> Self {
+        Self { id: record.id.clone(), service: record.service.clone() }
+    }
 }
 
 /// Notifications that were taken out of the store.

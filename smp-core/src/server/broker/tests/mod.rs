@@ -44,6 +44,10 @@ enum Said {
     LimitReached,
     Unsubscribed,
     Inspected(u32, Option<Option<u8>>),
+    Service(Option<u8>),
+    ServiceQueues(i64),
+    ServiceEnded(i64),
+    AllDelivered,
     /// Notifiers and messages.
     Notified(Vec<(u8, u8)>),
 }
@@ -63,6 +67,7 @@ fn record(n: u8) -> QueueRecord {
         status: QueueStatus::Active,
         link: None,
         notifier: None,
+        service: None,
         used_on: UnixDay(0),
     }
 }
@@ -172,12 +177,16 @@ fn say(reply: Reply) -> Vec<Said> {
                 .collect(),
         ),
         Reply::Unsubscribed => Said::Unsubscribed,
+        Reply::Service(id) => Said::Service(id.map(|id| id.as_bytes()[0])),
+        Reply::ServiceEnded(set) => Said::ServiceEnded(set.count),
+        Reply::AllDelivered => Said::AllDelivered,
         Reply::Answer(_, answer) => match answer {
             Answer::Done => Said::Done,
             Answer::Subscribed(message) => Said::Subscribed(message.as_ref().map(number)),
             Answer::Message(message) => Said::Message(number(&message)),
             Answer::NoMessage => Said::NoMessage,
             Answer::Prohibited => Said::Prohibited,
+            Answer::ServiceQueues(set) => Said::ServiceQueues(set.count),
             Answer::Link(..) => panic!("nothing here asks for links"),
             Answer::Unauthorized | Answer::IdTaken | Answer::Blocked(_) => Said::Unauthorized,
             Answer::QuotaExceeded => Said::Quota,

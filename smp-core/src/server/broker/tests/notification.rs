@@ -10,7 +10,12 @@ fn notifier(n: u8) -> EntityId {
 impl World {
     fn set_notifier(&mut self, connection: ConnectionId, n: u8, id: Option<u8>) {
         let notifier = id.map(|id| {
-            Box::new(NotifierRecord { id: notifier(id), key: KEY, secret: DhSecret::new([id; 32]) })
+            Box::new(NotifierRecord {
+                id: notifier(id),
+                key: KEY,
+                secret: DhSecret::new([id; 32]),
+                service: None,
+            })
         });
         self.ask(connection, Request::SetNotifier { tag: 0, queue: queue(n), by: KEY, notifier });
     }
@@ -151,12 +156,7 @@ fn a_refused_subscription_leaves_nothing() {
     world.subscribe(B, 2);
     assert_eq!(
         world.take(),
-        [
-            (B, Said::LimitReached),
-            (A, Said::Done),
-            (B, Said::Subscribed(None)),
-            (B, Said::Subscribed(None)),
-        ]
+        [(B, Said::LimitReached), (A, Said::Done), (B, Said::Subscribed(None)), (B, Said::Subscribed(None)),]
     );
     world.ask(B, Request::CloseIfUnsubscribed);
     assert_eq!(world.take(), []);

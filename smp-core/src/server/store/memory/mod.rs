@@ -2,6 +2,7 @@
 
 mod links;
 mod notifiers;
+mod services;
 #[cfg(test)]
 mod tests;
 
@@ -9,12 +10,13 @@ use std::collections::{BTreeMap, VecDeque};
 use std::ops::Bound;
 
 use super::{
-    Append, Appended, Inspected, MessageContent, Notification, OpResult, QueueChange, QueueCounts, QueueKey,
-    QueueOp, QueueRecord, Refusal, StoredMessage, UnixDay, Waiting,
+    Append, Appended, Inspected, MessageContent, Notification, NotifierRef, OpResult, QueueChange,
+    QueueCounts, QueueKey, QueueOp, QueueRecord, Refusal, StoredMessage, UnixDay, Waiting,
 };
 use crate::time::UnixTime;
 use crate::wire::command::LinkData;
-use crate::wire::{AuthPublicKey, EntityId, MessageId};
+use crate::wire::{AuthPublicKey, EntityId, MessageId, ServiceRole};
+use services::Service;
 
 /// Queues and messages in memory. Never fails; holds nothing over a restart.
 #[derive(Default)]
@@ -26,6 +28,9 @@ pub struct MemoryStore {
     links: BTreeMap<EntityId, EntityId>,
     /// Notifier id to recipient id.
     notifiers: BTreeMap<EntityId, EntityId>,
+    services: BTreeMap<EntityId, Service>,
+    /// Fingerprint of a certificate to service id.
+    certificates: BTreeMap<[u8; 32], EntityId>,
     messages: u64,
     notifications: u64,
 }
@@ -82,9 +87,15 @@ impl MemoryStore {
                 self.set_notifier(&queue, &by, Some(*notifier), today)?
             }
             QueueOp::RemoveNotifier { queue, by, today } => self.set_notifier(&queue, &by, None, today)?,
-            QueueOp::TakeNotifications { queue, notifier, by, limit } => {
-                self.take_notifications(&queue, &notifier, by.as_ref(), limit)?
+            QueueOp::SubscribeNotifier { queue, notifier, by, service } => {
+                self.subscribe_notifier(&queue, &notifier, &by, service)?
             }
+            QueueOp::TakeNotifications { queue, notifier, limit } => {
+                self.take_notifications(&queue, &notifier, limit)?
+            }
+            QueueOp::FindService { fingerprint, role, id } => self.find_service(fingerprint, role, id)?,
+            QueueOp::CountService { service } => self.count_service(&service)?,
+            QueueOp::ScanService { service, after, limit } => self.scan_service(&service, after, limit)?,
             QueueOp::Block { queue, info } => {
                 self.queue(&queue)?.record.block(info);
                 OpResult::Done
@@ -94,9 +105,8 @@ impl MemoryStore {
             QueueOp::Peek { queue, by, today } => {
                 OpResult::Message(self.used_queue(&queue, by.as_ref(), today)?.first())
             }
-            QueueOp::Check { queue, by, today } => {
-                let queue = self.used_queue(&queue, Some(&by), today)?;
-                OpResult::Checked { has_messages: !queue.messages.is_empty() }
+            QueueOp::Subscribe { queue, by, service, peek, today } => {
+                self.subscribe(&queue, &by, service, peek, today)?
             }
             QueueOp::Acknowledge { queue, by, message, today } => {
                 self.acknowledge(&queue, &by, &message, today)?
@@ -116,11 +126,17 @@ impl MemoryStore {
     }
 
     fn counts(&self) -> QueueCounts {
+        let (messaging_services, messaging_service_queues) = self.service_counts(ServiceRole::Messaging);
+        let (notifier_services, notifier_service_queues) = self.service_counts(ServiceRole::Notifier);
         QueueCounts {
             queues: self.queues.len() as u64,
             messages: self.messages,
             notifiers: self.notifiers.len() as u64,
             notifications: self.notifications,
+            messaging_services,
+            messaging_service_queues,
+            notifier_services,
+            notifier_service_queues,
         }
     }
 
@@ -141,6 +157,7 @@ impl MemoryStore {
         link_id.iter().for_each(|id| _ = self.links.insert(id.clone(), recipient.clone()));
         notifier.into_iter().for_each(|id| _ = self.notifiers.insert(id.clone(), recipient.clone()));
         record.link = link_id;
+        self.join_services(&record);
         let queue = Queue {
             record,
             link: link.as_ref().map(links::detached),
@@ -165,13 +182,18 @@ impl MemoryStore {
             return Err(Refusal::Unauthorized);
         }
         let Some(queue) = self.queues.remove(id) else { return Err(Refusal::Unauthorized) };
-        let notifier = queue.record.notifier.map(|notifier| notifier.id);
+        let notifier = queue.record.notifier.as_ref().map(NotifierRef::from);
+        let service = queue.record.service;
         self.senders.remove(&queue.record.sender);
         queue.record.link.iter().for_each(|id| _ = self.links.remove(id));
-        notifier.iter().for_each(|id| _ = self.notifiers.remove(id));
+        self.leave_service(service.as_ref(), id, id);
+        if let Some(notifier) = &notifier {
+            self.notifiers.remove(&notifier.id);
+            self.leave_service(notifier.service.as_ref(), id, &notifier.id);
+        }
         self.messages -= queue.messages.len() as u64;
         self.notifications -= queue.notifications.len() as u64;
-        Ok(OpResult::Released { notifier })
+        Ok(OpResult::Released { notifier, service })
     }
 
     fn append(&mut self, append: Append) -> Result<OpResult, Refusal> {
@@ -201,9 +223,10 @@ impl MemoryStore {
         queue.messages.push_back(message.clone());
         let result = if queue.open {
             let notifier = queue.record.notifier.as_ref().filter(|_| notifies);
-            let notifier = notifier.map(|notifier| notifier.id.clone());
+            let notifier = notifier.map(NotifierRef::from);
             let message = Waiting { message, secret: queue.record.secret.clone() };
-            OpResult::Appended(Appended { was_empty, message, notifier })
+            let service = queue.record.service.clone();
+            OpResult::Appended(Appended { was_empty, message, notifier, service })
         } else {
             OpResult::QuotaExceeded
         };

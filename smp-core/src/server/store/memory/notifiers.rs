@@ -1,7 +1,9 @@
 //! Notifiers and the notifications that wait for them.
 
 use super::{MemoryStore, Queue, is_taken};
-use crate::server::store::{Notification, NotifierRecord, OpResult, PendingNotifications, Refusal, UnixDay};
+use crate::server::store::{
+    Notification, NotifierRecord, NotifierRef, OpResult, PendingNotifications, Refusal, UnixDay,
+};
 use crate::time::UnixTime;
 use crate::wire::{AuthPublicKey, EntityId};
 
@@ -18,24 +20,30 @@ impl MemoryStore {
             return Ok(OpResult::IdTaken);
         }
         let queue = self.used_queue(id, Some(by), today)?;
-        let new = notifier.as_ref().map(|notifier| notifier.id.clone());
-        let former = core::mem::replace(&mut queue.record.notifier, notifier).map(|former| former.id);
+        let new = notifier.as_ref().map(NotifierRef::from);
+        let former = core::mem::replace(&mut queue.record.notifier, notifier);
+        let former = former.as_ref().map(NotifierRef::from);
         let waiting = core::mem::take(&mut queue.notifications).len();
         self.notifications -= waiting as u64;
-        former.iter().for_each(|former| _ = self.notifiers.remove(former));
-        new.into_iter().for_each(|new| _ = self.notifiers.insert(new, id.clone()));
-        Ok(OpResult::Released { notifier: former })
+        if let Some(former) = &former {
+            self.notifiers.remove(&former.id);
+            self.leave_service(former.service.as_ref(), id, &former.id);
+        }
+        if let Some(new) = new {
+            self.join_service(new.service.as_ref(), id, &new.id);
+            self.notifiers.insert(new.id, id.clone());
+        }
+        Ok(OpResult::Released { notifier: former, service: None })
     }
 
     pub(super) fn take_notifications(
         &mut self,
         queue: &EntityId,
         notifier: &EntityId,
-        by: Option<&AuthPublicKey>,
         limit: u32,
     ) -> Result<OpResult, Refusal> {
         let queue = self.queue(queue)?;
-        queue.record.notifier_may_use(notifier, by)?;
+        queue.record.notifier_may_use(notifier, None)?;
         let secret = queue.record.notifier.as_ref().map(|notifier| notifier.secret.clone());
         let secret = secret.ok_or(Refusal::Unauthorized)?;
         let count = queue.notifications.len().min(limit as usize);

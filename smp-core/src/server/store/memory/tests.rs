@@ -25,12 +25,18 @@ fn queue() -> QueueRecord {
         status: QueueStatus::Active,
         link: Some(id(3)),
         notifier: Some(*notifier(4)),
+        service: None,
         used_on: UnixDay(1),
     }
 }
 
 fn notifier(number: u8) -> Box<NotifierRecord> {
-    Box::new(NotifierRecord { id: id(number), key: NOTIFIER, secret: DhSecret::new([number; 32]) })
+    Box::new(NotifierRecord {
+        id: id(number),
+        key: NOTIFIER,
+        secret: DhSecret::new([number; 32]),
+        service: None,
+    })
 }
 
 fn data(fixed: &'static [u8], user: &'static [u8]) -> Box<LinkData> {
@@ -55,7 +61,7 @@ fn append(by: Option<AuthPublicKey>, number: u8) -> QueueOp {
 }
 
 fn take(notifier: u8, limit: u32) -> QueueOp {
-    QueueOp::TakeNotifications { queue: id(1), notifier: id(notifier), by: None, limit }
+    QueueOp::TakeNotifications { queue: id(1), notifier: id(notifier), limit }
 }
 
 fn set_notifier(notifier: Box<NotifierRecord>) -> QueueOp {
@@ -84,6 +90,7 @@ fn counted(store: &MemoryStore) -> QueueCounts {
         messages: sum(|queue| queue.messages.len()),
         notifiers: sum(|queue| queue.record.notifier.iter().len()),
         notifications: sum(|queue| queue.notifications.len()),
+        ..store.counts()
     }
 }
 
@@ -191,7 +198,7 @@ fn of_too_many_notifications_the_oldest_go() {
     let mut store = new_store();
     for number in 0..2 {
         let OpResult::Appended(appended) = run(&mut store, append(None, number)) else { panic!("refused") };
-        assert_eq!(appended.notifier, Some(id(4)));
+        assert_eq!(appended.notifier.map(|notifier| notifier.id), Some(id(4)));
     }
     assert!(matches!(run(&mut store, append(None, 2)), OpResult::QuotaExceeded), "which notifies nobody");
     assert_eq!(notified(&run(&mut store, take(4, 0))), (vec![], true));
@@ -211,15 +218,18 @@ fn a_new_notifier_gets_nothing_of_the_former() {
     let mut store = new_store();
     run(&mut store, append(None, 1));
     let result = run(&mut store, set_notifier(notifier(44)));
-    assert!(matches!(result, OpResult::Released { notifier: Some(former) } if former == id(4)));
+    assert!(matches!(result, OpResult::Released { notifier: Some(former), .. } if former.id == id(4)));
     assert!(matches!(run(&mut store, take(4, 9)), OpResult::Unauthorized));
     assert_eq!(notified(&run(&mut store, take(44, 9))), (vec![], false));
     assert!(store.look_up(&QueueKey::Notifier(id(4))).is_none());
     run(&mut store, append(None, 2));
     let remove = QueueOp::RemoveNotifier { queue: id(1), by: BY, today: TODAY };
     let result = run(&mut store, remove.clone());
-    assert!(matches!(result, OpResult::Released { notifier: Some(former) } if former == id(44)));
-    assert!(matches!(run(&mut store, remove), OpResult::Released { notifier: None }), "twice is no error");
+    assert!(matches!(result, OpResult::Released { notifier: Some(former), .. } if former.id == id(44)));
+    assert!(
+        matches!(run(&mut store, remove), OpResult::Released { notifier: None, .. }),
+        "twice is no error"
+    );
     assert_eq!(store.counts().notifications, 0);
 }
 
@@ -235,7 +245,7 @@ fn a_blocked_queue_serves_its_notifier_and_can_be_deleted() {
     assert_eq!(notified(&run(&mut store, take(4, 9))), (vec![1], false));
     assert_eq!(used_on(&store), UnixDay(0), "the day of the message; refusals and the operator use nothing");
     let delete = run(&mut store, QueueOp::Delete { queue: id(1), by: Some(BY) });
-    assert!(matches!(delete, OpResult::Released { notifier: Some(former) } if former == id(4)));
+    assert!(matches!(delete, OpResult::Released { notifier: Some(former), .. } if former.id == id(4)));
     assert_eq!(store.counts(), QueueCounts::default());
     assert!(matches!(run(&mut store, QueueOp::Block { queue: id(1), info: None }), OpResult::Unauthorized));
 }
