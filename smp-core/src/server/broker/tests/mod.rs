@@ -1,6 +1,7 @@
 //! The broker against the store in memory, one step at a time.
 
 mod notification;
+mod service;
 
 use std::collections::VecDeque;
 use std::sync::Arc;

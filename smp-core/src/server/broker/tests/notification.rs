@@ -8,7 +8,7 @@ fn notifier(n: u8) -> EntityId {
 }
 
 impl World {
-    fn set_notifier(&mut self, connection: ConnectionId, n: u8, id: Option<u8>) {
+    pub(super) fn set_notifier(&mut self, connection: ConnectionId, n: u8, id: Option<u8>) {
         let notifier = id.map(|id| {
             Box::new(NotifierRecord {
                 id: notifier(id),
@@ -20,7 +20,7 @@ impl World {
         self.ask(connection, Request::SetNotifier { tag: 0, queue: queue(n), by: KEY, notifier });
     }
 
-    fn subscribe_notifier(&mut self, connection: ConnectionId, n: u8, id: u8) {
+    pub(super) fn subscribe_notifier(&mut self, connection: ConnectionId, n: u8, id: u8) {
         let request = Request::SubscribeNotifier { tag: 0, queue: queue(n), notifier: notifier(id), by: KEY };
         self.ask(connection, request);
     }
