@@ -174,8 +174,11 @@ impl RandomOps {
             }
             3 => QueueOp::RemoveLink { queue, by, today },
             _ => {
-                let key = sender_key(self.below(2));
-                QueueOp::ReadLink { queue, link, secure: self.one_in(2).then_some(key), today }
+                let is_messaging = record.is_some_and(|record| record.mode == Some(QueueMode::Messaging));
+                let known = record.and_then(|record| record.sender_key).filter(|_| !self.one_in(4));
+                let key = known.unwrap_or_else(|| sender_key(self.below(2)));
+                let secure = (is_messaging != self.one_in(4)).then_some(key);
+                QueueOp::ReadLink { queue, link, secure, today }
             }
         }
     }
