@@ -13,13 +13,15 @@ fn open(path: &Path) -> Embedded {
     Embedded::open(path, EmbeddedOptions::default()).expect("one bad value does not keep the rest from work")
 }
 
-/// A store with queues 1 to 3, two messages in each, of which something of queue 2 is damaged.
+/// A store with queues 1 to 3, each with a link, a notifier, two messages and a notification, of which something of queue 2
+/// is damaged.
 fn damaged(keyspace: &str, key: &[u8], value: &[u8]) -> (TempDir, Embedded) {
     let folder = tempfile::tempdir().expect("a folder");
     let store = open(folder.path());
     for number in 1..=3 {
         let append = |message| samples::append(number, 10 * number + message, 9);
-        run_now(&store, vec![samples::create(number), append(0), append(1)]).expect("the store works");
+        let create = samples::create_as(samples::full_queue(number));
+        run_now(&store, vec![create, append(0), append(1)]).expect("the store works");
     }
     drop(store);
     let database = fjall::Database::builder(folder.path()).open().expect("the database below");
@@ -49,7 +51,7 @@ fn an_operation_fails_alone() {
         let acknowledge = samples::acknowledge(2, 20);
         let ops = vec![samples::peek(1), samples::peek(2), acknowledge, samples::peek(3), QueueOp::Count];
         let results = run_now(&store, ops).expect("the store works");
-        let counts = QueueCounts { queues: 3, messages: 6 };
+        let counts = QueueCounts { queues: 3, messages: 6, notifiers: 3, notifications: 3 };
         assert!(matches!(results[0], OpResult::Message(Some(_))), "{keyspace}");
         // The first message can be read when the second cannot, but not replaced by it.
         let reads_first = (keyspace, key.last()) == ("messages", Some(&1));
@@ -75,6 +77,105 @@ fn a_key_is_not_found_alone() {
     }
 }
 
+/// Runs operations, of which those fail that need what is damaged and no others. That nothing was left of them the counters
+/// show.
+fn only_these_fail(damage: (&str, Vec<u8>, &[u8]), ops: Vec<(QueueOp, bool)>) {
+    let (_folder, store) = damaged(damage.0, &damage.1, damage.2);
+    for (op, fails) in ops {
+        let text = format!("{op:?}");
+        let results = run_now(&store, vec![QueueOp::Count, op, QueueOp::Count]).expect("the store works");
+        assert_eq!(matches!(results[1], OpResult::Failed), fails, "{text}: {:?}", results[1]);
+        if fails {
+            assert_eq!(format!("{:?}", results[0]), format!("{:?}", results[2]), "{text}");
+        }
+    }
+}
+
+fn notified(number: u64, message: u64) -> QueueOp {
+    let QueueOp::Append(mut op) = samples::append(number, message, 9) else {
+        unreachable!("it is an append")
+    };
+    op.notification = true;
+    QueueOp::Append(op)
+}
+
+#[test]
+fn damaged_link_data_fails_only_who_needs_it() {
+    let key = samples::recipient(2).as_bytes().to_vec();
+    let read = |number| samples::read_link(number, Some(samples::sender_key(1)));
+    let set = |user| samples::set_link(2, samples::link(2), samples::link_data(1, user));
+    let ops = vec![
+        (read(2), true),
+        (read(1), false),
+        (set(2), true),
+        (samples::peek(2), false),
+        (notified(2, 30), false),
+        (samples::inspect(2), false),
+        // The way out: without the damaged data the link can be set again.
+        (samples::remove_link(2), false),
+        (set(2), false),
+        (read(2), false),
+    ];
+    only_these_fail(("link_data", key.clone(), &[9]), ops);
+    only_these_fail(("link_data", key, &[9]), vec![(samples::delete(2), false), (samples::delete(1), false)]);
+}
+
+#[test]
+fn a_damaged_way_to_a_queue_fails_only_who_takes_it() {
+    let ways = [
+        ("senders", samples::sender(2), QueueKey::Sender as fn(_) -> _),
+        ("links", samples::link(2), QueueKey::Link),
+        ("notifiers", samples::notifier_id(2), QueueKey::Notifier),
+    ];
+    for (keyspace, id, to_key) in ways {
+        let (_folder, store) = damaged(keyspace, id.as_bytes(), &[1; 256]);
+        let keys = vec![to_key(id), QueueKey::Recipient(samples::recipient(2))];
+        let found = pollster::block_on(store.look_up(keys)).expect("the store works");
+        assert!(matches!(found[..], [Err(StoreFailure), Ok(Some(_))]), "{keyspace}");
+        let ops = vec![samples::peek(2), samples::take_notifications(2, 2, 0), samples::delete(2)];
+        let results = run_now(&store, ops).expect("the store works");
+        assert!(!results.iter().any(|result| matches!(result, OpResult::Failed)), "{keyspace}: {results:?}");
+    }
+    let used = samples::set_link(1, samples::link(2), samples::link_data(1, 1));
+    let ops = vec![(samples::remove_link(1), false), (used, true), (samples::create(4), false)];
+    only_these_fail(("links", samples::link(2).as_bytes().to_vec(), &[1; 256]), ops);
+}
+
+#[test]
+fn damaged_notifications_fail_only_who_needs_them() {
+    let key = samples::recipient(2).as_bytes().to_vec();
+    let ops = vec![
+        (samples::take_notifications(2, 2, 1), true),
+        (samples::take_notifications(1, 1, 1), false),
+        (notified(2, 30), true),
+        (samples::append(2, 32, 9), false),
+        (samples::peek(2), false),
+        (samples::acknowledge(2, 20), false),
+        (samples::set_notifier(2, 7), true),
+        (samples::remove_notifier(2), true),
+        (samples::delete(2), true),
+        (samples::set_notifier(3, 7), false),
+        (samples::delete(1), false),
+    ];
+    only_these_fail(("notifications", key.clone(), &[1, 0]), ops);
+    let (_folder, store) = damaged("notifications", &key, &[1, 0]);
+    let mut deleted = Vec::new();
+    let mut after = None;
+    for _ in 0..3 {
+        let before = UnixTime::from_millis(i64::MAX);
+        let op = QueueOp::ExpireNotifications { before, after: after.take(), limit: 1 };
+        let result = run_now(&store, vec![op]).expect("the store works").remove(0);
+        let OpResult::Expired { deleted: count, next } = result else { panic!("{result:?}") };
+        deleted.push(count);
+        after = next;
+    }
+    deleted.sort_unstable();
+    assert_eq!(deleted, [0, 1, 1], "expiry goes on behind it");
+    let counts = run_now(&store, vec![QueueOp::Count]).expect("the store works");
+    let expected = QueueCounts { queues: 3, messages: 6, notifiers: 3, notifications: 1 };
+    assert!(matches!(counts[0], OpResult::Counts(found) if found == expected), "{counts:?}");
+}
+
 #[test]
 fn expiry_goes_on_behind_it() {
     for (keyspace, key, value) in damages() {
@@ -86,8 +187,8 @@ fn expiry_goes_on_behind_it() {
         for limit in [1, 1, 100] {
             let op = QueueOp::Expire { before, after: after.take(), limit };
             let result = run_now(&store, vec![op]).expect("the store works").remove(0);
-            let OpResult::Expired { messages, next } = result else { panic!("{keyspace}: {result:?}") };
-            expired += messages;
+            let OpResult::Expired { deleted, next } = result else { panic!("{keyspace}: {result:?}") };
+            expired += deleted;
             after = next;
         }
         // Expiry needs the backlog, and the messages behind the one that it deletes.
@@ -96,7 +197,7 @@ fn expiry_goes_on_behind_it() {
             _ => 0,
         };
         let counts = run_now(&store, vec![QueueOp::Count]).expect("the store works");
-        let expected = QueueCounts { queues: 3, messages: kept };
+        let expected = QueueCounts { queues: 3, messages: kept, notifiers: 3, notifications: 3 };
         assert!(matches!(counts[0], OpResult::Counts(found) if found == expected), "{keyspace}: {counts:?}");
         assert_eq!(expired, 6 - kept, "{keyspace}");
     }

@@ -3,8 +3,9 @@
 use std::fs;
 use std::path::Path;
 
-use smp_core::server::store::{OpResult, QueueCounts, QueueOp};
-use smp_storage::conformance::{run_now, samples};
+use smp_core::server::store::{OpResult, QueueCounts, QueueKey, QueueOp, QueueRecord, QueueStatus};
+use smp_core::wire::{AuthPublicKey, QueueMode};
+use smp_storage::conformance::{describe_record, run_now, run_one, samples};
 use smp_storage::{Backend, Embedded, EmbeddedOptions, OpenError};
 
 fn open(path: &Path) -> Result<Embedded, OpenError> {
@@ -91,10 +92,98 @@ fn a_newer_format_is_refused() {
     drop(open(folder.path()).expect("a new store"));
     let database = fjall::Database::builder(folder.path()).open().expect("the database below");
     let meta = database.keyspace("meta", fjall::KeyspaceCreateOptions::default).expect("a keyspace");
-    meta.insert("format", 2_u16.to_be_bytes()).expect("written");
+    meta.insert("format", 3_u16.to_be_bytes()).expect("written");
     drop((meta, database));
     let error = refusal(folder.path(), EmbeddedOptions::default(), "use a newer version");
-    assert!(matches!(error, OpenError::Newer { found: 2, .. }));
+    assert!(matches!(error, OpenError::Newer { found: 3, .. }));
+}
+
+/// Makes what the first version of this crate left behind: five keyspaces, a suspended contact queue of two keys, and
+/// messaging queue 1 with a message.
+fn make_format_1(path: &Path) {
+    let database = fjall::Database::builder(path).open().expect("the database below");
+    let [queues, senders, backlogs, messages, meta] = ["queues", "senders", "backlogs", "messages", "meta"]
+        .map(|name| {
+            let separation = (name == "messages").then(fjall::KvSeparationOptions::default);
+            let options = || fjall::KeyspaceCreateOptions::default().with_kv_separation(separation);
+            database.keyspace(name, options).expect("a keyspace")
+        });
+    for (number, head) in [(1, b"M\0"), (2, b"C\x01")] {
+        let record = samples::queue(number);
+        let key = |number| match samples::recipient_key(number) {
+            AuthPublicKey::Ed25519(raw) => [&[1][..], &raw].concat(),
+            _ => unreachable!("samples have keys of one kind"),
+        };
+        let value = [
+            &[1, 24][..],
+            record.sender.as_bytes(),
+            head,
+            &[0, 0, 0, 1],
+            record.secret.as_bytes(),
+            &[0, 0, 0, 0, 2],
+            &key(number),
+            &key(100),
+        ];
+        queues.insert(record.recipient.as_bytes(), value.concat()).expect("written");
+        senders.insert(record.sender.as_bytes(), record.recipient.as_bytes()).expect("written");
+    }
+    let key = samples::recipient(1).as_bytes().to_vec();
+    let sent_at = 7000_u64.to_be_bytes();
+    let backlog = [&[1, 1][..], &0_u64.to_be_bytes(), &1_u32.to_be_bytes(), &sent_at].concat();
+    backlogs.insert(&key, backlog).expect("written");
+    let id = samples::message_id(7);
+    let message = [&[1, 2][..], &sent_at, &[24], id.as_bytes(), &samples::body(7, 40)].concat();
+    messages.insert([&key[..], &[0; 8]].concat(), message).expect("written");
+    let counters = [&[1][..], &2_u64.to_be_bytes(), &1_u64.to_be_bytes()].concat();
+    meta.insert("counters", counters).expect("written");
+    meta.insert("format", 1_u16.to_be_bytes()).expect("written");
+}
+
+#[test]
+fn a_store_of_format_1_is_brought_up_to_date() {
+    let folder = tempfile::tempdir().expect("a folder");
+    make_format_1(folder.path());
+    let keys = |number| vec![samples::recipient_key(number), samples::recipient_key(100)];
+    let first = QueueRecord { recipient_keys: keys(1), ..samples::queue(1) };
+    let second = QueueRecord {
+        recipient_keys: keys(2),
+        mode: Some(QueueMode::Contact),
+        status: QueueStatus::Off,
+        ..samples::queue(2)
+    };
+    // The second time it is of the new format, with the old records in it.
+    for time in 1..=2 {
+        let store = open(folder.path()).expect("a former format can be opened");
+        let expected = QueueCounts { queues: 2, messages: 1, ..QueueCounts::default() };
+        assert_eq!(counts(&store), expected, "time {time}");
+        for record in [&first, &second] {
+            let keys =
+                vec![QueueKey::Recipient(record.recipient.clone()), QueueKey::Sender(record.sender.clone())];
+            for found in pollster::block_on(store.look_up(keys)).expect("the store works") {
+                let found = found.expect("readable").expect("the queue is there");
+                assert_eq!(describe_record(&found), describe_record(record), "time {time}");
+            }
+        }
+    }
+    let database = fjall::Database::builder(folder.path()).open().expect("the database below");
+    let meta = database.keyspace("meta", fjall::KeyspaceCreateOptions::default).expect("a keyspace");
+    assert_eq!(meta.get("format").expect("readable").as_deref(), Some(&[0, 2][..]));
+    drop((meta, database));
+    let store = open(folder.path()).expect("the new format");
+    let ops = vec![
+        samples::set_link(1, samples::link(1), samples::link_data(1, 1)),
+        samples::set_notifier(1, 1),
+        samples::append(1, 9, 9),
+        samples::acknowledge(1, 7),
+    ];
+    let results = run_now(&store, ops).expect("the store works");
+    assert!(matches!(&results[..2], [OpResult::Done, OpResult::Released { notifier: None }]), "{results:?}");
+    assert!(matches!(&results[3], OpResult::Acknowledged { deleted: Some(false), next: Some(_) }));
+    drop(store);
+    let store = open(folder.path()).expect("old and new records");
+    assert_eq!(counts(&store), QueueCounts { queues: 2, messages: 1, notifiers: 1, notifications: 1 });
+    let text = run_one(&store, samples::take_notifications(1, 1, 9));
+    assert!(text.contains("at 9000"), "{text}");
 }
 
 #[test]

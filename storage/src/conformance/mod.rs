@@ -16,8 +16,10 @@ pub use scenarios::run_scenarios;
 use std::fmt::Write;
 
 use smp_core::server::store::{
-    BatchReply, MessageContent, OpResult, QueueOp, QueueRecord, StoredMessage, Waiting,
+    BatchReply, MessageContent, Notification, OpResult, QueueCounts, QueueOp, QueueRecord, StoredMessage,
+    Waiting,
 };
+use smp_core::wire::EntityId;
 
 use crate::Backend;
 
@@ -40,29 +42,54 @@ pub fn run_one(store: &impl Backend, op: QueueOp) -> String {
 #[must_use]
 pub fn describe(result: &OpResult) -> String {
     match result {
-        OpResult::Appended(appended) => {
-            format!("appended to empty {}: {}", appended.was_empty, describe_waiting(&appended.message))
-        }
+        OpResult::Appended(appended) => format!(
+            "appended to empty {}: {}, notifies {}",
+            appended.was_empty,
+            describe_waiting(&appended.message),
+            describe_id(appended.notifier.as_ref())
+        ),
         OpResult::Message(first) => format!("message {}", describe_next(first.as_ref())),
         OpResult::Acknowledged { deleted, next } => {
             format!("acknowledged {deleted:?}, next {}", describe_next(next.as_ref()))
         }
         OpResult::Inspected(inspected) => format!(
-            "inspected: secured {}, {} messages, first {}",
+            "inspected: secured {}, notifier {}, {} messages, first {}",
             inspected.secured,
+            inspected.has_notifier,
             inspected.messages,
             inspected.first.as_ref().map_or_else(|| "none".into(), describe_message)
         ),
-        OpResult::Expired { messages, next } => {
-            format!("expired {messages}, next {:?}", next.as_ref().map(|id| hex(id.as_bytes())))
+        OpResult::Released { notifier } => format!("released {}", describe_id(notifier.as_ref())),
+        OpResult::Link { sender, data } => {
+            format!("link of {}: {} {}", hex(sender.as_bytes()), hex(&data.fixed), hex(&data.user))
         }
-        OpResult::Counts(counts) => format!("{} queues, {} messages", counts.queues, counts.messages),
+        OpResult::Notifications(pending) => {
+            let of =
+                |of: &Notification| format!("{} at {}", hex(of.message.as_bytes()), of.sent_at.as_millis());
+            let all: Vec<_> = pending.notifications.iter().map(of).collect();
+            format!("notifications {all:?}, more {}, secret {}", pending.more, hex(pending.secret.as_bytes()))
+        }
+        OpResult::Expired { deleted, next } => {
+            format!("expired {deleted}, next {}", describe_id(next.as_ref()))
+        }
+        OpResult::Counts(counts) => describe_counts(*counts),
         OpResult::Done
         | OpResult::IdTaken
         | OpResult::Unauthorized
+        | OpResult::Blocked(_)
         | OpResult::QuotaExceeded
         | OpResult::Checked { .. }
         | OpResult::Failed => format!("{result:?}"),
+    }
+}
+
+fn describe_counts(counts: QueueCounts) -> String {
+    let QueueCounts { queues, messages, notifiers, notifications } = counts;
+    match (notifiers, notifications) {
+        (0, 0) => format!("{queues} queues, {messages} messages"),
+        _ => format!(
+            "{queues} queues, {messages} messages, {notifiers} notifiers, {notifications} notifications"
+        ),
     }
 }
 
@@ -70,7 +97,7 @@ pub fn describe(result: &OpResult) -> String {
 #[must_use]
 pub fn describe_record(record: &QueueRecord) -> String {
     format!(
-        "{} {} {:?} {} {:?} {:?} {:?} {:?}",
+        "{} {} {:?} {} {:?} {:?} {:?} {:?} {} {:?}",
         hex(record.recipient.as_bytes()),
         hex(record.sender.as_bytes()),
         record.recipient_keys,
@@ -78,8 +105,14 @@ pub fn describe_record(record: &QueueRecord) -> String {
         record.sender_key,
         record.mode,
         record.status,
-        record.used_on
+        record.used_on,
+        describe_id(record.link.as_ref()),
+        record.notifier.as_ref().map(|of| (hex(of.id.as_bytes()), of.key, hex(of.secret.as_bytes())))
     )
+}
+
+fn describe_id(id: Option<&EntityId>) -> String {
+    id.map_or_else(|| "none".into(), |id| hex(id.as_bytes()))
 }
 
 fn describe_next(waiting: Option<&Waiting>) -> String {

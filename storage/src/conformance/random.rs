@@ -1,12 +1,16 @@
 //! Random operations, compared with the reference.
 
 use smp_core::server::store::{
-    Append, MemoryStore, OpResult, QueueChange, QueueKey, QueueOp, QueueRecord, QueueStatus, UnixDay,
+    Append, MemoryStore, NotifierRecord, OpResult, QueueChange, QueueKey, QueueOp, QueueRecord, QueueStatus,
+    UnixDay,
 };
 use smp_core::wire::{AuthPublicKey, EntityId, MessageId, QueueMode};
 use smp_core::{Entropy, SeededEntropy, UnixTime};
 
-use super::samples::{body, message_id, queue, recipient, recipient_key, sender, sender_key};
+use super::samples::{
+    blocking, body, link, link_data, message_id, notifier, notifier_id, notifier_key, queue, recipient,
+    recipient_key, sender, sender_key,
+};
 use super::{describe, describe_record, run_now};
 use crate::Backend;
 
@@ -40,24 +44,45 @@ pub fn compare_random<B: Backend>(mut store: B, mut reopen: impl FnMut(B) -> B, 
 /// When they differ.
 pub fn compare_state(store: &impl Backend, reference: &mut MemoryStore, context: &str) {
     for number in 0..QUEUES {
-        for key in [QueueKey::Recipient(recipient(number)), QueueKey::Sender(sender(number))] {
+        let keys = [
+            QueueKey::Recipient(recipient(number)),
+            QueueKey::Sender(sender(number)),
+            QueueKey::Link(link(number)),
+            QueueKey::Notifier(notifier_id(number)),
+        ];
+        for key in keys {
             let found = pollster::block_on(store.look_up(vec![key.clone()])).expect("the store works");
             let expected = reference.look_up(&key);
             let found = found.iter().flatten().flatten().map(describe_record).collect::<Vec<_>>();
             assert_eq!(found, expected.iter().map(describe_record).collect::<Vec<_>>(), "{context}");
         }
-        let by =
-            reference.look_up(&QueueKey::Recipient(recipient(number))).map(|record| record.recipient_keys[0]);
-        let by = by.unwrap_or_else(|| recipient_key(number));
-        let inspect = || vec![QueueOp::Inspect { queue: recipient(number), by }, QueueOp::Count];
-        let found = run_now(store, inspect()).expect("the store works");
-        let expected = reference.run(inspect());
+        let ops = harmless_ops(number, reference.look_up(&QueueKey::Recipient(recipient(number))));
+        let found = run_now(store, ops.clone()).expect("the store works");
+        let expected = reference.run(ops);
         assert_eq!(
             found.iter().map(describe).collect::<Vec<_>>(),
             expected.iter().map(describe).collect::<Vec<_>>(),
             "{context}"
         );
     }
+}
+
+/// Operations on a queue that change nothing and show what they can.
+fn harmless_ops(number: u64, record: Option<QueueRecord>) -> Vec<QueueOp> {
+    let record = record.unwrap_or_else(|| queue(number));
+    let queue = recipient(number);
+    let mut ops =
+        vec![QueueOp::Inspect { queue: queue.clone(), by: record.recipient_keys[0] }, QueueOp::Count];
+    if let Some(notifier) = record.notifier {
+        let notifier = notifier.id;
+        ops.push(QueueOp::TakeNotifications { queue: queue.clone(), notifier, by: None, limit: 0 });
+    }
+    if let Some(link) = record.link {
+        // The key that the queue is secured with already, or none: a reader, who changes nothing.
+        let secure = record.sender_key.filter(|_| record.mode == Some(QueueMode::Messaging));
+        ops.push(QueueOp::ReadLink { queue, link, secure, today: record.used_on });
+    }
+    ops
 }
 
 /// How many queues the operations are about: few, so that they meet.
@@ -95,26 +120,109 @@ impl RandomOps {
         let queue = recipient(number);
         let by = self.recipient_key(number, record.as_ref());
         let today = UnixDay(u32::try_from(self.below(3)).unwrap_or(0));
-        match self.below(100) {
-            0..12 => QueueOp::Create(Box::new(self.record(number))),
+        match self.below(130) {
+            0..12 => self.create(number),
             12..24 => QueueOp::Change { queue, change: self.change(by), today },
-            24..28 => QueueOp::Delete { queue, by },
+            24..28 => QueueOp::Delete { queue, by: Some(by).filter(|_| !self.one_in(4)) },
             28..60 => self.append(queue, record.as_ref()),
             60..66 => QueueOp::Peek { queue, by: Some(by).filter(|_| !self.one_in(4)), today },
             66..69 => QueueOp::Check { queue, by, today },
             69..90 => QueueOp::Acknowledge { message: self.message(reference, &queue, by), queue, by, today },
             90..92 => QueueOp::Inspect { queue, by },
-            92..95 => QueueOp::Expire {
-                before: self.old_time(),
-                after: Some(recipient(self.below(QUEUES))).filter(|_| self.one_in(3)),
-                limit: u32::try_from(self.below(4)).unwrap_or(0),
-            },
+            92..95 => {
+                let (before, after, limit) = self.visit();
+                QueueOp::Expire { before, after, limit }
+            }
             95..97 => QueueOp::ExpireQueue { queue, before: self.old_time() },
+            97..99 => {
+                let (before, after, limit) = self.visit();
+                QueueOp::ExpireNotifications { before, after, limit }
+            }
+            99..107 => self.link_op(queue, by, record.as_ref(), today),
+            107..117 => self.notifier_op(queue, by, record.as_ref(), today),
+            117..126 => self.take_notifications(queue, record.as_ref()),
+            126..128 => QueueOp::Block { queue, info: self.one_in(3).then(blocking) },
             _ => QueueOp::Count,
         }
     }
 
-    /// A queue that may share its sender id with another.
+    /// A queue that may share ids with another.
+    fn create(&mut self, number: u64) -> QueueOp {
+        let mut record = self.record(number);
+        let data = self.one_in(2).then(|| Box::new(link_data(self.below(2), self.below(9))));
+        record.link = (data.is_some() != self.one_in(10)).then(|| self.id(number, link));
+        record.notifier = self
+            .one_in(2)
+            .then(|| NotifierRecord { id: self.id(number, notifier_id), ..notifier(self.below(2)) });
+        QueueOp::Create { record: Box::new(record), link: data }
+    }
+
+    fn link_op(
+        &mut self,
+        queue: EntityId,
+        by: AuthPublicKey,
+        record: Option<&QueueRecord>,
+        today: UnixDay,
+    ) -> QueueOp {
+        let known = record.and_then(|record| record.link.clone());
+        let other = self.id(QUEUES, link);
+        let link = known.filter(|_| !self.one_in(4)).unwrap_or(other);
+        match self.below(8) {
+            0..3 => {
+                let data = Box::new(link_data(self.below(2), self.below(9)));
+                QueueOp::SetLink { queue, by, link, data, today }
+            }
+            3 => QueueOp::RemoveLink { queue, by, today },
+            _ => {
+                let is_messaging = record.is_some_and(|record| record.mode == Some(QueueMode::Messaging));
+                let known = record.and_then(|record| record.sender_key).filter(|_| !self.one_in(4));
+                let key = known.unwrap_or_else(|| sender_key(self.below(2)));
+                let secure = (is_messaging != self.one_in(4)).then_some(key);
+                QueueOp::ReadLink { queue, link, secure, today }
+            }
+        }
+    }
+
+    fn notifier_op(
+        &mut self,
+        queue: EntityId,
+        by: AuthPublicKey,
+        record: Option<&QueueRecord>,
+        today: UnixDay,
+    ) -> QueueOp {
+        if record.is_some_and(|record| record.notifier.is_some()) && self.one_in(3) {
+            return QueueOp::RemoveNotifier { queue, by, today };
+        }
+        let id = self.id(QUEUES, notifier_id);
+        let notifier = Box::new(NotifierRecord { id, ..notifier(self.below(2)) });
+        QueueOp::SetNotifier { queue, by, notifier, today }
+    }
+
+    fn take_notifications(&mut self, queue: EntityId, record: Option<&QueueRecord>) -> QueueOp {
+        let known = record.and_then(|record| record.notifier.clone());
+        let known = known.unwrap_or_else(|| notifier(0));
+        let notifier = if self.one_in(6) { self.id(QUEUES, notifier_id) } else { known.id };
+        let key = if self.one_in(6) { notifier_key(self.below(2)) } else { known.key };
+        let limit = u32::try_from(self.below(4)).unwrap_or(0);
+        QueueOp::TakeNotifications { queue, notifier, by: Some(key).filter(|_| self.one_in(2)), limit }
+    }
+
+    /// The id with this number, sometimes that of any queue, or none.
+    fn id(&mut self, number: u64, of: fn(u64) -> EntityId) -> EntityId {
+        match self.below(12) {
+            0 => EntityId::empty(),
+            1..4 => of(self.below(QUEUES)),
+            _ if number < QUEUES => of(number),
+            _ => of(self.below(2 * QUEUES)),
+        }
+    }
+
+    fn visit(&mut self) -> (UnixTime, Option<EntityId>, u32) {
+        let after = Some(recipient(self.below(QUEUES))).filter(|_| self.one_in(3));
+        (self.old_time(), after, u32::try_from(self.below(4)).unwrap_or(0))
+    }
+
+    /// A queue without a link or a notifier, which may share its sender id with another.
     fn record(&mut self, number: u64) -> QueueRecord {
         let shared = self.one_in(6);
         QueueRecord {
@@ -153,6 +261,7 @@ impl RandomOps {
             notification: self.one_in(2),
             body: body(self.messages, length),
             capacity: u32::try_from(self.below(5)).unwrap_or(0),
+            notification_capacity: u32::try_from(self.below(4)).unwrap_or(0),
         }))
     }
 

@@ -3,7 +3,11 @@
 use bytes::Bytes;
 use smp_core::UnixTime;
 use smp_core::crypto::DhSecret;
-use smp_core::server::store::{Append, QueueChange, QueueOp, QueueRecord, QueueStatus, UnixDay};
+use smp_core::server::store::{
+    Append, NotifierRecord, QueueChange, QueueOp, QueueRecord, QueueStatus, UnixDay,
+};
+use smp_core::wire::command::LinkData;
+use smp_core::wire::error::{BlockingInfo, BlockingReason, Notice};
 use smp_core::wire::{AuthPublicKey, EntityId, MessageId, QueueMode};
 
 /// The recipient id of a queue.
@@ -18,6 +22,18 @@ pub fn sender(queue: u64) -> EntityId {
     id(b's', queue)
 }
 
+/// The id of the link data of a queue.
+#[must_use]
+pub fn link(queue: u64) -> EntityId {
+    id(b'l', queue)
+}
+
+/// The id of a notifier.
+#[must_use]
+pub fn notifier_id(notifier: u64) -> EntityId {
+    id(b'n', notifier)
+}
+
 /// The recipient's key of a queue.
 #[must_use]
 pub fn recipient_key(queue: u64) -> AuthPublicKey {
@@ -30,6 +46,12 @@ pub fn sender_key(key: u64) -> AuthPublicKey {
     AuthPublicKey::X25519(bytes(b'x', key))
 }
 
+/// A notifier's key.
+#[must_use]
+pub fn notifier_key(notifier: u64) -> AuthPublicKey {
+    AuthPublicKey::Ed25519(bytes(b'o', notifier))
+}
+
 /// The id of a message.
 #[must_use]
 pub fn message_id(message: u64) -> MessageId {
@@ -37,7 +59,29 @@ pub fn message_id(message: u64) -> MessageId {
     MessageId::new(&bytes[..24]).unwrap_or_default()
 }
 
-/// A messaging queue that is not secured.
+/// A notifier.
+#[must_use]
+pub fn notifier(notifier: u64) -> NotifierRecord {
+    NotifierRecord {
+        id: notifier_id(notifier),
+        key: notifier_key(notifier),
+        secret: DhSecret::new(bytes(b'e', notifier)),
+    }
+}
+
+/// Data of a link, as large as fits into a block.
+#[must_use]
+pub fn link_data(fixed: u64, user: u64) -> LinkData {
+    LinkData { fixed: body(fixed, 2000), user: body(user, 13_000) }
+}
+
+/// Why a queue is blocked.
+#[must_use]
+pub const fn blocking() -> BlockingInfo {
+    BlockingInfo { reason: BlockingReason::Content, notice: Some(Notice { ttl: Some(86_400) }) }
+}
+
+/// A messaging queue that is not secured, without a link or a notifier.
 #[must_use]
 pub fn queue(queue: u64) -> QueueRecord {
     QueueRecord {
@@ -48,6 +92,8 @@ pub fn queue(queue: u64) -> QueueRecord {
         sender_key: None,
         mode: Some(QueueMode::Messaging),
         status: QueueStatus::Active,
+        link: None,
+        notifier: None,
         used_on: UnixDay(1),
     }
 }
@@ -55,11 +101,24 @@ pub fn queue(queue: u64) -> QueueRecord {
 /// Creates a queue.
 #[must_use]
 pub fn create(number: u64) -> QueueOp {
-    QueueOp::Create(Box::new(queue(number)))
+    create_as(queue(number))
+}
+
+/// Creates a queue, with [`link_data`] of number 1 if it has a link id.
+#[must_use]
+pub fn create_as(record: QueueRecord) -> QueueOp {
+    let link = record.link.is_some().then(|| Box::new(link_data(1, 1)));
+    QueueOp::Create { record: Box::new(record), link }
+}
+
+/// A queue with a link and a notifier, which have its number.
+#[must_use]
+pub fn full_queue(number: u64) -> QueueRecord {
+    QueueRecord { link: Some(link(number)), notifier: Some(notifier(number)), ..queue(number) }
 }
 
 /// Appends message `message`, sent in that second, to an unsecured queue. Its body is a function of its
-/// number.
+/// number, and odd ones notify.
 #[must_use]
 pub fn append(queue: u64, message: u64, capacity: u32) -> QueueOp {
     QueueOp::Append(Box::new(Append {
@@ -70,6 +129,7 @@ pub fn append(queue: u64, message: u64, capacity: u32) -> QueueOp {
         notification: message % 2 == 1,
         body: body(message, 40),
         capacity,
+        notification_capacity: 3,
     }))
 }
 
@@ -99,13 +159,61 @@ pub fn inspect(queue: u64) -> QueueOp {
 /// Deletes a queue as its recipient.
 #[must_use]
 pub fn delete(queue: u64) -> QueueOp {
-    QueueOp::Delete { queue: recipient(queue), by: recipient_key(queue) }
+    QueueOp::Delete { queue: recipient(queue), by: Some(recipient_key(queue)) }
 }
 
 /// Changes a queue on day 1.
 #[must_use]
 pub fn change(queue: u64, change: QueueChange) -> QueueOp {
     QueueOp::Change { queue: recipient(queue), change, today: UnixDay(1) }
+}
+
+/// Sets the data of a queue's link as its recipient, on day 1.
+#[must_use]
+pub fn set_link(queue: u64, link: EntityId, data: LinkData) -> QueueOp {
+    QueueOp::SetLink {
+        queue: recipient(queue),
+        by: recipient_key(queue),
+        link,
+        data: Box::new(data),
+        today: UnixDay(1),
+    }
+}
+
+/// Deletes the data of a queue's link as its recipient, on day 1.
+#[must_use]
+pub fn remove_link(queue: u64) -> QueueOp {
+    QueueOp::RemoveLink { queue: recipient(queue), by: recipient_key(queue), today: UnixDay(1) }
+}
+
+/// Reads the data of the link of a queue, on day 1.
+#[must_use]
+pub fn read_link(queue: u64, secure: Option<AuthPublicKey>) -> QueueOp {
+    QueueOp::ReadLink { queue: recipient(queue), link: link(queue), secure, today: UnixDay(1) }
+}
+
+/// Gives a queue a notifier as its recipient, on day 1.
+#[must_use]
+pub fn set_notifier(queue: u64, number: u64) -> QueueOp {
+    QueueOp::SetNotifier {
+        queue: recipient(queue),
+        by: recipient_key(queue),
+        notifier: Box::new(notifier(number)),
+        today: UnixDay(1),
+    }
+}
+
+/// Takes the notifier of a queue away as its recipient, on day 1.
+#[must_use]
+pub fn remove_notifier(queue: u64) -> QueueOp {
+    QueueOp::RemoveNotifier { queue: recipient(queue), by: recipient_key(queue), today: UnixDay(1) }
+}
+
+/// Takes notifications of a queue as its notifier.
+#[must_use]
+pub fn take_notifications(queue: u64, number: u64, limit: u32) -> QueueOp {
+    let (notifier, by) = (notifier_id(number), Some(notifier_key(number)));
+    QueueOp::TakeNotifications { queue: recipient(queue), notifier, by, limit }
 }
 
 /// A body of a message.

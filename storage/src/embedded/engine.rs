@@ -13,7 +13,7 @@ use smp_core::server::store::{QueueCounts, QueueKey, QueueRecord};
 use smp_core::wire::EntityId;
 use smp_core::wire::codec::Decoded;
 
-use super::layout::{self, FORMAT};
+use super::layout::{self, FORMAT, FORMER_FORMAT};
 use super::{EmbeddedOptions, OpenError};
 
 /// An open database. Look-ups may come from any thread; all writes come from the writer.
@@ -21,6 +21,10 @@ pub(super) struct Engine {
     pub(super) database: Database,
     pub(super) queues: Keyspace,
     pub(super) senders: Keyspace,
+    pub(super) links: Keyspace,
+    pub(super) link_data: Keyspace,
+    pub(super) notifiers: Keyspace,
+    pub(super) notifications: Keyspace,
     pub(super) backlogs: Keyspace,
     pub(super) messages: Keyspace,
     pub(super) meta: Keyspace,
@@ -62,40 +66,46 @@ impl Engine {
             .manual_journal_persist(true)
             .worker_threads(2)
             .open()?;
-        let keyspace = |name, memtable_mib: u64| {
-            database.keyspace(name, || {
-                KeyspaceCreateOptions::default()
-                    .manual_journal_persist(true)
-                    .max_memtable_size(memtable_mib << 20)
-            })
-        };
-        let queues = keyspace("queues", 16)?;
-        let senders = keyspace("senders", 8)?;
-        let backlogs = keyspace("backlogs", 8)?;
-        let meta = keyspace("meta", 1)?;
-        // Bodies of messages that outlive the memtable go to files of their own, so that compaction does not
-        // copy them again and again: with a backlog of 1 GB that wrote a third of the bytes.
-        let messages = database.keyspace("messages", || {
+        let options = |memtable_mib: u64| {
             KeyspaceCreateOptions::default()
                 .manual_journal_persist(true)
-                .max_memtable_size(32 << 20)
-                .with_kv_separation(Some(KvSeparationOptions::default()))
-        })?;
-        Ok(Self { database, queues, senders, backlogs, messages, meta, _lock: lock })
+                .max_memtable_size(memtable_mib << 20)
+        };
+        let small = |name, memtable_mib| database.keyspace(name, || options(memtable_mib));
+        // Large values that outlive the memtable go to files of their own, so that compaction does not copy
+        // them again and again: with a backlog of 1 GB of messages that wrote a third of the bytes.
+        let large = |name, memtable_mib| {
+            let separation = Some(KvSeparationOptions::default());
+            database.keyspace(name, || options(memtable_mib).with_kv_separation(separation))
+        };
+        Ok(Self {
+            queues: small("queues", 16)?,
+            senders: small("senders", 8)?,
+            links: small("links", 4)?,
+            link_data: large("link_data", 8)?,
+            notifiers: small("notifiers", 4)?,
+            notifications: small("notifications", 8)?,
+            backlogs: small("backlogs", 8)?,
+            messages: large("messages", 32)?,
+            meta: small("meta", 1)?,
+            database,
+            _lock: lock,
+        })
     }
 
-    /// Checks the format, or writes it into a new database.
+    /// Checks the format, brings the former one up to date, or writes it into a new database.
     fn check_format(&self, path: &Path) -> std::result::Result<(), OpenError> {
         let fail = |error| open_error(path, error);
         if let Some(bytes) = self.meta.get(META_FORMAT).map_err(fail)? {
             let found = <[u8; 2]>::try_from(&*bytes).map(u16::from_be_bytes);
             return match found {
                 Ok(FORMAT) => Ok(()),
+                Ok(FORMER_FORMAT) => self.upgrade().map_err(fail),
                 Ok(found) if found > FORMAT => Err(OpenError::Newer { path: path.into(), found }),
                 _ => Err(corrupt(path, "keyspace meta: the format is unreadable".into())),
             };
         }
-        for keyspace in [&self.queues, &self.senders, &self.backlogs, &self.messages, &self.meta] {
+        for keyspace in self.keyspaces() {
             if !keyspace.is_empty().map_err(fail)? {
                 return Err(corrupt(path, "keyspace meta: the format is missing".into()));
             }
@@ -104,6 +114,27 @@ impl Engine {
         batch.insert(&self.meta, META_FORMAT, FORMAT.to_be_bytes().to_vec());
         batch.insert(&self.meta, META_COUNTERS, layout::put_counters(QueueCounts::default()));
         batch.commit().and_then(|()| self.database.persist(PersistMode::SyncAll)).map_err(fail)
+    }
+
+    /// From format 1: its new keyspaces have been made, and are rightly empty. Records are read as they are, and written
+    /// anew when they change; that the format says so keeps older versions out, which could not read those.
+    fn upgrade(&self) -> fjall::Result<()> {
+        self.meta.insert(META_FORMAT, FORMAT.to_be_bytes())?;
+        self.database.persist(PersistMode::SyncAll)
+    }
+
+    fn keyspaces(&self) -> [&Keyspace; 9] {
+        [
+            &self.queues,
+            &self.senders,
+            &self.links,
+            &self.link_data,
+            &self.notifiers,
+            &self.notifications,
+            &self.backlogs,
+            &self.messages,
+            &self.meta,
+        ]
     }
 
     /// The counters as they were written last.
@@ -120,13 +151,19 @@ impl Engine {
 
     /// The queue that a key leads to.
     pub(super) fn look_up(&self, key: &QueueKey) -> Result<Option<QueueRecord>> {
-        match key {
-            QueueKey::Recipient(id) => self.queue(id),
-            QueueKey::Sender(id) => match self.senders.get(id.as_bytes())? {
-                Some(recipient) => self.queue(&decoded("senders", EntityId::new(&recipient))?),
-                None => Ok(None),
-            },
-        }
+        let recipient = match key {
+            QueueKey::Recipient(id) => return self.queue(id),
+            QueueKey::Sender(id) => Self::led_to("senders", &self.senders, id),
+            QueueKey::Link(id) => Self::led_to("links", &self.links, id),
+            QueueKey::Notifier(id) => Self::led_to("notifiers", &self.notifiers, id),
+        };
+        recipient?.map_or(Ok(None), |recipient| self.queue(&recipient))
+    }
+
+    /// The recipient id that another id leads to.
+    pub(super) fn led_to(name: &'static str, keyspace: &Keyspace, id: &EntityId) -> Result<Option<EntityId>> {
+        let recipient = keyspace.get(id.as_bytes())?;
+        recipient.map(|recipient| decoded(name, EntityId::new(&recipient))).transpose()
     }
 
     /// A value of a keyspace.

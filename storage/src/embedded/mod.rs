@@ -3,7 +3,11 @@
 mod engine;
 mod error;
 mod executor;
+mod expiry;
 mod layout;
+mod links;
+mod messages;
+mod notifications;
 mod queue;
 mod readers;
 mod writer;

@@ -25,10 +25,13 @@ impl Job {
     pub(super) fn weight(&self) -> usize {
         let Self::Run(ops, _) = self else { return 0 };
         let op_weight = |op: &QueueOp| match op {
-            QueueOp::Append(append) => 256 + append.body.len(),
-            _ => 256,
+            QueueOp::Append(append) => append.body.len(),
+            QueueOp::Create { link: Some(data), .. } | QueueOp::SetLink { data, .. } => {
+                data.fixed.len() + data.user.len()
+            }
+            _ => 0,
         };
-        ops.iter().map(op_weight).sum()
+        ops.iter().map(|op| 256 + op_weight(op)).sum()
     }
 }
 

@@ -1,8 +1,14 @@
 //! One promise after the other.
 
+mod blocking;
+mod links;
+mod notifiers;
+
 use smp_core::UnixTime;
-use smp_core::server::store::{Append, OpResult, QueueChange, QueueKey, QueueOp, QueueRecord, UnixDay};
-use smp_core::wire::QueueMode;
+use smp_core::server::store::{
+    Append, NotifierRecord, OpResult, QueueChange, QueueKey, QueueOp, QueueRecord, QueueStatus, UnixDay,
+};
+use smp_core::wire::{EntityId, QueueMode};
 
 use super::samples::*;
 use super::{describe, describe_record, run_now, run_one};
@@ -13,13 +19,21 @@ use crate::Backend;
 /// # Panics
 /// When the store breaks a promise.
 pub fn run_scenarios<B: Backend>(mut open: impl FnMut() -> B) {
-    let scenarios: [(&str, Scenario<B>); 11] = [
-        ("a queue is found by both ids", finds_queues),
+    let scenarios: [(&str, Scenario<B>); 19] = [
+        ("a queue is found by its ids", finds_queues),
         ("ids are unique", keeps_ids_unique),
+        ("the empty id is never free and leads nowhere", refuses_empty_ids),
+        ("ids may be long", takes_long_ids),
         ("messages are first in, first out", delivers_in_order),
         ("a full queue is closed until it is drained", closes_full_queues),
         ("nothing is done without the right", checks_rights),
         ("changes are kept", keeps_changes),
+        ("link data stays with its queue", links::keeps_data),
+        ("links are read by those for whom they are", links::checks_readers),
+        ("a link is gone when it was used", links::deletes_used_links),
+        ("notifications wait for their notifier", notifiers::keeps_notifications),
+        ("old notifications expire, a few queues at a time", notifiers::expires_notifications),
+        ("a blocked queue is closed for all but a few", blocking::blocks_queues),
         ("a deleted queue leaves nothing", deletes_everything),
         ("old messages expire, a few queues at a time", expires_old_messages),
         ("the day of the last use is kept", keeps_last_use),
@@ -53,13 +67,31 @@ fn first(store: &impl Backend, queue: u64) -> Option<String> {
     (text != "message none").then_some(text)
 }
 
+/// The result that says that a queue had a notifier.
+fn released(notifier: u64) -> String {
+    describe(&OpResult::Released { notifier: Some(notifier_id(notifier)) })
+}
+
 fn finds_queues(store: &impl Backend) {
-    assert_eq!(run_one(store, create(1)), "Done");
-    let expected = describe_record(&queue(1));
-    for key in [QueueKey::Recipient(recipient(1)), QueueKey::Sender(sender(1))] {
+    assert_eq!(run_one(store, create_as(full_queue(1))), "Done");
+    assert_eq!(run_one(store, create(2)), "Done");
+    let expected = describe_record(&full_queue(1));
+    for key in keys(1) {
         assert_eq!(find(store, key).as_ref().map(describe_record), Some(expected.clone()));
     }
-    for key in [QueueKey::Recipient(sender(1)), QueueKey::Sender(recipient(1)), QueueKey::Sender(sender(2))] {
+    for key in [QueueKey::Recipient(recipient(2)), QueueKey::Sender(sender(2))] {
+        assert!(find(store, key).is_some_and(|found| found.recipient == recipient(2)));
+    }
+    let wrong = [
+        QueueKey::Recipient(sender(1)),
+        QueueKey::Sender(recipient(1)),
+        QueueKey::Sender(sender(3)),
+        QueueKey::Link(recipient(1)),
+        QueueKey::Link(link(2)),
+        QueueKey::Notifier(link(1)),
+        QueueKey::Notifier(notifier_id(2)),
+    ];
+    for key in wrong {
         assert!(find(store, key).is_none());
     }
     let many = (0..100).map(|number| QueueKey::Sender(sender(number))).collect();
@@ -70,19 +102,96 @@ fn finds_queues(store: &impl Backend) {
         .filter(|(_, found)| matches!(found, Ok(Some(_))))
         .map(|(place, _)| place)
         .collect();
-    assert_eq!((found.len(), places), (100, vec![1]), "answers are in the order of the keys");
+    assert_eq!((found.len(), places), (100, vec![1, 2]), "answers are in the order of the keys");
+}
+
+/// All ways to a queue with a link and a notifier.
+fn keys(number: u64) -> [QueueKey; 4] {
+    [
+        QueueKey::Recipient(recipient(number)),
+        QueueKey::Sender(sender(number)),
+        QueueKey::Link(link(number)),
+        QueueKey::Notifier(notifier_id(number)),
+    ]
 }
 
 fn keeps_ids_unique(store: &impl Backend) {
-    run_one(store, create(1));
-    let same_sender = QueueRecord { sender: sender(1), ..queue(2) };
-    let same_recipient = QueueRecord { recipient: recipient(1), ..queue(2) };
-    for record in [same_sender, same_recipient] {
-        assert_eq!(run_one(store, QueueOp::Create(Box::new(record))), "IdTaken");
+    run_one(store, create_as(full_queue(1)));
+    let records = [
+        QueueRecord { sender: sender(1), ..full_queue(2) },
+        QueueRecord { recipient: recipient(1), ..full_queue(2) },
+        QueueRecord { link: Some(link(1)), ..full_queue(2) },
+        QueueRecord { notifier: Some(notifier(1)), ..full_queue(2) },
+    ];
+    for record in records {
+        assert_eq!(run_one(store, create_as(record)), "IdTaken");
+        assert!(keys(2).into_iter().all(|key| find(store, key).is_none()), "half a queue was made");
     }
-    assert!(find(store, QueueKey::Recipient(recipient(2))).is_none(), "half a queue was made");
-    assert!(find(store, QueueKey::Sender(sender(2))).is_none(), "half a queue was made");
+    assert_eq!(counts(store), "1 queues, 0 messages, 1 notifiers, 0 notifications");
+    let equal = QueueRecord {
+        sender: recipient(3),
+        link: Some(recipient(3)),
+        notifier: Some(NotifierRecord { id: recipient(3), ..notifier(3) }),
+        ..queue(3)
+    };
+    assert_eq!(run_one(store, create_as(equal)), "Done", "ids of different kinds may be equal");
+}
+
+fn refuses_empty_ids(store: &impl Backend) {
+    let nobody = NotifierRecord { id: EntityId::empty(), ..notifier(1) };
+    let records = [
+        QueueRecord { sender: EntityId::empty(), ..full_queue(1) },
+        QueueRecord { recipient: EntityId::empty(), ..full_queue(1) },
+        QueueRecord { link: Some(EntityId::empty()), ..full_queue(1) },
+        QueueRecord { notifier: Some(nobody.clone()), ..full_queue(1) },
+    ];
+    for record in records {
+        assert_eq!(run_one(store, create_as(record)), "IdTaken");
+    }
+    run_one(store, create(1));
+    assert_eq!(run_one(store, set_link(1, EntityId::empty(), link_data(1, 1))), "Unauthorized");
+    let QueueOp::SetNotifier { queue, by, today, .. } = set_notifier(1, 1) else {
+        unreachable!("it sets one")
+    };
+    let op = QueueOp::SetNotifier { queue, by, notifier: Box::new(nobody), today };
+    assert_eq!(run_one(store, op), "IdTaken");
+    let id = EntityId::empty;
+    for key in
+        [QueueKey::Recipient(id()), QueueKey::Sender(id()), QueueKey::Link(id()), QueueKey::Notifier(id())]
+    {
+        assert!(find(store, key).is_none());
+    }
+    let (notifier, queue) = (id(), id());
+    let take = QueueOp::TakeNotifications { queue, notifier, by: None, limit: 1 };
+    assert_eq!(run_one(store, take), "Unauthorized");
     assert_eq!(counts(store), "1 queues, 0 messages");
+}
+
+fn takes_long_ids(store: &impl Backend) {
+    let long = |byte: u8| EntityId::new(&[byte; 255]).expect("the longest id");
+    let record = QueueRecord {
+        recipient: long(1),
+        sender: long(2),
+        link: Some(long(3)),
+        notifier: Some(NotifierRecord { id: long(4), ..notifier(1) }),
+        ..queue(1)
+    };
+    assert_eq!(run_one(store, create_as(record.clone())), "Done");
+    let QueueOp::Append(op) = append(1, 1, 10) else { unreachable!("it is an append") };
+    run_one(store, QueueOp::Append(Box::new(Append { queue: long(1), ..*op })));
+    for key in [
+        QueueKey::Recipient(long(1)),
+        QueueKey::Sender(long(2)),
+        QueueKey::Link(long(3)),
+        QueueKey::Notifier(long(4)),
+    ] {
+        assert!(find(store, key).is_some_and(|found| found.recipient == long(1)));
+    }
+    let take = QueueOp::TakeNotifications { queue: long(1), notifier: long(4), by: None, limit: 9 };
+    assert!(run_one(store, take).contains("at 1000"));
+    let delete = QueueOp::Delete { queue: long(1), by: None };
+    assert_eq!(run_one(store, delete), format!("released {}", "04".repeat(255)));
+    assert_eq!(counts(store), "0 queues, 0 messages");
 }
 
 fn delivers_in_order(store: &impl Backend) {
@@ -148,8 +257,18 @@ fn checks_rights(store: &impl Backend) {
             QueueOp::Check { queue: queue(), by, today: day },
             QueueOp::Acknowledge { queue: queue(), by, message: message_id(1), today: day },
             QueueOp::Inspect { queue: queue(), by },
-            QueueOp::Delete { queue: queue(), by },
+            QueueOp::Delete { queue: queue(), by: Some(by) },
             QueueOp::Change { queue: queue(), change: QueueChange::Suspend { by }, today: day },
+            QueueOp::SetLink {
+                queue: queue(),
+                by,
+                link: link(9),
+                data: Box::new(link_data(1, 1)),
+                today: day,
+            },
+            QueueOp::RemoveLink { queue: queue(), by, today: day },
+            QueueOp::SetNotifier { queue: queue(), by, notifier: Box::new(notifier(9)), today: day },
+            QueueOp::RemoveNotifier { queue: queue(), by, today: day },
         ];
         for (op, result) in ops.clone().iter().zip(run_now(store, ops).expect("the store works")) {
             assert_eq!(describe(&result), "Unauthorized", "{op:?}");
@@ -169,7 +288,7 @@ fn checks_rights(store: &impl Backend) {
 
 fn keeps_changes(store: &impl Backend) {
     let contact = QueueRecord { mode: Some(QueueMode::Contact), ..queue(2) };
-    run_now(store, vec![create(1), QueueOp::Create(Box::new(contact))]).expect("the store works");
+    run_now(store, vec![create(1), create_as(contact)]).expect("the store works");
     let secure = |key| change(1, QueueChange::SecureBySender { key: sender_key(key) });
     assert_eq!(run_one(store, secure(1)), "Done");
     assert_eq!(run_one(store, secure(1)), "Done", "the same again");
@@ -182,20 +301,34 @@ fn keeps_changes(store: &impl Backend) {
     assert_eq!(run_one(store, change(1, QueueChange::Suspend { by: recipient_key(1) })), "Done");
     let record = |number| find(store, QueueKey::Recipient(recipient(number))).expect("the queue is there");
     assert_eq!(record(1).sender_key, Some(sender_key(1)));
-    assert!(!record(1).accepts_messages_by(Some(&sender_key(1))), "it is suspended");
+    assert_eq!(record(1).status, QueueStatus::Off);
+    let QueueOp::Append(op) = append(1, 1, 10) else { unreachable!("it is an append") };
+    let signed = Append { by: Some(sender_key(1)), ..*op };
+    assert_eq!(run_one(store, QueueOp::Append(Box::new(signed))), "Unauthorized", "it is suspended");
     assert_eq!(record(2).recipient_keys, keys);
 }
 
 fn deletes_everything(store: &impl Backend) {
-    run_now(store, vec![create(1), create(2), append(1, 1, 10), append(1, 2, 10), append(2, 3, 10)])
-        .expect("the store works");
-    assert_eq!(run_one(store, delete(1)), "Done");
-    assert_eq!(run_one(store, delete(1)), "Unauthorized", "the second time");
-    assert!(find(store, QueueKey::Recipient(recipient(1))).is_none());
-    assert!(find(store, QueueKey::Sender(sender(1))).is_none());
-    assert_eq!(counts(store), "1 queues, 1 messages");
-    assert_eq!(run_one(store, create(1)), "Done", "the ids are free again");
-    assert_eq!(first(store, 1), None, "no old message comes back");
+    let appends = vec![append(1, 1, 10), append(1, 2, 10), append(2, 3, 10)];
+    for operator in [false, true] {
+        run_now(store, vec![create_as(full_queue(1)), create_as(full_queue(2))]).expect("the store works");
+        run_now(store, appends.clone()).expect("the store works");
+        let [first, second] = [1, 2].map(|number| match operator {
+            true => QueueOp::Delete { queue: recipient(number), by: None },
+            false => delete(number),
+        });
+        assert_eq!(run_one(store, first.clone()), released(1));
+        assert_eq!(run_one(store, first), "Unauthorized", "the second time");
+        assert!(keys(1).into_iter().all(|key| find(store, key).is_none()));
+        assert_eq!(counts(store), "1 queues, 1 messages, 1 notifiers, 1 notifications");
+        assert_eq!(run_one(store, create_as(full_queue(1))), "Done", "the ids are free again");
+        assert_eq!(self::first(store, 1), None, "no old message comes back");
+        assert!(run_one(store, take_notifications(1, 1, 9)).starts_with("notifications [], more false"));
+        run_now(store, vec![delete(1), second]).expect("the store works");
+        assert_eq!(counts(store), "0 queues, 0 messages");
+    }
+    run_one(store, create(1));
+    assert_eq!(run_one(store, delete(1)), "released none");
 }
 
 fn expires_old_messages(store: &impl Backend) {
@@ -208,8 +341,8 @@ fn expires_old_messages(store: &impl Backend) {
     loop {
         let op = QueueOp::Expire { before: UnixTime::from_secs(5), after, limit: 2 };
         let results = run_now(store, vec![op]).expect("the store works");
-        let [OpResult::Expired { messages, next }] = &results[..] else { panic!("not expired: {results:?}") };
-        expired += messages;
+        let [OpResult::Expired { deleted, next }] = &results[..] else { panic!("not expired: {results:?}") };
+        expired += deleted;
         visits += 1;
         after = next.clone();
         if after.is_none() {
@@ -219,14 +352,16 @@ fn expires_old_messages(store: &impl Backend) {
     assert_eq!((expired, visits), (5, 3), "those in front, two queues at a time");
     assert_eq!(counts(store), "6 queues, 10 messages");
     let all = QueueOp::ExpireQueue { queue: recipient(0), before: UnixTime::from_secs(100) };
-    assert_eq!(run_one(store, all.clone()), "expired 2, next None");
-    assert_eq!(run_one(store, all), "expired 0, next None");
+    assert_eq!(run_one(store, all.clone()), "expired 2, next none");
+    assert_eq!(run_one(store, all), "expired 0, next none");
     assert_eq!(counts(store), "6 queues, 8 messages");
 }
 
 fn keeps_last_use(store: &impl Backend) {
     let used = || find(store, QueueKey::Recipient(recipient(1))).map(|record| record.used_on.0);
     let (queue, by, today) = (recipient(1), recipient_key(1), UnixDay);
+    let (secure, notifier) = (Some(sender_key(1)), || Box::new(notifier(1)));
+    let data = |user| Box::new(link_data(1, user));
     run_one(store, create(1));
     let ops = [
         (QueueOp::Peek { queue: queue.clone(), by: Some(by), today: today(2) }, 2),
@@ -237,12 +372,27 @@ fn keeps_last_use(store: &impl Backend) {
         (append(1, 6 * 86_400, 1), 6),
         (append(1, 7 * 86_400, 1), 7),
         (QueueOp::Peek { queue: queue.clone(), by: None, today: today(8) }, 8),
-        (QueueOp::Change { queue, change: QueueChange::Suspend { by }, today: today(9) }, 9),
+        (QueueOp::SetLink { queue: queue.clone(), by, link: link(1), data: data(1), today: today(9) }, 9),
+        (QueueOp::SetLink { queue: queue.clone(), by, link: link(1), data: data(2), today: today(10) }, 10),
+        (QueueOp::SetLink { queue: queue.clone(), by, link: link(2), data: data(2), today: today(99) }, 10),
+        (QueueOp::ReadLink { queue: queue.clone(), link: link(1), secure: None, today: today(99) }, 10),
+        (QueueOp::ReadLink { queue: queue.clone(), link: link(1), secure, today: today(11) }, 11),
+        (QueueOp::ReadLink { queue: queue.clone(), link: link(1), secure, today: today(12) }, 12),
+        (QueueOp::RemoveLink { queue: queue.clone(), by, today: today(13) }, 13),
+        (QueueOp::RemoveLink { queue: queue.clone(), by, today: today(14) }, 14),
+        (QueueOp::SetNotifier { queue: queue.clone(), by, notifier: notifier(), today: today(15) }, 15),
+        (QueueOp::SetNotifier { queue: queue.clone(), by, notifier: notifier(), today: today(99) }, 15),
+        (take_notifications(1, 1, 9), 15),
+        (QueueOp::RemoveNotifier { queue: queue.clone(), by, today: today(16) }, 16),
+        (QueueOp::RemoveNotifier { queue: queue.clone(), by, today: today(17) }, 17),
+        (QueueOp::Block { queue: queue.clone(), info: Some(blocking()) }, 17),
+        (QueueOp::Block { queue: queue.clone(), info: None }, 17),
+        (QueueOp::Change { queue, change: QueueChange::Suspend { by }, today: today(18) }, 18),
     ];
     for (op, day) in ops {
         let text = format!("{op:?}");
-        run_one(store, op);
-        assert_eq!(used(), Some(day), "{text}");
+        let result = run_one(store, op);
+        assert_eq!(used(), Some(day), "{text}: {result}");
     }
 }
 

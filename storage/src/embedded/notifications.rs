@@ -1,0 +1,117 @@
+//! Notifiers and the notifications that wait for them.
+
+use smp_core::server::store::{
+    Notification, NotifierRecord, OpResult, PendingNotifications, Refusal, UnixDay,
+};
+use smp_core::wire::{AuthPublicKey, EntityId};
+
+use super::engine::{Engine, Result, decoded};
+use super::executor::{Batch, Executor, Outcome, is_taken};
+use super::layout;
+
+impl Executor<'_> {
+    /// Sets a notifier in place of the former, or none.
+    pub(super) fn set_notifier(
+        &mut self,
+        queue: &EntityId,
+        by: &AuthPublicKey,
+        notifier: Option<NotifierRecord>,
+        today: UnixDay,
+    ) -> Outcome {
+        let engine = self.engine;
+        let mut record = self.queue(queue)?;
+        record.recipient_may_use(Some(by))?;
+        let mut batch = self.batch();
+        if let Some(new) = &notifier {
+            if is_taken(&engine.notifiers, &new.id)? {
+                return Ok(OpResult::IdTaken);
+            }
+            batch.put_id(&engine.notifiers, &new.id, queue);
+            batch.counts.notifiers += 1;
+        }
+        let is_changed = record.notifier.is_some() || notifier.is_some();
+        let former = std::mem::replace(&mut record.notifier, notifier).map(|former| former.id);
+        if let Some(former) = &former {
+            self.delete_notifier(&mut batch, queue, former)?;
+        }
+        batch.put_used(engine, &mut record, today, is_changed);
+        self.commit(batch)?;
+        Ok(OpResult::Released { notifier: former })
+    }
+
+    pub(super) fn take_notifications(
+        &mut self,
+        queue: &EntityId,
+        notifier: &EntityId,
+        by: Option<&AuthPublicKey>,
+        limit: u32,
+    ) -> Outcome {
+        let record = self.queue(queue)?;
+        record.notifier_may_use(notifier, by)?;
+        let secret = record.notifier.ok_or(Refusal::Unauthorized)?.secret;
+        let mut notifications = self.notifications(queue)?;
+        let count = notifications.len().min(usize::try_from(limit).unwrap_or(usize::MAX));
+        let rest = notifications.split_off(count);
+        let mut batch = self.batch();
+        if count > 0 {
+            self.put_rest(&mut batch, queue, &rest, count)?;
+        }
+        self.commit(batch)?;
+        let more = !rest.is_empty();
+        Ok(OpResult::Notifications(PendingNotifications { notifications, secret, more }))
+    }
+
+    /// Has a notification wait. When too many do, the oldest go.
+    pub(super) fn put_notification(
+        &self,
+        batch: &mut Batch,
+        queue: &EntityId,
+        notification: Notification,
+        capacity: u32,
+    ) -> Result<()> {
+        let mut notifications = self.notifications(queue)?;
+        notifications.push(notification);
+        batch.counts.notifications += 1;
+        let capacity = usize::try_from(capacity).unwrap_or(usize::MAX);
+        let surplus = notifications.len().saturating_sub(capacity);
+        self.put_rest(batch, queue, &notifications[surplus..], surplus)
+    }
+
+    /// Deletes the way from a notifier to its queue, and what waits for it.
+    pub(super) fn delete_notifier(
+        &self,
+        batch: &mut Batch,
+        queue: &EntityId,
+        notifier: &EntityId,
+    ) -> Result<()> {
+        batch.delete(&self.engine.notifiers, notifier.as_bytes());
+        batch.subtract(|counts| &mut counts.notifiers, 1)?;
+        match self.notifications(queue)?.len() {
+            0 => Ok(()),
+            waiting => self.put_rest(batch, queue, &[], waiting),
+        }
+    }
+
+    /// Writes the notifications that are left of a queue when the `deleted` oldest are not.
+    pub(super) fn put_rest(
+        &self,
+        batch: &mut Batch,
+        queue: &EntityId,
+        rest: &[Notification],
+        deleted: usize,
+    ) -> Result<()> {
+        let (keyspace, key) = (&self.engine.notifications, queue.as_bytes());
+        if rest.is_empty() {
+            batch.delete(keyspace, key);
+        } else {
+            batch.put(keyspace, key, layout::put_notifications(rest));
+        }
+        batch.subtract(|counts| &mut counts.notifications, deleted as u64)
+    }
+
+    /// The notifications that wait for the notifier of a queue.
+    fn notifications(&self, queue: &EntityId) -> Result<Vec<Notification>> {
+        let bytes = Engine::value(&self.engine.notifications, queue.as_bytes())?;
+        bytes.map_or(Ok(Vec::new()), |bytes| decoded("notifications", layout::notifications(&bytes)))
+    }
+}
