@@ -14,6 +14,8 @@ pub struct ServerConfig {
     pub new_queues: bool,
     /// The password for creating queues. Default: none, anybody may.
     pub password: Option<Password>,
+    /// Whether names are resolved, for which there must be a resolver. Default: no.
+    pub names: bool,
     /// Bytes of new queue ids, 16 to 32. Default: 24, which message ids always have.
     pub id_bytes: usize,
     /// Messages that a queue holds before it is closed to senders. Default: 128.
@@ -45,6 +47,7 @@ impl Default for ServerConfig {
         Self {
             new_queues: true,
             password: None,
+            names: false,
             id_bytes: 24,
             message_quota: 128,
             message_ttl: Some(Duration::from_secs(21 * 86_400)),

@@ -26,10 +26,10 @@ mod limits;
 mod session;
 pub mod store;
 
-pub use broker::{Broker, BrokerInput, BrokerOutput, BrokerReply, BrokerRequest};
+pub use broker::{Broker, BrokerInput, BrokerOutput, BrokerReply, BrokerRequest, Moderation, ModerationId};
 pub use config::{IdleClients, InvalidSetting, ServerConfig};
 pub use limits::Limits;
-pub use session::{CloseReason, LookUpId, Session, SessionEvent, SessionInput, SessionOutput};
+pub use session::{CloseReason, LookUpId, ResolveId, Session, SessionEvent, SessionInput, SessionOutput};
 
 /// Names a connection to the server. Never used twice while the server runs.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]

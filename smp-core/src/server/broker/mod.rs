@@ -20,6 +20,7 @@
 
 mod connection;
 mod delivery;
+mod moderation;
 mod notification;
 mod request;
 mod service;
@@ -32,7 +33,9 @@ use std::sync::Arc;
 
 pub(crate) use request::{Answer, Ending, Notified, Reply, Request, SubscriptionInfo, Tag};
 
-use super::store::{Batch, BatchId, BatchReply, OpResult, QueueOp, UnixDay};
+pub use moderation::{Moderation, ModerationId};
+
+use super::store::{Batch, BatchId, BatchReply, OpResult, QueueOp, StoreFailure, UnixDay};
 use super::{ConnectionId, ServerConfig};
 use crate::time::{Now, Timestamp};
 use crate::wire::EntityId;
@@ -57,6 +60,8 @@ pub enum BrokerInput {
     Disconnected(ConnectionId),
     /// The store answered a batch.
     StoreDone(BatchId, BatchReply),
+    /// The operator does something to a queue.
+    Moderate(ModerationId, Moderation),
     /// The time of `poll_timeout` came.
     Timeout,
 }
@@ -67,6 +72,8 @@ pub enum BrokerOutput {
     Store(Batch),
     /// Hand this to the session of the connection; drop it when the connection is gone.
     Reply(ConnectionId, BrokerReply),
+    /// What came of a [`BrokerInput::Moderate`]: whether there is such a queue.
+    Moderated(ModerationId, Result<bool, StoreFailure>),
 }
 
 /// The broker machine: see the [module](super) for how it is driven.
@@ -151,6 +158,7 @@ impl Broker {
             }
             BrokerInput::Disconnected(connection) => self.disconnect(connection),
             BrokerInput::StoreDone(id, reply) => self.store_done(id, reply),
+            BrokerInput::Moderate(id, moderation) => self.moderate(id, moderation),
             BrokerInput::Timeout => {}
         }
         self.run_timers();
@@ -321,6 +329,7 @@ impl Broker {
                     self.expire(Some(next));
                 }
             }
+            Context::Moderate { id, moderation } => self.moderated(id, &moderation, &result),
             Context::ExpireNotifications => {
                 if let OpResult::Expired { next: Some(next), .. } = result {
                     self.expire_notifications(Some(next));
@@ -371,6 +380,7 @@ impl Broker {
                 self.answer(connection, tag, Answer::StoreFailed);
             }
             Context::Read { queue, read, connection } => self.read_failed(&queue, read, connection),
+            Context::Moderate { id, moderation } => self.moderated(id, &moderation, &OpResult::Failed),
             Context::Expire | Context::ExpireNotifications | Context::ExpireQueue => {}
         }
     }

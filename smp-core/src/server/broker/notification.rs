@@ -42,7 +42,7 @@ impl Broker {
 
     pub(super) fn notifier_set(&mut self, connection: ConnectionId, tag: Tag, result: &OpResult) {
         if let OpResult::Released { notifier: Some(former), .. } = result {
-            self.end_notifier(connection, former, Ending::Deleted);
+            self.end_notifier(Some(connection), former, Ending::Deleted);
         }
         self.answer(connection, tag, result.into());
     }
@@ -89,7 +89,7 @@ impl Broker {
         state.ended.remove(&notifier);
         let subscription = NotifierSubscription { connection, queue, is_of_service: false };
         if let Some(former) = self.notifier_subscriptions.insert(notifier.clone(), subscription) {
-            self.end(connection, former.connection, &notifier, Ending::TakenOver);
+            self.end(Some(connection), former.connection, &notifier, Ending::TakenOver);
         }
         self.answer(connection, tag, Answer::Subscribed(None));
         if has_notifications {
@@ -108,7 +108,7 @@ impl Broker {
     }
 
     /// The notifier is no more.
-    pub(super) fn end_notifier(&mut self, by: ConnectionId, notifier: &NotifierRef, ending: Ending) {
+    pub(super) fn end_notifier(&mut self, by: Option<ConnectionId>, notifier: &NotifierRef, ending: Ending) {
         self.leave_service(by, notifier.service.as_ref(), &notifier.id, ending);
         if let Some(subscription) = self.notifier_subscriptions.remove(&notifier.id) {
             self.end(by, subscription.connection, &notifier.id, ending);

@@ -1,5 +1,6 @@
 //! What sessions and the broker say to each other, and what the broker remembers of an operation until it is done.
 
+use super::moderation::{Moderation, ModerationId};
 use crate::crypto::DhSecret;
 use crate::server::ConnectionId;
 use crate::server::store::{
@@ -92,6 +93,8 @@ pub(crate) enum Reply {
     Message(EntityId, Waiting),
     /// Notifications, about as many as fit into a block. Take a slot.
     Notifications(Vec<Notified>),
+    /// The operator blocked a queue that the connection is subscribed to.
+    Blocked(EntityId, BlockingInfo),
     /// The id of the service that the client is, if it may be one.
     Service(Option<EntityId>),
     /// Another connection of the service took all of these over.
@@ -200,6 +203,7 @@ pub(super) enum Context {
     AcknowledgeGot { connection: ConnectionId, tag: Tag, queue: EntityId, message: MessageId },
     Read { queue: EntityId, read: ReadId, connection: ConnectionId },
     Inspect { connection: ConnectionId, tag: Tag, queue: EntityId },
+    Moderate { id: ModerationId, moderation: Box<Moderation> },
     Expire,
     ExpireNotifications,
     ExpireQueue,

@@ -203,7 +203,7 @@ impl Broker {
         let service = self.service_of(connection);
         let is_new = former != service;
         if is_new {
-            self.leave_service(connection, former.as_ref(), id, Ending::TakenOver);
+            self.leave_service(Some(connection), former.as_ref(), id, Ending::TakenOver);
         }
         let Some(service) = service else { return };
         self.take_service_over(connection, &service);
@@ -217,7 +217,7 @@ impl Broker {
     /// A queue or notifier is no longer one of this service.
     pub(super) fn leave_service(
         &mut self,
-        by: ConnectionId,
+        by: Option<ConnectionId>,
         service: Option<&EntityId>,
         id: &EntityId,
         ending: Ending,

@@ -141,18 +141,22 @@ impl Broker {
         queue: &EntityId,
         result: &OpResult,
     ) {
-        if let OpResult::Released { notifier, service } = result {
-            notifier.iter().for_each(|notifier| self.end_notifier(connection, notifier, Ending::Deleted));
-            self.leave_service(connection, service.as_ref(), queue, Ending::Deleted);
-            if let Some(subscription) = self.subscriptions.remove(queue) {
-                self.leave_line(subscription.connection, subscription.state);
-                self.end(connection, subscription.connection, queue, Ending::Deleted);
-            }
-            if let Some(state) = self.connections.get_mut(&connection) {
-                state.got.remove(queue);
-            }
+        self.queue_deleted(Some(connection), queue, result);
+        if let (OpResult::Released { .. }, Some(state)) = (result, self.connections.get_mut(&connection)) {
+            state.got.remove(queue);
         }
         self.answer(connection, tag, result.into());
+    }
+
+    /// Somebody deleted a queue, or tried to.
+    pub(super) fn queue_deleted(&mut self, by: Option<ConnectionId>, queue: &EntityId, result: &OpResult) {
+        let OpResult::Released { notifier, service } = result else { return };
+        notifier.iter().for_each(|notifier| self.end_notifier(by, notifier, Ending::Deleted));
+        self.leave_service(by, service.as_ref(), queue, Ending::Deleted);
+        if let Some(subscription) = self.subscriptions.remove(queue) {
+            self.leave_line(subscription.connection, subscription.state);
+            self.end(by, subscription.connection, queue, Ending::Deleted);
+        }
     }
 
     /// What QUE says of a queue's subscription on this connection.
@@ -220,7 +224,7 @@ impl Broker {
         let former = self.subscriptions.insert(queue.clone(), subscription);
         if let Some(former) = former {
             self.leave_line(former.connection, former.state);
-            self.end(connection, former.connection, &queue, Ending::TakenOver);
+            self.end(Some(connection), former.connection, &queue, Ending::TakenOver);
         }
     }
 
@@ -233,15 +237,21 @@ impl Broker {
         }
     }
 
-    /// Ends the subscription of `former` because of what `by` did. Nobody is told of what they did themselves.
-    pub(super) fn end(&mut self, by: ConnectionId, former: ConnectionId, queue: &EntityId, ending: Ending) {
-        if former == by && ending == Ending::TakenOver {
+    /// Ends the subscription of `former` because of what `by` did, or the operator. Nobody is told of what they did themselves.
+    pub(super) fn end(
+        &mut self,
+        by: Option<ConnectionId>,
+        former: ConnectionId,
+        queue: &EntityId,
+        ending: Ending,
+    ) {
+        if Some(former) == by && ending == Ending::TakenOver {
             return;
         }
         let Some(state) = self.connections.get_mut(&former) else { return };
         state.subscriptions.remove(queue);
         state.notifiers.remove(queue);
-        if former != by {
+        if Some(former) != by {
             state.ended.insert(queue.clone(), ending);
             self.ended.insert(former);
             let due = self.now.mono + self.config.end_interval;

@@ -216,6 +216,10 @@ impl Session {
                 let transmissions = transmissions.collect();
                 self.send_transmissions(transmissions, 1);
             }
+            Reply::Blocked(queue, info) => {
+                let event = BrokerMessage::Err(ErrorType::Blocked(info));
+                self.send_event(&queue, &event);
+            }
             Reply::Service(id) => self.service_found(id),
             Reply::ServiceEnded(queues) => {
                 self.send_held();

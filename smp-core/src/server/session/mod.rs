@@ -13,6 +13,7 @@
 
 mod answers;
 mod create;
+mod names;
 mod output;
 mod pipeline;
 mod service;
@@ -29,6 +30,8 @@ use crate::entropy::SeededEntropy;
 use crate::time::{Now, Timestamp};
 use crate::transport::block::BLOCK_LEN;
 use crate::transport::{Parameters, Transport, TransportEvent};
+use crate::wire::error::NameError;
+use crate::wire::names::{Name, NameRecord};
 use answers::{Group, GroupId, Pending};
 use output::Outbox;
 use pipeline::Entry;
@@ -37,6 +40,10 @@ use verify::Verifier;
 /// Names a look-up of a session.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct LookUpId(pub u64);
+
+/// Names a question to the resolver of a session.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct ResolveId(pub u64);
 
 /// An input of a [`Session`].
 pub enum SessionInput<'a> {
@@ -50,6 +57,8 @@ pub enum SessionInput<'a> {
     LookedUp(LookUpId, Result<Vec<Found>, StoreFailure>),
     /// A reply of the broker.
     FromBroker(BrokerReply),
+    /// What the resolver found for a [`SessionOutput::Resolve`].
+    Resolved(ResolveId, Result<Box<NameRecord>, NameError>),
     /// The time of `poll_timeout` came.
     Timeout,
     /// The server stops: take no more commands, answer those that run, then close.
@@ -62,6 +71,8 @@ pub enum SessionOutput {
     Send(Vec<u8>),
     /// Look these queues up in the store.
     LookUp(LookUpId, Vec<QueueKey>),
+    /// Have this name resolved, in bounded time. Only when [`ServerConfig::names`] is set.
+    Resolve(ResolveId, Name),
     /// Hand this to the broker.
     ToBroker(BrokerRequest),
     /// Write what was given out before, then close the socket. Nothing follows.
@@ -114,6 +125,9 @@ pub struct Session {
     /// Commands that the broker has.
     pending: BTreeMap<Tag, Pending>,
     last_tag: Tag,
+    /// Names that are being resolved.
+    resolving: BTreeMap<ResolveId, Pending>,
+    last_resolve: u64,
     groups: BTreeMap<GroupId, Group>,
     last_group: GroupId,
     requests: Vec<Request>,
@@ -154,6 +168,8 @@ impl Session {
             last_look_up: 0,
             pending: BTreeMap::new(),
             last_tag: 0,
+            resolving: BTreeMap::new(),
+            last_resolve: 0,
             groups: BTreeMap::new(),
             last_group: 0,
             requests: Vec::new(),
@@ -188,6 +204,7 @@ impl Session {
                 replies.into_iter().for_each(|reply| self.reply(reply));
                 self.free_slots();
             }
+            SessionInput::Resolved(id, found) => self.resolved(id, found),
             SessionInput::Timeout => self.work_due = None,
             SessionInput::Stop => self.stop(CloseReason::Stopped),
         }
@@ -241,7 +258,7 @@ impl Session {
         let limits = &self.config.limits;
         self.state == State::Running
             && self.work_due.is_none()
-            && self.pipeline.len() + self.pending.len() < limits.commands_in_flight
+            && self.pipeline.len() + self.pending.len() + self.resolving.len() < limits.commands_in_flight
             && self.input_bytes < limits.input_bytes
             // Each block that is not answered will be answered by one at least.
             && self.outbox.len() + self.groups.len() * BLOCK_LEN < limits.output_bytes
@@ -267,6 +284,7 @@ impl Session {
         if let State::Stopping(reason) = self.state
             && self.pipeline.is_empty()
             && self.pending.is_empty()
+            && self.resolving.is_empty()
         {
             self.close(reason);
         }
@@ -363,6 +381,7 @@ impl Session {
         self.state = State::Closed;
         self.pipeline.clear();
         self.pending.clear();
+        self.resolving.clear();
         self.groups.clear();
         self.input_bytes = 0;
         self.work_due = None;

@@ -46,6 +46,17 @@ enum LookUp {
 }
 
 impl Entry {
+    /// What is remembered of it until its answer.
+    pub(super) fn pending(&self, kind: PendingKind) -> Pending {
+        Pending {
+            group: self.group,
+            correlation_id: self.from.correlation_id.clone(),
+            entity_id: self.from.entity_id.clone(),
+            input_bytes: self.input_bytes,
+            kind,
+        }
+    }
+
     /// How many verifications deciding on it may cost now.
     fn verifications(&self) -> usize {
         let record = match &self.look_up {
@@ -200,6 +211,12 @@ impl Session {
             self.give(&entry, Request::SubscribeService { tag }, PendingKind::Plain);
             return None;
         }
+        if let Command::Rslv(name) = &entry.command
+            && self.config.names
+        {
+            self.resolve(&entry, name);
+            return None;
+        }
         if needs_no_right(&entry.command) {
             let answer = self.answer_at_once(&entry);
             self.finish(&entry, &answer);
@@ -334,14 +351,7 @@ impl Session {
     /// Hands a request to the broker and remembers whom to answer.
     pub(super) fn give(&mut self, entry: &Entry, request: Request, kind: PendingKind) {
         self.last_tag += 1;
-        let pending = Pending {
-            group: entry.group,
-            correlation_id: entry.from.correlation_id.clone(),
-            entity_id: entry.from.entity_id.clone(),
-            input_bytes: entry.input_bytes,
-            kind,
-        };
-        self.pending.insert(self.last_tag, pending);
+        self.pending.insert(self.last_tag, entry.pending(kind));
         self.requests.push(request);
         self.group_decided(entry.group);
     }

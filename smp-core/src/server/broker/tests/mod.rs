@@ -1,5 +1,6 @@
 //! The broker against the store in memory, one step at a time.
 
+mod moderation;
 mod notification;
 mod service;
 
@@ -14,6 +15,7 @@ use crate::crypto::DhSecret;
 use crate::server::store::{
     Append, MemoryStore, MessageContent, QueueRecord, QueueStatus, StoreFailure, Waiting,
 };
+use crate::wire::error::BlockingInfo;
 use crate::wire::{AuthPublicKey, MessageId};
 
 const A: ConnectionId = ConnectionId(1);
@@ -25,6 +27,7 @@ struct World {
     store: MemoryStore,
     batches: VecDeque<Batch>,
     said: Vec<(ConnectionId, Said)>,
+    moderated: Option<(ModerationId, Result<bool, StoreFailure>)>,
     now: Now,
     sent: u8,
 }
@@ -45,6 +48,9 @@ enum Said {
     LimitReached,
     Unsubscribed,
     Inspected(u32, Option<Option<u8>>),
+    /// A command was refused, or a subscriber told.
+    Refused(BlockingInfo),
+    Blocked(BlockingInfo),
     Service(Option<u8>),
     ServiceQueues(i64),
     ServiceEnded(i64),
@@ -92,7 +98,8 @@ impl World {
         let now = Now::default();
         let broker = Broker::new(Arc::new(config), now);
         let store = MemoryStore::new();
-        let mut world = Self { broker, store, batches: VecDeque::new(), said: Vec::new(), now, sent: 0 };
+        let mut world =
+            Self { broker, store, batches: VecDeque::new(), said: Vec::new(), moderated: None, now, sent: 0 };
         for n in 1..=3 {
             world.store.run(vec![create(record(n))]);
         }
@@ -104,6 +111,7 @@ impl World {
         while let Some(output) = self.broker.poll_output() {
             match output {
                 BrokerOutput::Store(batch) => self.batches.push_back(batch),
+                BrokerOutput::Moderated(id, done) => self.moderated = Some((id, done)),
                 BrokerOutput::Reply(connection, BrokerReply(replies)) => {
                     self.said.extend(replies.into_iter().flat_map(say).map(|said| (connection, said)));
                 }
@@ -178,6 +186,7 @@ fn say(reply: Reply) -> Vec<Said> {
                 .collect(),
         ),
         Reply::Unsubscribed => Said::Unsubscribed,
+        Reply::Blocked(_, info) => Said::Blocked(info),
         Reply::Service(id) => Said::Service(id.map(|id| id.as_bytes()[0])),
         Reply::ServiceEnded(set) => Said::ServiceEnded(set.count),
         Reply::AllDelivered => Said::AllDelivered,
@@ -189,7 +198,8 @@ fn say(reply: Reply) -> Vec<Said> {
             Answer::Prohibited => Said::Prohibited,
             Answer::ServiceQueues(set) => Said::ServiceQueues(set.count),
             Answer::Link(..) => panic!("nothing here asks for links"),
-            Answer::Unauthorized | Answer::IdTaken | Answer::Blocked(_) => Said::Unauthorized,
+            Answer::Blocked(info) => Said::Refused(info),
+            Answer::Unauthorized | Answer::IdTaken => Said::Unauthorized,
             Answer::QuotaExceeded => Said::Quota,
             Answer::StoreFailed => Said::Failed,
             Answer::LimitReached => Said::LimitReached,
