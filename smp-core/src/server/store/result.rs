@@ -2,6 +2,8 @@
 
 use core::fmt;
 
+#[cfg(doc)]
+use super::QueueOp;
 use super::{Notification, QueueCounts, StoredMessage};
 use crate::crypto::DhSecret;
 use crate::wire::EntityId;
