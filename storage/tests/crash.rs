@@ -12,8 +12,12 @@ use std::path::Path;
 use std::process::{Child, Command, ExitCode, Stdio};
 use std::time::Duration;
 
-use smp_core::server::store::{OpResult, QueueOp};
-use smp_storage::conformance::samples::{acknowledge, append, body, create, message_id};
+use smp_core::server::store::{OpResult, QueueCounts, QueueOp, QueueRecord};
+use smp_core::wire::QueueMode;
+use smp_storage::conformance::samples::{
+    acknowledge, append, body, create, create_as, full_queue, link, link_data, message_id, read_link,
+    set_link, take_notifications,
+};
 use smp_storage::conformance::{describe, run_now};
 use smp_storage::{Backend, Durability, Embedded, EmbeddedOptions};
 
@@ -43,11 +47,16 @@ const QUEUES: u64 = 10;
 /// A message is acknowledged when this many later ones were appended.
 const LAG: u64 = 200;
 
-/// Message `n` goes to queue `n % QUEUES`. Several batches are always under way, so that groups form.
+/// Every third message comes with new data for the link of its queue.
+const LINK_EVERY: u64 = 3;
+
+/// Message `n` goes to queue `n % QUEUES`, and odd ones are notified, but nobody takes the notifications. Several batches
+/// are always under way, so that groups form.
 fn work_until_killed(path: &Path, policy: &str, start: u64) -> ExitCode {
     let store = open(path, policy);
     if start == 0 {
-        run_now(&store, (0..QUEUES).map(create).collect()).expect("the store works");
+        let queue = |number| QueueRecord { mode: Some(QueueMode::Contact), ..full_queue(number) };
+        run_now(&store, (0..QUEUES).map(queue).map(create_as).collect()).expect("the store works");
     }
     let mut under_way = std::collections::VecDeque::new();
     let mut out = std::io::stdout().lock();
@@ -55,6 +64,9 @@ fn work_until_killed(path: &Path, policy: &str, start: u64) -> ExitCode {
         let mut ops = vec![large(number)];
         if let Some(old) = number.checked_sub(LAG) {
             ops.push(acknowledge(old % QUEUES, old));
+        }
+        if number % LINK_EVERY == 0 {
+            ops.push(set_link(number % QUEUES, link(number % QUEUES), link_data(1, number)));
         }
         under_way.push_back((number, store.run(ops)));
         if under_way.len() > 8
@@ -95,12 +107,8 @@ fn killed_under_load_loses_nothing(policy: &str, rounds: u64) {
 /// that is free.
 fn verify(path: &Path, policy: &str, last_answered: u64) -> u64 {
     let store = open(path, policy);
-    let mut messages = Vec::new();
-    for queue in 0..QUEUES {
-        let mut numbers = drain(&store, queue);
-        assert!(numbers.is_sorted(), "the order of queue {queue}");
-        messages.append(&mut numbers);
-    }
+    let queues: Vec<_> = (0..QUEUES).map(|queue| drain(&store, queue)).collect();
+    let mut messages = queues.concat();
     messages.sort_unstable();
     let (first, end) = (messages[0], messages[messages.len() - 1] + 1);
     assert!(
@@ -111,12 +119,39 @@ fn verify(path: &Path, policy: &str, last_answered: u64) -> u64 {
     // An acknowledgement that was under way may have taken effect, but none that was not handed over.
     assert!(first <= (last_answered + 10).saturating_sub(LAG), "message {first} is the first that is left");
     assert_eq!(messages, (first..end).collect::<Vec<_>>(), "there is a gap");
-    assert_eq!(count(&store), 0, "the counters agree with the messages");
+    for (queue, numbers) in (0..).zip(&queues) {
+        assert!(numbers.is_sorted(), "the order of queue {queue}");
+        check_notifications(&store, queue, numbers);
+        check_link(&store, queue, numbers, end - 1);
+    }
+    let expected = QueueCounts { queues: QUEUES, notifiers: QUEUES, ..QueueCounts::default() };
+    assert_eq!(count(&store), expected, "the counters agree with what was there");
     // The next round acknowledges what it finds, so it is put back.
     let refill = messages.iter().map(|&number| large(number)).collect();
     run_now(&store, refill).expect("the store works");
     pollster::block_on(store.close()).expect("everything is durable");
     end
+}
+
+/// The last messages were notified with their messages, or neither is there. Deletes the notifications.
+fn check_notifications(store: &Embedded, queue: u64, messages: &[u64]) {
+    let odd: Vec<_> = messages.iter().copied().filter(|number| number % 2 == 1).collect();
+    let results = run_now(store, vec![take_notifications(queue, queue, 9)]).expect("the store works");
+    let [OpResult::Notifications(pending)] = &results[..] else { panic!("no notifications: {results:?}") };
+    let notified: Vec<_> =
+        pending.notifications.iter().map(|of| of.sent_at.as_secs().unsigned_abs()).collect();
+    assert_eq!(notified, odd[odd.len().saturating_sub(3)..], "the notifications of queue {queue}");
+}
+
+/// The link shows the data that came with a message, which only for the very last one may be missing.
+fn check_link(store: &Embedded, queue: u64, messages: &[u64], last: u64) {
+    let results = run_now(store, vec![read_link(queue, None)]).expect("the store works");
+    let [OpResult::Link { data, .. }] = &results[..] else { panic!("no link: {results:?}") };
+    let with_data: Vec<_> = messages.iter().copied().filter(|number| number % LINK_EVERY == 0).collect();
+    let number = with_data.iter().rev().find(|&&number| **data == link_data(1, number));
+    let number = number.unwrap_or_else(|| panic!("queue {queue} shows what was never set"));
+    let newer: Vec<_> = with_data.iter().filter(|other| *other > number).collect();
+    assert!(newer.is_empty() || newer == [&last], "queue {queue} shows {number}, and {newer:?} came later");
 }
 
 /// Reads and deletes all messages of a queue, and returns their numbers.
@@ -222,9 +257,9 @@ fn large_body(number: u64) -> bytes::Bytes {
     body(number, 16_048)
 }
 
-fn count(store: &Embedded) -> u64 {
+fn count(store: &Embedded) -> QueueCounts {
     match run_now(store, vec![QueueOp::Count]).as_deref() {
-        Ok([OpResult::Counts(counts)]) => counts.messages,
+        Ok([OpResult::Counts(counts)]) => *counts,
         other => panic!("not counted: {other:?}"),
     }
 }

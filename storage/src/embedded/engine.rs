@@ -25,6 +25,9 @@ pub(super) struct Engine {
     pub(super) link_data: Keyspace,
     pub(super) notifiers: Keyspace,
     pub(super) notifications: Keyspace,
+    pub(super) services: Keyspace,
+    pub(super) certificates: Keyspace,
+    pub(super) service_queues: Keyspace,
     pub(super) backlogs: Keyspace,
     pub(super) messages: Keyspace,
     pub(super) meta: Keyspace,
@@ -85,6 +88,9 @@ impl Engine {
             link_data: large("link_data", 8)?,
             notifiers: small("notifiers", 4)?,
             notifications: small("notifications", 8)?,
+            services: small("services", 1)?,
+            certificates: small("certificates", 1)?,
+            service_queues: small("service_queues", 8)?,
             backlogs: small("backlogs", 8)?,
             messages: large("messages", 32)?,
             meta: small("meta", 1)?,
@@ -123,7 +129,7 @@ impl Engine {
         self.database.persist(PersistMode::SyncAll)
     }
 
-    fn keyspaces(&self) -> [&Keyspace; 9] {
+    fn keyspaces(&self) -> [&Keyspace; 12] {
         [
             &self.queues,
             &self.senders,
@@ -131,6 +137,9 @@ impl Engine {
             &self.link_data,
             &self.notifiers,
             &self.notifications,
+            &self.services,
+            &self.certificates,
+            &self.service_queues,
             &self.backlogs,
             &self.messages,
             &self.meta,

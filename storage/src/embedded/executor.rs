@@ -3,13 +3,16 @@
 
 use bytes::Bytes;
 use fjall::{Keyspace, OwnedWriteBatch};
-use smp_core::server::store::{OpResult, QueueChange, QueueCounts, QueueOp, QueueRecord, Refusal, UnixDay};
+use smp_core::server::store::{
+    NotifierRef, OpResult, QueueChange, QueueCounts, QueueOp, QueueRecord, Refusal, UnixDay,
+};
 use smp_core::wire::command::LinkData;
 use smp_core::wire::error::BlockingInfo;
 use smp_core::wire::{AuthPublicKey, EntityId};
 
 use super::engine::{Engine, EngineError, META_COUNTERS, Result};
 use super::layout::{self, message_key};
+use super::services::Services;
 
 /// Carries out operations. There is one for an engine, so nothing changes between what it reads and what it
 /// commits.
@@ -69,14 +72,24 @@ impl<'a> Executor<'a> {
                 self.set_notifier(&queue, &by, Some(*notifier), today)
             }
             QueueOp::RemoveNotifier { queue, by, today } => self.set_notifier(&queue, &by, None, today),
-            QueueOp::TakeNotifications { queue, notifier, by, limit } => {
-                self.take_notifications(&queue, &notifier, by.as_ref(), limit)
+            QueueOp::SubscribeNotifier { queue, notifier, by, service } => {
+                self.subscribe_notifier(&queue, &notifier, &by, service)
+            }
+            QueueOp::TakeNotifications { queue, notifier, limit } => {
+                self.take_notifications(&queue, &notifier, limit)
+            }
+            QueueOp::FindService { fingerprint, role, id } => self.find_service(&fingerprint, role, id),
+            QueueOp::CountService { service } => self.count_service(&service),
+            QueueOp::ScanService { service, after, limit } => {
+                self.scan_service(&service, after.as_ref(), limit)
             }
             QueueOp::Block { queue, info } => self.block(&queue, info),
             QueueOp::Delete { queue, by } => self.delete(&queue, by.as_ref()),
             QueueOp::Append(append) => self.append(*append),
             QueueOp::Peek { queue, by, today } => self.peek(&queue, by.as_ref(), today),
-            QueueOp::Check { queue, by, today } => self.check(&queue, &by, today),
+            QueueOp::Subscribe { queue, by, service, peek, today } => {
+                self.subscribe(&queue, &by, service, peek, today)
+            }
             QueueOp::Acknowledge { queue, by, message, today } => {
                 self.acknowledge(&queue, &by, &message, today)
             }
@@ -121,6 +134,10 @@ impl<'a> Executor<'a> {
             batch.counts.notifiers += 1;
         }
         batch.counts.queues += 1;
+        self.change_service(&mut batch, (None, record.service.as_ref()), recipient, recipient)?;
+        if let Some(notifier) = &record.notifier {
+            self.change_service(&mut batch, (None, notifier.service.as_ref()), recipient, &notifier.id)?;
+        }
         self.commit(batch)?;
         Ok(OpResult::Done)
     }
@@ -153,7 +170,8 @@ impl<'a> Executor<'a> {
         if let Some(link) = &record.link {
             batch.delete_link(engine, queue, link);
         }
-        let notifier = record.notifier.map(|notifier| notifier.id);
+        self.change_service(&mut batch, (record.service.as_ref(), None), queue, queue)?;
+        let notifier = record.notifier.as_ref().map(NotifierRef::from);
         if let Some(notifier) = &notifier {
             self.delete_notifier(&mut batch, queue, notifier)?;
         }
@@ -165,7 +183,7 @@ impl<'a> Executor<'a> {
             batch.subtract(|counts| &mut counts.messages, backlog.count.into())?;
         }
         self.commit(batch)?;
-        Ok(OpResult::Released { notifier })
+        Ok(OpResult::Released { notifier, service: record.service })
     }
 
     /// The queue, which must be there.
@@ -188,7 +206,7 @@ impl<'a> Executor<'a> {
     }
 
     pub(super) fn batch(&self) -> Batch {
-        Batch { writes: self.engine.database.batch(), counts: self.counts }
+        Batch { writes: self.engine.database.batch(), counts: self.counts, services: Services::new() }
     }
 
     /// Commits nothing but a changed record.
@@ -220,6 +238,7 @@ pub(super) fn is_taken(keyspace: &Keyspace, id: &EntityId) -> Result<bool> {
 pub(super) struct Batch {
     writes: OwnedWriteBatch,
     pub(super) counts: QueueCounts,
+    pub(super) services: Services,
 }
 
 impl Batch {

@@ -1,7 +1,8 @@
 //! Messages of queues.
 
 use smp_core::server::store::{
-    Append, Appended, Inspected, MessageContent, Notification, OpResult, StoredMessage, UnixDay, Waiting,
+    Append, Appended, Inspected, MessageContent, Notification, NotifierRef, OpResult, StoredMessage, UnixDay,
+    Waiting,
 };
 use smp_core::wire::{AuthPublicKey, EntityId, MessageId};
 
@@ -29,7 +30,7 @@ impl Executor<'_> {
         let backlog =
             backlog.unwrap_or(Backlog { first: 0, count: 0, open: true, first_sent_at: append.sent_at });
         let notifies = append.notification && append.notification_capacity > 0;
-        let notifier = record.notifier.map(|notifier| notifier.id).filter(|_| notifies);
+        let notifier = record.notifier.as_ref().map(NotifierRef::from).filter(|_| notifies);
         let (queue, notification_capacity) = (append.queue.clone(), append.notification_capacity);
         let (message, is_open) = put_message(&mut batch, engine, backlog, append);
         if is_open && notifier.is_some() {
@@ -41,7 +42,7 @@ impl Executor<'_> {
             return Ok(OpResult::QuotaExceeded);
         }
         let message = Waiting { message, secret: record.secret };
-        Ok(OpResult::Appended(Appended { was_empty, message, notifier }))
+        Ok(OpResult::Appended(Appended { was_empty, message, notifier, service: record.service }))
     }
 
     pub(super) fn peek(&mut self, queue: &EntityId, by: Option<&AuthPublicKey>, today: UnixDay) -> Outcome {
@@ -49,13 +50,6 @@ impl Executor<'_> {
         let message = self.backlog(queue)?.map(|backlog| self.message(queue, backlog.first)).transpose()?;
         self.commit(batch)?;
         Ok(OpResult::Message(message.map(|message| Waiting { message, secret: record.secret })))
-    }
-
-    pub(super) fn check(&mut self, queue: &EntityId, by: &AuthPublicKey, today: UnixDay) -> Outcome {
-        let (_, batch) = self.use_queue(queue, Some(by), today)?;
-        let has_messages = self.backlog(queue)?.is_some();
-        self.commit(batch)?;
-        Ok(OpResult::Checked { has_messages })
     }
 
     pub(super) fn acknowledge(
@@ -128,7 +122,7 @@ impl Executor<'_> {
     }
 
     /// A message that a backlog says is there.
-    fn message(&self, queue: &EntityId, sequence: u64) -> Result<StoredMessage> {
+    pub(super) fn message(&self, queue: &EntityId, sequence: u64) -> Result<StoredMessage> {
         let bytes = Engine::value(&self.engine.messages, &message_key(queue, sequence))?;
         decoded("messages", layout::message(&bytes.ok_or(EngineError::Corrupt("messages"))?))
     }

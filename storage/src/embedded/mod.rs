@@ -10,6 +10,7 @@ mod messages;
 mod notifications;
 mod queue;
 mod readers;
+mod services;
 mod writer;
 
 pub use error::OpenError;

@@ -1,7 +1,7 @@
 //! Notifiers and the notifications that wait for them.
 
 use smp_core::server::store::{
-    Notification, NotifierRecord, OpResult, PendingNotifications, Refusal, UnixDay,
+    Notification, NotifierRecord, NotifierRef, OpResult, PendingNotifications, Refusal, UnixDay,
 };
 use smp_core::wire::{AuthPublicKey, EntityId};
 
@@ -30,24 +30,44 @@ impl Executor<'_> {
             batch.counts.notifiers += 1;
         }
         let is_changed = record.notifier.is_some() || notifier.is_some();
-        let former = std::mem::replace(&mut record.notifier, notifier).map(|former| former.id);
+        let former = std::mem::replace(&mut record.notifier, notifier).as_ref().map(NotifierRef::from);
         if let Some(former) = &former {
             self.delete_notifier(&mut batch, queue, former)?;
         }
         batch.put_used(engine, &mut record, today, is_changed);
         self.commit(batch)?;
-        Ok(OpResult::Released { notifier: former })
+        Ok(OpResult::Released { notifier: former, service: None })
+    }
+
+    pub(super) fn subscribe_notifier(
+        &mut self,
+        queue: &EntityId,
+        notifier: &EntityId,
+        by: &AuthPublicKey,
+        service: Option<EntityId>,
+    ) -> Outcome {
+        let mut record = self.queue(queue)?;
+        record.notifier_may_use(notifier, Some(by))?;
+        let has_notifications = self.engine.notifications.contains_key(queue.as_bytes())?;
+        let known = record.notifier.as_mut().ok_or(Refusal::Unauthorized)?;
+        let former = std::mem::replace(&mut known.service, service.clone());
+        if former != service {
+            let mut batch = self.batch();
+            self.change_service(&mut batch, (former.as_ref(), service.as_ref()), queue, notifier)?;
+            batch.put_queue(self.engine, &record);
+            self.commit(batch)?;
+        }
+        Ok(OpResult::NotifierSubscribed { has_notifications, former })
     }
 
     pub(super) fn take_notifications(
         &mut self,
         queue: &EntityId,
         notifier: &EntityId,
-        by: Option<&AuthPublicKey>,
         limit: u32,
     ) -> Outcome {
         let record = self.queue(queue)?;
-        record.notifier_may_use(notifier, by)?;
+        record.notifier_may_use(notifier, None)?;
         let secret = record.notifier.ok_or(Refusal::Unauthorized)?.secret;
         let mut notifications = self.notifications(queue)?;
         let count = notifications.len().min(usize::try_from(limit).unwrap_or(usize::MAX));
@@ -82,9 +102,10 @@ impl Executor<'_> {
         &self,
         batch: &mut Batch,
         queue: &EntityId,
-        notifier: &EntityId,
+        notifier: &NotifierRef,
     ) -> Result<()> {
-        batch.delete(&self.engine.notifiers, notifier.as_bytes());
+        batch.delete(&self.engine.notifiers, notifier.id.as_bytes());
+        self.change_service(batch, (notifier.service.as_ref(), None), queue, &notifier.id)?;
         batch.subtract(|counts| &mut counts.notifiers, 1)?;
         match self.notifications(queue)?.len() {
             0 => Ok(()),

@@ -2,6 +2,8 @@
 
 use bytes::Bytes;
 
+#[cfg(doc)]
+use super::OpResult;
 use super::{NotifierRecord, QueueRecord, UnixDay};
 use crate::time::UnixTime;
 use crate::wire::command::LinkData;

@@ -2,6 +2,8 @@
 
 use core::fmt;
 
+#[cfg(doc)]
+use super::QueueOp;
 use super::{Notification, NotifierRecord, QueueCounts, StoredMessage};
 use crate::crypto::DhSecret;
 use crate::wire::command::LinkData;

@@ -8,6 +8,9 @@
 //! | `link_data` | recipient id | [data of a link](put_link_data); only queues with a link id have some |
 //! | `notifiers` | notifier id | recipient id |
 //! | `notifications` | recipient id | [notifications](put_notifications); only queues for whose notifier some wait |
+//! | `services` | service id | a [service](put_service) |
+//! | `certificates` | SHA-256 of a service's identity certificate | service id |
+//! | `service_queues` | service id (short string), recipient id | nothing: the queue, or its notifier, is the service's |
 //! | `backlogs` | recipient id | a [`Backlog`]; only queues that hold messages have one |
 //! | `messages` | recipient id, sequence number `u64` | a [message](put_message) |
 //! | `meta` | `format` | `u16`: [`FORMAT`] |
@@ -18,15 +21,17 @@
 //! another version, a surplus or a missing byte is corruption. Later layouts add fields under a new version
 //! and keep the decoders of old ones.
 //!
-//! Format 1 had no links and no notifiers, and with them neither their keyspaces nor their fields.
+//! Format 1 had no links, notifiers and services, and with them neither their keyspaces nor their fields.
 
 mod message;
 mod queue;
+mod service;
 #[cfg(test)]
 mod tests;
 
 pub(crate) use message::{Backlog, message, message_key, notifications, put_message, put_notifications};
 pub(crate) use queue::{put_queue, queue};
+pub(crate) use service::{Service, put_service, service, service_key, service_queue};
 
 use bytes::Bytes;
 use smp_core::server::store::QueueCounts;
@@ -62,11 +67,21 @@ pub(crate) fn link_data(bytes: &Bytes) -> Decoded<LinkData> {
     })
 }
 
-/// 33 bytes: version 2, then `u64` each: queues, messages, notifiers, notifications.
+/// 65 bytes: version 2, then `u64` each: queues, messages, notifiers, notifications, services that receive messages, their
+/// queues, services that are notified, their notifiers.
 pub(crate) fn put_counters(counts: QueueCounts) -> Vec<u8> {
-    let mut out = Vec::with_capacity(33);
+    let mut out = Vec::with_capacity(65);
     out.push(2);
-    for count in [counts.queues, counts.messages, counts.notifiers, counts.notifications] {
+    for count in [
+        counts.queues,
+        counts.messages,
+        counts.notifiers,
+        counts.notifications,
+        counts.messaging_services,
+        counts.messaging_service_queues,
+        counts.notifier_services,
+        counts.notifier_service_queues,
+    ] {
         out.extend(count.to_be_bytes());
     }
     out
@@ -81,6 +96,10 @@ pub(crate) fn counters(bytes: &Bytes) -> Decoded<QueueCounts> {
         if version == 2 {
             counts.notifiers = u64(reader)?;
             counts.notifications = u64(reader)?;
+            counts.messaging_services = u64(reader)?;
+            counts.messaging_service_queues = u64(reader)?;
+            counts.notifier_services = u64(reader)?;
+            counts.notifier_service_queues = u64(reader)?;
         }
         Ok(counts)
     })

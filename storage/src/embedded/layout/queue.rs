@@ -11,7 +11,8 @@ use super::{flag, version_up_to_2};
 
 /// A queue, without its recipient id, which is the key: version 2, sender id (short string), mode `u8` (`M`,
 /// `C` or 0), [status](put_status), last use `u32` days, secret (32 bytes), sender key (a [key](put_key), or 0),
-/// number of recipient keys `u32`, recipient keys, link id (short string, empty for none), [notifier](put_notifier).
+/// number of recipient keys `u32`, recipient keys, link id (short string, empty for none), [notifier](put_notifier),
+/// service id (short string, empty for none).
 pub(crate) fn put_queue(record: &QueueRecord) -> Vec<u8> {
     let mut out = Vec::with_capacity(288);
     out.push(2);
@@ -30,8 +31,9 @@ pub(crate) fn put_queue(record: &QueueRecord) -> Vec<u8> {
     // A list of 2^32 keys of at least 33 bytes does not fit into a machine.
     out.extend(u32::try_from(record.recipient_keys.len()).unwrap_or(u32::MAX).to_be_bytes());
     record.recipient_keys.iter().for_each(|key| put_key(&mut out, key));
-    record.link.as_ref().unwrap_or(&EntityId::empty()).encode(&mut out);
+    put_optional_id(&mut out, record.link.as_ref());
     put_notifier(&mut out, record.notifier.as_ref());
+    put_optional_id(&mut out, record.service.as_ref());
     out
 }
 
@@ -53,9 +55,9 @@ pub(crate) fn queue(recipient: EntityId, bytes: &Bytes) -> Decoded<QueueRecord> 
         let count = reader.u32()?;
         let recipient_keys =
             (0..count).map(|_| key(reader)?.ok_or(DecodeError)).collect::<Decoded<Vec<_>>>()?;
-        let (link, notifier) = match version {
-            1 => (None, None),
-            _ => (Some(EntityId::decode(reader)?).filter(|link| !link.is_empty()), notifier(reader)?),
+        let (link, notifier, service) = match version {
+            1 => (None, None, None),
+            _ => (optional_id(reader)?, notifier(reader)?, optional_id(reader)?),
         };
         Ok(QueueRecord {
             recipient,
@@ -67,6 +69,7 @@ pub(crate) fn queue(recipient: EntityId, bytes: &Bytes) -> Decoded<QueueRecord> 
             status,
             link,
             notifier,
+            service,
             used_on,
         })
     })
@@ -117,13 +120,15 @@ fn status(reader: &mut Reader<'_>, version: u8) -> Decoded<QueueStatus> {
     })
 }
 
-/// A notifier: `u8` 0 for none, or 1, its id (short string), its [key](put_key), and the secret (32 bytes).
+/// A notifier: `u8` 0 for none, or 1, its id (short string), its [key](put_key), the secret (32 bytes), service id (short
+/// string, empty for none).
 fn put_notifier(out: &mut Vec<u8>, notifier: Option<&NotifierRecord>) {
     out.push(u8::from(notifier.is_some()));
     if let Some(notifier) = notifier {
         notifier.id.encode(out);
         put_key(out, &notifier.key);
         out.extend(notifier.secret.as_bytes());
+        put_optional_id(out, notifier.service.as_ref());
     }
 }
 
@@ -133,7 +138,17 @@ fn notifier(reader: &mut Reader<'_>) -> Decoded<Option<NotifierRecord>> {
     }
     let id = EntityId::decode(reader)?;
     let key = key(reader)?.ok_or(DecodeError)?;
-    Ok(Some(NotifierRecord { id, key, secret: DhSecret::new(reader.array()?) }))
+    let secret = DhSecret::new(reader.array()?);
+    Ok(Some(NotifierRecord { id, key, secret, service: optional_id(reader)? }))
+}
+
+/// An id as a short string, empty for none.
+fn put_optional_id(out: &mut Vec<u8>, id: Option<&EntityId>) {
+    id.unwrap_or(&EntityId::empty()).encode(out);
+}
+
+fn optional_id(reader: &mut Reader<'_>) -> Decoded<Option<EntityId>> {
+    Ok(Some(EntityId::decode(reader)?).filter(|id| !id.is_empty()))
 }
 
 /// A key: algorithm `u8` (1 Ed25519, 2 Ed448, 3 X25519), then its 32, 57 or 32 bytes.
