@@ -192,6 +192,7 @@ impl InMemoryServer {
                         session.handle(self.now, SessionInput::LookedUp(look_up, Ok(records)));
                     }
                 }
+                SessionOutput::Resolve(..) => unreachable!("names are not resolved"),
                 SessionOutput::ToBroker(request) => self.broker_input(BrokerInput::Request(id, request)),
                 SessionOutput::Close(reason) => {
                     self.outputs.entry(id).or_default().1 = Some(reason);
@@ -206,7 +207,8 @@ impl InMemoryServer {
     }
 
     fn find(&self, key: &QueueKey) -> Found {
-        let (QueueKey::Recipient(id) | QueueKey::Sender(id)) = key;
+        let (QueueKey::Recipient(id) | QueueKey::Sender(id) | QueueKey::Link(id) | QueueKey::Notifier(id)) =
+            key;
         match &self.damaged {
             Some(damaged) if damaged == id => Err(StoreFailure),
             _ => Ok(self.store.look_up(key)),
@@ -221,6 +223,7 @@ impl InMemoryServer {
                     let results = self.store.run(batch.ops);
                     self.broker_input(BrokerInput::StoreDone(batch.id, Ok(results)));
                 }
+                BrokerOutput::Moderated(..) => {}
                 BrokerOutput::Reply(id, reply) => self.input(id, SessionInput::FromBroker(reply)),
             }
         }

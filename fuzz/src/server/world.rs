@@ -154,6 +154,8 @@ impl World {
                         connection.session.handle(self.now, SessionInput::LookedUp(look_up, records));
                     }
                 }
+                // The inputs of the fuzzer resolve nothing: the configuration says that there is no resolver.
+                SessionOutput::Resolve(..) => unreachable!("names are not resolved"),
                 SessionOutput::ToBroker(request) => self.broker_input(BrokerInput::Request(id, request)),
                 SessionOutput::Close(_) => {
                     let closed = self.connections.remove(&id);
@@ -198,6 +200,7 @@ impl World {
                     self.broker_input(BrokerInput::StoreDone(batch.id, reply));
                 }
                 BrokerOutput::Reply(id, reply) => self.session_input(id, SessionInput::FromBroker(reply)),
+                BrokerOutput::Moderated(..) => {}
             }
         }
     }

@@ -19,6 +19,7 @@ use super::connection::Connection;
 use super::event::{Disconnect, Refusal, ServerEvent, Watcher};
 use super::hub::Hub;
 use super::phase::Phase;
+use super::resolve::Resolver;
 use super::tasks::{TaskGuard, Tasks};
 use crate::panic;
 use crate::seed::Seeds;
@@ -33,6 +34,7 @@ pub(crate) struct Acceptor<R, B> {
     pub(crate) admission: Arc<Admission>,
     pub(crate) tasks: Arc<Tasks>,
     pub(crate) transport: ServerTransportConfig,
+    pub(crate) resolver: Resolver,
     pub(crate) config: Arc<ServerConfig>,
     pub(crate) budget: Arc<Budget>,
     pub(crate) watcher: Watcher,
@@ -115,7 +117,7 @@ impl<R: Runtime, B: Backend + 'static> Acceptor<R, B> {
             session,
             stream,
             self.hub.attach(id),
-            Arc::clone(&self.backend),
+            (Arc::clone(&self.backend), Arc::clone(&self.resolver)),
             self.runtime.clone(),
             self.config.limits,
             (handshaking, self.budget.share()),

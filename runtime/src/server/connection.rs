@@ -9,7 +9,7 @@ use std::task::{Context, Poll, ready};
 use smp_core::Timestamp;
 use smp_core::server::store::{Found, StoreFailure};
 use smp_core::server::{
-    BrokerInput, BrokerReply, BrokerRequest, CloseReason, Limits, LookUpId, Session, SessionEvent,
+    BrokerInput, BrokerReply, BrokerRequest, CloseReason, Limits, LookUpId, ResolveId, Session, SessionEvent,
     SessionInput, SessionOutput,
 };
 use smp_storage::Backend;
@@ -19,6 +19,7 @@ use super::budget::Share;
 use super::event::{Disconnect, ServerEvent, Watcher};
 use super::hub::Attachment;
 use super::phase::Phase;
+use super::resolve::{Resolver, Resolving};
 use crate::Runtime;
 use crate::link::{Closing, Link};
 use crate::timer::Timer;
@@ -35,6 +36,7 @@ pub(crate) struct Connection<R: Runtime, B: Backend + 'static> {
     link: Link<R::Stream>,
     place: Attachment<R, B>,
     backend: Arc<B>,
+    resolver: Resolver,
     runtime: R,
     timer: Timer<R>,
     limits: Limits,
@@ -44,6 +46,7 @@ pub(crate) struct Connection<R: Runtime, B: Backend + 'static> {
     share: Share,
     watcher: Watcher,
     look_ups: Vec<(LookUpId, LookUp)>,
+    resolving: Vec<(ResolveId, Resolving)>,
     replies: VecDeque<BrokerReply>,
     requests: Vec<BrokerRequest>,
     /// The peer has not ended its side.
@@ -62,7 +65,7 @@ impl<R: Runtime, B: Backend + 'static> Connection<R, B> {
         session: Session,
         stream: R::Stream,
         place: Attachment<R, B>,
-        backend: Arc<B>,
+        (backend, resolver): (Arc<B>, Resolver),
         runtime: R,
         limits: Limits,
         (handshaking, share): (Handshaking, Share),
@@ -73,6 +76,7 @@ impl<R: Runtime, B: Backend + 'static> Connection<R, B> {
             link: Link::new(stream),
             place,
             backend,
+            resolver,
             timer: Timer::new(runtime.clone()),
             runtime,
             limits,
@@ -80,6 +84,7 @@ impl<R: Runtime, B: Backend + 'static> Connection<R, B> {
             share,
             watcher,
             look_ups: Vec::new(),
+            resolving: Vec::new(),
             replies: VecDeque::new(),
             requests: Vec::new(),
             open: true,
@@ -127,7 +132,7 @@ impl<R: Runtime, B: Backend + 'static> Connection<R, B> {
     /// Takes what is there from each source, once. When nothing was, the task will be woken by any of them.
     fn round(&mut self, cx: &mut Context<'_>) -> bool {
         let wrote = self.write(cx);
-        let looked_up = self.take_look_ups(cx);
+        let looked_up = self.take_look_ups(cx) | self.take_resolved(cx);
         let told = self.take_replies(cx);
         let fired = self.check_time(cx);
         let read = self.read(cx);
@@ -162,6 +167,24 @@ impl<R: Runtime, B: Backend + 'static> Connection<R, B> {
             let id = *id;
             drop(self.look_ups.swap_remove(at));
             self.input(SessionInput::LookedUp(id, records));
+        }
+        progress
+    }
+
+    fn take_resolved(&mut self, cx: &mut Context<'_>) -> bool {
+        let mut progress = false;
+        let mut at = 0;
+        while self.ended.is_none()
+            && let Some((id, resolving)) = self.resolving.get_mut(at)
+        {
+            let Poll::Ready(found) = resolving.as_mut().poll(cx) else {
+                at += 1;
+                continue;
+            };
+            progress = true;
+            let id = *id;
+            drop(self.resolving.swap_remove(at));
+            self.input(SessionInput::Resolved(id, found));
         }
         progress
     }
@@ -231,6 +254,7 @@ impl<R: Runtime, B: Backend + 'static> Connection<R, B> {
                 SessionOutput::LookUp(id, keys) => {
                     self.look_ups.push((id, Box::pin(self.backend.look_up(keys))));
                 }
+                SessionOutput::Resolve(id, name) => self.resolving.push((id, (self.resolver)(name))),
                 SessionOutput::ToBroker(request) => self.requests.push(request),
                 SessionOutput::Close(reason) => _ = self.ended.get_or_insert(Disconnect::Session(reason)),
                 SessionOutput::Event(event) => {

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use smp_core::server::store::StoreFailure;
+use smp_core::server::Moderation;
+use smp_core::server::store::{QueueKey, QueueRecord, StoreFailure};
 use smp_storage::Backend;
 
 use super::admission::Admission;
@@ -73,6 +74,22 @@ impl<R: Runtime, B: Backend + 'static> ServerHandle<R, B> {
     #[must_use]
     pub fn subscriptions(&self) -> usize {
         self.hub.subscriptions()
+    }
+
+    /// The record of a queue, for an operator.
+    ///
+    /// # Errors
+    /// When the store could not answer.
+    pub async fn queue(&self, key: QueueKey) -> Result<Option<QueueRecord>, StoreFailure> {
+        self.backend.look_up(vec![key]).await?.pop().unwrap_or(Err(StoreFailure))
+    }
+
+    /// Does to a queue what an operator wants; false if there is none. Who is subscribed to it is told.
+    ///
+    /// # Errors
+    /// When the store could not do it.
+    pub async fn moderate(&self, moderation: Moderation) -> Result<bool, StoreFailure> {
+        self.hub.moderate(moderation).await
     }
 
     /// Bytes of input and output of all connections that wait now, which `Limits::queued_bytes` bounds.

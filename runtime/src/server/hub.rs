@@ -7,9 +7,10 @@ use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
 
+use futures_channel::oneshot;
 use smp_core::Timestamp;
 use smp_core::server::store::{Batch, BatchId, BatchReply, StoreFailure};
-use smp_core::server::{Broker, BrokerInput, BrokerOutput, ConnectionId};
+use smp_core::server::{Broker, BrokerInput, BrokerOutput, ConnectionId, Moderation, ModerationId};
 use smp_storage::Backend;
 
 use super::gate::Gate;
@@ -43,12 +44,18 @@ struct State {
     mailboxes: HashMap<ConnectionId, Arc<Mailbox>>,
     phase: Phase,
     batches: VecDeque<Batch>,
+    /// Who waits for what an operator did.
+    moderations: HashMap<ModerationId, oneshot::Sender<Moderated>>,
+    last_moderation: u64,
     /// A task is handing batches to the store.
     submitting: bool,
     /// When the timer task will look at the broker next, unless it is woken before.
     timer_set: Option<Timestamp>,
     timer: Option<Waker>,
 }
+
+/// Whether there is such a queue.
+pub(crate) type Moderated = Result<bool, StoreFailure>;
 
 /// The broker panicked. What it knew is lost, so the server has ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
@@ -62,6 +69,8 @@ impl<R: Runtime, B: Backend + 'static> Hub<R, B> {
             mailboxes: HashMap::new(),
             phase: Phase::Running,
             batches: VecDeque::new(),
+            moderations: HashMap::new(),
+            last_moderation: 0,
             submitting: false,
             timer_set: None,
             timer: None,
@@ -109,6 +118,20 @@ impl<R: Runtime, B: Backend + 'static> Hub<R, B> {
             self.submit();
         }
         Ok(())
+    }
+
+    /// Carries out what an operator does to a queue.
+    pub(crate) async fn moderate(self: &Arc<Self>, moderation: Moderation) -> Moderated {
+        let (sender, done) = oneshot::channel();
+        let id = {
+            let mut state = self.state.lock().map_err(|_| StoreFailure)?;
+            state.last_moderation += 1;
+            let id = ModerationId(state.last_moderation);
+            state.moderations.insert(id, sender);
+            id
+        };
+        self.handle([BrokerInput::Moderate(id, moderation)]).map_err(|HubFailed| StoreFailure)?;
+        done.await.unwrap_or(Err(StoreFailure))
     }
 
     /// How many queues are subscribed to.
@@ -221,6 +244,10 @@ impl State {
         while let Some(output) = self.broker.poll_output() {
             match output {
                 BrokerOutput::Store(batch) => self.batches.push_back(batch),
+                BrokerOutput::Moderated(id, done) => {
+                    // Who asked may have gone.
+                    _ = self.moderations.remove(&id).map(|waiting| waiting.send(done));
+                }
                 BrokerOutput::Reply(id, reply) => {
                     wakers.extend(self.mailboxes.get(&id).and_then(|mailbox| mailbox.push(reply)));
                 }

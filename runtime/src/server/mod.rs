@@ -33,6 +33,7 @@ mod handle;
 mod hub;
 mod mailbox;
 mod phase;
+mod resolve;
 mod tasks;
 #[cfg(test)]
 mod tests;
@@ -40,7 +41,9 @@ mod tests;
 pub use counters::Counters;
 pub use event::{Disconnect, Refusal, ServerEvent};
 pub use handle::{ServerHandle, Stopped};
+pub use resolve::Resolved;
 
+use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -50,6 +53,7 @@ use std::sync::atomic::AtomicU64;
 use smp_core::server::Limits;
 use smp_core::server::{Broker, ServerConfig};
 use smp_core::transport::ServerTransportConfig;
+use smp_core::wire::names::Name;
 use smp_storage::Backend;
 
 use crate::seed::Seeds;
@@ -60,6 +64,7 @@ use budget::Budget;
 use counters::Counting;
 use event::Watcher;
 use hub::Hub;
+use resolve::{Resolver, no_resolver};
 use tasks::Tasks;
 
 /// A server that is being set up.
@@ -68,6 +73,7 @@ pub struct Server<R, B> {
     backend: B,
     transport: ServerTransportConfig,
     config: Arc<ServerConfig>,
+    resolver: Resolver,
     watcher: Watcher,
     seeds: Seeds,
 }
@@ -82,6 +88,7 @@ impl<R: Runtime, B: Backend + 'static> Server<R, B> {
             backend,
             transport,
             config: Arc::new(config),
+            resolver: no_resolver(),
             watcher: Arc::new(|_| ()),
             seeds: Seeds::System,
         }
@@ -91,6 +98,17 @@ impl<R: Runtime, B: Backend + 'static> Server<R, B> {
     #[must_use]
     pub fn on_event(mut self, watcher: impl Fn(ServerEvent) + Send + Sync + 'static) -> Self {
         self.watcher = Arc::new(watcher);
+        self
+    }
+
+    /// Has `resolver` resolve the names that clients ask for (RSLV). It must give up after a bounded time. Without it they
+    /// are told that there is none, whatever [`ServerConfig::names`] says.
+    #[must_use]
+    pub fn resolver<F>(mut self, resolver: impl Fn(Name) -> F + Send + Sync + 'static) -> Self
+    where
+        F: Future<Output = Resolved> + Send + 'static,
+    {
+        self.resolver = Arc::new(move |name| Box::pin(resolver(name)));
         self
     }
 
@@ -138,6 +156,7 @@ impl<R: Runtime, B: Backend + 'static> Server<R, B> {
             admission: Arc::clone(&admission),
             tasks: Arc::clone(&tasks),
             transport: self.transport,
+            resolver: self.resolver,
             config: self.config,
             budget: Arc::clone(&budget),
             watcher,

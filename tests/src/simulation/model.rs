@@ -73,17 +73,18 @@ impl Model {
     /// An operation took effect at this place, with this result.
     pub(super) fn apply(&mut self, at: Place, op: &QueueOp, result: &OpResult, asked: &Asked) -> Verdict {
         match op {
-            QueueOp::Create(record) => self.create(at, record, result),
+            QueueOp::Create { record, .. } => self.create(at, record, result),
             QueueOp::Change { queue, change, .. } => self.change(at, queue, change, result, asked),
             QueueOp::Delete { queue, by } => {
-                if !self.is_recipient(queue, Some(by)) {
+                if !self.is_recipient(queue, by.as_ref()) {
                     return refused(result);
                 }
                 expect(
                     asked.deletes.contains(queue),
                     "a queue was deleted that nobody with the key deleted",
                 )?;
-                expect(matches!(result, OpResult::Done), "DEL of the recipient was refused")?;
+                let is_deleted = matches!(result, OpResult::Released { notifier: None, service: None });
+                expect(is_deleted, "DEL of the recipient was refused")?;
                 for (message, ..) in self.queues.remove(queue).map(|queue| queue.messages).unwrap_or_default()
                 {
                     self.gone.insert(message, at);
@@ -100,13 +101,18 @@ impl Model {
                 let OpResult::Message(first) = result else { return Err("a read was refused".into()) };
                 self.expect_first(queue, first.as_ref())
             }
-            QueueOp::Check { queue, by, .. } => match (result, self.is_recipient(queue, Some(by))) {
-                (OpResult::Checked { has_messages }, true) => expect(
-                    *has_messages == self.first(queue).is_some(),
-                    "a wrong answer whether there is a message",
-                ),
-                (_, allowed) => expect(!allowed, "a check was refused").and_then(|()| refused(result)),
-            },
+            QueueOp::Subscribe { queue, by, peek, .. } => {
+                if !self.is_recipient(queue, Some(by)) {
+                    return refused(result);
+                }
+                expect(asked.reads.contains(queue), "a queue was read that nobody with the key reads")?;
+                let OpResult::Subscribed { message, has_messages, former: None } = result else {
+                    return Err("a subscription was refused".into());
+                };
+                let is_right = *has_messages == self.first(queue).is_some();
+                expect(is_right, "a wrong answer whether there is a message")?;
+                if *peek { self.expect_first(queue, message.as_ref()) } else { Ok(()) }
+            }
             QueueOp::Acknowledge { queue, by, message, .. } => {
                 self.acknowledge(at, queue, by, message, result, asked)
             }
@@ -132,7 +138,8 @@ impl Model {
                 self.expire(at, queue, *before);
                 Ok(())
             }
-            QueueOp::Count => Ok(()),
+            QueueOp::ExpireNotifications { .. } | QueueOp::Count => Ok(()),
+            _ => Err("an operation that nobody asked for".into()),
         }
     }
 

@@ -38,6 +38,7 @@ impl World {
         match output {
             SessionOutput::Send(bytes) => self.output(id, bytes),
             SessionOutput::LookUp(look_up, keys) => self.look_up(site, id, look_up, keys),
+            SessionOutput::Resolve(..) => self.shared.expect(false, || "nobody asks for a name".into()),
             SessionOutput::ToBroker(request) => {
                 self.inside_behind(Lane::ToBroker(id), site, inside, Inside::ToBroker(id, request));
             }
@@ -113,6 +114,9 @@ impl World {
             }
             match output {
                 BrokerOutput::Store(batch) => self.submit(site, batch),
+                BrokerOutput::Moderated(..) => {
+                    self.shared.expect(false, || "nobody moderates".into());
+                }
                 BrokerOutput::Reply(id, reply) => {
                     let delay = self.shared.dice.delay(self.shared.options.inside_delay);
                     self.inside_behind(Lane::FromBroker(id), site, delay, Inside::FromBroker(id, reply));

@@ -122,10 +122,13 @@ impl Server {
             sender_key: Some(new_key(kind, &mut self.entropy).public()),
             mode: Some(QueueMode::Messaging),
             status: QueueStatus::Active,
+            link: None,
+            notifier: None,
+            service: None,
             used_on: UnixDay(0),
         };
         change(&mut record);
-        self.store.run(vec![QueueOp::Create(Box::new(record))]);
+        self.store.run(vec![QueueOp::Create { record: Box::new(record), link: None }]);
     }
 
     /// The question of a group for its reason of this number, in a new session.
@@ -222,7 +225,10 @@ impl Question<'_> {
                     effects.push(Effect::Send(bytes.len()));
                     answer = Some(bytes);
                 }
-                SessionOutput::ToBroker(_) | SessionOutput::Close(_) | SessionOutput::Event(_) => {
+                SessionOutput::ToBroker(_)
+                | SessionOutput::Resolve(..)
+                | SessionOutput::Close(_)
+                | SessionOutput::Event(_) => {
                     panic!("an effect that only a command with a right has")
                 }
             }
