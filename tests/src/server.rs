@@ -52,6 +52,8 @@ pub struct Settings {
     pub expire_on_send: bool,
     /// After how long a silent connection without subscriptions is closed, and how often that is checked.
     pub idle_clients: Option<(Duration, Duration)>,
+    /// How long a notification waits for others.
+    pub notification_interval: Duration,
     /// Deliveries to one connection that its socket has not taken.
     pub deliveries: usize,
     /// When the embedded store answers.
@@ -77,6 +79,7 @@ impl Default for Settings {
             expire_on_start: true,
             expire_on_send: false,
             idle_clients: None,
+            notification_interval: Duration::from_millis(20),
             deliveries: 8,
             durability: Durability::OnExit,
             closing: Duration::from_secs(1),
@@ -98,6 +101,7 @@ impl Settings {
         config.expire_on_send = self.expire_on_send;
         config.idle_clients =
             self.idle_clients.map(|(ttl, check_interval)| IdleClients { ttl, check_interval });
+        config.notification_interval = self.notification_interval;
         // Long enough for what ends together to be told together, short enough not to be waited for.
         config.end_interval = Duration::from_millis(60);
         config.limits = Limits {

@@ -10,11 +10,13 @@ use smp_core::transport::identity::{self, Algorithm, IdentityKey, fingerprint, s
 use smp_core::transport::tls::{Alpn, ClientTls};
 use smp_core::wire::chain::{CertChain, CertChainPubKey};
 use smp_core::wire::signed_key::{KeySignature, SessionKey, SignedKey};
-use smp_core::wire::{ClientHello, DhPublicKey, ServerHello, ServiceHello, ServiceRole, SessionId, Version};
+use smp_core::wire::{
+    ClientHello, DhPublicKey, ServerHello, ServiceHello, ServiceResponse, ServiceRole, SessionId, Version,
+};
 
 use super::clock::now;
 use super::link::{Ended, Link};
-use super::session::Peer;
+use super::session::{Peer, ServiceSession};
 use super::{Address, keys};
 
 /// How a client connects.
@@ -93,7 +95,17 @@ impl Service {
     /// What the service says in its hello.
     #[must_use]
     pub fn hello(&self) -> ServiceHello {
-        let key = SessionKey::Ed25519(Ed25519PrivateKey::generate(&mut keys::entropy()).public());
+        self.hello_with(&Ed25519PrivateKey::generate(&mut keys::entropy()))
+    }
+
+    /// The same certificate in another role.
+    #[must_use]
+    pub fn in_role(&self, role: ServiceRole) -> Self {
+        Self { chain: self.chain.clone(), key: self.key.clone(), role }
+    }
+
+    fn hello_with(&self, key: &Ed25519PrivateKey) -> ServiceHello {
+        let key = SessionKey::Ed25519(key.public());
         let signature = self.key.sign(&key.signed_bytes());
         let chain = CertChain::new(self.chain.clone()).expect("one certificate");
         ServiceHello {
@@ -177,18 +189,43 @@ impl Greeting {
     ///
     /// # Errors
     /// When the server ended the connection.
-    pub fn finish(mut self, form: Form) -> Result<Peer, Ended> {
+    pub fn finish(self, form: Form) -> Result<Peer, Ended> {
+        self.finish_as(form, None)
+    }
+
+    /// Says hello as a service, if it is one, and is connected when the server knows it.
+    ///
+    /// # Errors
+    /// When the server ended the connection.
+    ///
+    /// # Panics
+    /// When the server refuses the service.
+    pub fn finish_as(mut self, form: Form, service: Option<&Service>) -> Result<Peer, Ended> {
         let server_key = self.verified_key();
         let key = form.key.then(|| X25519PrivateKey::generate(&mut keys::entropy()));
-        let hello = self.answer(form, key.as_ref().map(X25519PrivateKey::public));
+        let mut hello = self.answer(form, key.as_ref().map(X25519PrivateKey::public));
+        let service_key = Ed25519PrivateKey::generate(&mut keys::entropy());
+        hello.service = service.map(|service| service.hello_with(&service_key));
         self.send(&hello)?;
+        let service = service.map(|service| {
+            let answer = self.link.receive(BLOCK).expect("the answer to a service");
+            let answer = unpad(&answer).expect("a padded answer").to_vec();
+            match ServiceResponse::decode(&answer.into()).expect("the answer to a service") {
+                ServiceResponse::Accepted(id) => {
+                    ServiceSession { id, fingerprint: fingerprint(&service.chain[0]), key: service_key }
+                }
+                ServiceResponse::Refused(error) => panic!("the service is refused: {error:?}"),
+            }
+        });
         let chains = key.filter(|_| form.encrypts()).map(|key| {
             let secret = key.diffie_hellman(&server_key.expect("a key of the server")).expect("a good key");
             let (theirs, ours) = BlockChain::pair(&self.link.session_id(), &secret);
             (ours, theirs)
         });
         let session_id = SessionId::new(&self.link.session_id()).expect("32 bytes");
-        Ok(Peer::new(self.link, form.version, session_id, server_key, chains))
+        let mut peer = Peer::new(self.link, form.version, session_id, server_key, chains);
+        peer.service = service;
+        Ok(peer)
     }
 }
 
@@ -204,6 +241,17 @@ impl Peer {
         let greeting = Greeting::new(address, alpn, None).expect("the hello of the server");
         assert!(greeting.hello.versions.contains(form.version), "{:?}", greeting.hello.versions);
         greeting.finish(form).expect("a connection")
+    }
+
+    /// Connects as a service.
+    ///
+    /// # Panics
+    /// When the server does not accept it.
+    #[track_caller]
+    #[must_use]
+    pub fn connect_service(address: &Address, form: Form, service: &Service) -> Self {
+        let greeting = Greeting::new(address, Alpn::smp(), Some(service)).expect("the hello of the server");
+        greeting.finish_as(form, Some(service)).expect("a connection")
     }
 }
 

@@ -17,7 +17,7 @@ pub use keys::{Kind, bytes, dh_key, entropy, key};
 pub use link::{Ended, Link};
 pub use queue::{Creation, Message, Queue};
 pub use received::Received;
-pub use session::{Auth, Peer, Request};
+pub use session::{Auth, Peer, Request, ServiceSession};
 
 use std::net::SocketAddr;
 

@@ -1,17 +1,19 @@
 //! Queues as their recipient holds them.
 
 use bytes::Bytes;
-use smp_core::crypto::{AuthPrivateKey, DhSecret, Nonce};
+use smp_core::crypto::{AuthPrivateKey, DhSecret, Nonce, X25519PrivateKey, chosen_sender_id};
 use smp_core::wire::broker::CreatedQueue;
 use smp_core::wire::codec::decode_all;
-use smp_core::wire::command::{NewQueue, QueueRequestData, SubscriptionMode};
+use smp_core::wire::command::{
+    ContactLink, LinkData, MessagingLink, NewQueue, NotifierKeys, QueueRequestData, SubscriptionMode,
+};
 use smp_core::wire::{
-    BrokerMessage, Command, EntityId, MessageId, Password, QueueMode, ReceivedBody, Version,
+    BrokerMessage, Command, CorrelationId, EntityId, MessageId, Password, QueueMode, ReceivedBody, Version,
 };
 
 use super::keys::{self, Kind};
 use super::received::Received;
-use super::session::{Auth, Peer};
+use super::session::{Auth, Peer, Request};
 
 /// How a queue is created.
 #[derive(Clone)]
@@ -24,11 +26,51 @@ pub struct Creation {
     pub subscribe: bool,
     /// The server's password.
     pub password: Option<&'static str>,
+    /// The data of its link; told from version 15.
+    pub link: Option<LinkData>,
+    /// The link id of a contact queue with a link.
+    pub link_id: EntityId,
+    /// Its notifier; told from version 17.
+    pub notifier: Option<NotifierKeys>,
 }
 
 impl Default for Creation {
     fn default() -> Self {
-        Self { kind: Kind::Ed25519, mode: Some(QueueMode::Messaging), subscribe: true, password: None }
+        Self {
+            kind: Kind::Ed25519,
+            mode: Some(QueueMode::Messaging),
+            subscribe: true,
+            password: None,
+            link: None,
+            link_id: EntityId::from(keys::bytes::<24>()),
+            notifier: None,
+        }
+    }
+}
+
+impl Creation {
+    fn parameters(&self, key: &AuthPrivateKey, dh_key: &X25519PrivateKey, id: &CorrelationId) -> NewQueue {
+        let (sender_id, data) = (chosen_sender_id(id), self.link.clone());
+        NewQueue {
+            recipient_key: key.public(),
+            dh_key: dh_key.public(),
+            password: self.password.map(|word| Password::new(word.as_bytes()).expect("a password")),
+            subscribe: match self.subscribe {
+                true => SubscriptionMode::Subscribe,
+                false => SubscriptionMode::OnlyCreate,
+            },
+            queue_data: self.mode.map(|mode| match mode {
+                QueueMode::Messaging => {
+                    QueueRequestData::Messaging(data.map(|data| MessagingLink { sender_id, data }))
+                }
+                QueueMode::Contact => QueueRequestData::Contact(data.map(|data| ContactLink {
+                    link_id: self.link_id.clone(),
+                    sender_id,
+                    data,
+                })),
+            }),
+            notifier: self.notifier,
+        }
     }
 }
 
@@ -81,29 +123,32 @@ impl Queue {
     /// What the server answers instead.
     #[track_caller]
     pub fn try_create(peer: &mut Peer, creation: &Creation) -> Result<Self, Received> {
-        let key = keys::key(creation.kind);
-        let dh_key = keys::dh_key();
-        let new = NewQueue {
-            recipient_key: key.public(),
-            dh_key: dh_key.public(),
-            password: creation.password.map(|word| Password::new(word.as_bytes()).expect("a password")),
-            subscribe: match creation.subscribe {
-                true => SubscriptionMode::Subscribe,
-                false => SubscriptionMode::OnlyCreate,
-            },
-            queue_data: creation.mode.map(|mode| match mode {
-                QueueMode::Messaging => QueueRequestData::Messaging(None),
-                QueueMode::Contact => QueueRequestData::Contact(None),
-            }),
-            notifier: None,
-        };
+        let (key, dh_key) = (keys::key(creation.kind), keys::dh_key());
+        let correlation_id = CorrelationId::from(keys::bytes::<24>());
+        let new = creation.parameters(&key, &dh_key, &correlation_id);
         let mut command = Vec::new();
         Command::New(Box::new(new)).encode(peer.version, &mut command);
-        let answer = peer.ask(Auth::Key(&key), &EntityId::empty(), command);
+        let request =
+            Request { correlation_id, ..Request::new(Auth::Key(&key), &EntityId::empty(), command) };
+        peer.send(core::slice::from_ref(&request));
+        let answer = peer.answer(&request);
         let BrokerMessage::Ids(created) = answer.decode() else { return Err(answer) };
         let secret = dh_key.diffie_hellman(&created.dh_key).expect("a good key of the server");
         let (recipient, sender) = (created.recipient_id.clone(), created.sender_id.clone());
         Ok(Self { key, recipient, sender, created: *created, secret })
+    }
+
+    /// A NEW whose sender id, if it chooses one, follows from a correlation id, and the key that authorises it.
+    #[must_use]
+    pub fn new_command(
+        version: Version,
+        creation: &Creation,
+        id: &CorrelationId,
+    ) -> (AuthPrivateKey, Vec<u8>) {
+        let key = keys::key(creation.kind);
+        let mut command = Vec::new();
+        Command::New(Box::new(creation.parameters(&key, &keys::dh_key(), id))).encode(version, &mut command);
+        (key, command)
     }
 
     /// A command of the recipient.
@@ -188,6 +233,22 @@ impl Queue {
     #[track_caller]
     pub fn secure_by_sender(&self, peer: &mut Peer, key: &AuthPrivateKey) -> Received {
         peer.ask(Auth::Key(key), &self.sender, Self::with_key("SKEY", key))
+    }
+
+    /// Sets the data of its link.
+    #[track_caller]
+    pub fn set_link(&self, peer: &mut Peer, link_id: &EntityId, data: &LinkData) -> Received {
+        let mut command = Vec::new();
+        Command::LSet { link_id: link_id.clone(), data: data.clone() }.encode(peer.version, &mut command);
+        self.ask(peer, command)
+    }
+
+    /// Gives it a notifier.
+    #[track_caller]
+    pub fn set_notifier(&self, peer: &mut Peer, keys: NotifierKeys) -> Received {
+        let mut command = Vec::new();
+        Command::NKey(keys).encode(peer.version, &mut command);
+        self.ask(peer, command)
     }
 
     /// A command whose parameter is a key.

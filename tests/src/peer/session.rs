@@ -4,8 +4,8 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 use smp_core::crypto::padding::{pad, unpad};
-use smp_core::crypto::{AuthPrivateKey, BlockChain, Nonce};
-use smp_core::wire::codec::{put_large, put_short};
+use smp_core::crypto::{AuthPrivateKey, BlockChain, Ed25519PrivateKey, Nonce};
+use smp_core::wire::codec::{put_large, put_optional, put_short};
 use smp_core::wire::transmission::authorized_bytes;
 use smp_core::wire::{
     CorrelationId, DhPublicKey, EntityId, ServerTransmission, SessionId, Version, decode_batch,
@@ -24,6 +24,16 @@ pub enum Auth<'a> {
     Key(&'a AuthPrivateKey),
     /// With these bytes, whatever they are.
     Bytes(&'a [u8]),
+    /// By the key of the session of a service.
+    Service,
+}
+
+/// What a client is that said that it is a service.
+pub struct ServiceSession {
+    /// The id that the server gave.
+    pub id: EntityId,
+    pub(super) fingerprint: [u8; 32],
+    pub(super) key: Ed25519PrivateKey,
 }
 
 /// A command with what goes around it.
@@ -65,6 +75,8 @@ pub struct Peer {
     pub version: Version,
     /// The session id.
     pub session_id: SessionId,
+    /// The service that it is.
+    pub service: Option<ServiceSession>,
     server_key: Option<DhPublicKey>,
     /// The keys of the blocks that it sends, and of those that it receives.
     chains: Option<(BlockChain, BlockChain)>,
@@ -85,6 +97,7 @@ impl Peer {
             link,
             version,
             session_id,
+            service: None,
             server_key,
             chains,
             inbox: VecDeque::new(),
@@ -108,11 +121,15 @@ impl Peer {
     #[must_use]
     pub fn transmission(&self, request: &Request<'_>) -> Vec<u8> {
         let Request { auth, correlation_id, entity_id, command } = request;
+        let signed = authorized_bytes(&self.session_id, correlation_id, entity_id, command);
+        let service = self.service.as_ref().filter(|_| is_signed_by_services(command));
         let auth = match auth {
             Auth::None => Vec::new(),
             Auth::Bytes(bytes) => bytes.to_vec(),
+            Auth::Service => self.service.as_ref().expect("a service").key.sign(&signed).to_vec(),
             Auth::Key(key) => {
-                let bytes = authorized_bytes(&self.session_id, correlation_id, entity_id, command);
+                let fingerprint = service.map(|service| &service.fingerprint[..]).unwrap_or_default();
+                let bytes = [fingerprint, &signed].concat();
                 let nonce = Nonce::from_slice(correlation_id.as_bytes());
                 key.authorize(self.server_key.as_ref(), &nonce, &bytes).expect("a key of the server")
             }
@@ -120,7 +137,7 @@ impl Peer {
         let mut out = Vec::new();
         put_short(&mut out, &auth);
         if self.version >= Version::SERVICES && !auth.is_empty() {
-            out.push(b'0');
+            put_optional(&mut out, service, |out, service| put_short(out, &service.key.sign(&signed)));
         }
         if self.version < Version::AUTH_COMMANDS {
             self.session_id.encode(&mut out);
@@ -289,7 +306,7 @@ impl Peer {
         assert!(self.events.is_empty(), "{:?}", self.events);
     }
 
-    /// The answer to a SUB that succeeded.
+    /// The answer to a SUB that succeeded, of a client that is no service.
     #[must_use]
     pub fn subscribed(&self) -> &'static str {
         if self.version >= Version::SERVICES { "SOK 0" } else { "OK" }
@@ -318,6 +335,12 @@ impl Peer {
         let _ = received.decode();
         received
     }
+}
+
+/// The commands that services sign with their own key too.
+fn is_signed_by_services(command: &[u8]) -> bool {
+    let word = command.split(|byte| *byte == b' ').next().unwrap_or_default();
+    [&b"NEW"[..], b"SUB", b"NSUB"].contains(&word)
 }
 
 /// Bytes of a block.

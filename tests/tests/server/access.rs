@@ -97,7 +97,13 @@ fn a_server_with_a_password(store: Store) {
         }
         for mode in [None, Some(QueueMode::Messaging), Some(QueueMode::Contact)] {
             for subscribe in [true, false] {
-                let creation = Creation { password: Some("correct"), mode, subscribe, kind: Kind::Ed448 };
+                let creation = Creation {
+                    password: Some("correct"),
+                    mode,
+                    subscribe,
+                    kind: Kind::Ed448,
+                    ..Creation::default()
+                };
                 let queue = Queue::create(&mut peer, &creation);
                 assert_eq!(queue.ask(&mut peer, "DEL"), "OK");
             }

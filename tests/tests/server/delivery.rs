@@ -21,12 +21,9 @@ scenarios![
     senders_at_the_same_time_lose_nothing,
 ];
 
-const LATER: Creation = Creation {
-    kind: smp_tests::peer::Kind::Ed25519,
-    mode: Some(smp_core::wire::QueueMode::Messaging),
-    subscribe: false,
-    password: None,
-};
+fn later() -> Creation {
+    Creation { subscribe: false, ..Creation::default() }
+}
 
 fn a_message_comes_before_the_answer_to_its_sender(store: Store) {
     run(store, &Settings::default(), ALL, |server, form| {
@@ -67,7 +64,7 @@ fn one_message_at_a_time(store: Store) {
 fn a_subscription_brings_its_message_in_the_same_block(store: Store) {
     run(store, &Settings::default(), ALL, |server, form| {
         let (mut alice, mut bob) = two(server, form);
-        let queue = Queue::create(&mut bob, &LATER);
+        let queue = Queue::create(&mut bob, &later());
         assert_eq!(queue.send(&mut bob, None, "hello"), "OK");
         bob.assert_silent();
         alice.send(&[Request::new(Auth::Key(&queue.key), &queue.recipient, "SUB")]);
@@ -84,7 +81,7 @@ fn answers_to_subscriptions_share_a_block_with_a_message(store: Store) {
     let forms: Vec<_> = SOME.iter().copied().filter(|form| form.version.0 > 6).collect();
     run(store, &Settings::default(), &forms, |server, form| {
         let (mut alice, mut bob) = two(server, form);
-        let queues: Vec<_> = (0..4).map(|_| Queue::create(&mut bob, &LATER)).collect();
+        let queues: Vec<_> = (0..4).map(|_| Queue::create(&mut bob, &later())).collect();
         assert_eq!(queues[1].send(&mut bob, None, "one"), "OK");
         assert_eq!(queues[3].send(&mut bob, None, "three"), "OK");
         let requests: Vec<_> =
@@ -129,7 +126,7 @@ fn a_second_subscription_delivers_again(store: Store) {
 fn acknowledgements_name_the_message_delivered(store: Store) {
     run(store, &Settings::default(), ALL, |server, form| {
         let (mut alice, mut bob) = two(server, form);
-        let queue = Queue::create(&mut alice, &LATER);
+        let queue = Queue::create(&mut alice, &later());
         let nothing = MessageId::empty();
         assert_eq!(queue.acknowledge(&mut alice, &nothing), "ERR NO_MSG");
         assert_eq!(queue.send(&mut bob, None, "hello"), "OK");

@@ -190,26 +190,6 @@ fn a_hello_of_the_future_may_be_longer() {
 }
 
 #[test]
-fn services_are_turned_away() {
-    let server = TestServer::start(Store::Memory, &Settings::default());
-    for version in [16, 17, 18, 20] {
-        for role in [ServiceRole::Messaging, ServiceRole::Notifier, ServiceRole::Proxy] {
-            let service = Service::new(role);
-            let greeting = Greeting::new(server.address(), Alpn::smp(), Some(&service));
-            let mut greeting = greeting.expect("the hello of the server");
-            let mut hello = greeting.answer(Form::new(version), Some(dh_key().public()));
-            hello.service = Some(service.hello());
-            greeting.send(&hello).expect("an open connection");
-            let answer = greeting.link.receive(BLOCK).expect("the answer to a service");
-            assert_eq!(unpad(&answer), Ok(&b"EHANDSHAKE BAD_SERVICE"[..]));
-            assert_eq!(greeting.link.closed(), Ended::Eof);
-        }
-    }
-    server.wait_for_no_connections();
-    server.stop();
-}
-
-#[test]
 fn services_must_prove_who_they_are() {
     let server = TestServer::start(Store::Memory, &Settings::default());
     let (service, other) = (Service::new(ServiceRole::Messaging), Service::new(ServiceRole::Messaging));

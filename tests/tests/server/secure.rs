@@ -15,8 +15,9 @@ scenarios![
     every_kind_of_key_authorises,
 ];
 
-const CONTACT: Creation =
-    Creation { kind: Kind::Ed25519, mode: Some(QueueMode::Contact), subscribe: true, password: None };
+fn contact() -> Creation {
+    Creation { mode: Some(QueueMode::Contact), ..Creation::default() }
+}
 
 /// Kinds of keys that a client of this form can use: an authenticator needs the key of the server's hello.
 fn kinds(form: Form) -> &'static [Kind] {
@@ -110,7 +111,7 @@ fn recipient_keys_are_replaced(store: Store) {
     run(store, &Settings::default(), ALL, |server, form| {
         let (mut alice, mut bob) = two(server, form);
         let creator = if form.version.0 < 9 { NEWEST } else { form };
-        let mut queue = Queue::create(&mut Peer::connect(server.address(), creator), &CONTACT);
+        let mut queue = Queue::create(&mut Peer::connect(server.address(), creator), &contact());
         let keys: Vec<_> = kinds(form).iter().map(|kind| key(*kind)).collect();
         let stranger = key(Kind::Ed25519);
 
