@@ -4,8 +4,10 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use smp_core::server::store::MemoryStore;
-use smp_storage::conformance::{RandomOps, compare_random, compare_state, describe, run_now, run_scenarios};
+use smp_core::server::store::{MemoryStore, OpResult, QueueCounts, QueueKey, QueueOp};
+use smp_storage::conformance::{
+    RandomOps, compare_random, compare_state, describe, run_now, run_scenarios, samples,
+};
 use smp_storage::{Backend, Call, CallKind, Durability, Embedded, EmbeddedOptions, Fault, Faulty, Memory};
 use tempfile::TempDir;
 
@@ -96,6 +98,33 @@ fn embedded_does_as_the_reference_with_many_batches_in_one_group() {
 }
 
 #[test]
+fn nothing_is_left_of_deleted_queues() {
+    let InFolder { store, folder, .. } = InFolder::new(Durability::OnExit);
+    let mut reference = MemoryStore::new();
+    let mut ops = RandomOps::new(8);
+    for _ in 0..600 {
+        let batch = ops.batch(&mut reference);
+        reference.run(batch.clone());
+        run_now(&store, batch).expect("the store works");
+    }
+    let delete = |number| QueueOp::Delete { queue: samples::recipient(number), by: None };
+    let mut batch: Vec<_> = (0..100).map(delete).collect();
+    batch.push(QueueOp::Count);
+    let results = run_now(&store, batch).expect("the store works");
+    assert!(matches!(results.last(), Some(OpResult::Counts(counts)) if *counts == QueueCounts::default()));
+    drop(store);
+    let database = fjall::Database::builder(folder.path()).open().expect("the database below");
+    let mut names: Vec<_> = database.list_keyspace_names().iter().map(ToString::to_string).collect();
+    names.sort_unstable();
+    for name in &names {
+        let keyspace = database.keyspace(name, fjall::KeyspaceCreateOptions::default).expect("a keyspace");
+        let is_empty = keyspace.is_empty().expect("readable");
+        assert_eq!(is_empty, name != "meta", "{name}");
+    }
+    assert_eq!(names.len(), 9, "{names:?}");
+}
+
+#[test]
 fn faulty_stores_without_faults_keep_the_promises() {
     run_scenarios(|| Faulty::from(Memory::new()));
     let mut folders = Vec::new();
@@ -168,10 +197,10 @@ fn a_delay_holds_the_reply_and_not_the_effect() {
         _ => Fault::None,
     };
     let store = Arc::new(Faulty::new(Memory::new(), script));
-    let mut slow = Box::pin(store.run(vec![smp_storage::conformance::samples::create(1)]));
+    let mut slow = Box::pin(store.run(vec![samples::create(1)]));
     let mut context = std::task::Context::from_waker(std::task::Waker::noop());
     assert!(slow.as_mut().poll(&mut context).is_pending());
-    let key = smp_core::server::store::QueueKey::Recipient(smp_storage::conformance::samples::recipient(1));
+    let key = QueueKey::Recipient(samples::recipient(1));
     let found = pollster::block_on(store.look_up(vec![key])).expect("the store works");
     assert!(matches!(found[0], Ok(Some(_))), "the effect is there");
     release.send(()).expect("someone waits");

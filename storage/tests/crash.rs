@@ -50,8 +50,8 @@ const LAG: u64 = 200;
 /// Every third message comes with new data for the link of its queue.
 const LINK_EVERY: u64 = 3;
 
-/// Message `n` goes to queue `n % QUEUES`, and odd ones are notified, but nobody takes the notifications. Several batches
-/// are always under way, so that groups form.
+/// Message `n` goes to queue `n % QUEUES`, and odd ones are notified, but nobody takes the notifications. Several
+/// batches are always under way, so that groups form.
 fn work_until_killed(path: &Path, policy: &str, start: u64) -> ExitCode {
     let store = open(path, policy);
     if start == 0 {

@@ -13,8 +13,8 @@ fn open(path: &Path) -> Embedded {
     Embedded::open(path, EmbeddedOptions::default()).expect("one bad value does not keep the rest from work")
 }
 
-/// A store with queues 1 to 3, each with a link, a notifier, two messages and a notification, of which something of queue 2
-/// is damaged.
+/// A store with queues 1 to 3, each with a link, a notifier, two messages and a notification, of which something of
+/// queue 2 is damaged.
 fn damaged(keyspace: &str, key: &[u8], value: &[u8]) -> (TempDir, Embedded) {
     let folder = tempfile::tempdir().expect("a folder");
     let store = open(folder.path());
@@ -77,8 +77,8 @@ fn a_key_is_not_found_alone() {
     }
 }
 
-/// Runs operations, of which those fail that need what is damaged and no others. That nothing was left of them the counters
-/// show.
+/// Runs operations, of which those fail that need what is damaged and no others. That nothing was left of them
+/// the counters show.
 fn only_these_fail(damage: (&str, Vec<u8>, &[u8]), ops: Vec<(QueueOp, bool)>) {
     let (_folder, store) = damaged(damage.0, &damage.1, damage.2);
     for (op, fails) in ops {

@@ -88,8 +88,8 @@ impl Executor<'_> {
         }))
     }
 
-    /// Deletes the oldest message, and returns what is left with the message that is the oldest now. When it fails the batch
-    /// is as it was.
+    /// Deletes the oldest message, and returns what is left with the message that is the oldest now. When it fails
+    /// the batch is as it was.
     pub(super) fn pop(
         &self,
         batch: &mut Batch,

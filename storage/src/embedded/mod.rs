@@ -100,7 +100,8 @@ pub enum Durability {
 impl Embedded {
     /// Opens the store in a folder, and creates it if the options say so.
     ///
-    /// Blocks for as long as it takes to read the journal: a second or so, whatever the number of queues.
+    /// Blocks for as long as it takes to read the journal: a second or so, whatever the number of queues. A store of
+    /// format 1, which knew no links and no notifiers, is brought up to date; older versions refuse it from then on.
     ///
     /// # Errors
     /// [`OpenError`] when that is not possible. Nothing in the folder is changed then.

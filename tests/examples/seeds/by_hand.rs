@@ -8,8 +8,8 @@ pub(crate) fn blocks() -> Vec<Vec<u8>> {
     plain.chain(padded).collect()
 }
 
-/// A queue with and without keys, a backlog, messages, counters; what came with format 2: a blocked queue with a link and a
-/// notifier, counters, data of a link, notifications.
+/// A queue with and without keys, a backlog, messages, counters; what came with format 2: a blocked queue with a link
+/// and a notifier, counters, data of a link, notifications.
 pub(crate) fn store_records() -> Vec<Vec<u8>> {
     let queue = |keys: &[u8]| [&[0, 1, 1, b's', b'M', 0, 0, 0, 80, 0][..], &[5; 32], keys].concat();
     let key = |algorithm, length| [&[algorithm][..], &vec![6; length]].concat();

@@ -17,8 +17,8 @@ use crate::wire::{AuthPublicKey, EntityId, MessageId, ServiceRole};
 /// [changes](QueueChange) that say so, [`OpResult::Blocked`] when the right is there and the operator blocked the queue.
 #[derive(Clone, Debug)]
 pub enum QueueOp {
-    /// Creates a queue: [`OpResult::Done`], or [`OpResult::IdTaken`] when any of its ids is in use or empty. Ids of different
-    /// kinds may be equal.
+    /// Creates a queue: [`OpResult::Done`], or [`OpResult::IdTaken`] when any of its ids is in use or empty. Ids of
+    /// different kinds may be equal.
     Create {
         /// The queue.
         record: Box<QueueRecord>,

@@ -75,8 +75,8 @@ pub(crate) fn queue(recipient: EntityId, bytes: &Bytes) -> Decoded<QueueRecord> 
     })
 }
 
-/// A status: `u8` 0 active, 1 off, 2 blocked; then of a blocked one the reason `u8` (1 spam, 2 content) and the notice: `u8`
-/// 0 none, 1 for good, 2 for as many seconds as the `i64` after it says.
+/// A status: `u8` 0 active, 1 off, 2 blocked; then of a blocked one the reason `u8` (1 spam, 2 content) and the notice:
+/// `u8` 0 none, 1 for good, 2 for as many seconds as the `i64` after it says.
 fn put_status(out: &mut Vec<u8>, status: QueueStatus) {
     let info = match status {
         QueueStatus::Active => return out.push(0),
