@@ -6,12 +6,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use smp_core::crypto::X25519PrivateKey;
 use smp_core::server::store::{OpResult, QueueOp};
 use smp_core::server::{
     Broker, BrokerInput, BrokerOutput, CloseReason, IdleClients, Limits, ServerConfig, Session, SessionInput,
 };
 use smp_core::transport::ClientOptions;
-use smp_core::wire::command::{QueueRequestData, SubscriptionMode};
+use smp_core::wire::command::{MessageFlags, NotifierKeys, QueueRequestData, SubscriptionMode};
 use smp_core::wire::error::ErrorType;
 use smp_core::wire::{BrokerMessage, Command, EntityId};
 use smp_core::{Now, Timestamp};
@@ -35,7 +36,8 @@ macro_rules! every_limit {
 every_limit! {
     machines:
         handshake_timeout commands_in_flight input_bytes stalled_input verifications_in_turn output_bytes
-        stalled_output deliveries_in_flight subscriptions get_queues recipient_keys expiry_queues;
+        stalled_output deliveries_in_flight subscriptions get_queues recipient_keys notifications
+        expiry_queues;
     shell:
         connections connections_per_address new_connections_per_address new_connections_interval handshakes
         accepts_in_turn accept_pause_min accept_pause_max rounds_in_turn queued_output queued_bytes closing_timeout
@@ -205,9 +207,31 @@ fn recipient_keys() {
     }
 }
 
+fn notifications() {
+    let (mut server, mut peer) = connect(Limits { notifications: 2, ..Limits::default() });
+    let queue = peer.create(&mut server, SubscriptionMode::OnlyCreate);
+    // Whose key it is does not matter here.
+    let dh_key = X25519PrivateKey::from_bytes(&[5; 32]).public();
+    let keys = NotifierKeys { auth_key: queue.recipient_key.public(), dh_key };
+    let BrokerMessage::Nid(notifier) = answer(&mut server, &mut peer, &queue, &Command::NKey(keys)) else {
+        panic!("no notifier")
+    };
+    let notified =
+        Command::Send { flags: MessageFlags { notification: true }, body: b"hello".as_slice().into() };
+    for _ in 0..3 {
+        let answers = peer.ask(&mut server, None, &queue.sender_id, &notified);
+        assert_eq!(answers[0].1, BrokerMessage::Ok);
+    }
+    let key = Some(&queue.recipient_key);
+    let answers = peer.ask(&mut server, key, &notifier.notifier_id, &Command::NSub);
+    let told = answers.iter().filter(|(_, message)| matches!(message, BrokerMessage::NMsg { .. })).count();
+    assert_eq!(told, 2);
+}
+
 fn expiry_queues() {
     let mut config = ServerConfig::default();
     config.limits.expiry_queues = 2;
+    config.notification_ttl = None;
     let now = Now::default();
     let mut broker = Broker::new(Arc::new(config), now);
     let mut input = BrokerInput::Timeout;
@@ -220,7 +244,7 @@ fn expiry_queues() {
         assert!(broker.poll_output().is_none());
         expected = Some([visit; 24].into());
         let next = expected.clone();
-        input = BrokerInput::StoreDone(batch.id, Ok(vec![OpResult::Expired { messages: 2, next }]));
+        input = BrokerInput::StoreDone(batch.id, Ok(vec![OpResult::Expired { deleted: 2, next }]));
     }
 }
 

@@ -149,6 +149,7 @@ fn limits(from: &Source<'_>) -> Result<Limits, IniError> {
         subscriptions: count("subscriptions")?,
         get_queues: count("get_queues")?,
         recipient_keys: from.get("LIMITS", "recipient_keys", number(1..=255))?,
+        notifications: from.get("LIMITS", "notifications", number(1..=1_000_000))?,
         expiry_queues: from.get("LIMITS", "expiry_queues", number(1..=1_000_000))?,
     })
 }

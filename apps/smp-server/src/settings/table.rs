@@ -332,6 +332,11 @@ const LIMITS: Section = Section {
         ),
         setting("recipient_keys", "16", "Keys that a recipient may set for one queue. More are refused."),
         setting(
+            "notifications",
+            "128",
+            "Notifications that wait for the notifier of one queue. Of more the oldest are deleted.",
+        ),
+        setting(
             "expiry_queues",
             "1000",
             "Queues that are looked through for old messages before clients get their turn again.",

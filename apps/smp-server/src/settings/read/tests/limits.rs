@@ -29,6 +29,7 @@ const ROWS: &[(&str, &str, [&str; 2], &str)] = &[
     ("get_queues", "24", ["1", "100000000"], "0"),
     ("recipient_keys", "25", ["1", "255"], "256"),
     ("expiry_queues", "26", ["1", "1000000"], "0"),
+    ("notifications", "27", ["1", "1000000"], "0"),
 ];
 
 fn with(lines: &[String]) -> Result<Limits, String> {
@@ -64,6 +65,7 @@ fn every_limit_takes_effect() {
         get_queues: 24,
         recipient_keys: 25,
         expiry_queues: 26,
+        notifications: 27,
     };
     assert_eq!(with(&lines), Ok(expected));
 }
