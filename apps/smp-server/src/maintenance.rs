@@ -21,7 +21,7 @@ pub(crate) async fn run(settings: &Settings, store: &impl Backend) -> Result<(),
             let limit = settings.server.limits.expiry_queues;
             let visit = QueueOp::Expire { before: UnixTime::from_millis(before), after, limit };
             let results = store.run(vec![visit]).await.map_err(failed)?;
-            let Some(OpResult::Expired { messages, next }) = results.into_iter().next() else {
+            let Some(OpResult::Expired { deleted: messages, next }) = results.into_iter().next() else {
                 return Err(Failure::new("the store gave no answer, which is a defect"));
             };
             deleted += messages;

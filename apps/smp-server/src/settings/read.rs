@@ -14,7 +14,6 @@ use crate::ini::{Entry, Ini, IniError};
 pub(crate) fn read(ini: &Ini) -> Result<(Settings, Vec<String>), IniError> {
     let from = Source { ini };
     refuse_database(&from)?;
-    notifications(&from)?;
     let settings = Settings {
         store: store(&from)?,
         hosts: from.get("TRANSPORT", "host", value::hosts)?,
@@ -73,13 +72,6 @@ fn refuse_database(from: &Source<'_>) -> Result<(), IniError> {
     Ok(())
 }
 
-/// Nothing uses these yet, but a file that is wrong should not wait for the version that does.
-fn notifications(from: &Source<'_>) -> Result<(), IniError> {
-    from.get("STORE_LOG", "expire_ntfs_hours", unless_off(duration(Unit::Hours, MILLISECOND..=CENTURY)))?;
-    from.get("STORE_LOG", "expire_ntfs_interval", duration(Unit::Seconds, MILLISECOND..=CENTURY))?;
-    Ok(())
-}
-
 fn ports(from: &Source<'_>) -> Result<Vec<Port>, IniError> {
     let web = from.ini.entry("WEB", "https").and_then(|entry| entry.value.parse().ok());
     let ports = from.get("TRANSPORT", "port", value::ports)?;
@@ -98,6 +90,11 @@ fn server(from: &Source<'_>) -> Result<ServerConfig, IniError> {
         from.get("STORE_LOG", "expire_messages_interval", duration(Unit::Seconds, MILLISECOND..=CENTURY))?;
     server.expire_on_start = from.get("STORE_LOG", "expire_messages_on_start", switch)?;
     server.expire_on_send = from.get("STORE_LOG", "expire_messages_on_send", switch)?;
+    server.notification_ttl = from.get("STORE_LOG", "expire_ntfs_hours", ttl(Unit::Hours))?;
+    server.notification_expiry_interval =
+        from.get("STORE_LOG", "expire_ntfs_interval", duration(Unit::Seconds, MILLISECOND..=CENTURY))?;
+    server.notification_interval =
+        from.get("LIMITS", "notification_interval", duration(Unit::Millis, Duration::ZERO..=seconds(3600)))?;
     server.end_interval =
         from.get("LIMITS", "end_interval", duration(Unit::Millis, Duration::ZERO..=seconds(3600)))?;
     server.idle_clients = idle_clients(from)?;

@@ -134,11 +134,10 @@ const STORE_LOG: Section = Section {
         setting(
             "expire_ntfs_hours",
             "24",
-            "Notifications that nobody took for this long are deleted. In hours.",
-        )
-        .later(NOTIFICATIONS),
-        setting("expire_ntfs_interval", "1h", "How often such notifications are looked for.")
-            .later(NOTIFICATIONS),
+            "Notifications that nobody took for this long are deleted. In hours; \
+            `off` keeps them for ever.",
+        ),
+        setting("expire_ntfs_interval", "1h", "How often such notifications are looked for."),
         setting("log_stats", "off", "Write a line of statistics every day.").later(STATISTICS),
         optional("prometheus_interval", "60", "Write metrics this often. In seconds.").later(STATISTICS),
         optional("db_connection", "postgresql://smp@/smp_server_store", "The database.").later(DATABASE),
@@ -223,6 +222,11 @@ const LIMITS: Section = Section {
             "500ms",
             "How long the news that a subscription ended may wait, so that many of them \
             are sent together.",
+        ),
+        setting(
+            "notification_interval",
+            "1500ms",
+            "How long a notification may wait, so that many of them are sent together.",
         ),
         setting(
             "connections",
@@ -402,7 +406,6 @@ const NAMES: Section = Section {
 };
 
 const PAGE: &str = "the web page";
-const NOTIFICATIONS: &str = "notifications";
 const STATISTICS: &str = "statistics";
 const DATABASE: &str = "the PostgreSQL store";
 const CONTROL: &str = "the control port";

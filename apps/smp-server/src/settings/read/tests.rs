@@ -38,6 +38,10 @@ fn an_empty_file_has_the_defaults_of_the_protocol() {
         (ours.expiry_interval, ours.expire_on_start, ours.expire_on_send, ours.end_interval),
         (core.expiry_interval, core.expire_on_start, core.expire_on_send, core.end_interval)
     );
+    assert_eq!(
+        (ours.notification_ttl, ours.notification_expiry_interval, ours.notification_interval),
+        (core.notification_ttl, core.notification_expiry_interval, core.notification_interval)
+    );
     assert_eq!(s.store, embedded(Durability::Always));
     assert_eq!(s.hosts, ["localhost".parse().unwrap()]);
     assert_eq!(s.ports, [5223, 443].map(|number| Port { number, web: false }));
@@ -88,6 +92,7 @@ accept_service_credentials = off
 msg_queue_quota = 4
 queue_id_length = 16
 end_interval = 0
+notification_interval = 7ms
 stop_timeout = 1s
 [INACTIVE_CLIENTS]
 disconnect = on
@@ -115,6 +120,7 @@ https = 443
     assert_eq!(s.bind, ["127.0.0.1".parse::<std::net::IpAddr>().unwrap()]);
     assert_eq!((s.versions, s.log_tls_errors, s.accepts_services), ("7-20".parse().unwrap(), true, false));
     assert_eq!((core.message_quota, core.id_bytes, core.end_interval), (4, 16, Duration::ZERO));
+    assert_eq!(core.notification_interval, Duration::from_millis(7));
     assert_eq!(s.stop_timeout, seconds(1));
     let idle = core.idle_clients.unwrap();
     assert_eq!((idle.ttl, idle.check_interval), (seconds(1), Duration::from_millis(100)));
@@ -163,6 +169,7 @@ fn bad_values_are_refused_with_their_place_and_the_way_out() {
         ("LIMITS", "msg_queue_quota = 0", count),
         ("LIMITS", "queue_id_length = 33", "has to be a number from 16 to 32"),
         ("LIMITS", "end_interval = 2h", time),
+        ("LIMITS", "notification_interval = 2h", time),
         ("LIMITS", "stop_timeout = 9s", "has to be a length of time from 0s to 8s"),
         ("INACTIVE_CLIENTS", "disconnect = no", switch),
         ("INACTIVE_CLIENTS", "ttl = 0", time),
