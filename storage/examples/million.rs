@@ -1,4 +1,5 @@
-//! Makes many queues, opens their store again and prints how long that took and how much memory it needs.
+//! Makes many queues, every tenth of them of a service, opens their store again and prints how long that took and how much
+//! memory it needs.
 //!
 //! `cargo run --release -p smp-storage --example million -- FOLDER [QUEUES] [--keep]`; a million queues by
 //! default. The folder must be new or empty, and is removed at the end unless it is to be kept.
@@ -10,7 +11,8 @@ use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use smp_core::server::store::{OpResult, QueueKey, QueueOp};
+use smp_core::server::store::{OpResult, QueueKey, QueueOp, QueueRecord};
+use smp_core::wire::ServiceRole;
 use smp_storage::conformance::samples;
 use smp_storage::{Backend, Embedded, EmbeddedOptions};
 
@@ -50,6 +52,12 @@ fn main() -> Result<(), Box<dyn Error>> {
     let micros = start.elapsed().as_secs_f64() * 1e6;
     println!("looked up {look_ups} queues by sender id, {:.1} us each", micros / look_ups as f64);
     report("after looking up", &folder);
+    let start = Instant::now();
+    let scanned = pollster::block_on(scan(&store))?;
+    println!("scanned the service in {:.2} s", start.elapsed().as_secs_f64());
+    if scanned != queues.div_ceil(OF_SERVICE_EVERY) {
+        return Err("queues of the service are missing".into());
+    }
     pollster::block_on(store.close())?;
     if !keep {
         std::fs::remove_dir_all(&folder)?;
@@ -57,12 +65,19 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
+const OF_SERVICE_EVERY: u64 = 10;
+
 /// As many batches as the store takes, 16 queues in each.
 async fn create(store: &Embedded, queues: u64) -> Result<(), Box<dyn Error>> {
+    store.run(vec![samples::find_service(1, ServiceRole::Messaging)]).await?;
+    let create = |number| {
+        let service = (number % OF_SERVICE_EVERY == 0).then(|| samples::service_id(1));
+        samples::create_as(QueueRecord { service, ..samples::queue(number) })
+    };
     let mut replies = std::collections::VecDeque::new();
     for first in (0..queues).step_by(16) {
         store.ready().await;
-        replies.push_back(store.run((first..(first + 16).min(queues)).map(samples::create).collect()));
+        replies.push_back(store.run((first..(first + 16).min(queues)).map(create).collect()));
         if replies.len() >= 64
             && let Some(reply) = replies.pop_front()
         {
@@ -73,6 +88,21 @@ async fn create(store: &Embedded, queues: u64) -> Result<(), Box<dyn Error>> {
         reply.await?;
     }
     Ok(())
+}
+
+/// Visits all queues of the service, which are empty, and returns how many it has.
+async fn scan(store: &Embedded) -> Result<u64, Box<dyn Error>> {
+    let mut after = None;
+    loop {
+        let ops = vec![samples::scan_service(1, after, 1000), samples::count_service(1)];
+        match &store.run(ops).await?[..] {
+            [OpResult::Scanned { next: None, .. }, OpResult::ServiceQueues(set)] => {
+                return Ok(set.count.unsigned_abs());
+            }
+            [OpResult::Scanned { next, .. }, _] => after = next.clone(),
+            other => return Err(format!("not scanned: {other:?}").into()),
+        }
+    }
 }
 
 fn report(when: &str, folder: &Path) {

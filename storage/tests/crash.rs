@@ -12,11 +12,12 @@ use std::path::Path;
 use std::process::{Child, Command, ExitCode, Stdio};
 use std::time::Duration;
 
-use smp_core::server::store::{OpResult, QueueCounts, QueueOp, QueueRecord};
-use smp_core::wire::QueueMode;
+use smp_core::server::store::{OpResult, QueueCounts, QueueKey, QueueOp, QueueRecord, set_of};
+use smp_core::wire::{EntityId, QueueMode, QueueSet, ServiceRole};
 use smp_storage::conformance::samples::{
-    acknowledge, append, body, create, create_as, full_queue, link, link_data, message_id, read_link,
-    set_link, take_notifications,
+    acknowledge, append, body, count_service, create, create_as, find_service, full_queue, link, link_data,
+    message_id, read_link, recipient, scan_service, service_id, set_link, subscribe, subscribe_notifier,
+    take_notifications,
 };
 use smp_storage::conformance::{describe, run_now};
 use smp_storage::{Backend, Durability, Embedded, EmbeddedOptions};
@@ -50,13 +51,25 @@ const LAG: u64 = 200;
 /// Every third message comes with new data for the link of its queue.
 const LINK_EVERY: u64 = 3;
 
-/// Message `n` goes to queue `n % QUEUES`, and odd ones are notified, but nobody takes the notifications. Several
-/// batches are always under way, so that groups form.
+/// With every third message another service subscribes to its queue, or none, and to its notifier.
+const SERVICE_EVERY: u64 = 3;
+/// Services 1 and 2 receive messages, 3 and 4 are notified.
+const SERVICES: [(u64, ServiceRole); 4] = [
+    (1, ServiceRole::Messaging),
+    (2, ServiceRole::Messaging),
+    (3, ServiceRole::Notifier),
+    (4, ServiceRole::Notifier),
+];
+
+/// Message `n` goes to queue `n % QUEUES`, and odd ones are notified, but nobody takes the notifications. Several batches
+/// are always under way, so that groups form.
 fn work_until_killed(path: &Path, policy: &str, start: u64) -> ExitCode {
     let store = open(path, policy);
     if start == 0 {
         let queue = |number| QueueRecord { mode: Some(QueueMode::Contact), ..full_queue(number) };
         run_now(&store, (0..QUEUES).map(queue).map(create_as).collect()).expect("the store works");
+        let services = SERVICES.map(|(number, role)| find_service(number, role));
+        run_now(&store, services.to_vec()).expect("the store works");
     }
     let mut under_way = std::collections::VecDeque::new();
     let mut out = std::io::stdout().lock();
@@ -68,12 +81,19 @@ fn work_until_killed(path: &Path, policy: &str, start: u64) -> ExitCode {
         if number % LINK_EVERY == 0 {
             ops.push(set_link(number % QUEUES, link(number % QUEUES), link_data(1, number)));
         }
+        if number % SERVICE_EVERY == 0 {
+            let (queue, step) = (number % QUEUES, number / QUEUES % 3);
+            ops.push(subscribe(queue, [None, Some(1), Some(2)][step as usize]));
+            ops.push(subscribe_notifier(queue, queue, [Some(3), Some(4), None][step as usize]));
+        }
         under_way.push_back((number, store.run(ops)));
         if under_way.len() > 8
             && let Some((number, reply)) = under_way.pop_front()
         {
             let results = pollster::block_on(reply).expect("the store works");
             assert!(matches!(results[0], OpResult::Appended(_)), "{}", describe(&results[0]));
+            let is_refused = |result: &OpResult| matches!(result, OpResult::Unauthorized | OpResult::Failed);
+            assert!(!results.iter().any(is_refused), "message {number}: {results:?}");
             // The pipe is full or broken when the parent has gone.
             if writeln!(out, "{number}").and_then(|()| out.flush()).is_err() {
                 return ExitCode::FAILURE;
@@ -124,11 +144,21 @@ fn verify(path: &Path, policy: &str, last_answered: u64) -> u64 {
         check_notifications(&store, queue, numbers);
         check_link(&store, queue, numbers, end - 1);
     }
-    let expected = QueueCounts { queues: QUEUES, notifiers: QUEUES, ..QueueCounts::default() };
+    let [messaging_service_queues, notifier_service_queues] = check_services(&store);
+    let expected = QueueCounts {
+        queues: QUEUES,
+        notifiers: QUEUES,
+        messaging_services: 2,
+        messaging_service_queues,
+        notifier_services: 2,
+        notifier_service_queues,
+        ..QueueCounts::default()
+    };
     assert_eq!(count(&store), expected, "the counters agree with what was there");
     // The next round acknowledges what it finds, so it is put back.
     let refill = messages.iter().map(|&number| large(number)).collect();
     run_now(&store, refill).expect("the store works");
+    check_scans(&store);
     pollster::block_on(store.close()).expect("everything is durable");
     end
 }
@@ -152,6 +182,55 @@ fn check_link(store: &Embedded, queue: u64, messages: &[u64], last: u64) {
     let number = number.unwrap_or_else(|| panic!("queue {queue} shows what was never set"));
     let newer: Vec<_> = with_data.iter().filter(|other| *other > number).collect();
     assert!(newer.is_empty() || newer == [&last], "queue {queue} shows {number}, and {newer:?} came later");
+}
+
+/// Each service has the queues or notifiers whose records name it: a record and the set of its service changed together.
+/// How many there are of each role.
+fn check_services(store: &Embedded) -> [u64; 2] {
+    let mut counted = [0, 0];
+    for (number, role) in SERVICES {
+        let of_it = of_service(store, number, role);
+        let ids = of_it.iter().map(|(queue, notifier)| notifier.as_ref().unwrap_or(queue));
+        let set = ids.fold(QueueSet::EMPTY, |set, id| set.plus(set_of(id)));
+        counted[usize::from(role == ServiceRole::Notifier)] += of_it.len() as u64;
+        let ops = vec![count_service(number), find_service(number, role)];
+        let results = run_now(store, ops).expect("the store works");
+        let [OpResult::ServiceQueues(found), OpResult::Service(id)] = &results[..] else {
+            panic!("{results:?}")
+        };
+        assert_eq!((*found, id), (set, &service_id(number)), "the queues of service {number}");
+    }
+    counted
+}
+
+/// Something waits in each queue and odd messages, which go to queues with odd numbers, were notified: a scan finds these.
+fn check_scans(store: &Embedded) {
+    for (number, role) in SERVICES {
+        let mut expected = of_service(store, number, role);
+        let is_odd = |queue: &EntityId| (1..QUEUES).step_by(2).any(|odd| recipient(odd) == *queue);
+        expected.retain(|(queue, notifier)| notifier.is_none() || is_odd(queue));
+        expected.sort();
+        let results = run_now(store, vec![scan_service(number, None, 100)]).expect("the store works");
+        let [OpResult::Scanned { queues, next: None }] = &results[..] else { panic!("{results:?}") };
+        assert_eq!(*queues, expected, "what waits for service {number}");
+    }
+}
+
+/// The queues whose records name a service, with their notifiers if it is these that it has.
+fn of_service(store: &Embedded, number: u64, role: ServiceRole) -> Vec<(EntityId, Option<EntityId>)> {
+    let keys = (0..QUEUES).map(|number| QueueKey::Recipient(recipient(number))).collect();
+    let found = pollster::block_on(store.look_up(keys)).expect("the store works");
+    let service = Some(service_id(number));
+    let entry = |record: QueueRecord| {
+        let notifier = record.notifier.expect("all have one");
+        match role {
+            ServiceRole::Notifier => {
+                (notifier.service == service).then_some((record.recipient, Some(notifier.id)))
+            }
+            _ => (record.service == service).then_some((record.recipient, None)),
+        }
+    };
+    found.into_iter().filter_map(|found| entry(found.expect("readable").expect("it is there"))).collect()
 }
 
 /// Reads and deletes all messages of a queue, and returns their numbers.

@@ -4,7 +4,10 @@ use std::path::Path;
 use std::sync::Mutex;
 
 use smp_core::UnixTime;
-use smp_core::server::store::{OpResult, QueueCounts, QueueKey, QueueOp, StoreFailure};
+use smp_core::server::store::{
+    NotifierRecord, OpResult, QueueCounts, QueueKey, QueueOp, QueueRecord, StoreFailure,
+};
+use smp_core::wire::{EntityId, ServiceRole};
 use smp_storage::conformance::{run_now, samples};
 use smp_storage::{Backend, Embedded, EmbeddedOptions};
 use tempfile::TempDir;
@@ -13,24 +16,55 @@ fn open(path: &Path) -> Embedded {
     Embedded::open(path, EmbeddedOptions::default()).expect("one bad value does not keep the rest from work")
 }
 
-/// A store with queues 1 to 3, each with a link, a notifier, two messages and a notification, of which something of
-/// queue 2 is damaged.
-fn damaged(keyspace: &str, key: &[u8], value: &[u8]) -> (TempDir, Embedded) {
+/// A store with queues 1 to 3 of service 1, each with a link, a notifier of service 2, two messages and a notification.
+fn intact() -> TempDir {
     let folder = tempfile::tempdir().expect("a folder");
     let store = open(folder.path());
+    let services = vec![
+        samples::find_service(1, ServiceRole::Messaging),
+        samples::find_service(2, ServiceRole::Notifier),
+    ];
+    run_now(&store, services).expect("the store works");
     for number in 1..=3 {
         let append = |message| samples::append(number, 10 * number + message, 9);
-        let create = samples::create_as(samples::full_queue(number));
-        run_now(&store, vec![create, append(0), append(1)]).expect("the store works");
+        let [service, notified] = [1, 2].map(|service| Some(samples::service_id(service)));
+        let notifier = Some(NotifierRecord { service: notified, ..samples::notifier(number) });
+        let record = QueueRecord { notifier, service, ..samples::full_queue(number) };
+        run_now(&store, vec![samples::create_as(record), append(0), append(1)]).expect("the store works");
     }
-    drop(store);
-    let database = fjall::Database::builder(folder.path()).open().expect("the database below");
-    let raw = database.keyspace(keyspace, fjall::KeyspaceCreateOptions::default).expect("a keyspace");
-    assert!(raw.contains_key(key).expect("readable"), "the documented key in {keyspace}");
-    raw.insert(key, value).expect("written");
-    drop((raw, database));
+    folder
+}
+
+/// That store, of which something is damaged.
+fn damaged(keyspace: &str, key: &[u8], value: &[u8]) -> (TempDir, Embedded) {
+    let folder = intact();
+    write_raw(folder.path(), keyspace, &[(key, value)], true);
     let store = open(folder.path());
     (folder, store)
+}
+
+fn write_raw(folder: &Path, keyspace: &str, values: &[(&[u8], &[u8])], are_there: bool) {
+    let database = fjall::Database::builder(folder).open().expect("the database below");
+    let raw = database.keyspace(keyspace, fjall::KeyspaceCreateOptions::default).expect("a keyspace");
+    for (key, value) in values {
+        let is_there = raw.contains_key(key).expect("readable");
+        assert_eq!(is_there, are_there, "the documented key in {keyspace}");
+        raw.insert(*key, *value).expect("written");
+    }
+}
+
+/// The counters of that store with other messages and notifications.
+fn counters(messages: u64, notifications: u64) -> QueueCounts {
+    QueueCounts {
+        queues: 3,
+        messages,
+        notifiers: 3,
+        notifications,
+        messaging_services: 1,
+        messaging_service_queues: 3,
+        notifier_services: 1,
+        notifier_service_queues: 3,
+    }
 }
 
 fn damages() -> [(&'static str, Vec<u8>, &'static [u8]); 4] {
@@ -51,7 +85,7 @@ fn an_operation_fails_alone() {
         let acknowledge = samples::acknowledge(2, 20);
         let ops = vec![samples::peek(1), samples::peek(2), acknowledge, samples::peek(3), QueueOp::Count];
         let results = run_now(&store, ops).expect("the store works");
-        let counts = QueueCounts { queues: 3, messages: 6, notifiers: 3, notifications: 3 };
+        let counts = counters(6, 3);
         assert!(matches!(results[0], OpResult::Message(Some(_))), "{keyspace}");
         // The first message can be read when the second cannot, but not replaced by it.
         let reads_first = (keyspace, key.last()) == ("messages", Some(&1));
@@ -172,8 +206,97 @@ fn damaged_notifications_fail_only_who_needs_them() {
     deleted.sort_unstable();
     assert_eq!(deleted, [0, 1, 1], "expiry goes on behind it");
     let counts = run_now(&store, vec![QueueOp::Count]).expect("the store works");
-    let expected = QueueCounts { queues: 3, messages: 6, notifiers: 3, notifications: 1 };
+    let expected = counters(6, 1);
     assert!(matches!(counts[0], OpResult::Counts(found) if found == expected), "{counts:?}");
+}
+
+#[test]
+fn a_damaged_service_fails_only_who_needs_it() {
+    let find = |number, role| samples::find_service(number, role);
+    let id = samples::service_id(1);
+    let ops = vec![
+        (samples::count_service(1), true),
+        (samples::scan_service(1, None, 9), true),
+        (find(1, ServiceRole::Messaging), true),
+        (samples::subscribe(2, None), true),
+        (samples::delete(2), true),
+        (samples::subscribe(2, Some(1)), false),
+        (notified(2, 30), false),
+        (samples::peek(2), false),
+        (samples::subscribe_notifier(2, 2, None), false),
+        (samples::create(4), false),
+        (samples::subscribe(4, Some(1)), true),
+        (samples::count_service(2), false),
+        (find(2, ServiceRole::Notifier), false),
+        (find(3, ServiceRole::Messaging), false),
+        (samples::subscribe(4, Some(3)), false),
+    ];
+    only_these_fail(("services", id.as_bytes().to_vec(), &[1, b'X']), ops);
+    let ops = vec![
+        (find(1, ServiceRole::Messaging), true),
+        (find(2, ServiceRole::Notifier), false),
+        (samples::count_service(1), false),
+        (samples::subscribe(2, None), false),
+    ];
+    only_these_fail(("certificates", samples::fingerprint(1).to_vec(), &[1; 256]), ops);
+}
+
+/// The queues and notifiers that a scan finds, in so many visits.
+fn scanned(store: &Embedded, service: u64, limit: u32) -> (Vec<(EntityId, Option<EntityId>)>, u32) {
+    let (mut found, mut visits, mut after) = (Vec::new(), 0, None);
+    loop {
+        let op = samples::scan_service(service, after, limit);
+        let result = run_now(store, vec![op]).expect("the store works").remove(0);
+        let OpResult::Scanned { queues, next } = result else { panic!("{result:?}") };
+        (found, visits) = ([found, queues].concat(), visits + 1);
+        after = next;
+        if after.is_none() {
+            return (found, visits);
+        }
+    }
+}
+
+/// The queues with these numbers, in the order of their ids.
+fn in_order(numbers: &[u64], has_notifiers: bool) -> Vec<(EntityId, Option<EntityId>)> {
+    let entry = |number: &u64| {
+        let notifier = has_notifiers.then(|| samples::notifier_id(*number));
+        (samples::recipient(*number), notifier)
+    };
+    let mut entries: Vec<_> = numbers.iter().map(entry).collect();
+    entries.sort();
+    entries
+}
+
+#[test]
+fn scans_go_on_behind_it() {
+    let queue = samples::recipient(2).as_bytes().to_vec();
+    // Of a notifier the record is needed; what only shows when messages are read fails then.
+    for (keyspace, notifiers) in
+        [("queues", &[1, 3][..]), ("backlogs", &[1, 2, 3]), ("notifications", &[1, 2, 3])]
+    {
+        let (_folder, store) = damaged(keyspace, &queue, &[9]);
+        for (limit, visits) in [(0, 3), (1, 3), (2, 2), (3, 1)] {
+            assert_eq!(scanned(&store, 1, limit), (in_order(&[1, 2, 3], false), visits), "{keyspace}");
+            assert_eq!(scanned(&store, 2, limit), (in_order(notifiers, true), visits), "{keyspace}");
+        }
+    }
+}
+
+#[test]
+fn scans_go_on_behind_damaged_entries() {
+    let folder = intact();
+    let of_services = [1, 2].map(|service| [&[24], samples::service_id(service).as_bytes()].concat());
+    for service in &of_services {
+        let long = [0, 0x80, 0xff].map(|byte| [&service[..], &[byte; 256]].concat());
+        let keys: Vec<&[u8]> = vec![service, &long[0], &long[1], &long[2]];
+        let values: Vec<_> = keys.into_iter().map(|key| (key, &[][..])).collect();
+        write_raw(folder.path(), "service_queues", &values, false);
+    }
+    let store = open(folder.path());
+    for limit in [0, 1, 2, 3, 100] {
+        assert_eq!(scanned(&store, 1, limit).0, in_order(&[1, 2, 3], false), "limit {limit}");
+        assert_eq!(scanned(&store, 2, limit).0, in_order(&[1, 2, 3], true), "limit {limit}");
+    }
 }
 
 #[test]
@@ -197,7 +320,7 @@ fn expiry_goes_on_behind_it() {
             _ => 0,
         };
         let counts = run_now(&store, vec![QueueOp::Count]).expect("the store works");
-        let expected = QueueCounts { queues: 3, messages: kept, notifiers: 3, notifications: 3 };
+        let expected = counters(kept, 3);
         assert!(matches!(counts[0], OpResult::Counts(found) if found == expected), "{keyspace}: {counts:?}");
         assert_eq!(expired, 6 - kept, "{keyspace}");
     }

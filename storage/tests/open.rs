@@ -3,9 +3,11 @@
 use std::fs;
 use std::path::Path;
 
-use smp_core::server::store::{OpResult, QueueCounts, QueueKey, QueueOp, QueueRecord, QueueStatus};
-use smp_core::wire::{AuthPublicKey, QueueMode};
-use smp_storage::conformance::{describe_record, run_now, run_one, samples};
+use smp_core::server::store::{
+    NotifierRecord, OpResult, QueueCounts, QueueKey, QueueOp, QueueRecord, QueueStatus, set_of,
+};
+use smp_core::wire::{AuthPublicKey, QueueMode, ServiceRole};
+use smp_storage::conformance::{describe, describe_record, run_now, run_one, samples};
 use smp_storage::{Backend, Embedded, EmbeddedOptions, OpenError};
 
 fn open(path: &Path) -> Result<Embedded, OpenError> {
@@ -175,15 +177,81 @@ fn a_store_of_format_1_is_brought_up_to_date() {
         samples::set_notifier(1, 1),
         samples::append(1, 9, 9),
         samples::acknowledge(1, 7),
+        samples::find_service(1, ServiceRole::Messaging),
+        samples::subscribe(1, Some(1)),
     ];
     let results = run_now(&store, ops).expect("the store works");
-    assert!(matches!(&results[..2], [OpResult::Done, OpResult::Released { notifier: None }]), "{results:?}");
+    assert!(
+        matches!(&results[..2], [OpResult::Done, OpResult::Released { notifier: None, service: None }]),
+        "{results:?}"
+    );
     assert!(matches!(&results[3], OpResult::Acknowledged { deleted: Some(false), next: Some(_) }));
+    assert!(matches!(&results[5], OpResult::Subscribed { has_messages: true, former: None, .. }));
     drop(store);
     let store = open(folder.path()).expect("old and new records");
-    assert_eq!(counts(&store), QueueCounts { queues: 2, messages: 1, notifiers: 1, notifications: 1 });
+    let expected = QueueCounts {
+        queues: 2,
+        messages: 1,
+        notifiers: 1,
+        notifications: 1,
+        messaging_services: 1,
+        messaging_service_queues: 1,
+        ..QueueCounts::default()
+    };
+    assert_eq!(counts(&store), expected);
     let text = run_one(&store, samples::take_notifications(1, 1, 9));
     assert!(text.contains("at 9000"), "{text}");
+}
+
+#[test]
+fn services_come_back() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let service = Some(samples::service_id(2));
+    let by_service = |number| NotifierRecord { service: service.clone(), ..samples::notifier(number) };
+    let record = QueueRecord {
+        service: Some(samples::service_id(1)),
+        notifier: Some(by_service(1)),
+        ..samples::queue(1)
+    };
+    let replace = QueueOp::SetNotifier {
+        queue: samples::recipient(1),
+        by: samples::recipient_key(1),
+        notifier: Box::new(by_service(7)),
+        today: record.used_on,
+    };
+    let ops = vec![
+        samples::find_service(1, ServiceRole::Messaging),
+        samples::find_service(2, ServiceRole::Notifier),
+        samples::create_as(record),
+        // Its service loses and gains the same queue in one operation.
+        replace,
+        samples::append(1, 9, 9),
+    ];
+    run_now(&open(folder.path()).expect("a new store"), ops).expect("the store works");
+    let store = open(folder.path()).expect("it is there");
+    let ops = vec![
+        samples::find_service(1, ServiceRole::Messaging),
+        samples::find_service(2, ServiceRole::Messaging),
+        samples::count_service(1),
+        samples::count_service(2),
+        samples::scan_service(1, None, 9),
+        samples::scan_service(2, None, 9),
+    ];
+    let results = run_now(&store, ops).expect("the store works");
+    let queue = samples::recipient(1);
+    let scanned = |notifier| OpResult::Scanned { queues: vec![(queue.clone(), notifier)], next: None };
+    let expected = [
+        OpResult::Service(samples::service_id(1)),
+        OpResult::Unauthorized,
+        OpResult::ServiceQueues(set_of(&queue)),
+        OpResult::ServiceQueues(set_of(&samples::notifier_id(7))),
+        scanned(None),
+        scanned(Some(samples::notifier_id(7))),
+    ];
+    assert_eq!(
+        results.iter().map(describe).collect::<Vec<_>>(),
+        expected.iter().map(describe).collect::<Vec<_>>()
+    );
 }
 
 #[test]

@@ -16,8 +16,8 @@ pub use scenarios::run_scenarios;
 use std::fmt::Write;
 
 use smp_core::server::store::{
-    BatchReply, MessageContent, Notification, OpResult, QueueCounts, QueueOp, QueueRecord, StoredMessage,
-    Waiting,
+    BatchReply, MessageContent, Notification, NotifierRef, OpResult, QueueCounts, QueueOp, QueueRecord,
+    StoredMessage, Waiting,
 };
 use smp_core::wire::EntityId;
 
@@ -43,10 +43,11 @@ pub fn run_one(store: &impl Backend, op: QueueOp) -> String {
 pub fn describe(result: &OpResult) -> String {
     match result {
         OpResult::Appended(appended) => format!(
-            "appended to empty {}: {}, notifies {}",
+            "appended to empty {}: {}, service {}, notifies {}",
             appended.was_empty,
             describe_waiting(&appended.message),
-            describe_id(appended.notifier.as_ref())
+            describe_id(appended.service.as_ref()),
+            describe_notifier(appended.notifier.as_ref())
         ),
         OpResult::Message(first) => format!("message {}", describe_next(first.as_ref())),
         OpResult::Acknowledged { deleted, next } => {
@@ -59,7 +60,16 @@ pub fn describe(result: &OpResult) -> String {
             inspected.messages,
             inspected.first.as_ref().map_or_else(|| "none".into(), describe_message)
         ),
-        OpResult::Released { notifier } => format!("released {}", describe_id(notifier.as_ref())),
+        OpResult::Released { notifier, service } => {
+            let of =
+                service.as_ref().map_or_else(String::new, |id| format!(", service {}", hex(id.as_bytes())));
+            format!("released {}{of}", describe_notifier(notifier.as_ref()))
+        }
+        OpResult::Subscribed { .. }
+        | OpResult::NotifierSubscribed { .. }
+        | OpResult::Service(_)
+        | OpResult::ServiceQueues(_)
+        | OpResult::Scanned { .. } => describe_of_service(result),
         OpResult::Link { sender, data } => {
             format!("link of {}: {} {}", hex(sender.as_bytes()), hex(&data.fixed), hex(&data.user))
         }
@@ -78,26 +88,56 @@ pub fn describe(result: &OpResult) -> String {
         | OpResult::Unauthorized
         | OpResult::Blocked(_)
         | OpResult::QuotaExceeded
-        | OpResult::Checked { .. }
         | OpResult::Failed => format!("{result:?}"),
     }
 }
 
-fn describe_counts(counts: QueueCounts) -> String {
-    let QueueCounts { queues, messages, notifiers, notifications } = counts;
-    match (notifiers, notifications) {
-        (0, 0) => format!("{queues} queues, {messages} messages"),
-        _ => format!(
-            "{queues} queues, {messages} messages, {notifiers} notifiers, {notifications} notifications"
+/// The results that services may have.
+fn describe_of_service(result: &OpResult) -> String {
+    match result {
+        OpResult::Subscribed { message, has_messages, former } => format!(
+            "subscribed: {has_messages} {}, former {}",
+            describe_next(message.as_ref()),
+            describe_id(former.as_ref())
         ),
+        OpResult::NotifierSubscribed { has_notifications, former } => {
+            format!("notifier subscribed: {has_notifications}, former {}", describe_id(former.as_ref()))
+        }
+        OpResult::Service(id) => format!("service {}", hex(id.as_bytes())),
+        OpResult::ServiceQueues(set) => format!("{} queues, hash {}", set.count, hex(&set.hash.0)),
+        OpResult::Scanned { queues, next } => {
+            let of = |(queue, notifier): &(EntityId, Option<EntityId>)| {
+                format!("{} {}", hex(queue.as_bytes()), describe_id(notifier.as_ref()))
+            };
+            let all: Vec<_> = queues.iter().map(of).collect();
+            format!("scanned {all:?}, next {}", describe_id(next.as_ref()))
+        }
+        other => format!("{other:?}"),
     }
+}
+
+/// What there is none of is left out: of most tests.
+fn describe_counts(counts: QueueCounts) -> String {
+    let mut text = format!("{} queues, {} messages", counts.queues, counts.messages);
+    let mut add = |numbers: [u64; 2], names: [&str; 2]| {
+        if numbers != [0, 0] {
+            // Writing to a string cannot fail.
+            let _ = write!(text, ", {} {}, {} {}", numbers[0], names[0], numbers[1], names[1]);
+        }
+    };
+    add([counts.notifiers, counts.notifications], ["notifiers", "notifications"]);
+    let (services, queues) = (counts.messaging_services, counts.messaging_service_queues);
+    add([services, queues], ["messaging services", "queues of theirs"]);
+    let (services, notifiers) = (counts.notifier_services, counts.notifier_service_queues);
+    add([services, notifiers], ["notifier services", "notifiers of theirs"]);
+    text
 }
 
 /// All that a record says, as text for comparison.
 #[must_use]
 pub fn describe_record(record: &QueueRecord) -> String {
     format!(
-        "{} {} {:?} {} {:?} {:?} {:?} {:?} {} {:?}",
+        "{} {} {:?} {} {:?} {:?} {:?} {:?} {} {:?} {:?} {}",
         hex(record.recipient.as_bytes()),
         hex(record.sender.as_bytes()),
         record.recipient_keys,
@@ -107,8 +147,18 @@ pub fn describe_record(record: &QueueRecord) -> String {
         record.status,
         record.used_on,
         describe_id(record.link.as_ref()),
-        record.notifier.as_ref().map(|of| (hex(of.id.as_bytes()), of.key, hex(of.secret.as_bytes())))
+        record.notifier.as_ref().map(|of| (hex(of.id.as_bytes()), of.key, hex(of.secret.as_bytes()))),
+        record.notifier.as_ref().map(|of| describe_id(of.service.as_ref())),
+        describe_id(record.service.as_ref())
     )
+}
+
+fn describe_notifier(notifier: Option<&NotifierRef>) -> String {
+    let id = describe_id(notifier.map(|notifier| &notifier.id));
+    match notifier.and_then(|notifier| notifier.service.as_ref()) {
+        Some(service) => format!("{id} of service {}", hex(service.as_bytes())),
+        None => id,
+    }
 }
 
 fn describe_id(id: Option<&EntityId>) -> String {

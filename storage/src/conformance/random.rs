@@ -4,12 +4,12 @@ use smp_core::server::store::{
     Append, MemoryStore, NotifierRecord, OpResult, QueueChange, QueueKey, QueueOp, QueueRecord, QueueStatus,
     UnixDay,
 };
-use smp_core::wire::{AuthPublicKey, EntityId, MessageId, QueueMode};
+use smp_core::wire::{AuthPublicKey, EntityId, MessageId, QueueMode, ServiceRole};
 use smp_core::{Entropy, SeededEntropy, UnixTime};
 
 use super::samples::{
-    blocking, body, link, link_data, message_id, notifier, notifier_id, notifier_key, queue, recipient,
-    recipient_key, sender, sender_key,
+    blocking, body, count_service, fingerprint, link, link_data, message_id, notifier, notifier_id,
+    notifier_key, queue, recipient, recipient_key, scan_service, sender, sender_key, service_id,
 };
 use super::{describe, describe_record, run_now};
 use crate::Backend;
@@ -38,7 +38,7 @@ pub fn compare_random<B: Backend>(mut store: B, mut reopen: impl FnMut(B) -> B, 
     compare_state(&reopen(store), &mut reference, &format!("seed {seed}, opened again"));
 }
 
-/// Compares what a store and the reference hold of the queues of [`RandomOps`], without changing either.
+/// Compares what a store and the reference hold of the queues and services of [`RandomOps`], without changing either.
 ///
 /// # Panics
 /// When they differ.
@@ -57,14 +57,22 @@ pub fn compare_state(store: &impl Backend, reference: &mut MemoryStore, context:
             assert_eq!(found, expected.iter().map(describe_record).collect::<Vec<_>>(), "{context}");
         }
         let ops = harmless_ops(number, reference.look_up(&QueueKey::Recipient(recipient(number))));
-        let found = run_now(store, ops.clone()).expect("the store works");
-        let expected = reference.run(ops);
-        assert_eq!(
-            found.iter().map(describe).collect::<Vec<_>>(),
-            expected.iter().map(describe).collect::<Vec<_>>(),
-            "{context}"
-        );
+        compare_results(store, reference, ops, context);
     }
+    for number in 0..=SERVICES {
+        let ops = vec![count_service(number), scan_service(number, None, 100), scan_service(number, None, 1)];
+        compare_results(store, reference, ops, context);
+    }
+}
+
+fn compare_results(store: &impl Backend, reference: &mut MemoryStore, ops: Vec<QueueOp>, context: &str) {
+    let found = run_now(store, ops.clone()).expect("the store works");
+    let expected = reference.run(ops);
+    assert_eq!(
+        found.iter().map(describe).collect::<Vec<_>>(),
+        expected.iter().map(describe).collect::<Vec<_>>(),
+        "{context}"
+    );
 }
 
 /// Operations on a queue that change nothing and show what they can.
@@ -75,7 +83,7 @@ fn harmless_ops(number: u64, record: Option<QueueRecord>) -> Vec<QueueOp> {
         vec![QueueOp::Inspect { queue: queue.clone(), by: record.recipient_keys[0] }, QueueOp::Count];
     if let Some(notifier) = record.notifier {
         let notifier = notifier.id;
-        ops.push(QueueOp::TakeNotifications { queue: queue.clone(), notifier, by: None, limit: 0 });
+        ops.push(QueueOp::TakeNotifications { queue: queue.clone(), notifier, limit: 0 });
     }
     if let Some(link) = record.link {
         // The key that the queue is secured with already, or none: a reader, who changes nothing.
@@ -87,6 +95,8 @@ fn harmless_ops(number: u64, record: Option<QueueRecord>) -> Vec<QueueOp> {
 
 /// How many queues the operations are about: few, so that they meet.
 const QUEUES: u64 = 6;
+/// How many services may be made. The one with the next number never is.
+const SERVICES: u64 = 5;
 
 /// A source of operations that is a function of its seed and of the reference's state.
 pub struct RandomOps {
@@ -120,13 +130,16 @@ impl RandomOps {
         let queue = recipient(number);
         let by = self.recipient_key(number, record.as_ref());
         let today = UnixDay(u32::try_from(self.below(3)).unwrap_or(0));
-        match self.below(130) {
+        match self.below(150) {
             0..12 => self.create(number),
             12..24 => QueueOp::Change { queue, change: self.change(by), today },
             24..28 => QueueOp::Delete { queue, by: Some(by).filter(|_| !self.one_in(4)) },
             28..60 => self.append(queue, record.as_ref()),
             60..66 => QueueOp::Peek { queue, by: Some(by).filter(|_| !self.one_in(4)), today },
-            66..69 => QueueOp::Check { queue, by, today },
+            66..69 => {
+                let service = self.service(ServiceRole::Messaging);
+                QueueOp::Subscribe { queue, by, service, peek: self.one_in(2), today }
+            }
             69..90 => QueueOp::Acknowledge { message: self.message(reference, &queue, by), queue, by, today },
             90..92 => QueueOp::Inspect { queue, by },
             92..95 => {
@@ -141,6 +154,7 @@ impl RandomOps {
             99..107 => self.link_op(queue, by, record.as_ref(), today),
             107..117 => self.notifier_op(queue, by, record.as_ref(), today),
             117..126 => self.take_notifications(queue, record.as_ref()),
+            130..150 => self.service_op(queue, by, record.as_ref(), today),
             126..128 => QueueOp::Block { queue, info: self.one_in(3).then(blocking) },
             _ => QueueOp::Count,
         }
@@ -151,9 +165,9 @@ impl RandomOps {
         let mut record = self.record(number);
         let data = self.one_in(2).then(|| Box::new(link_data(self.below(2), self.below(9))));
         record.link = (data.is_some() != self.one_in(10)).then(|| self.id(number, link));
-        record.notifier = self
-            .one_in(2)
-            .then(|| NotifierRecord { id: self.id(number, notifier_id), ..notifier(self.below(2)) });
+        record.notifier =
+            self.one_in(2).then(|| NotifierRecord { id: self.id(number, notifier_id), ..self.notifier() });
+        record.service = self.service(ServiceRole::Messaging);
         QueueOp::Create { record: Box::new(record), link: data }
     }
 
@@ -194,17 +208,63 @@ impl RandomOps {
             return QueueOp::RemoveNotifier { queue, by, today };
         }
         let id = self.id(QUEUES, notifier_id);
-        let notifier = Box::new(NotifierRecord { id, ..notifier(self.below(2)) });
+        let notifier = Box::new(NotifierRecord { id, ..self.notifier() });
         QueueOp::SetNotifier { queue, by, notifier, today }
     }
 
     fn take_notifications(&mut self, queue: EntityId, record: Option<&QueueRecord>) -> QueueOp {
         let known = record.and_then(|record| record.notifier.clone());
-        let known = known.unwrap_or_else(|| notifier(0));
-        let notifier = if self.one_in(6) { self.id(QUEUES, notifier_id) } else { known.id };
-        let key = if self.one_in(6) { notifier_key(self.below(2)) } else { known.key };
+        let known = known.map_or_else(|| notifier_id(0), |notifier| notifier.id);
+        let notifier = if self.one_in(6) { self.id(QUEUES, notifier_id) } else { known };
+        QueueOp::TakeNotifications { queue, notifier, limit: u32::try_from(self.below(4)).unwrap_or(0) }
+    }
+
+    fn service_op(
+        &mut self,
+        queue: EntityId,
+        by: AuthPublicKey,
+        record: Option<&QueueRecord>,
+        today: UnixDay,
+    ) -> QueueOp {
+        let number = self.below(SERVICES);
         let limit = u32::try_from(self.below(4)).unwrap_or(0);
-        QueueOp::TakeNotifications { queue, notifier, by: Some(key).filter(|_| self.one_in(2)), limit }
+        match self.below(20) {
+            0..4 => {
+                let id = if self.one_in(6) { self.below(SERVICES) } else { number };
+                let id = if self.one_in(20) { EntityId::empty() } else { service_id(id) };
+                let role = if self.one_in(6) { self.below(SERVICES) } else { number };
+                QueueOp::FindService { fingerprint: fingerprint(number), role: role_of(role), id }
+            }
+            4..6 => count_service(self.below(SERVICES + 1)),
+            6..9 => {
+                let after = Some(recipient(self.below(QUEUES))).filter(|_| self.one_in(2));
+                scan_service(self.below(SERVICES + 1), after, limit)
+            }
+            9..13 => {
+                let service = self.service(ServiceRole::Messaging);
+                QueueOp::Subscribe { queue, by, service, peek: self.one_in(2), today }
+            }
+            _ => {
+                let known = record.and_then(|record| record.notifier.clone());
+                let known = known.unwrap_or_else(|| notifier(0));
+                let notifier = if self.one_in(8) { self.id(QUEUES, notifier_id) } else { known.id };
+                let by = if self.one_in(8) { notifier_key(self.below(2)) } else { known.key };
+                let service = self.service(ServiceRole::Notifier);
+                QueueOp::SubscribeNotifier { queue, notifier, by, service }
+            }
+        }
+    }
+
+    /// A notifier with any id.
+    fn notifier(&mut self) -> NotifierRecord {
+        NotifierRecord { service: self.service(ServiceRole::Notifier), ..notifier(self.below(2)) }
+    }
+
+    /// No service, or mostly one that was made for this role, if it was made.
+    fn service(&mut self, role: ServiceRole) -> Option<EntityId> {
+        let any = self.below(SERVICES + 1);
+        let is_fitting = any < SERVICES && role_of(any) == role;
+        Some(service_id(any)).filter(|_| is_fitting || self.one_in(6))
     }
 
     /// The id with this number, sometimes that of any queue, or none.
@@ -290,5 +350,14 @@ impl RandomOps {
         let mut bytes = [0; 8];
         self.entropy.fill(&mut bytes);
         u64::from_be_bytes(bytes) % limit
+    }
+}
+
+/// What most services with this number are made for.
+const fn role_of(service: u64) -> ServiceRole {
+    match service {
+        0 | 1 => ServiceRole::Messaging,
+        2 | 3 => ServiceRole::Notifier,
+        _ => ServiceRole::Proxy,
     }
 }

@@ -8,7 +8,7 @@ use smp_core::server::store::{
 };
 use smp_core::wire::command::LinkData;
 use smp_core::wire::error::{BlockingInfo, BlockingReason, Notice};
-use smp_core::wire::{AuthPublicKey, EntityId, MessageId, QueueMode};
+use smp_core::wire::{AuthPublicKey, EntityId, MessageId, QueueMode, ServiceRole};
 
 /// The recipient id of a queue.
 #[must_use]
@@ -32,6 +32,18 @@ pub fn link(queue: u64) -> EntityId {
 #[must_use]
 pub fn notifier_id(notifier: u64) -> EntityId {
     id(b'n', notifier)
+}
+
+/// The id of a service.
+#[must_use]
+pub fn service_id(service: u64) -> EntityId {
+    id(b'v', service)
+}
+
+/// The fingerprint of a service's certificate.
+#[must_use]
+pub fn fingerprint(service: u64) -> [u8; 32] {
+    bytes(b'f', service)
 }
 
 /// The recipient's key of a queue.
@@ -66,6 +78,7 @@ pub fn notifier(notifier: u64) -> NotifierRecord {
         id: notifier_id(notifier),
         key: notifier_key(notifier),
         secret: DhSecret::new(bytes(b'e', notifier)),
+        service: None,
     }
 }
 
@@ -94,6 +107,7 @@ pub fn queue(queue: u64) -> QueueRecord {
         status: QueueStatus::Active,
         link: None,
         notifier: None,
+        service: None,
         used_on: UnixDay(1),
     }
 }
@@ -212,8 +226,48 @@ pub fn remove_notifier(queue: u64) -> QueueOp {
 /// Takes notifications of a queue as its notifier.
 #[must_use]
 pub fn take_notifications(queue: u64, number: u64, limit: u32) -> QueueOp {
-    let (notifier, by) = (notifier_id(number), Some(notifier_key(number)));
-    QueueOp::TakeNotifications { queue: recipient(queue), notifier, by, limit }
+    QueueOp::TakeNotifications { queue: recipient(queue), notifier: notifier_id(number), limit }
+}
+
+/// Subscribes to a queue as its recipient, who is this service or none, and reads its first message, on day 1.
+#[must_use]
+pub fn subscribe(queue: u64, service: Option<u64>) -> QueueOp {
+    QueueOp::Subscribe {
+        queue: recipient(queue),
+        by: recipient_key(queue),
+        service: service.map(service_id),
+        peek: true,
+        today: UnixDay(1),
+    }
+}
+
+/// Subscribes to the notifications of a queue as its notifier, who is this service or none.
+#[must_use]
+pub fn subscribe_notifier(queue: u64, number: u64, service: Option<u64>) -> QueueOp {
+    QueueOp::SubscribeNotifier {
+        queue: recipient(queue),
+        notifier: notifier_id(number),
+        by: notifier_key(number),
+        service: service.map(service_id),
+    }
+}
+
+/// Finds or makes the service with this number.
+#[must_use]
+pub fn find_service(number: u64, role: ServiceRole) -> QueueOp {
+    QueueOp::FindService { fingerprint: fingerprint(number), role, id: service_id(number) }
+}
+
+/// Reads how many queues a service has.
+#[must_use]
+pub fn count_service(number: u64) -> QueueOp {
+    QueueOp::CountService { service: service_id(number) }
+}
+
+/// Visits queues of a service.
+#[must_use]
+pub fn scan_service(number: u64, after: Option<EntityId>, limit: u32) -> QueueOp {
+    QueueOp::ScanService { service: service_id(number), after, limit }
 }
 
 /// A body of a message.

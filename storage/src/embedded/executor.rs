@@ -1,6 +1,8 @@
 //! The vocabulary, carried out on the database: each operation reads what it needs and commits one atomic
 //! batch.
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
 use fjall::{Keyspace, OwnedWriteBatch};
 use smp_core::server::store::{
@@ -8,11 +10,10 @@ use smp_core::server::store::{
 };
 use smp_core::wire::command::LinkData;
 use smp_core::wire::error::BlockingInfo;
-use smp_core::wire::{AuthPublicKey, EntityId};
+use smp_core::wire::{AuthPublicKey, EntityId, ServiceRole};
 
 use super::engine::{Engine, EngineError, META_COUNTERS, Result};
-use super::layout::{self, message_key};
-use super::services::Services;
+use super::layout::{self, Service, message_key};
 
 /// Carries out operations. There is one for an engine, so nothing changes between what it reads and what it
 /// commits.
@@ -20,7 +21,7 @@ pub(super) struct Executor<'a> {
     pub(super) engine: &'a Engine,
     counts: QueueCounts,
     written: bool,
-    /// The keyspace of a value that expiry could not read and left behind.
+    /// The keyspace of something that a visit could not read and left behind.
     pub(super) damage: Option<&'static str>,
 }
 
@@ -134,9 +135,11 @@ impl<'a> Executor<'a> {
             batch.counts.notifiers += 1;
         }
         batch.counts.queues += 1;
-        self.change_service(&mut batch, (None, record.service.as_ref()), recipient, recipient)?;
+        let service = (record.service.as_ref(), ServiceRole::Messaging);
+        self.join_service(&mut batch, service, recipient, recipient)?;
         if let Some(notifier) = &record.notifier {
-            self.change_service(&mut batch, (None, notifier.service.as_ref()), recipient, &notifier.id)?;
+            let service = (notifier.service.as_ref(), ServiceRole::Notifier);
+            self.join_service(&mut batch, service, recipient, &notifier.id)?;
         }
         self.commit(batch)?;
         Ok(OpResult::Done)
@@ -170,7 +173,7 @@ impl<'a> Executor<'a> {
         if let Some(link) = &record.link {
             batch.delete_link(engine, queue, link);
         }
-        self.change_service(&mut batch, (record.service.as_ref(), None), queue, queue)?;
+        self.leave_service(&mut batch, record.service.as_ref(), queue, queue)?;
         let notifier = record.notifier.as_ref().map(NotifierRef::from);
         if let Some(notifier) = &notifier {
             self.delete_notifier(&mut batch, queue, notifier)?;
@@ -206,7 +209,7 @@ impl<'a> Executor<'a> {
     }
 
     pub(super) fn batch(&self) -> Batch {
-        Batch { writes: self.engine.database.batch(), counts: self.counts, services: Services::new() }
+        Batch { writes: self.engine.database.batch(), counts: self.counts, services: BTreeMap::new() }
     }
 
     /// Commits nothing but a changed record.
@@ -216,8 +219,11 @@ impl<'a> Executor<'a> {
         self.commit(batch)
     }
 
-    /// Commits a batch, the counters with it if they changed. It is atomic, and visible to look-ups at once.
+    /// Commits a batch, with it the services and the counters that changed. It is atomic, and visible to look-ups at once.
     pub(super) fn commit(&mut self, mut batch: Batch) -> Result<()> {
+        for (id, service) in std::mem::take(&mut batch.services) {
+            batch.put(&self.engine.services, id.as_bytes(), layout::put_service(&service));
+        }
         if batch.counts != self.counts {
             let counts = layout::put_counters(batch.counts);
             batch.put(&self.engine.meta, META_COUNTERS, counts);
@@ -238,7 +244,8 @@ pub(super) fn is_taken(keyspace: &Keyspace, id: &EntityId) -> Result<bool> {
 pub(super) struct Batch {
     writes: OwnedWriteBatch,
     pub(super) counts: QueueCounts,
-    pub(super) services: Services,
+    /// Services after it, which it may change more than once.
+    pub(super) services: BTreeMap<EntityId, Service>,
 }
 
 impl Batch {

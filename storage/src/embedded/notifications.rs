@@ -3,7 +3,7 @@
 use smp_core::server::store::{
     Notification, NotifierRecord, NotifierRef, OpResult, PendingNotifications, Refusal, UnixDay,
 };
-use smp_core::wire::{AuthPublicKey, EntityId};
+use smp_core::wire::{AuthPublicKey, EntityId, ServiceRole};
 
 use super::engine::{Engine, Result, decoded};
 use super::executor::{Batch, Executor, Outcome, is_taken};
@@ -29,10 +29,16 @@ impl Executor<'_> {
             batch.put_id(&engine.notifiers, &new.id, queue);
             batch.counts.notifiers += 1;
         }
+        let new = notifier.as_ref().map(NotifierRef::from);
         let is_changed = record.notifier.is_some() || notifier.is_some();
         let former = std::mem::replace(&mut record.notifier, notifier).as_ref().map(NotifierRef::from);
         if let Some(former) = &former {
             self.delete_notifier(&mut batch, queue, former)?;
+        }
+        // After the former has left: both may be of one service, which has one entry for the queue.
+        if let Some(new) = &new {
+            let service = (new.service.as_ref(), ServiceRole::Notifier);
+            self.join_service(&mut batch, service, queue, &new.id)?;
         }
         batch.put_used(engine, &mut record, today, is_changed);
         self.commit(batch)?;
@@ -53,7 +59,8 @@ impl Executor<'_> {
         let former = std::mem::replace(&mut known.service, service.clone());
         if former != service {
             let mut batch = self.batch();
-            self.change_service(&mut batch, (former.as_ref(), service.as_ref()), queue, notifier)?;
+            self.leave_service(&mut batch, former.as_ref(), queue, notifier)?;
+            self.join_service(&mut batch, (service.as_ref(), ServiceRole::Notifier), queue, notifier)?;
             batch.put_queue(self.engine, &record);
             self.commit(batch)?;
         }
@@ -105,7 +112,7 @@ impl Executor<'_> {
         notifier: &NotifierRef,
     ) -> Result<()> {
         batch.delete(&self.engine.notifiers, notifier.id.as_bytes());
-        self.change_service(batch, (notifier.service.as_ref(), None), queue, &notifier.id)?;
+        self.leave_service(batch, notifier.service.as_ref(), queue, &notifier.id)?;
         batch.subtract(|counts| &mut counts.notifiers, 1)?;
         match self.notifications(queue)?.len() {
             0 => Ok(()),

@@ -1,13 +1,12 @@
 //! Services: who they are, and which queues or notifiers are theirs.
 
-use std::collections::BTreeMap;
 use std::ops::Bound;
 
 use smp_core::server::store::{OpResult, QueueCounts, Refusal, UnixDay, Waiting, set_of};
 use smp_core::wire::{AuthPublicKey, EntityId, QueueSet, ServiceRole};
 
 use super::engine::{Engine, EngineError, Result, decoded};
-use super::executor::{Batch, Executor, Outcome};
+use super::executor::{Batch, Executor, Outcome, Stop};
 use super::layout::{self, Service, service_key};
 
 impl Executor<'_> {
@@ -28,8 +27,7 @@ impl Executor<'_> {
             return Ok(OpResult::IdTaken);
         }
         let mut batch = self.batch();
-        let service = Service { role, set: QueueSet::EMPTY };
-        batch.put(&engine.services, id.as_bytes(), layout::put_service(&service));
+        batch.services.insert(id.clone(), Service { role, set: QueueSet::EMPTY });
         batch.put(&engine.certificates, fingerprint, id.as_bytes().to_vec());
         match role {
             ServiceRole::Messaging => batch.counts.messaging_services += 1,
@@ -45,7 +43,8 @@ impl Executor<'_> {
         Ok(OpResult::ServiceQueues(service.set))
     }
 
-    pub(super) fn scan_service(&self, id: &EntityId, after: Option<&EntityId>, limit: u32) -> Outcome {
+    /// Goes on behind what cannot be read.
+    pub(super) fn scan_service(&mut self, id: &EntityId, after: Option<&EntityId>, limit: u32) -> Outcome {
         let service = self.service(id)?.ok_or(Refusal::Unauthorized)?;
         let all = service_key(id, None);
         let start = match after {
@@ -61,9 +60,17 @@ impl Executor<'_> {
             if visited >= limit.max(1) {
                 return Ok(OpResult::Scanned { queues, next: last });
             }
+            let Ok(queue) = layout::service_queue(&key.into()) else {
+                self.damage = Some("service_queues");
+                continue;
+            };
             visited += 1;
-            let queue = decoded("service_queues", layout::service_queue(&key.into()))?;
-            queues.extend(self.waits_for(service.role, &queue)?.map(|notifier| (queue.clone(), notifier)));
+            match self.waits_for(service.role, &queue) {
+                Ok(Some(notifier)) => queues.push((queue.clone(), notifier)),
+                Ok(None) => {}
+                Err(EngineError::Corrupt(keyspace)) => self.damage = Some(keyspace),
+                Err(error) => return Err(error.into()),
+            }
             last = Some(queue);
         }
         Ok(OpResult::Scanned { queues, next: None })
@@ -81,8 +88,12 @@ impl Executor<'_> {
         record.recipient_may_use(Some(by))?;
         let mut batch = self.batch();
         let former = std::mem::replace(&mut record.service, service.clone());
-        self.change_service(&mut batch, (former.as_ref(), service.as_ref()), queue, queue)?;
-        batch.put_used(self.engine, &mut record, today, former != service);
+        let is_changed = former != service;
+        if is_changed {
+            self.leave_service(&mut batch, former.as_ref(), queue, queue)?;
+            self.join_service(&mut batch, (service.as_ref(), ServiceRole::Messaging), queue, queue)?;
+        }
+        batch.put_used(self.engine, &mut record, today, is_changed);
         let backlog = self.backlog(queue)?;
         let first = backlog.filter(|_| peek).map(|backlog| self.message(queue, backlog.first)).transpose()?;
         self.commit(batch)?;
@@ -90,35 +101,38 @@ impl Executor<'_> {
         Ok(OpResult::Subscribed { message, has_messages: backlog.is_some(), former })
     }
 
-    /// A queue or notifier goes from one service to another. `counted` is the id that services count it by.
-    pub(super) fn change_service(
+    /// A queue or notifier becomes one of a service, if that is known in this role. The service counts it by the id `counted`.
+    pub(super) fn join_service(
         &self,
         batch: &mut Batch,
-        (former, new): (Option<&EntityId>, Option<&EntityId>),
+        (service, role): (Option<&EntityId>, ServiceRole),
+        queue: &EntityId,
+        counted: &EntityId,
+    ) -> std::result::Result<(), Stop> {
+        let Some(id) = service else { return Ok(()) };
+        let known = self.service_of(batch, id)?.filter(|known| known.role == role);
+        let mut known = known.ok_or(Refusal::Unauthorized)?;
+        batch.put(&self.engine.service_queues, &service_key(id, Some(queue)), Vec::new());
+        *queues_of(role)(&mut batch.counts) += 1;
+        known.set = known.set.plus(set_of(counted));
+        batch.services.insert(id.clone(), known);
+        Ok(())
+    }
+
+    /// A queue or notifier is no longer one of its service.
+    pub(super) fn leave_service(
+        &self,
+        batch: &mut Batch,
+        service: Option<&EntityId>,
         queue: &EntityId,
         counted: &EntityId,
     ) -> Result<()> {
-        if former == new {
-            return Ok(());
-        }
-        let engine = self.engine;
-        if let Some(id) = former
-            && let Some(mut service) = self.service_of(batch, id)?
-            && engine.service_queues.contains_key(service_key(id, Some(queue)))?
-        {
-            batch.delete(&engine.service_queues, &service_key(id, Some(queue)));
-            service.set = service.set.minus(set_of(counted));
-            batch.subtract(queues_of(service.role), 1)?;
-            batch.put_service(engine, id, service);
-        }
-        if let Some(id) = new
-            && let Some(mut service) = self.service_of(batch, id)?
-        {
-            batch.put(&engine.service_queues, &service_key(id, Some(queue)), Vec::new());
-            service.set = service.set.plus(set_of(counted));
-            *queues_of(service.role)(&mut batch.counts) += 1;
-            batch.put_service(engine, id, service);
-        }
+        let Some(id) = service else { return Ok(()) };
+        let mut known = self.service_of(batch, id)?.ok_or(EngineError::Corrupt("services"))?;
+        batch.delete(&self.engine.service_queues, &service_key(id, Some(queue)));
+        batch.subtract(queues_of(known.role), 1)?;
+        known.set = known.set.minus(set_of(counted));
+        batch.services.insert(id.clone(), known);
         Ok(())
     }
 
@@ -146,16 +160,6 @@ impl Executor<'_> {
     fn service(&self, id: &EntityId) -> Result<Option<Service>> {
         let bytes = Engine::value(&self.engine.services, id.as_bytes())?;
         bytes.map(|bytes| decoded("services", layout::service(&bytes))).transpose()
-    }
-}
-
-/// Services that a batch changes.
-pub(super) type Services = BTreeMap<EntityId, Service>;
-
-impl Batch {
-    fn put_service(&mut self, engine: &Engine, id: &EntityId, service: Service) {
-        self.put(&engine.services, id.as_bytes(), layout::put_service(&service));
-        self.services.insert(id.clone(), service);
     }
 }
 

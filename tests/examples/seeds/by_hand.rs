@@ -8,8 +8,8 @@ pub(crate) fn blocks() -> Vec<Vec<u8>> {
     plain.chain(padded).collect()
 }
 
-/// A queue with and without keys, a backlog, messages, counters; what came with format 2: a blocked queue with a link
-/// and a notifier, counters, data of a link, notifications.
+/// A queue with and without keys, a backlog, messages, counters; what came with format 2: a blocked queue with a link and a
+/// notifier, both of services, counters, data of a link, notifications, services, the key of a service's queue.
 pub(crate) fn store_records() -> Vec<Vec<u8>> {
     let queue = |keys: &[u8]| [&[0, 1, 1, b's', b'M', 0, 0, 0, 80, 0][..], &[5; 32], keys].concat();
     let key = |algorithm, length| [&[algorithm][..], &vec![6; length]].concat();
@@ -18,11 +18,14 @@ pub(crate) fn store_records() -> Vec<Vec<u8>> {
     let message = |kind| [&[2, 1, kind][..], &[0; 8], &[1, b'i']].concat();
     let counters = |version, length| [&[3, version][..], &vec![0; length]].concat();
     let blocked = [&[0, 2, 1, b's', b'C', 2, 1, 2][..], &[0; 8], &[0, 0, 80, 0], &[5; 32], &keys].concat();
-    let blocked = [blocked, vec![1, b'l', 1, 1, b'n'], key(1, 32), vec![8; 32]].concat();
+    let blocked =
+        [blocked, vec![1, b'l', 1, 1, b'n'], key(1, 32), vec![8; 32], b"\x01v\x01w".to_vec()].concat();
     let link_data = [&[4, 1, 0, 0, 0, 5][..], b"fixeduser"].concat();
     let notifications = [&[5, 1][..], &[0; 8], &[1, b'i'], &[0; 8], &[0]].concat();
+    let service = |role| [&[6, 1, role][..], &[0, 0, 0, 0, 0, 0, 0, 3], &[9; 16]].concat();
+    let services = vec![service(b'M'), service(b'N'), service(b'P'), vec![7, 1, b'v', b'r']];
     let first = vec![queue(&[0; 5]), queue(&keys), backlog, message(0), [message(2), vec![7; 9]].concat()];
-    [first, vec![counters(1, 16), blocked, counters(2, 32), link_data, notifications]].concat()
+    [first, vec![counters(1, 16), blocked, counters(2, 64), link_data, notifications], services].concat()
 }
 
 /// One or two connections; a queue is made, filled, received from, taken over and deleted.

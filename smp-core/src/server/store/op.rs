@@ -15,6 +15,9 @@ use crate::wire::{AuthPublicKey, EntityId, MessageId, ServiceRole};
 /// Each may have the results that are named with it, and [`OpResult::Failed`]; each but those of expiry and
 /// [`Count`](Self::Count) also [`OpResult::Unauthorized`], and each but [`Delete`](Self::Delete), and those
 /// [changes](QueueChange) that say so, [`OpResult::Blocked`] when the right is there and the operator blocked the queue.
+///
+/// A queue may be one of a service that is known in the role of receiving messages, a notifier one of a service that is
+/// known in that of being notified. What names another as its service is [`OpResult::Unauthorized`].
 #[derive(Clone, Debug)]
 pub enum QueueOp {
     /// Creates a queue: [`OpResult::Done`], or [`OpResult::IdTaken`] when any of its ids is in use or empty. Ids of
@@ -124,18 +127,20 @@ pub enum QueueOp {
         /// Its id, if it is new.
         id: EntityId,
     },
-    /// Reads how many queues a service has, or notifiers if that is its role, and their hash: [`OpResult::ServiceQueues`].
+    /// Reads how many queues a service has, or notifiers if that is its role, and their hash: [`OpResult::ServiceQueues`]. A
+    /// proxy has none.
     CountService {
         /// The service.
         service: EntityId,
     },
-    /// Visits queues of a service in the order of their ids: [`OpResult::Scanned`].
+    /// Visits queues of a service in the order of their ids: [`OpResult::Scanned`]. What of them cannot be read is left
+    /// behind.
     ScanService {
         /// The service.
         service: EntityId,
         /// Where the visit before this one ended.
         after: Option<EntityId>,
-        /// How many queues to visit.
+        /// How many queues to visit, at least one.
         limit: u32,
     },
     /// Blocks a queue, or with `None` ends that: [`OpResult::Done`], or [`OpResult::Unauthorized`] if there is no such queue.

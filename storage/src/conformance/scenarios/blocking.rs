@@ -54,7 +54,7 @@ fn messaging_ops(other: u64) -> Vec<QueueOp> {
     let mut ops = vec![
         QueueOp::Append(Box::new(Append { by: sender_by, ..*append })),
         QueueOp::Peek { queue: queue(), by: Some(by), today },
-        QueueOp::Check { queue: queue(), by, today },
+        QueueOp::Subscribe { queue: queue(), by, service: None, peek: true, today },
         QueueOp::Acknowledge { queue: queue(), by, message: message_id(1), today },
         QueueOp::Inspect { queue: queue(), by },
         QueueOp::SetLink { queue: queue(), by, link: link(1), data: Box::new(link_data(1, 2)), today },

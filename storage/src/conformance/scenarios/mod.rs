@@ -3,6 +3,7 @@
 mod blocking;
 mod links;
 mod notifiers;
+mod services;
 
 use smp_core::UnixTime;
 use smp_core::server::store::{
@@ -19,7 +20,7 @@ use crate::Backend;
 /// # Panics
 /// When the store breaks a promise.
 pub fn run_scenarios<B: Backend>(mut open: impl FnMut() -> B) {
-    let scenarios: [(&str, Scenario<B>); 19] = [
+    let scenarios: [(&str, Scenario<B>); 22] = [
         ("a queue is found by its ids", finds_queues),
         ("ids are unique", keeps_ids_unique),
         ("the empty id is never free and leads nowhere", refuses_empty_ids),
@@ -33,6 +34,9 @@ pub fn run_scenarios<B: Backend>(mut open: impl FnMut() -> B) {
         ("a link is gone when it was used", links::deletes_used_links),
         ("notifications wait for their notifier", notifiers::keeps_notifications),
         ("old notifications expire, a few queues at a time", notifiers::expires_notifications),
+        ("a service has one certificate and one role", services::finds_services),
+        ("queues and notifiers are of the service that subscribes", services::keeps_queues),
+        ("what waits for a service is found, a few queues at a time", services::scans_queues),
         ("a blocked queue is closed for all but a few", blocking::blocks_queues),
         ("a deleted queue leaves nothing", deletes_everything),
         ("old messages expire, a few queues at a time", expires_old_messages),
@@ -69,7 +73,10 @@ fn first(store: &impl Backend, queue: u64) -> Option<String> {
 
 /// The result that says that a queue had a notifier.
 fn released(notifier: u64) -> String {
-    describe(&OpResult::Released { notifier: Some(notifier_id(notifier)) })
+    describe(&OpResult::Released {
+        notifier: Some((&super::samples::notifier(notifier)).into()),
+        service: None,
+    })
 }
 
 fn finds_queues(store: &impl Backend) {
@@ -162,7 +169,7 @@ fn refuses_empty_ids(store: &impl Backend) {
         assert!(find(store, key).is_none());
     }
     let (notifier, queue) = (id(), id());
-    let take = QueueOp::TakeNotifications { queue, notifier, by: None, limit: 1 };
+    let take = QueueOp::TakeNotifications { queue, notifier, limit: 1 };
     assert_eq!(run_one(store, take), "Unauthorized");
     assert_eq!(counts(store), "1 queues, 0 messages");
 }
@@ -187,7 +194,7 @@ fn takes_long_ids(store: &impl Backend) {
     ] {
         assert!(find(store, key).is_some_and(|found| found.recipient == long(1)));
     }
-    let take = QueueOp::TakeNotifications { queue: long(1), notifier: long(4), by: None, limit: 9 };
+    let take = QueueOp::TakeNotifications { queue: long(1), notifier: long(4), limit: 9 };
     assert!(run_one(store, take).contains("at 1000"));
     let delete = QueueOp::Delete { queue: long(1), by: None };
     assert_eq!(run_one(store, delete), format!("released {}", "04".repeat(255)));
@@ -254,7 +261,7 @@ fn checks_rights(store: &impl Backend) {
         let queue = || id.clone();
         let ops = vec![
             QueueOp::Peek { queue: queue(), by: Some(by), today: day },
-            QueueOp::Check { queue: queue(), by, today: day },
+            QueueOp::Subscribe { queue: queue(), by, service: None, peek: true, today: day },
             QueueOp::Acknowledge { queue: queue(), by, message: message_id(1), today: day },
             QueueOp::Inspect { queue: queue(), by },
             QueueOp::Delete { queue: queue(), by: Some(by) },
@@ -365,7 +372,7 @@ fn keeps_last_use(store: &impl Backend) {
     run_one(store, create(1));
     let ops = [
         (QueueOp::Peek { queue: queue.clone(), by: Some(by), today: today(2) }, 2),
-        (QueueOp::Check { queue: queue.clone(), by, today: today(3) }, 3),
+        (QueueOp::Subscribe { queue: queue.clone(), by, service: None, peek: false, today: today(3) }, 3),
         (QueueOp::Inspect { queue: queue.clone(), by }, 3),
         (QueueOp::Acknowledge { queue: queue.clone(), by, message: message_id(1), today: today(4) }, 4),
         (append(1, 5 * 86_400, 1), 5),
@@ -382,6 +389,7 @@ fn keeps_last_use(store: &impl Backend) {
         (QueueOp::RemoveLink { queue: queue.clone(), by, today: today(14) }, 14),
         (QueueOp::SetNotifier { queue: queue.clone(), by, notifier: notifier(), today: today(15) }, 15),
         (QueueOp::SetNotifier { queue: queue.clone(), by, notifier: notifier(), today: today(99) }, 15),
+        (subscribe_notifier(1, 1, None), 15),
         (take_notifications(1, 1, 9), 15),
         (QueueOp::RemoveNotifier { queue: queue.clone(), by, today: today(16) }, 16),
         (QueueOp::RemoveNotifier { queue: queue.clone(), by, today: today(17) }, 17),

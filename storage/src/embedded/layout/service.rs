@@ -58,5 +58,8 @@ pub(crate) fn service_key(service: &EntityId, queue: Option<&EntityId>) -> Vec<u
 pub(crate) fn service_queue(key: &Bytes) -> Decoded<EntityId> {
     let mut reader = Reader::new(key);
     EntityId::decode(&mut reader)?;
-    EntityId::new(&reader.tail())
+    match EntityId::new(&reader.tail())? {
+        queue if queue.is_empty() => Err(DecodeError),
+        queue => Ok(queue),
+    }
 }

@@ -5,7 +5,7 @@ use smp_core::server::store::{
     MessageContent, Notification, NotifierRecord, QueueRecord, QueueStatus, StoredMessage, UnixDay,
 };
 use smp_core::wire::error::{BlockingInfo, BlockingReason, Notice};
-use smp_core::wire::{AuthPublicKey, EntityId, MessageId, QueueMode};
+use smp_core::wire::{AuthPublicKey, EntityId, IdsHash, MessageId, QueueMode, QueueSet, ServiceRole};
 
 use super::*;
 
@@ -21,6 +21,7 @@ fn queue_of_version_1() -> (QueueRecord, Vec<u8>) {
         status: QueueStatus::Off,
         link: None,
         notifier: None,
+        service: None,
         used_on: UnixDay(20_779),
     };
     let bytes = [
@@ -48,12 +49,14 @@ fn full_queue() -> (QueueRecord, Vec<u8>) {
         id: EntityId::from([8; 24]),
         key: AuthPublicKey::Ed25519([9; 32]),
         secret: DhSecret::new([10; 32]),
+        service: Some(EntityId::from([11; 24])),
     };
     let notice = Some(Notice { ttl: Some(258) });
     let record = QueueRecord {
         status: QueueStatus::Blocked(BlockingInfo { reason: BlockingReason::Content, notice }),
         link: Some(EntityId::from([7; 24])),
         notifier: Some(notifier),
+        service: Some(EntityId::from([12; 24])),
         ..record
     };
     let bytes = [
@@ -68,6 +71,10 @@ fn full_queue() -> (QueueRecord, Vec<u8>) {
         &[1],
         &[9; 32],
         &[10; 32],
+        &[24],
+        &[11; 24],
+        &[24],
+        &[12; 24],
     ];
     (record, bytes.concat())
 }
@@ -78,7 +85,8 @@ fn parts(record: &QueueRecord) -> impl PartialEq + std::fmt::Debug + use<> {
         (record.recipient.as_bytes().to_vec(), record.sender.as_bytes().to_vec()),
         (record.recipient_keys.clone(), *record.secret.as_bytes(), record.sender_key),
         (record.mode, record.status, record.used_on, record.link.clone()),
-        record.notifier.as_ref().map(|of| (of.id.clone(), of.key, *of.secret.as_bytes())),
+        record.notifier.as_ref().map(|of| (of.id.clone(), of.key, *of.secret.as_bytes(), of.service.clone())),
+        record.service.clone(),
     )
 }
 
@@ -185,9 +193,20 @@ fn backlog_has_its_documented_bytes() {
 
 #[test]
 fn counters_have_their_documented_bytes() {
-    let value = QueueCounts { queues: 1, messages: 2, notifiers: 3, notifications: 4 };
+    let value = QueueCounts {
+        queues: 1,
+        messages: 2,
+        notifiers: 3,
+        notifications: 4,
+        messaging_services: 5,
+        messaging_service_queues: 6,
+        notifier_services: 7,
+        notifier_service_queues: 8,
+    };
     let number = |number: u8| [0, 0, 0, 0, 0, 0, 0, number];
-    let bytes = [&[2][..], &number(1), &number(2), &number(3), &number(4)].concat();
+    let numbers: Vec<_> = (1..=8).flat_map(number).collect();
+    let bytes = [&[2][..], &numbers].concat();
+    assert_eq!(bytes.len(), 65);
     assert_eq!(put_counters(value), bytes);
     assert_eq!(counters(&bytes.clone().into()), Ok(value));
     refuses_other_bytes(&bytes, counters);
@@ -231,6 +250,39 @@ fn notifications_have_their_documented_bytes() {
 }
 
 #[test]
+fn services_have_their_documented_bytes() {
+    let set = QueueSet { count: 258, hash: IdsHash([7; 16]) };
+    for (letter, role) in
+        [(b'M', ServiceRole::Messaging), (b'N', ServiceRole::Notifier), (b'P', ServiceRole::Proxy)]
+    {
+        let bytes = [&[1, letter][..], &[0, 0, 0, 0, 0, 0, 1, 2], &[7; 16]].concat();
+        assert_eq!(bytes.len(), 26);
+        assert_eq!(put_service(&Service { role, set }), bytes);
+        assert_eq!(service(&bytes.clone().into()), Ok(Service { role, set }));
+        refuses_other_bytes(&bytes, service);
+    }
+    let bytes = [&[1, b'X'][..], &[0; 24]].concat();
+    assert!(service(&bytes.into()).is_err(), "an unknown role was taken");
+    let bytes = [&[1, b'M'][..], &[0xff; 24]].concat();
+    assert!(service(&bytes.into()).is_err(), "a negative count was taken");
+}
+
+#[test]
+fn queues_of_a_service_are_in_order_and_apart_from_others() {
+    let id = |bytes: &[u8]| EntityId::new(bytes).expect("short");
+    let key = |service: &[u8], queue: &[u8]| service_key(&id(service), Some(&id(queue)));
+    assert_eq!(key(&[5; 3], &[6; 2]), [3, 5, 5, 5, 6, 6]);
+    assert_eq!(service_key(&id(&[5; 3]), None), [3, 5, 5, 5], "what all keys of the service begin with");
+    assert_eq!(service_queue(&key(&[5; 3], &[6; 2]).into()), Ok(id(&[6; 2])));
+    assert_ne!(key(&[5], &[5, 6]), key(&[5, 5], &[6]));
+    assert!(!key(&[5, 5], &[6]).starts_with(&service_key(&id(&[5]), None)));
+    assert!(key(&[5], &[6]) < key(&[5], &[6, 0]) && key(&[5], &[6, 0]) < key(&[5], &[7]), "as the ids are");
+    for bad in [&[][..], &[4, 5, 5, 5], &[1, 5], &[&[0][..], &[6; 256]].concat()] {
+        assert!(service_queue(&Bytes::copy_from_slice(bad)).is_err(), "{bad:?}");
+    }
+}
+
+#[test]
 fn messages_of_a_queue_are_in_order_and_apart_from_others() {
     let (short, long) = (EntityId::new(&[1]).expect("short"), EntityId::new(&[1, 0]).expect("short"));
     assert!(message_key(&short, 255) < message_key(&short, 256));
@@ -255,8 +307,9 @@ impl Arbitrary for AnyQueue {
             .choose(&[None, Some(Notice { ttl: None }), Some(Notice { ttl: Some(-1) })])
             .expect("not empty");
         let blocked = QueueStatus::Blocked(BlockingInfo { reason: BlockingReason::Spam, notice });
-        let notifier =
-            NotifierRecord { id: id(g), key: key(g), secret: DhSecret::new([u8::arbitrary(g); 32]) };
+        let optional_id = |g: &mut Gen| Some(id(g)).filter(|id| !id.is_empty());
+        let secret = DhSecret::new([u8::arbitrary(g); 32]);
+        let notifier = NotifierRecord { id: id(g), key: key(g), secret, service: optional_id(g) };
         Self(QueueRecord {
             recipient: id(g),
             sender: id(g),
@@ -267,8 +320,9 @@ impl Arbitrary for AnyQueue {
                 .choose(&[None, Some(QueueMode::Messaging), Some(QueueMode::Contact)])
                 .expect("not empty"),
             status: *g.choose(&[QueueStatus::Active, QueueStatus::Off, blocked]).expect("not empty"),
-            link: Some(id(g)).filter(|link| !link.is_empty()),
+            link: optional_id(g),
             notifier: Some(notifier).filter(|_| bool::arbitrary(g)),
+            service: optional_id(g),
             used_on: UnixDay(u32::arbitrary(g)),
         })
     }
@@ -289,6 +343,7 @@ fn random_bytes_never_panic() {
         let bytes = Bytes::from(bytes);
         let _ = (queue(EntityId::empty(), &bytes), message(&bytes), Backlog::decode(&bytes));
         let _ = (counters(&bytes), link_data(&bytes), notifications(&bytes));
+        let _ = (service(&bytes), service_queue(&bytes));
         true
     }
     QuickCheck::new().tests(2000).quickcheck(decodes as fn(Vec<u8>) -> bool);

@@ -74,7 +74,7 @@ impl MemoryStore {
 
     fn try_one(&mut self, op: QueueOp) -> Result<OpResult, Refusal> {
         Ok(match op {
-            QueueOp::Create { record, link } => self.create(*record, link.map(|link| *link)),
+            QueueOp::Create { record, link } => self.create(*record, link.map(|link| *link))?,
             QueueOp::Change { queue, change, today } => self.change(&queue, change, today)?,
             QueueOp::SetLink { queue, by, link, data, today } => {
                 self.set_link(&queue, &by, link, *data, today)?
@@ -141,23 +141,29 @@ impl MemoryStore {
     }
 
     /// The empty id means "none" on the wire and names nothing, so it is never free.
-    fn create(&mut self, mut record: QueueRecord, link: Option<LinkData>) -> OpResult {
+    fn create(&mut self, mut record: QueueRecord, link: Option<LinkData>) -> Result<OpResult, Refusal> {
         let (link_id, link) = record.link.take().zip(link).unzip();
-        let notifier = record.notifier.as_ref().map(|notifier| &notifier.id);
+        let notifier = record.notifier.as_ref().map(NotifierRef::from);
         if record.recipient.is_empty()
             || self.queues.contains_key(&record.recipient)
             || is_taken(&self.senders, &record.sender)
             || link_id.as_ref().is_some_and(|id| is_taken(&self.links, id))
-            || notifier.is_some_and(|id| is_taken(&self.notifiers, id))
+            || notifier.as_ref().is_some_and(|notifier| is_taken(&self.notifiers, &notifier.id))
         {
-            return OpResult::IdTaken;
+            return Ok(OpResult::IdTaken);
         }
+        let notifier_service = notifier.as_ref().and_then(|notifier| notifier.service.as_ref());
+        self.may_join(record.service.as_ref(), ServiceRole::Messaging)?;
+        self.may_join(notifier_service, ServiceRole::Notifier)?;
         let recipient = record.recipient.clone();
         self.senders.insert(record.sender.clone(), recipient.clone());
         link_id.iter().for_each(|id| _ = self.links.insert(id.clone(), recipient.clone()));
-        notifier.into_iter().for_each(|id| _ = self.notifiers.insert(id.clone(), recipient.clone()));
         record.link = link_id;
-        self.join_services(&record);
+        self.join_service(record.service.as_ref(), &recipient, &recipient);
+        if let Some(notifier) = notifier {
+            self.join_service(notifier.service.as_ref(), &recipient, &notifier.id);
+            self.notifiers.insert(notifier.id, recipient.clone());
+        }
         let queue = Queue {
             record,
             link: link.as_ref().map(links::detached),
@@ -166,7 +172,7 @@ impl MemoryStore {
             open: true,
         };
         self.queues.insert(recipient, queue);
-        OpResult::Done
+        Ok(OpResult::Done)
     }
 
     fn change(&mut self, queue: &EntityId, change: QueueChange, today: UnixDay) -> Result<OpResult, Refusal> {

@@ -5,7 +5,7 @@ use crate::server::store::{
     Notification, NotifierRecord, NotifierRef, OpResult, PendingNotifications, Refusal, UnixDay,
 };
 use crate::time::UnixTime;
-use crate::wire::{AuthPublicKey, EntityId};
+use crate::wire::{AuthPublicKey, EntityId, ServiceRole};
 
 impl MemoryStore {
     pub(super) fn set_notifier(
@@ -19,8 +19,10 @@ impl MemoryStore {
         if notifier.as_ref().is_some_and(|notifier| is_taken(&self.notifiers, &notifier.id)) {
             return Ok(OpResult::IdTaken);
         }
-        let queue = self.used_queue(id, Some(by), today)?;
         let new = notifier.as_ref().map(NotifierRef::from);
+        let service = new.as_ref().and_then(|new| new.service.as_ref());
+        self.may_join(service, ServiceRole::Notifier)?;
+        let queue = self.used_queue(id, Some(by), today)?;
         let former = core::mem::replace(&mut queue.record.notifier, notifier);
         let former = former.as_ref().map(NotifierRef::from);
         let waiting = core::mem::take(&mut queue.notifications).len();

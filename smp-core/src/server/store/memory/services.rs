@@ -4,15 +4,15 @@ use std::collections::BTreeSet;
 use std::ops::Bound;
 
 use super::MemoryStore;
-use crate::server::store::{OpResult, QueueRecord, Refusal, UnixDay, set_of};
+use crate::server::store::{OpResult, Refusal, UnixDay, set_of};
 use crate::wire::{AuthPublicKey, EntityId, QueueSet, ServiceRole};
 
 /// A service.
 pub(super) struct Service {
-    role: ServiceRole,
+    pub(super) role: ServiceRole,
     /// Recipient ids of its queues, or of those whose notifiers are its own.
-    queues: BTreeSet<EntityId>,
-    set: QueueSet,
+    pub(super) queues: BTreeSet<EntityId>,
+    pub(super) set: QueueSet,
 }
 
 impl MemoryStore {
@@ -53,13 +53,11 @@ impl MemoryStore {
         let next = visited.last().filter(|_| rest.next().is_some()).map(|last| (*last).clone());
         let queues = visited.into_iter().filter_map(|id| {
             let queue = self.queues.get(id)?;
-            match service.role {
-                ServiceRole::Notifier => {
-                    let notifier = queue.record.notifier.as_ref().filter(|_| !queue.notifications.is_empty());
-                    notifier.map(|notifier| (id.clone(), Some(notifier.id.clone())))
-                }
-                _ => (!queue.messages.is_empty()).then(|| (id.clone(), None)),
+            if service.role == ServiceRole::Notifier {
+                let notifier = queue.record.notifier.as_ref().filter(|_| !queue.notifications.is_empty());
+                return notifier.map(|notifier| (id.clone(), Some(notifier.id.clone())));
             }
+            (!queue.messages.is_empty()).then(|| (id.clone(), None))
         });
         Ok(OpResult::Scanned { queues: queues.collect(), next })
     }
@@ -72,6 +70,8 @@ impl MemoryStore {
         peek: bool,
         today: UnixDay,
     ) -> Result<OpResult, Refusal> {
+        self.queue(id)?.record.recipient_may_use(Some(by))?;
+        self.may_join(service.as_ref(), ServiceRole::Messaging)?;
         let queue = self.used_queue(id, Some(by), today)?;
         let former = core::mem::replace(&mut queue.record.service, service.clone());
         let has_messages = !queue.messages.is_empty();
@@ -90,8 +90,9 @@ impl MemoryStore {
         by: &AuthPublicKey,
         service: Option<EntityId>,
     ) -> Result<OpResult, Refusal> {
+        self.queue(id)?.record.notifier_may_use(notifier, Some(by))?;
+        self.may_join(service.as_ref(), ServiceRole::Notifier)?;
         let queue = self.queue(id)?;
-        queue.record.notifier_may_use(notifier, Some(by))?;
         let record = queue.record.notifier.as_mut().ok_or(Refusal::Unauthorized)?;
         let former = core::mem::replace(&mut record.service, service.clone());
         let has_notifications = !queue.notifications.is_empty();
@@ -102,27 +103,23 @@ impl MemoryStore {
         Ok(OpResult::NotifierSubscribed { has_notifications, former })
     }
 
-    /// A new queue joins the services that its record names.
-    pub(super) fn join_services(&mut self, record: &QueueRecord) {
-        self.join_service(record.service.as_ref(), &record.recipient, &record.recipient);
-        if let Some(notifier) = &record.notifier {
-            self.join_service(notifier.service.as_ref(), &record.recipient, &notifier.id);
-        }
+    /// Whether queues or notifiers may be those of a service: it must be known, and in this role.
+    pub(super) fn may_join(&self, service: Option<&EntityId>, role: ServiceRole) -> Result<(), Refusal> {
+        let has_role = |id| self.services.get(id).is_some_and(|service| service.role == role);
+        if service.is_none_or(has_role) { Ok(()) } else { Err(Refusal::Unauthorized) }
     }
 
     /// `counted` is the id that the service counts the queue by.
     pub(super) fn join_service(&mut self, service: Option<&EntityId>, queue: &EntityId, counted: &EntityId) {
-        if let Some(service) = service.and_then(|id| self.services.get_mut(id))
-            && service.queues.insert(queue.clone())
-        {
+        if let Some(service) = service.and_then(|id| self.services.get_mut(id)) {
+            service.queues.insert(queue.clone());
             service.set = service.set.plus(set_of(counted));
         }
     }
 
     pub(super) fn leave_service(&mut self, service: Option<&EntityId>, queue: &EntityId, counted: &EntityId) {
-        if let Some(service) = service.and_then(|id| self.services.get_mut(id))
-            && service.queues.remove(queue)
-        {
+        if let Some(service) = service.and_then(|id| self.services.get_mut(id)) {
+            service.queues.remove(queue);
             service.set = service.set.minus(set_of(counted));
         }
     }

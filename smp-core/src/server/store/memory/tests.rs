@@ -1,8 +1,8 @@
 use super::*;
 use crate::crypto::DhSecret;
-use crate::server::store::{NotifierRecord, QueueStatus};
-use crate::wire::QueueMode;
+use crate::server::store::{NotifierRecord, QueueStatus, set_of};
 use crate::wire::error::{BlockingInfo, BlockingReason};
+use crate::wire::{IdsHash, QueueMode, QueueSet};
 
 const BY: AuthPublicKey = AuthPublicKey::Ed25519([1; 32]);
 const SENDER: AuthPublicKey = AuthPublicKey::Ed25519([2; 32]);
@@ -85,12 +85,44 @@ fn counted(store: &MemoryStore) -> QueueCounts {
     let sum = |count: fn(&Queue) -> usize| store.queues.values().map(count).sum::<usize>() as u64;
     assert!(store.links.iter().all(|(id, queue)| store.queues[queue].record.link.as_ref() == Some(id)));
     assert_eq!(sum(|queue| queue.link.iter().len()), store.links.len() as u64);
+    let [messaging_services, notifier_services] = [ServiceRole::Messaging, ServiceRole::Notifier]
+        .map(|role| store.services.values().filter(|service| service.role == role).count() as u64);
+    check_services(store);
     QueueCounts {
         queues: store.senders.len() as u64,
         messages: sum(|queue| queue.messages.len()),
         notifiers: sum(|queue| queue.record.notifier.iter().len()),
         notifications: sum(|queue| queue.notifications.len()),
-        ..store.counts()
+        messaging_services,
+        messaging_service_queues: sum(|queue| queue.record.service.iter().len()),
+        notifier_services,
+        notifier_service_queues: sum(|queue| service_of_notifier(queue).iter().len()),
+    }
+}
+
+fn service_of_notifier(queue: &Queue) -> Option<&EntityId> {
+    queue.record.notifier.as_ref().and_then(|notifier| notifier.service.as_ref())
+}
+
+/// A service has the queues whose records name it, or notifiers if that is its role.
+fn check_services(store: &MemoryStore) {
+    assert_eq!(store.certificates.len(), store.services.len());
+    for (id, service) in &store.services {
+        let mut set = QueueSet::EMPTY;
+        for (recipient, queue) in &store.queues {
+            let notifier = queue.record.notifier.as_ref();
+            let (named, counted) = match service.role {
+                ServiceRole::Notifier => (service_of_notifier(queue), notifier.map(|notifier| &notifier.id)),
+                ServiceRole::Messaging | ServiceRole::Proxy => {
+                    (queue.record.service.as_ref(), Some(recipient))
+                }
+            };
+            let is_of_it = named == Some(id);
+            assert_eq!(service.queues.contains(recipient), is_of_it);
+            let counted = counted.filter(|_| is_of_it).map_or(QueueSet::EMPTY, set_of);
+            set = set.plus(counted);
+        }
+        assert_eq!(service.set, set);
     }
 }
 
@@ -259,4 +291,101 @@ fn old_notifications_expire_a_few_queues_at_a_time() {
     assert_eq!(next, Some(id(1)));
     assert!(matches!(run(&mut store, op(next)), OpResult::Expired { deleted: 0, next: None }));
     assert_eq!(notified(&run(&mut store, take(4, 9))), (vec![1], false));
+}
+
+fn find_service(number: u8, role: ServiceRole) -> QueueOp {
+    QueueOp::FindService { fingerprint: [number; 32], role, id: id(number) }
+}
+
+fn subscribe(service: Option<u8>) -> QueueOp {
+    QueueOp::Subscribe { queue: id(1), by: BY, service: service.map(id), peek: false, today: TODAY }
+}
+
+fn subscribe_notifier(service: Option<u8>) -> QueueOp {
+    QueueOp::SubscribeNotifier { queue: id(1), notifier: id(4), by: NOTIFIER, service: service.map(id) }
+}
+
+/// Services 21 and 22 receive messages, 23 is notified, 24 forwards.
+fn store_with_services() -> MemoryStore {
+    let mut store = new_store();
+    for (number, role) in [
+        (21, ServiceRole::Messaging),
+        (22, ServiceRole::Messaging),
+        (23, ServiceRole::Notifier),
+        (24, ServiceRole::Proxy),
+    ] {
+        let found = run(&mut store, find_service(number, role));
+        assert!(matches!(found, OpResult::Service(service) if service == id(number)));
+    }
+    store
+}
+
+#[test]
+fn the_hash_of_a_queue_is_the_md5_of_its_id() {
+    let set = set_of(&EntityId::new(b"abc").unwrap());
+    let md5 = [0x90, 1, 0x50, 0x98, 0x3c, 0xd2, 0x4f, 0xb0, 0xd6, 0x96, 0x3f, 0x7d, 0x28, 0xe1, 0x7f, 0x72];
+    assert_eq!(set, QueueSet { count: 1, hash: IdsHash(md5) }, "RFC 1321, A.5");
+}
+
+#[test]
+fn a_queue_is_of_the_service_that_subscribes_last() {
+    let mut store = store_with_services();
+    for (service, before) in [(Some(21), None), (Some(21), Some(21)), (Some(22), Some(21)), (None, Some(22))]
+    {
+        let result = run(&mut store, subscribe(service));
+        assert!(
+            matches!(&result, OpResult::Subscribed { former, .. } if *former == before.map(id)),
+            "{result:?}"
+        );
+        let OpResult::Appended(appended) = run(&mut store, append(None, 1)) else { panic!("refused") };
+        assert_eq!(appended.service, service.map(id));
+        run(&mut store, QueueOp::ExpireQueue { queue: id(1), before: UnixTime::from_secs(100) });
+    }
+    for (service, before) in [(Some(23), None), (Some(23), Some(23)), (None, Some(23)), (Some(23), None)] {
+        let result = run(&mut store, subscribe_notifier(service));
+        assert!(matches!(&result, OpResult::NotifierSubscribed { former, .. } if *former == before.map(id)));
+        let OpResult::Appended(appended) = run(&mut store, append(None, 1)) else { panic!("refused") };
+        assert_eq!(appended.notifier.and_then(|notifier| notifier.service), service.map(id));
+        run(&mut store, QueueOp::ExpireQueue { queue: id(1), before: UnixTime::from_secs(100) });
+    }
+    let new = Box::new(NotifierRecord { service: Some(id(23)), ..*notifier(5) });
+    let result = run(&mut store, set_notifier(new));
+    assert!(
+        matches!(&result, OpResult::Released { notifier: Some(former), service: None } if former.service == Some(id(23)))
+    );
+    run(&mut store, subscribe(Some(22)));
+    let deleted = run(&mut store, QueueOp::Delete { queue: id(1), by: Some(BY) });
+    assert!(matches!(deleted, OpResult::Released { service: Some(service), .. } if service == id(22)));
+}
+
+#[test]
+fn services_that_are_not_known_or_not_for_that_have_no_effect() {
+    let mut store = store_with_services();
+    for service in [23, 24, 25] {
+        assert!(matches!(run(&mut store, subscribe(Some(service))), OpResult::Unauthorized));
+        let other = QueueRecord { recipient: id(11), sender: id(12), service: Some(id(service)), ..queue() };
+        let other = QueueRecord { link: None, notifier: None, ..other };
+        assert!(matches!(run(&mut store, create(other)), OpResult::Unauthorized));
+    }
+    assert_eq!(used_on(&store), UnixDay(1));
+    for service in [21, 24, 25] {
+        assert!(matches!(run(&mut store, subscribe_notifier(Some(service))), OpResult::Unauthorized));
+        let new = NotifierRecord { service: Some(id(service)), ..*notifier(5) };
+        assert!(matches!(run(&mut store, set_notifier(Box::new(new.clone()))), OpResult::Unauthorized));
+        let other = QueueRecord { recipient: id(11), sender: id(12), notifier: Some(new), ..queue() };
+        let other = QueueRecord { link: None, ..other };
+        assert!(matches!(run(&mut store, create(other)), OpResult::Unauthorized));
+    }
+    assert!(store.look_up(&QueueKey::Notifier(id(4))).is_some(), "the former notifier stays");
+    for (number, role) in [(21, ServiceRole::Notifier), (24, ServiceRole::Messaging)] {
+        assert!(matches!(run(&mut store, find_service(number, role)), OpResult::Unauthorized));
+    }
+    let of_another = QueueOp::FindService { fingerprint: [9; 32], role: ServiceRole::Proxy, id: id(21) };
+    assert!(matches!(run(&mut store, of_another), OpResult::IdTaken));
+    for op in [
+        QueueOp::CountService { service: id(25) },
+        QueueOp::ScanService { service: id(25), after: None, limit: 1 },
+    ] {
+        assert!(matches!(run(&mut store, op), OpResult::Unauthorized));
+    }
 }
