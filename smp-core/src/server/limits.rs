@@ -90,6 +90,17 @@ pub struct Limits {
     /// Keys of one recipient, which RKEY sets; more are refused with INTERNAL. Default: 16. A command with a wrong
     /// authorisation costs a verification with each of them.
     pub recipient_keys: usize,
+    /// Connections of the web: of the site of the server and of what its operator watches. Further ones are closed. They
+    /// count among [`connections`](Self::connections) too. Default: 1000.
+    pub http_connections: usize,
+    /// Bytes of the head of a web request. A longer one is refused. Default: 8 KiB. What is read at a time, 33 KiB, may be
+    /// held more.
+    pub http_head_bytes: usize,
+    /// Web requests that one connection may make. Then it is closed. Default: 100.
+    pub http_requests: usize,
+    /// How long a web connection may take for TLS and its first request, for the next request after an answer, and to take
+    /// 16 KiB of an answer. Then it is closed. Default: 10 seconds.
+    pub http_timeout: Duration,
     /// Queues that one visit of message expiry covers before other operations get their turn. Default: 1000.
     pub expiry_queues: u32,
 }
@@ -126,6 +137,10 @@ impl Limits {
             subscriptions,
             get_queues,
             recipient_keys,
+            http_connections,
+            http_head_bytes,
+            http_requests,
+            http_timeout,
             expiry_queues,
         } = *self;
         let expiry_queues = usize::try_from(expiry_queues).unwrap_or(usize::MAX);
@@ -147,6 +162,9 @@ impl Limits {
             ("subscriptions", subscriptions, 1, MANY),
             ("get_queues", get_queues, 1, MANY),
             ("recipient_keys", recipient_keys, 1, 255),
+            ("http_connections", http_connections, 1, MANY),
+            ("http_head_bytes", http_head_bytes, 256, MIB),
+            ("http_requests", http_requests, 1, MANY),
             ("expiry_queues", expiry_queues, 1, 1_000_000),
         ])?;
         InvalidSetting::check_times(&[
@@ -157,6 +175,7 @@ impl Limits {
             ("stalled_input", stalled_input, MILLISECOND, HOUR),
             ("stalled_output", stalled_output, MILLISECOND, HOUR),
             ("closing_timeout", closing_timeout, MILLISECOND, HOUR),
+            ("http_timeout", http_timeout, MILLISECOND, HOUR),
         ])
     }
 }
@@ -188,12 +207,17 @@ impl Default for Limits {
             subscriptions: 1_000_000,
             get_queues: 100_000,
             recipient_keys: 16,
+            http_connections: 1000,
+            http_head_bytes: 8 * 1024,
+            http_requests: 100,
+            http_timeout: Duration::from_secs(10),
             expiry_queues: 1000,
         }
     }
 }
 
 const MANY: usize = 100_000_000;
-const GIB: usize = 1024 * 1024 * 1024;
+const MIB: usize = 1024 * 1024;
+const GIB: usize = 1024 * MIB;
 const MILLISECOND: Duration = Duration::from_millis(1);
 const HOUR: Duration = Duration::from_secs(3600);

@@ -149,6 +149,10 @@ fn limits(from: &Source<'_>) -> Result<Limits, IniError> {
         subscriptions: count("subscriptions")?,
         get_queues: count("get_queues")?,
         recipient_keys: from.get("LIMITS", "recipient_keys", number(1..=255))?,
+        http_connections: count("http_connections")?,
+        http_head_bytes: from.get("LIMITS", "http_head_bytes", bytes(256..=MIB))?,
+        http_requests: count("http_requests")?,
+        http_timeout: time("http_timeout")?,
         expiry_queues: from.get("LIMITS", "expiry_queues", number(1..=1_000_000))?,
     })
 }

@@ -331,6 +331,14 @@ const LIMITS: Section = Section {
             "Queues that one connection may receive from by GET. More are refused.",
         ),
         setting("recipient_keys", "16", "Keys that a recipient may set for one queue. More are refused."),
+        setting("http_connections", "1000", "Connections of the web site. More are closed at once."),
+        setting("http_head_bytes", "8KiB", "Bytes of a web request. A longer one is refused."),
+        setting("http_requests", "100", "Web requests that one connection may make. Then it is closed."),
+        setting(
+            "http_timeout",
+            "10s",
+            "How long a web connection may take for a request, and to take 16 KiB of an answer. Then it is closed.",
+        ),
         setting(
             "expiry_queues",
             "1000",
