@@ -1,5 +1,7 @@
 //! From the ini file to the settings.
 
+mod web;
+
 use std::time::Duration;
 
 use smp_core::server::{IdleClients, Limits, ServerConfig};
@@ -7,7 +9,7 @@ use smp_core::wire::Password;
 
 use super::table;
 use super::value::{self, Parsed, Unit, bytes, duration, number, one_of, switch, unless_off};
-use super::{Durability, Embedded, Port, Settings, Store};
+use super::{Durability, Embedded, Settings, Store};
 use crate::ini::{Entry, Ini, IniError};
 
 /// The settings of a file, and what its operator should know about it.
@@ -15,10 +17,17 @@ pub(crate) fn read(ini: &Ini) -> Result<(Settings, Vec<String>), IniError> {
     let from = Source { ini };
     refuse_database(&from)?;
     notifications(&from)?;
+    let web = web::web(&from)?;
+    let (ports, web_sockets) = web::ports(&from, &web)?;
     let settings = Settings {
         store: store(&from)?,
         hosts: from.get("TRANSPORT", "host", value::hosts)?,
-        ports: ports(&from)?,
+        proxy_protocol: web::proxy_protocol(&from, (&ports, &web_sockets), &web)?,
+        ports,
+        web_sockets,
+        web,
+        information: web::information(&from)?,
+        statistics: statistics(&from)?,
         bind: from.get("TRANSPORT", "bind", value::bind)?,
         versions: from.get("TRANSPORT", "smp_versions", value::versions)?,
         accepts_services: from.get("TRANSPORT", "accept_service_credentials", switch)?,
@@ -80,10 +89,10 @@ fn notifications(from: &Source<'_>) -> Result<(), IniError> {
     Ok(())
 }
 
-fn ports(from: &Source<'_>) -> Result<Vec<Port>, IniError> {
-    let web = from.ini.entry("WEB", "https").and_then(|entry| entry.value.parse().ok());
-    let ports = from.get("TRANSPORT", "port", value::ports)?;
-    Ok(ports.into_iter().map(|number| Port { number, web: web == Some(number) }).collect())
+/// While statistics are not there they are not written, whatever the file says.
+fn statistics(from: &Source<'_>) -> Result<bool, IniError> {
+    let there = table::find("STORE_LOG", "log_stats").is_some_and(|setting| setting.later.is_none());
+    Ok(from.get("STORE_LOG", "log_stats", switch)? && there)
 }
 
 fn server(from: &Source<'_>) -> Result<ServerConfig, IniError> {
