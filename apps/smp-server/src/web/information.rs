@@ -79,7 +79,7 @@ fn time(time: Duration) -> String {
     let units = [(86_400, "day"), (3600, "hour"), (60, "minute")];
     let (count, unit) = units
         .into_iter()
-        .find(|(length, _)| seconds >= *length && seconds % length == 0)
+        .find(|(length, _)| seconds >= *length && seconds.is_multiple_of(*length))
         .map_or((seconds, "second"), |(length, unit)| (seconds / length, unit));
     format!("{count} {unit}{}", if count == 1 { "" } else { "s" })
 }

@@ -7,3 +7,4 @@ mod files;
 mod harness;
 mod queues;
 mod serving;
+mod web;
