@@ -20,6 +20,8 @@ pub(crate) enum Serves {
     Smp,
     /// SMP and the web site over HTTPS.
     Shared,
+    /// SMP over WebSockets.
+    WebSocket,
     /// The web site.
     Http,
     /// The web site over HTTPS.
@@ -64,6 +66,7 @@ fn wanted(settings: &Settings, has_tls: bool) -> Vec<(u16, Serves, bool)> {
         (port.number, serves, port.web)
     });
     let mut wanted: Vec<_> = smp.collect();
+    wanted.extend(settings.web_sockets.iter().map(|port| (*port, Serves::WebSocket, false)));
     let https = settings.web.https.filter(|_| has_tls && !settings.ports.iter().any(|port| port.web));
     wanted.extend(https.map(|port| (port, Serves::Https, true)));
     wanted.extend(settings.web.http.map(|port| (port, Serves::Http, true)));
@@ -144,10 +147,10 @@ mod tests {
 
     #[test]
     fn each_port_serves_what_it_is_for() {
-        let all = "port = 0\n[WEB]\nhttps = 0\nhttp = 0";
-        assert_eq!(served(&settings(all), true), [Serves::Shared, Serves::Http]);
+        let all = "port = 0\nwebsockets = 0\n[WEB]\nhttps = 0\nhttp = 0";
+        assert_eq!(served(&settings(all), true), [Serves::Shared, Serves::WebSocket, Serves::Http]);
         // Without a certificate there is no HTTPS, and SMP all the same.
-        assert_eq!(served(&settings(all), false), [Serves::Smp, Serves::Http]);
+        assert_eq!(served(&settings(all), false), [Serves::Smp, Serves::WebSocket, Serves::Http]);
     }
 
     #[test]

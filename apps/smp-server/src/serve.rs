@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use smp_core::server::CloseReason;
 use smp_core::server::store::QueueOp;
+use smp_core::transport::tls::Alpn;
 use smp_core::transport::{ServerOptions, ServerTransportConfig};
 use smp_runtime::server::{Disconnect, Endpoint, Server, ServerEvent, ServerHandle};
 use smp_runtime_tokio::TokioRuntime;
@@ -82,7 +83,7 @@ async fn with_store<B: Backend + 'static>(plan: Plan, store: B, signals: Signals
     }
     let trouble = Arc::new(Notify::new());
     let server = server(&plan, store, Arc::clone(&trouble))?;
-    let handle = server.serve_on(&endpoints(&plan)).await.map_err(|e| {
+    let handle = server.serve_on(&endpoints(&plan)?).await.map_err(|e| {
         let addresses: Vec<String> = plan.sockets.iter().map(|socket| socket.address.to_string()).collect();
         Failure::new(format!(
             "cannot listen on {}: {e}. Look at [TRANSPORT] port and bind",
@@ -100,13 +101,7 @@ fn server<B: Backend + 'static>(
     trouble: Arc<Notify>,
 ) -> Result<Server<TokioRuntime, B>, Failure> {
     let settings = &plan.settings;
-    let options = ServerOptions {
-        versions: settings.versions,
-        accepts_services: settings.accepts_services,
-        ..ServerOptions::default()
-    };
-    let transport = ServerTransportConfig::new(plan.identity.identity.clone(), options)
-        .map_err(|e| Failure::new(format!("the identity cannot be used for TLS: {e}")))?;
+    let transport = transport(plan, |_| ())?;
     let runtime = TokioRuntime::current().map_err(|e| Failure::new(format!("serving needs tokio: {e}")))?;
     let log_tls_errors = settings.log_tls_errors;
     Ok(Server::new(runtime, store, transport, settings.server.clone()).on_event(move |event| {
@@ -117,8 +112,22 @@ fn server<B: Backend + 'static>(
     }))
 }
 
+fn transport(plan: &Plan, change: impl FnOnce(&mut ServerOptions)) -> Result<ServerTransportConfig, Failure> {
+    let mut options = ServerOptions {
+        versions: plan.settings.versions,
+        accepts_services: plan.settings.accepts_services,
+        ..ServerOptions::default()
+    };
+    change(&mut options);
+    ServerTransportConfig::new(plan.identity.identity.clone(), options)
+        .map_err(|e| Failure::new(format!("the identity cannot be used for TLS: {e}")))
+}
+
 /// What the runtime listens on, from what the settings ask for.
-fn endpoints(plan: &Plan) -> Vec<Endpoint> {
+fn endpoints(plan: &Plan) -> Result<Vec<Endpoint>, Failure> {
+    let web_socket = transport(plan, |options| {
+        (options.web_socket, options.alpn) = (true, Alpn::web_socket());
+    })?;
     let endpoint = |socket: &Socket| {
         let address = socket.address;
         let web = plan.web.as_ref();
@@ -126,6 +135,7 @@ fn endpoints(plan: &Plan) -> Vec<Endpoint> {
         let tls = || web.and_then(|web| web.tls.clone());
         let endpoint = match socket.serves {
             Serves::Smp => Endpoint::smp(address),
+            Serves::WebSocket => Endpoint::smp_over(address, web_socket.clone()),
             Serves::Shared => Endpoint::shared(address, tls()?, handler()?),
             Serves::Http => Endpoint::web(address, handler()?),
             Serves::Https => Endpoint::web_tls(address, tls()?, handler()?),
@@ -134,7 +144,7 @@ fn endpoints(plan: &Plan) -> Vec<Endpoint> {
         Some(if behind_proxy { endpoint.behind_proxy() } else { endpoint })
     };
     // Sockets for the web are there only when the site is.
-    plan.sockets.iter().filter_map(endpoint).collect()
+    Ok(plan.sockets.iter().filter_map(endpoint).collect())
 }
 
 /// Events carry no addresses or ids but the number of a connection, which is of no use outside.
@@ -217,6 +227,7 @@ fn announce(plan: &Plan, addresses: &[SocketAddr]) -> Result<(), Failure> {
         say(&match serves {
             Serves::Smp => format!("Listening on {address}"),
             Serves::Shared => format!("Listening on {address} and serving the web site there: https"),
+            Serves::WebSocket => format!("Listening on {address} for SMP over WebSockets"),
             Serves::Http => format!("Serving the web site on {address}: http"),
             Serves::Https => format!("Serving the web site on {address}: https"),
         });

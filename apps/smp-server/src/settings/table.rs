@@ -206,7 +206,12 @@ const TRANSPORT: Section = Section {
             "off",
             "Log connections that fail before they speak SMP. The log never names them.",
         ),
-        setting("websockets", "off", "SMP over WebSockets.").later(WEBSOCKETS),
+        setting(
+            "websockets",
+            "off",
+            "Ports for SMP over WebSockets, inside TLS with the server's own certificate: `on` for port 80, or ports \
+             separated by commas.",
+        ),
         setting(
             "proxy_protocol",
             "off",
@@ -440,6 +445,5 @@ const NOTIFICATIONS: &str = "notifications";
 const STATISTICS: &str = "statistics";
 const DATABASE: &str = "the PostgreSQL store";
 const CONTROL: &str = "the control port";
-const WEBSOCKETS: &str = "SMP over WebSockets";
 const ROUTING: &str = "private routing";
 const RESOLVER: &str = "name resolution";

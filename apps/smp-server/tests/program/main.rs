@@ -8,3 +8,4 @@ mod harness;
 mod queues;
 mod serving;
 mod web;
+mod web_socket;
