@@ -5,28 +5,13 @@ use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::time::Duration;
 
-use rcgen::{CertifiedKey, generate_simple_self_signed};
 use rustls::pki_types::CertificateDer;
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 use smp_core::client::Request;
 
 use crate::client::Connection;
-use crate::harness::{Place, Serving};
-
-/// Gives the place a certificate for its web site.
-fn certify(place: &Place) -> CertificateDer<'static> {
-    let CertifiedKey { cert, signing_key } = generate_simple_self_signed(["localhost".to_owned()]).unwrap();
-    std::fs::write(place.file("web.crt"), cert.pem()).unwrap();
-    std::fs::write(place.file("web.key"), signing_key.serialize_pem()).unwrap();
-    cert.der().clone()
-}
-
-/// The address in the line that starts so.
-fn address(serving: &Serving, start: &str) -> SocketAddr {
-    let line = serving.line(start);
-    let line = line.split_once(' ').map_or(line, |(address, _)| address).trim_end_matches(':');
-    line.parse().unwrap_or_else(|_| panic!("{line}"))
-}
+use crate::harness::Place;
+use crate::site::{address, certify};
 
 fn connect(address: SocketAddr) -> TcpStream {
     let stream = TcpStream::connect(address).unwrap();

@@ -23,6 +23,9 @@ if (secret) {
   tell("This link is not complete: the part that begins with # is missing. Ask for it again.");
 }
 
+// Another link to the same page is another secret.
+addEventListener("hashchange", () => location.reload());
+
 function show(shown, fill) {
   fill(shown);
   shown.hidden = false;
