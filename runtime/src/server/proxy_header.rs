@@ -43,6 +43,8 @@ pub(super) const HEADER_MAX: usize = 2048;
 
 #[cfg(test)]
 mod tests {
+    use quickcheck::quickcheck;
+
     use super::*;
 
     fn v2(command: u8, family: u8, addresses: &[u8], extensions: usize) -> Vec<u8> {
@@ -86,6 +88,18 @@ mod tests {
             &v2(0x21, 0x11, &V4, 60_000)[..HEADER_MAX],
         ] {
             assert_eq!(read(bytes), Header::None, "{:?}", &bytes[..bytes.len().min(40)]);
+        }
+    }
+
+    quickcheck! {
+        /// Of any bytes behind a beginning, a header is a part that is read alike without the rest.
+        fn any_bytes_are_read(is_text: bool, rest: Vec<u8>) -> bool {
+            let bytes = [if is_text { TEXT } else { BINARY }, &rest].concat();
+            match read(&bytes) {
+                Header::Whole(address, length) => read(&bytes[..length]) == Header::Whole(address, length),
+                Header::Partial => bytes.len() < HEADER_MAX,
+                Header::None => true,
+            }
         }
     }
 }
