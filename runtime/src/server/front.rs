@@ -140,11 +140,14 @@ impl<R: Runtime, B: Backend + 'static> Front<R, B> {
             if rest.is_empty() {
                 return (self.bytes.len() > HELLO_MAX).then_some(Verdict::Smp);
             }
-            let Ok(count) = self.hello.read_tls(&mut rest) else { return Some(Verdict::Smp) };
-            self.shown += count;
+            match self.hello.read_tls(&mut rest) {
+                Ok(count) if count > 0 => self.shown += count,
+                // The reader wants no more, though it has no hello.
+                Ok(_) | Err(_) => return Some(Verdict::Smp),
+            }
         }
     }
 }
 
-/// Bytes in which a ClientHello has to end: what fits in one record. Browsers send about 2000.
-const HELLO_MAX: usize = 16 * 1024;
+/// Bytes in which a ClientHello has to end. Browsers send about 2000.
+const HELLO_MAX: usize = 8 * 1024;

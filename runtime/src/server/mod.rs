@@ -13,7 +13,7 @@
 //! |---|---|
 //! | connections, in all, of an address, new, without a handshake | [`Limits`], when they are accepted |
 //! | connections of the web and what they ask | [`Limits::http_connections`] and the others in [`http`](crate::http) |
-//! | what is read before it is known who serves a connection | a record of TLS, the header of a proxy, and a read |
+//! | what is read before it is known who serves a connection | 8 KiB of a ClientHello, 2 KiB of the header of a proxy, and a read |
 //! | output of a connection | its session; [`Limits::queued_output`] stops reading before |
 //! | requests, look-ups and replies of a connection | its session: [`Limits::commands_in_flight`] and a block |
 //! | deliveries to a connection | its session: [`Limits::deliveries_in_flight`] |

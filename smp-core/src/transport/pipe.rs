@@ -61,7 +61,9 @@ impl Pipe {
         let received = self.carrier.receive(now, bytes);
         let Some(web_socket) = &mut self.web_socket else { return received };
         let framed = web_socket.receive(&self.carrier.take_plaintext());
-        self.flush(now).and(received).and(framed.map_err(TransportFault::from))
+        self.flush(now)?;
+        received?;
+        Ok(framed?)
     }
 
     /// Whether a part of a record or frame is held.

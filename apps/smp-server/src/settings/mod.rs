@@ -155,6 +155,6 @@ pub(crate) struct Contact {
 /// The settings of a file with this text, for tests.
 #[cfg(test)]
 pub(crate) fn of_text(text: &str) -> Settings {
-    let ini = crate::ini::Ini::parse(std::path::Path::new("f.ini"), text).unwrap();
-    read(&ini).unwrap().0
+    let ini = crate::ini::Ini::parse(std::path::Path::new("f.ini"), text).expect("an ini file");
+    read(&ini).expect("good settings").0
 }

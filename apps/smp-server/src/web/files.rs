@@ -100,7 +100,7 @@ fn content_type(path: &str, name: &str) -> &'static str {
         Some("html" | "htm") => "text/html; charset=utf-8",
         Some("css") => "text/css; charset=utf-8",
         Some("js" | "mjs") => "text/javascript; charset=utf-8",
-        Some("json") => "application/json",
+        Some("json") => "application/json; charset=utf-8",
         Some("txt" | "asc") => "text/plain; charset=utf-8",
         Some("svg") => "image/svg+xml",
         Some("png") => "image/png",
@@ -110,7 +110,9 @@ fn content_type(path: &str, name: &str) -> &'static str {
         Some("ico") => "image/x-icon",
         Some("woff2") => "font/woff2",
         Some("pdf") => "application/pdf",
-        None if path == "/.well-known/" && name == "apple-app-site-association" => "application/json",
+        None if path == "/.well-known/" && name == "apple-app-site-association" => {
+            "application/json; charset=utf-8"
+        }
         _ => "application/octet-stream",
     }
 }

@@ -39,10 +39,14 @@ fn own_pages(settings: &Settings) -> BTreeMap<String, Response> {
         asset("/assets/lean-qr.LICENSE", "text/plain; charset=utf-8", include_str!("assets/lean-qr.LICENSE")),
         asset(
             "/.well-known/apple-app-site-association",
-            "application/json",
+            "application/json; charset=utf-8",
             include_str!("assets/apple-app-site-association.json"),
         ),
-        asset("/.well-known/assetlinks.json", "application/json", include_str!("assets/assetlinks.json")),
+        asset(
+            "/.well-known/assetlinks.json",
+            "application/json; charset=utf-8",
+            include_str!("assets/assetlinks.json"),
+        ),
     ])
 }
 

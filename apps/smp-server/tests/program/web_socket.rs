@@ -81,7 +81,7 @@ impl Write for Tls {
 impl Carrier for WebSocket<Tls> {
     fn send(&mut self, bytes: &[u8]) {
         assert_eq!(bytes.len(), 16_384);
-        WebSocket::send(self, Message::binary(bytes.to_vec())).unwrap();
+        Self::send(self, Message::binary(bytes.to_vec())).unwrap();
     }
 
     fn receive(&mut self) -> Vec<u8> {
