@@ -14,6 +14,7 @@ pub mod input;
 pub mod messages;
 pub mod server;
 pub mod store_records;
+pub mod web;
 pub mod wire;
 
 use bytes::Bytes;
@@ -34,10 +35,12 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("ini", ini::ini),
     ("messages", messages::messages),
     ("pem", certificates::pem),
+    ("requests", web::requests),
     ("server", server::server),
     ("server_transmissions", wire::server_transmissions),
     ("store_records", store_records::store_records),
     ("uris", addresses::uris),
+    ("web_sockets", web::web_sockets),
 ];
 
 /// The program of a target: a fuzzer under cargo-fuzz, else one that replays the files that its arguments name.

@@ -1,12 +1,13 @@
 //! The async shells that drive the machines of `smp-core`, written once over a small [`Runtime`] trait.
 //!
-//! This crate knows no runtime, no TLS and no protocol. It moves bytes between sockets and machines, hands
+//! This crate knows no runtime and nothing of SMP. It moves bytes between sockets and machines, hands
 //! batches to the store, sets timers and bounds what connections may hold. An adapter such as
 //! `smp-runtime-tokio` brings the runtime; its documentation has a server and a client in one example.
 //!
 //! | to | start at |
 //! |---|---|
 //! | run a server in a program | [`server::Server`] |
+//! | serve the web on the same port, or behind a proxy | [`server::Endpoint`], [`http`] |
 //! | use a server | [`client::Connector`] |
 //! | stay connected to a server | [`client::Connector::reconnecting`] |
 //! | find out whether a server works | [`client::Connector::test`] |
@@ -17,6 +18,7 @@
 //! of their tasks. A panic in one connection ends that connection alone. Logs name no address, queue or key.
 
 pub mod client;
+pub mod http;
 mod link;
 mod panic;
 mod runtime;

@@ -83,7 +83,8 @@ pub(crate) struct Init {
     /// Domains of your other servers, separated by commas (only set in the ini file: not used yet)
     #[arg(long, value_name = "DOMAINS")]
     pub(crate) own_domains: Option<String>,
-    /// Where the source code of this server is; without URI it stays to be set in the ini file
+    /// Where the source code of this server is; needed with what else is said about it. Without URI it stays to be set in
+    /// the ini file
     #[arg(long, value_name = "URI", num_args = 0..=1, default_missing_value = "")]
     pub(crate) source_code: Option<String>,
     /// Organisation or person who runs the server
@@ -107,10 +108,10 @@ pub(crate) struct Init {
     /// Country of the server (two letters)
     #[arg(long, value_name = "XX")]
     pub(crate) server_country: Option<String>,
-    /// Folder of the web page (only set in the ini file: not served yet)
+    /// Folder of your own files for the web site
     #[arg(long, value_name = "PATH", conflicts_with = "disable_web")]
     pub(crate) web_path: Option<String>,
-    /// No web page (there is none yet), and no port 443
+    /// No web site, and no port 443
     #[arg(long)]
     pub(crate) disable_web: bool,
     /// PostgreSQL (not supported yet: refused)
@@ -232,6 +233,7 @@ FILES
     smp-server.ini   settings; `init` writes it with every setting described
     ca.crt ca.key    identity of the server; keep ca.key safe, `start` does not need it
     server.crt server.key fingerprint
+    web.crt web.key  certificate of the web site, which you bring; without it there is no site over HTTPS
   Data: /var/opt/simplex, or the folder that SMP_SERVER_LOG_PATH names:
     smp-server-store/  queues and messages
   A folder that holds the queues and messages of another SMP server is refused.

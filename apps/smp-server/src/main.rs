@@ -15,6 +15,7 @@ mod serve;
 mod settings;
 mod signals;
 mod terminal;
+mod web;
 
 use std::process::ExitCode;
 

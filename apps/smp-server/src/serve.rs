@@ -6,8 +6,9 @@ use std::sync::Arc;
 
 use smp_core::server::CloseReason;
 use smp_core::server::store::QueueOp;
+use smp_core::transport::tls::Alpn;
 use smp_core::transport::{ServerOptions, ServerTransportConfig};
-use smp_runtime::server::{Disconnect, Server, ServerEvent, ServerHandle};
+use smp_runtime::server::{Disconnect, Endpoint, Server, ServerEvent, ServerHandle};
 use smp_runtime_tokio::TokioRuntime;
 use smp_storage::{Backend, Embedded, EmbeddedOptions, Memory};
 use tokio::sync::Notify;
@@ -16,16 +17,20 @@ use crate::address::say_address;
 use crate::failure::{Failure, because};
 use crate::folders::DATA_SETTING;
 use crate::identity::Loaded;
+use crate::listen::{Serves, Socket};
 use crate::maintenance;
 use crate::settings::{self, Durability, Settings, Store};
 use crate::signals::Signals;
 use crate::terminal::say;
+use crate::web::Web;
 
 /// What to serve, and from where.
 pub(crate) struct Plan {
     pub(crate) settings: Settings,
     pub(crate) identity: Loaded,
-    pub(crate) addresses: Vec<SocketAddr>,
+    pub(crate) sockets: Vec<Socket>,
+    /// The web site, if there is one.
+    pub(crate) web: Option<Web>,
     /// The folder of the embedded store.
     pub(crate) store: PathBuf,
     /// Open the store, do what is due, and end.
@@ -78,8 +83,8 @@ async fn with_store<B: Backend + 'static>(plan: Plan, store: B, signals: Signals
     }
     let trouble = Arc::new(Notify::new());
     let server = server(&plan, store, Arc::clone(&trouble))?;
-    let handle = server.serve(&plan.addresses).await.map_err(|e| {
-        let addresses: Vec<String> = plan.addresses.iter().map(ToString::to_string).collect();
+    let handle = server.serve_on(&endpoints(&plan)?).await.map_err(|e| {
+        let addresses: Vec<String> = plan.sockets.iter().map(|socket| socket.address.to_string()).collect();
         Failure::new(format!(
             "cannot listen on {}: {e}. Look at [TRANSPORT] port and bind",
             addresses.join(", ")
@@ -96,13 +101,7 @@ fn server<B: Backend + 'static>(
     trouble: Arc<Notify>,
 ) -> Result<Server<TokioRuntime, B>, Failure> {
     let settings = &plan.settings;
-    let options = ServerOptions {
-        versions: settings.versions,
-        accepts_services: settings.accepts_services,
-        ..ServerOptions::default()
-    };
-    let transport = ServerTransportConfig::new(plan.identity.identity.clone(), options)
-        .map_err(|e| Failure::new(format!("the identity cannot be used for TLS: {e}")))?;
+    let transport = transport(plan, |_| ())?;
     let runtime = TokioRuntime::current().map_err(|e| Failure::new(format!("serving needs tokio: {e}")))?;
     let log_tls_errors = settings.log_tls_errors;
     Ok(Server::new(runtime, store, transport, settings.server.clone()).on_event(move |event| {
@@ -111,6 +110,41 @@ fn server<B: Backend + 'static>(
         }
         log_event(&event, log_tls_errors);
     }))
+}
+
+fn transport(plan: &Plan, change: impl FnOnce(&mut ServerOptions)) -> Result<ServerTransportConfig, Failure> {
+    let mut options = ServerOptions {
+        versions: plan.settings.versions,
+        accepts_services: plan.settings.accepts_services,
+        ..ServerOptions::default()
+    };
+    change(&mut options);
+    ServerTransportConfig::new(plan.identity.identity.clone(), options)
+        .map_err(|e| Failure::new(format!("the identity cannot be used for TLS: {e}")))
+}
+
+/// What the runtime listens on, from what the settings ask for.
+fn endpoints(plan: &Plan) -> Result<Vec<Endpoint>, Failure> {
+    let web_socket = transport(plan, |options| {
+        (options.web_socket, options.alpn) = (true, Alpn::web_socket());
+    })?;
+    let endpoint = |socket: &Socket| {
+        let address = socket.address;
+        let web = plan.web.as_ref();
+        let handler = || web.map(|web| Arc::clone(&web.handler));
+        let tls = || web.and_then(|web| web.tls.clone());
+        let endpoint = match socket.serves {
+            Serves::Smp => Endpoint::smp(address),
+            Serves::WebSocket => Endpoint::smp_over(address, web_socket.clone()),
+            Serves::Shared => Endpoint::shared(address, tls()?, handler()?),
+            Serves::Http => Endpoint::web(address, handler()?),
+            Serves::Https => Endpoint::web_tls(address, tls()?, handler()?),
+        };
+        let behind_proxy = plan.settings.proxy_protocol.covers(address.port());
+        Some(if behind_proxy { endpoint.behind_proxy() } else { endpoint })
+    };
+    // Sockets for the web are there only when the site is.
+    Ok(plan.sockets.iter().filter_map(endpoint).collect())
 }
 
 /// Events carry no addresses or ids but the number of a connection, which is of no use outside.
@@ -124,6 +158,12 @@ fn log_event(event: &ServerEvent, log_tls_errors: bool) {
         }
         ServerEvent::Closed(_, Disconnect::Panicked) => {
             log::error!("a connection ended by a defect of the server")
+        }
+        ServerEvent::Closed(_, Disconnect::NoProxyHeader) if log_tls_errors => {
+            log::warn!("a connection did not begin with the header of a proxy ([TRANSPORT] proxy_protocol)");
+        }
+        ServerEvent::Closed(_, Disconnect::Refused(reason)) => {
+            log::debug!("a connection was refused: {reason:?}");
         }
         ServerEvent::Refused(reason) => log::debug!("a connection was refused: {reason:?}"),
         ServerEvent::StoreFailed => log::error!("the store failed; the clients that asked were told so"),
@@ -179,10 +219,18 @@ async fn store_is_lost(store: &impl Backend, trouble: &Notify) {
 
 /// The lines that people look for when a server starts.
 fn announce(plan: &Plan, addresses: &[SocketAddr]) -> Result<(), Failure> {
-    let ports: Vec<u16> = addresses.iter().map(SocketAddr::port).collect();
+    let listening = || addresses.iter().zip(plan.sockets.iter().map(|socket| socket.serves));
+    let smp = listening().filter(|(_, serves)| serves.is_smp());
+    let ports: Vec<u16> = smp.map(|(address, _)| address.port()).collect();
     say_address(&plan.identity, &plan.settings, &ports)?;
-    for address in addresses {
-        say(&format!("Listening on {address}"));
+    for (address, serves) in listening() {
+        say(&match serves {
+            Serves::Smp => format!("Listening on {address}"),
+            Serves::Shared => format!("Listening on {address} and serving the web site there: https"),
+            Serves::WebSocket => format!("Listening on {address} for SMP over WebSockets"),
+            Serves::Http => format!("Serving the web site on {address}: http"),
+            Serves::Https => format!("Serving the web site on {address}: https"),
+        });
     }
     say(&match plan.settings.store {
         Store::Memory => "Store: in memory".to_owned(),

@@ -9,18 +9,21 @@ use std::task::{Poll, ready};
 use std::time::Duration;
 
 use smp_core::SeededEntropy;
-use smp_core::server::{ConnectionId, ServerConfig, Session};
-use smp_core::transport::{ServerTransportConfig, Transport};
+use smp_core::server::{ConnectionId, ServerConfig};
+use smp_core::transport::ServerTransportConfig;
 use smp_storage::Backend;
 
 use super::admission::Admission;
 use super::budget::Budget;
-use super::connection::Connection;
+use super::endpoint::Endpoint;
 use super::event::{Disconnect, Refusal, ServerEvent, Watcher};
+use super::front::Newcomer;
 use super::hub::Hub;
 use super::phase::Phase;
 use super::resolve::Resolver;
+use super::served::Served;
 use super::tasks::{TaskGuard, Tasks};
+use crate::link::Link;
 use crate::panic;
 use crate::seed::Seeds;
 use crate::timer::Timer;
@@ -44,7 +47,12 @@ pub(crate) struct Acceptor<R, B> {
 
 impl<R: Runtime, B: Backend + 'static> Acceptor<R, B> {
     /// The task of a listener. Only the end of the server ends it: an error is waited out.
-    pub(crate) async fn run(self: Arc<Self>, mut listener: R::Listener, _guard: TaskGuard) {
+    pub(crate) async fn run(
+        self: Arc<Self>,
+        mut listener: R::Listener,
+        endpoint: Arc<Endpoint>,
+        _guard: TaskGuard,
+    ) {
         let limits = self.config.limits;
         let mut pause = limits.accept_pause_min;
         let mut accepted_in_turn = 0;
@@ -52,7 +60,7 @@ impl<R: Runtime, B: Backend + 'static> Acceptor<R, B> {
             match accepted {
                 Ok((stream, address)) => {
                     pause = limits.accept_pause_min;
-                    self.welcome(stream, address);
+                    self.welcome(stream, address, &endpoint);
                 }
                 Err(error) if is_of_one_connection(&error) => {}
                 Err(error) => {
@@ -98,11 +106,12 @@ impl<R: Runtime, B: Backend + 'static> Acceptor<R, B> {
     }
 
     /// Serves a connection in a task of its own, or closes it when there is no room.
-    fn welcome(&self, stream: R::Stream, address: SocketAddr) {
-        let now = self.runtime.now();
+    fn welcome(self: &Arc<Self>, stream: R::Stream, address: SocketAddr, endpoint: &Arc<Endpoint>) {
+        let accepted = self.runtime.now();
+        let address = (!endpoint.behind_proxy).then_some(address.ip());
         let admitted = self
             .admission
-            .admit(address.ip(), now.mono)
+            .admit(address, accepted.mono)
             .and_then(|permits| Ok((permits, self.seeds.next().map_err(|_| Refusal::NoEntropy)?)));
         let ((permit, handshaking), seed) = match admitted {
             Ok(admitted) => admitted,
@@ -110,29 +119,20 @@ impl<R: Runtime, B: Backend + 'static> Acceptor<R, B> {
         };
         let id = ConnectionId(self.next_id.fetch_add(1, Ordering::Relaxed));
         (self.watcher)(ServerEvent::Accepted(id));
-        let mut entropy = SeededEntropy::new(seed);
-        let transport = Transport::server(self.transport.clone(), entropy.fork_seed(), now);
-        let session = Session::new(Arc::clone(&self.config), transport, entropy.fork_seed(), now);
-        let mut connection = Some(Connection::new(
-            session,
-            stream,
-            self.hub.attach(id),
-            (Arc::clone(&self.backend), Arc::clone(&self.resolver)),
-            self.runtime.clone(),
-            self.config.limits,
-            (handshaking, self.budget.share()),
-            Arc::clone(&self.watcher),
-        ));
+        let (link, place, entropy) = (Link::new(stream), self.hub.attach(id), SeededEntropy::new(seed));
+        let newcomer = Newcomer { link, place, handshaking, entropy, accepted };
+        let mut served = Some(Served::new(self, endpoint, newcomer));
         let watcher = Arc::clone(&self.watcher);
         let mut guards = Some((permit, self.tasks.enter()));
         self.runtime.spawn(poll_fn(move |cx| {
-            if let Some(served) = &mut connection {
-                let ended =
-                    ready!(panic::catch_poll(|| served.poll(cx))).unwrap_or_else(|panic::Panicked| {
+            if let (Some(connection), Some((permit, _))) = (&mut served, &mut guards) {
+                let ended = ready!(panic::catch_poll(|| connection.poll(cx, permit))).unwrap_or_else(
+                    |panic::Panicked| {
                         log::error!("the task of a connection panicked");
                         Disconnect::Panicked
-                    });
-                connection = None;
+                    },
+                );
+                served = None;
                 watcher(ServerEvent::Closed(id, ended));
                 // Last, because who waits for the last connection takes its events as told.
                 drop(guards.take());

@@ -20,6 +20,7 @@ pub(crate) struct Admission {
 struct State {
     connections: usize,
     handshakes: usize,
+    web: usize,
     networks: HashMap<IpAddr, usize>,
     /// Connections that were accepted since `recent_since`, so its size is bounded by their number.
     recent: HashMap<IpAddr, usize>,
@@ -32,41 +33,74 @@ impl Admission {
     }
 
     /// Lets a connection in, until the permit is dropped; its handshake counts until the other is.
+    ///
+    /// Behind a proxy there is no address until [`Self::identify`] is told it.
     pub(crate) fn admit(
         self: &Arc<Self>,
-        address: IpAddr,
+        address: Option<IpAddr>,
         now: Timestamp,
     ) -> Result<(Permit, Handshaking), Refusal> {
-        let network = network(address);
+        let network = address.and_then(network);
         let mut state = self.lock();
         if state.connections >= self.limits.connections {
             return Err(Refusal::Full);
         }
-        if let Some(network) = network {
-            if state.networks.get(&network).is_some_and(|open| *open >= self.limits.connections_per_address) {
-                return Err(Refusal::AddressFull);
-            }
-            state.forget_recent(now, self.limits.new_connections_interval);
-            let limit = self.limits.new_connections_per_address;
-            if state.recent.get(&network).is_some_and(|recent| *recent >= limit) {
-                return Err(Refusal::AddressTooFast);
-            }
-        }
+        self.check_network(&mut state, network, now)?;
         if state.handshakes >= self.limits.handshakes {
             return Err(Refusal::Handshakes);
         }
-        if let Some(network) = network {
-            *state.networks.entry(network).or_default() += 1;
-            *state.recent.entry(network).or_default() += 1;
-        }
+        state.count(network);
         state.connections += 1;
         state.handshakes += 1;
         Ok((Permit { admission: Arc::clone(self), network }, Handshaking(Arc::clone(self))))
     }
 
+    /// Counts a connection that has a permit by the address that its proxy tells.
+    pub(crate) fn identify(
+        &self,
+        permit: &mut Permit,
+        address: IpAddr,
+        now: Timestamp,
+    ) -> Result<(), Refusal> {
+        let network = network(address);
+        let mut state = self.lock();
+        self.check_network(&mut state, network, now)?;
+        state.count(network);
+        permit.network = network;
+        Ok(())
+    }
+
+    /// Lets a connection of the web in, until the permit is dropped.
+    pub(crate) fn admit_web(self: &Arc<Self>) -> Result<WebPermit, Refusal> {
+        let mut state = self.lock();
+        if state.web >= self.limits.http_connections {
+            return Err(Refusal::Web);
+        }
+        state.web += 1;
+        Ok(WebPermit(Arc::clone(self)))
+    }
+
     /// Connections now.
     pub(crate) fn connections(&self) -> usize {
         self.lock().connections
+    }
+
+    fn check_network(
+        &self,
+        state: &mut State,
+        network: Option<IpAddr>,
+        now: Timestamp,
+    ) -> Result<(), Refusal> {
+        let Some(network) = network else { return Ok(()) };
+        if state.networks.get(&network).is_some_and(|open| *open >= self.limits.connections_per_address) {
+            return Err(Refusal::AddressFull);
+        }
+        state.forget_recent(now, self.limits.new_connections_interval);
+        let limit = self.limits.new_connections_per_address;
+        if state.recent.get(&network).is_some_and(|recent| *recent >= limit) {
+            return Err(Refusal::AddressTooFast);
+        }
+        Ok(())
     }
 
     fn leave(&self, network: Option<IpAddr>) {
@@ -89,6 +123,13 @@ impl Admission {
 }
 
 impl State {
+    fn count(&mut self, network: Option<IpAddr>) {
+        if let Some(network) = network {
+            *self.networks.entry(network).or_default() += 1;
+            *self.recent.entry(network).or_default() += 1;
+        }
+    }
+
     /// Begins to count anew when an interval is over. The room is given back.
     fn forget_recent(&mut self, now: Timestamp, interval: Duration) {
         if self.recent_since + interval <= now {
@@ -119,6 +160,15 @@ impl Drop for Handshaking {
     }
 }
 
+/// The right to be served by the web site.
+pub(crate) struct WebPermit(Arc<Admission>);
+
+impl Drop for WebPermit {
+    fn drop(&mut self) {
+        self.0.lock().web -= 1;
+    }
+}
+
 /// What connections are counted by: an IPv4 address, the /64 of an IPv6 address, nothing on this machine.
 fn network(address: IpAddr) -> Option<IpAddr> {
     let address = address.to_canonical();
@@ -146,7 +196,7 @@ mod tests {
         from: &str,
         now: Timestamp,
     ) -> Result<(Permit, Handshaking), Refusal> {
-        admission.admit(from.parse().unwrap(), now)
+        admission.admit(Some(from.parse().unwrap()), now)
     }
 
     fn admit(admission: &Arc<Admission>, from: &str) -> Result<(Permit, Handshaking), Refusal> {
@@ -205,6 +255,30 @@ mod tests {
         let _other = admit(&admission, "2001:db8:0:1::1").unwrap();
         let local: Vec<_> = ["127.0.0.1", "::1", "127.0.0.1"].map(|local| admit(&admission, local)).into();
         assert!(local.iter().all(Result::is_ok));
+    }
+
+    #[test]
+    fn behind_a_proxy_the_address_counts_that_it_tells() {
+        let admission = admission(|limits| limits.connections_per_address = 1);
+        let (mut first, _) = admission.admit(None, Timestamp::ZERO).unwrap();
+        let (mut second, _) = admission.admit(None, Timestamp::ZERO).unwrap();
+        let address = "192.0.2.1".parse().unwrap();
+        assert_eq!(admission.identify(&mut first, address, Timestamp::ZERO), Ok(()));
+        let refused = admission.identify(&mut second, address, Timestamp::ZERO);
+        assert_eq!(refused, Err(Refusal::AddressFull));
+        drop(first);
+        assert_eq!(admission.identify(&mut second, address, Timestamp::ZERO), Ok(()));
+        drop(second);
+        assert!(admission.lock().networks.is_empty());
+    }
+
+    #[test]
+    fn the_web_has_a_limit_of_its_own() {
+        let admission = admission(|limits| limits.http_connections = 1);
+        let first = admission.admit_web().unwrap();
+        assert_eq!(admission.admit_web().err(), Some(Refusal::Web));
+        drop(first);
+        assert!(admission.admit_web().is_ok());
     }
 
     #[test]

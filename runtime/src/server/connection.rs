@@ -63,7 +63,7 @@ type LookUp = Pin<Box<dyn Future<Output = Records> + Send>>;
 impl<R: Runtime, B: Backend + 'static> Connection<R, B> {
     pub(crate) fn new(
         session: Session,
-        stream: R::Stream,
+        link: Link<R::Stream>,
         place: Attachment<R, B>,
         (backend, resolver): (Arc<B>, Resolver),
         runtime: R,
@@ -73,7 +73,7 @@ impl<R: Runtime, B: Backend + 'static> Connection<R, B> {
     ) -> Self {
         Self {
             session,
-            link: Link::new(stream),
+            link,
             place,
             backend,
             resolver,
@@ -239,6 +239,11 @@ impl<R: Runtime, B: Backend + 'static> Connection<R, B> {
         }
         self.carry_out();
         true
+    }
+
+    /// Takes the first bytes of the peer, when they were read before it was known that they are for a session.
+    pub(crate) fn receive(&mut self, first: &[u8]) {
+        self.input(SessionInput::Received(first));
     }
 
     fn input(&mut self, input: SessionInput<'_>) {

@@ -41,6 +41,8 @@ pub enum Refusal {
     AddressFull,
     /// `Limits::new_connections_per_address` is reached for its address.
     AddressTooFast,
+    /// `Limits::http_connections` is reached.
+    Web,
     /// The operating system gave no randomness.
     NoEntropy,
 }
@@ -51,6 +53,12 @@ pub enum Refusal {
 pub enum Disconnect {
     /// The session ended it.
     Session(CloseReason),
+    /// It was one of the web, and is over.
+    Web,
+    /// A limit was found to be reached when the connection had said what it is.
+    Refused(Refusal),
+    /// It did not begin with the header of the proxy that all connections of its port come through.
+    NoProxyHeader,
     /// The socket failed.
     Io(io::ErrorKind),
     /// The server ended before the session did.

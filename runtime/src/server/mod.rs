@@ -1,4 +1,4 @@
-//! Serving SMP: a task for each connection, one hub with the broker, and a store.
+//! Serving SMP, and beside it the web: a task for each connection, one hub with the broker, and a store.
 //!
 //! ```text
 //!   Listener ─▶ accept loop ─▶ Connection (task) ──── requests ───▶ Hub (broker) ── batches ─▶ Backend
@@ -12,6 +12,8 @@
 //! | | bound |
 //! |---|---|
 //! | connections, in all, of an address, new, without a handshake | [`Limits`], when they are accepted |
+//! | connections of the web and what they ask | [`Limits::http_connections`] and the others in [`http`](crate::http) |
+//! | what is read before it is known who serves a connection | 8 KiB of a ClientHello, 2 KiB of the header of a proxy, and a read |
 //! | output of a connection | its session; [`Limits::queued_output`] stops reading before |
 //! | requests, look-ups and replies of a connection | its session: [`Limits::commands_in_flight`] and a block |
 //! | deliveries to a connection | its session: [`Limits::deliveries_in_flight`] |
@@ -27,18 +29,23 @@ mod admission;
 mod budget;
 mod connection;
 mod counters;
+mod endpoint;
 mod event;
+mod front;
 mod gate;
 mod handle;
 mod hub;
 mod mailbox;
 mod phase;
+mod proxy_header;
 mod resolve;
+mod served;
 mod tasks;
 #[cfg(test)]
 mod tests;
 
 pub use counters::Counters;
+pub use endpoint::Endpoint;
 pub use event::{Disconnect, Refusal, ServerEvent};
 pub use handle::{ServerHandle, Stopped};
 pub use resolve::Resolved;
@@ -122,16 +129,25 @@ impl<R: Runtime, B: Backend + 'static> Server<R, B> {
         self
     }
 
-    /// Listens on all of `addresses` and serves until the handle stops it or is dropped.
+    /// Listens on all of `addresses` and serves SMP until the handle stops it or is dropped.
+    ///
+    /// # Errors
+    /// As [`Self::serve_on`].
+    pub async fn serve(self, addresses: &[SocketAddr]) -> io::Result<ServerHandle<R, B>> {
+        let endpoints: Vec<Endpoint> = addresses.iter().map(|address| Endpoint::smp(*address)).collect();
+        self.serve_on(&endpoints).await
+    }
+
+    /// Listens on all of `endpoints` and serves until the handle stops it or is dropped.
     ///
     /// # Errors
     /// When it cannot listen on one of them; then it serves on none. [`io::ErrorKind::InvalidInput`] when it could not
     /// work with the configuration, with an [`InvalidSetting`](smp_core::server::InvalidSetting) that names what is wrong.
-    pub async fn serve(self, addresses: &[SocketAddr]) -> io::Result<ServerHandle<R, B>> {
+    pub async fn serve_on(self, endpoints: &[Endpoint]) -> io::Result<ServerHandle<R, B>> {
         self.config.validate().map_err(|wrong| io::Error::new(io::ErrorKind::InvalidInput, wrong))?;
         let mut listeners = Vec::new();
-        for address in addresses {
-            listeners.push(self.runtime.listen(*address).await?);
+        for endpoint in endpoints {
+            listeners.push(self.runtime.listen(endpoint.address).await?);
         }
         let local = listeners.iter().map(Listener::local_address).collect::<io::Result<Vec<_>>>()?;
 
@@ -164,8 +180,9 @@ impl<R: Runtime, B: Backend + 'static> Server<R, B> {
             next_id: AtomicU64::new(0),
         });
         self.runtime.spawn(Arc::clone(&hub).keep_time());
-        for listener in listeners {
-            self.runtime.spawn(Arc::clone(&acceptor).run(listener, tasks.enter()));
+        for (listener, endpoint) in listeners.into_iter().zip(endpoints) {
+            let endpoint = Arc::new(endpoint.clone());
+            self.runtime.spawn(Arc::clone(&acceptor).run(listener, endpoint, tasks.enter()));
         }
         Ok(ServerHandle::new(self.runtime, backend, hub, (admission, budget), tasks, counting, local))
     }

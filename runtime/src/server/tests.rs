@@ -1,7 +1,9 @@
 //! The shell of the server on a runtime in memory.
 
+mod front;
 mod limits;
 mod peer;
+mod web;
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -27,6 +29,10 @@ impl World {
     }
 
     fn with_store(limits: Limits, store: TestStore) -> Self {
+        Self::serving(limits, store, Endpoint::smp(LISTENS_ON))
+    }
+
+    fn serving(limits: Limits, store: TestStore, endpoint: Endpoint) -> Self {
         let runtime = TestRuntime::default();
         let events = Arc::new(Mutex::new(Vec::new()));
         let seen = Arc::clone(&events);
@@ -35,7 +41,7 @@ impl World {
         let server = Server::new(runtime.clone(), store.clone(), transport(), config)
             .seed([7; 32])
             .on_event(move |event| seen.lock().unwrap().push(event));
-        let server = runtime.block_on(async move { server.serve(&[LISTENS_ON]).await.unwrap() });
+        let server = runtime.block_on(async move { server.serve_on(&[endpoint]).await.unwrap() });
         runtime.run();
         Self { runtime, store, events, server: Some(server) }
     }

@@ -93,6 +93,17 @@ pub struct Limits {
     /// Notifications that wait for the notifier of one queue; of more the oldest are deleted. Default: 128, as many as
     /// messages.
     pub notifications: u32,
+    /// Connections of the web: of the site of the server and of what its operator watches. Further ones are closed. They
+    /// count among [`connections`](Self::connections) too. Default: 1000.
+    pub http_connections: usize,
+    /// Bytes of the head of a web request. A longer one is refused. Default: 8 KiB. What is read at a time, 33 KiB, may be
+    /// held more.
+    pub http_head_bytes: usize,
+    /// Web requests that one connection may make. Then it is closed. Default: 100.
+    pub http_requests: usize,
+    /// How long a web connection may take for TLS and its first request, for the next request after an answer, and to take
+    /// 16 KiB of an answer. Then it is closed. Default: 10 seconds.
+    pub http_timeout: Duration,
     /// Queues that one visit of expiry covers before other operations get their turn. Default: 1000.
     pub expiry_queues: u32,
 }
@@ -130,6 +141,10 @@ impl Limits {
             get_queues,
             recipient_keys,
             notifications,
+            http_connections,
+            http_head_bytes,
+            http_requests,
+            http_timeout,
             expiry_queues,
         } = *self;
         let notifications = usize::try_from(notifications).unwrap_or(usize::MAX);
@@ -153,6 +168,9 @@ impl Limits {
             ("get_queues", get_queues, 1, MANY),
             ("recipient_keys", recipient_keys, 1, 255),
             ("notifications", notifications, 1, 1_000_000),
+            ("http_connections", http_connections, 1, MANY),
+            ("http_head_bytes", http_head_bytes, 256, MIB),
+            ("http_requests", http_requests, 1, MANY),
             ("expiry_queues", expiry_queues, 1, 1_000_000),
         ])?;
         InvalidSetting::check_times(&[
@@ -163,6 +181,7 @@ impl Limits {
             ("stalled_input", stalled_input, MILLISECOND, HOUR),
             ("stalled_output", stalled_output, MILLISECOND, HOUR),
             ("closing_timeout", closing_timeout, MILLISECOND, HOUR),
+            ("http_timeout", http_timeout, MILLISECOND, HOUR),
         ])
     }
 }
@@ -195,12 +214,17 @@ impl Default for Limits {
             get_queues: 100_000,
             recipient_keys: 16,
             notifications: 128,
+            http_connections: 1000,
+            http_head_bytes: 8 * 1024,
+            http_requests: 100,
+            http_timeout: Duration::from_secs(10),
             expiry_queues: 1000,
         }
     }
 }
 
 const MANY: usize = 100_000_000;
-const GIB: usize = 1024 * 1024 * 1024;
+const MIB: usize = 1024 * 1024;
+const GIB: usize = 1024 * MIB;
 const MILLISECOND: Duration = Duration::from_millis(1);
 const HOUR: Duration = Duration::from_secs(3600);

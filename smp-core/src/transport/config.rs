@@ -33,6 +33,9 @@ pub struct ServerOptions {
     pub alpn: Alpn,
     /// Whether clients may be services, for which they are asked for a certificate.
     pub accepts_services: bool,
+    /// Whether blocks are messages of a WebSocket (RFC 6455) inside TLS, which clients ask for with the path `/`. Those that
+    /// negotiate an application protocol for it offer `http/1.1`: see [`Alpn::web_socket`].
+    pub web_socket: bool,
 }
 
 impl Default for ServerOptions {
@@ -42,6 +45,7 @@ impl Default for ServerOptions {
             #[cfg(feature = "tls")]
             alpn: Alpn::server(),
             accepts_services: true,
+            web_socket: false,
         }
     }
 }

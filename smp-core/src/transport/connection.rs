@@ -235,7 +235,7 @@ impl Transport {
         now: Now,
     ) -> Self {
         match stream {
-            Ok(stream) => Self::new(Pipe::Tls(Box::new(stream)), state, entropy, now),
+            Ok(stream) => Self::new(Pipe::tls(stream), state, entropy, now),
             Err(fault) => {
                 let mut failed = Self::new(Pipe::plain(PlainPeer::default()), State::Closed, entropy, now);
                 failed.fail(fault.into());
@@ -251,8 +251,9 @@ impl Transport {
             State::Client(config, _) => Some(config.options.handshake_timeout),
             State::Ready(_) | State::Closed | State::Failed(_) => None,
         };
+        let in_web_socket = matches!(&state, State::Server(config, _) if config.options.web_socket);
         let mut transport = Self {
-            pipe,
+            pipe: if in_web_socket { pipe.in_web_socket() } else { pipe },
             reader: BlockReader::default(),
             state,
             entropy,

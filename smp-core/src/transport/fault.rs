@@ -2,6 +2,7 @@
 
 #[cfg(feature = "tls")]
 use super::tls::TlsFault;
+use super::web_socket::WebSocketFault;
 use crate::wire::error::{HandshakeError, TransportError};
 
 /// Why a connection failed. It is over; an alert for the peer may wait in its output.
@@ -11,6 +12,9 @@ pub enum TransportFault {
     #[cfg(feature = "tls")]
     #[error(transparent)]
     Tls(#[from] TlsFault),
+    /// The client broke the rules of WebSocket.
+    #[error(transparent)]
+    WebSocket(#[from] WebSocketFault),
     /// The SMP handshake failed: the peer's hello is malformed, or of another session, identity or version, or not
     /// signed by its certificate.
     #[error(transparent)]

@@ -63,6 +63,7 @@ mod pipe;
 mod testing;
 #[cfg(feature = "tls")]
 pub mod tls;
+pub mod web_socket;
 
 pub use config::{
     ClientOptions, ClientTransportConfig, HANDSHAKE_TIMEOUT, ServerOptions, ServerTransportConfig,

@@ -1,4 +1,5 @@
-//! What carries the blocks: TLS, or a plain stream of bytes for fuzzers and tests of what lies above.
+//! What carries the blocks: TLS, or a plain stream of bytes for fuzzers and tests of what lies above; and WebSocket frames
+//! on it, if there are to be any.
 
 use bytes::Bytes;
 use core::mem;
@@ -7,6 +8,7 @@ use std::collections::VecDeque;
 use super::TransportFault;
 #[cfg(feature = "tls")]
 use super::tls::TlsStream;
+use super::web_socket::WebSocket;
 use crate::time::UnixTime;
 
 /// What TLS would have found out, for a connection without it.
@@ -22,18 +24,108 @@ pub struct PlainPeer {
     pub has_shown_certificate: bool,
 }
 
-pub(super) enum Pipe {
+/// TLS or a plain stream, and over it WebSocket frames if there are to be any.
+pub(super) struct Pipe {
+    carrier: Carrier,
+    web_socket: Option<Box<WebSocket>>,
+}
+
+impl Pipe {
+    #[cfg(feature = "tls")]
+    pub(super) fn tls(stream: TlsStream) -> Self {
+        Self { carrier: Carrier::Tls(Box::new(stream)), web_socket: None }
+    }
+
+    /// TLS, if it is there.
+    #[cfg(all(test, feature = "tls"))]
+    pub(super) fn tls_stream(&self) -> Option<&TlsStream> {
+        match &self.carrier {
+            Carrier::Tls(stream) => Some(stream),
+            Carrier::Plain(_) => None,
+        }
+    }
+
+    pub(super) fn plain(peer: PlainPeer) -> Self {
+        let plain = Plain { peer, plaintext: Vec::new(), outgoing: VecDeque::new(), is_closed: false };
+        Self { carrier: Carrier::Plain(plain), web_socket: None }
+    }
+
+    /// The same with WebSocket frames, as their server.
+    pub(super) fn in_web_socket(mut self) -> Self {
+        self.web_socket = Some(Box::new(WebSocket::server()));
+        self
+    }
+
+    /// Takes bytes from the socket. What the peer sent before a fault has arrived all the same.
+    pub(super) fn receive(&mut self, now: UnixTime, bytes: &[u8]) -> Result<(), TransportFault> {
+        let received = self.carrier.receive(now, bytes);
+        let Some(web_socket) = &mut self.web_socket else { return received };
+        let framed = web_socket.receive(&self.carrier.take_plaintext());
+        self.flush(now)?;
+        received?;
+        Ok(framed?)
+    }
+
+    /// Whether a part of a record or frame is held.
+    pub(super) fn holds_part(&self) -> bool {
+        self.carrier.holds_part()
+            || self.web_socket.as_ref().is_some_and(|web_socket| web_socket.holds_part())
+    }
+
+    pub(super) fn take_plaintext(&mut self) -> Vec<u8> {
+        match &mut self.web_socket {
+            Some(web_socket) => web_socket.take_payload(),
+            None => self.carrier.take_plaintext(),
+        }
+    }
+
+    pub(super) fn send(&mut self, now: UnixTime, block: Vec<u8>) -> Result<(), TransportFault> {
+        match &self.web_socket {
+            Some(web_socket) if web_socket.is_closed() => Err(TransportFault::Closed),
+            Some(web_socket) => self.carrier.send(now, web_socket.frame(&block)),
+            None => self.carrier.send(now, block),
+        }
+    }
+
+    pub(super) fn poll_transmit(&mut self) -> Option<Vec<u8>> {
+        self.carrier.poll_transmit()
+    }
+
+    pub(super) fn close_notify(&mut self, now: UnixTime) {
+        if let Some(web_socket) = &mut self.web_socket {
+            web_socket.close();
+            // A failure to say goodbye is the end all the same.
+            let _fault = self.flush(now);
+        }
+        self.carrier.close_notify(now);
+    }
+
+    pub(super) fn is_closed_by_peer(&self) -> bool {
+        self.carrier.is_closed_by_peer()
+            || self.web_socket.as_ref().is_some_and(|web_socket| web_socket.is_closed())
+    }
+
+    /// What the SMP handshake needs to know, once it may begin.
+    pub(super) fn peer(&self) -> Option<PlainPeer> {
+        let may_begin = self.web_socket.as_ref().is_none_or(|web_socket| web_socket.is_open());
+        if may_begin { self.carrier.peer() } else { None }
+    }
+
+    /// Sends what the WebSocket itself has to say.
+    fn flush(&mut self, now: UnixTime) -> Result<(), TransportFault> {
+        let output = self.web_socket.as_mut().map(|web_socket| web_socket.take_output()).unwrap_or_default();
+        if output.is_empty() { Ok(()) } else { self.carrier.send(now, output) }
+    }
+}
+
+enum Carrier {
     #[cfg(feature = "tls")]
     Tls(Box<TlsStream>),
     Plain(Plain),
 }
 
-impl Pipe {
-    pub(super) fn plain(peer: PlainPeer) -> Self {
-        Self::Plain(Plain { peer, plaintext: Vec::new(), outgoing: VecDeque::new(), is_closed: false })
-    }
-
-    pub(super) fn receive(&mut self, now: UnixTime, bytes: &[u8]) -> Result<(), TransportFault> {
+impl Carrier {
+    fn receive(&mut self, now: UnixTime, bytes: &[u8]) -> Result<(), TransportFault> {
         match self {
             #[cfg(feature = "tls")]
             Self::Tls(stream) => Ok(stream.receive(now, bytes)?),
@@ -46,7 +138,7 @@ impl Pipe {
     }
 
     /// Whether a part of a record is held.
-    pub(super) fn holds_part(&self) -> bool {
+    fn holds_part(&self) -> bool {
         match self {
             #[cfg(feature = "tls")]
             Self::Tls(stream) => stream.holds_part(),
@@ -54,7 +146,7 @@ impl Pipe {
         }
     }
 
-    pub(super) fn take_plaintext(&mut self) -> Vec<u8> {
+    fn take_plaintext(&mut self) -> Vec<u8> {
         match self {
             #[cfg(feature = "tls")]
             Self::Tls(stream) => stream.take_plaintext(),
@@ -62,7 +154,7 @@ impl Pipe {
         }
     }
 
-    pub(super) fn send(&mut self, now: UnixTime, block: Vec<u8>) -> Result<(), TransportFault> {
+    fn send(&mut self, now: UnixTime, block: Vec<u8>) -> Result<(), TransportFault> {
         match self {
             #[cfg(feature = "tls")]
             Self::Tls(stream) => Ok(stream.send(now, &block)?),
@@ -75,7 +167,7 @@ impl Pipe {
         }
     }
 
-    pub(super) fn poll_transmit(&mut self) -> Option<Vec<u8>> {
+    fn poll_transmit(&mut self) -> Option<Vec<u8>> {
         match self {
             #[cfg(feature = "tls")]
             Self::Tls(stream) => stream.poll_transmit(),
@@ -83,7 +175,7 @@ impl Pipe {
         }
     }
 
-    pub(super) fn close_notify(&mut self, now: UnixTime) {
+    fn close_notify(&mut self, now: UnixTime) {
         match self {
             #[cfg(feature = "tls")]
             Self::Tls(stream) => stream.close_notify(now),
@@ -94,7 +186,7 @@ impl Pipe {
         }
     }
 
-    pub(super) fn is_closed_by_peer(&self) -> bool {
+    fn is_closed_by_peer(&self) -> bool {
         match self {
             #[cfg(feature = "tls")]
             Self::Tls(stream) => stream.is_closed_by_peer(),
@@ -103,7 +195,7 @@ impl Pipe {
     }
 
     /// What the SMP handshake needs to know, once it may begin.
-    pub(super) fn peer(&self) -> Option<PlainPeer> {
+    fn peer(&self) -> Option<PlainPeer> {
         match self {
             #[cfg(feature = "tls")]
             Self::Tls(stream) => stream.session_id().map(|session_id| PlainPeer {
@@ -117,7 +209,7 @@ impl Pipe {
     }
 }
 
-pub(super) struct Plain {
+struct Plain {
     peer: PlainPeer,
     plaintext: Vec<u8>,
     outgoing: VecDeque<Vec<u8>>,

@@ -1,4 +1,4 @@
-//! Seeds that are written by hand: batches, records, and programs for the machines.
+//! Seeds that are written by hand: batches, records, what comes from the web, and programs for the machines.
 
 /// Batches as content and inside a block.
 pub(crate) fn blocks() -> Vec<Vec<u8>> {
@@ -49,4 +49,31 @@ pub(crate) fn client() -> Vec<Vec<u8>> {
         [&[version][..], &ask, &answers, &[11, 3, 4, 2, 15, 5, 0, 0, 2, 5, 3, 1, 11, 1, 0, 4, 0, 0]].concat()
     };
     [0, 5, 14].map(life).to_vec()
+}
+
+/// Requests, good and hostile.
+pub(crate) fn requests() -> Vec<Vec<u8>> {
+    let targets = ["/", "/a?x=1", "/%2e%2e/etc/passwd", "/a%00", "//a", "/\u{e4}/b", "*", "http://a/"];
+    let end = "HTTP/1.1\r\nHost: a\r\n\r\n";
+    let usual = targets.map(|target| format!("GET {target} {end}").into_bytes());
+    let others = [
+        "HEAD / HTTP/1.0\r\n\r\n",
+        "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nx",
+        "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n",
+    ];
+    usual.into_iter().chain(others.map(|other| other.as_bytes().to_vec())).collect()
+}
+
+/// Frames of a client whose mask is zero: a piece of a block, controls between, a goodbye, text; and the request before.
+pub(crate) fn web_sockets() -> Vec<Vec<u8>> {
+    let request = "GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n\
+                   Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+    let piece = [0x02, 0x83, 0, 0, 0, 0, 1, 2, 3, 0x89, 0x81, 0, 0, 0, 0, 7, 0x00, 0x82, 0, 0, 0, 0, 4, 5];
+    let goodbye = [0x88, 0x82, 0, 0, 0, 0, 3, 0xe8];
+    vec![
+        [&[0, 40][..], request.as_bytes(), &piece].concat(),
+        [&[1, 2][..], &piece, &goodbye].concat(),
+        [&[1, 0, 0x81, 0x81, 0, 0, 0, 0][..], b"t"].concat(),
+        vec![1, 255, 0x82, 0xff, 0, 0, 0, 0, 0, 0, 0x40, 1, 0, 0, 0, 0],
+    ]
 }

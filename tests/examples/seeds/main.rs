@@ -28,10 +28,12 @@ fn main() -> io::Result<()> {
         ("ini", vec![INI.into()]),
         ("messages", messages()),
         ("pem", pem()),
+        ("requests", by_hand::requests()),
         ("server", by_hand::server()),
         ("server_transmissions", versioned("broker", "transmission")),
         ("store_records", by_hand::store_records()),
         ("uris", uris()),
+        ("web_sockets", by_hand::web_sockets()),
     ] {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus").join(target);
         fs::create_dir_all(&folder)?;

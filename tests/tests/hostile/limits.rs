@@ -41,7 +41,7 @@ every_limit! {
     shell:
         connections connections_per_address new_connections_per_address new_connections_interval handshakes
         accepts_in_turn accept_pause_min accept_pause_max rounds_in_turn queued_output queued_bytes closing_timeout
-        closing_input;
+        closing_input http_connections http_head_bytes http_requests http_timeout;
 }
 
 const SECOND: Duration = Duration::from_secs(1);

@@ -161,6 +161,14 @@ fn report(folders: &Folders) -> Result<(), Failure> {
     say(&format!("The settings are in {}, with all of them described.", folders.ini().display()));
     say("Keep ca.key in a safe place, best not on this machine: who has it can become this server.");
     say_address(&identity, &settings, &ports)?;
+    if settings.web.https.is_some() {
+        let (crt, key) = (folders.config.join("web.crt"), folders.config.join("web.key"));
+        say(&format!(
+            "For the web site over HTTPS put its certificate into {} and {}.",
+            crt.display(),
+            key.display()
+        ));
+    }
     say("`smp-server start` starts the server.");
     Ok(())
 }

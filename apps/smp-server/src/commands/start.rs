@@ -8,6 +8,7 @@ use crate::ini::Ini;
 use crate::serve::{Plan, serve};
 use crate::settings::{self, Choice, Store};
 use crate::terminal::say;
+use crate::web::Web;
 use crate::{identity, listen, logging, reference_store};
 
 /// Starts the server of these folders.
@@ -72,7 +73,12 @@ fn begin(ini: &Ini, folders: &Folders, maintenance: bool) -> Result<(), Failure>
             "[STORE_LOG] enable = off: queues and messages are kept in memory and end with the server"
         );
     }
-    let addresses =
-        if maintenance { Vec::new() } else { listen::addresses(&settings.bind, &settings.ports)? };
-    serve(Plan { store: folders.store(), identity, settings, addresses, maintenance })
+    let (web, sockets) = if maintenance {
+        (None, Vec::new())
+    } else {
+        let web = Web::prepare(&settings, folders)?;
+        let has_tls = web.as_ref().is_some_and(|web| web.tls.is_some());
+        (web, listen::sockets(&settings, has_tls)?)
+    };
+    serve(Plan { store: folders.store(), identity, settings, web, sockets, maintenance })
 }

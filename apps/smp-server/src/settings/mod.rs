@@ -6,6 +6,7 @@ mod template;
 mod value;
 
 use std::net::IpAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use smp_core::server::ServerConfig;
@@ -24,6 +25,16 @@ pub(crate) struct Settings {
     pub(crate) ports: Vec<Port>,
     /// Addresses of this machine to listen on; none stands for all.
     pub(crate) bind: Vec<IpAddr>,
+    /// Ports for SMP over WebSockets.
+    pub(crate) web_sockets: Vec<u16>,
+    /// Which ports are behind a proxy that tells who connected.
+    pub(crate) proxy_protocol: ProxyProtocol,
+    /// The web site.
+    pub(crate) web: Web,
+    /// Who runs the server.
+    pub(crate) information: Information,
+    /// Whether statistics are written.
+    pub(crate) statistics: bool,
     /// The versions offered to clients.
     pub(crate) versions: VersionRange,
     /// Whether clients may be services.
@@ -74,6 +85,76 @@ pub(crate) enum Durability {
 pub(crate) struct Port {
     /// Its number; 0 is one that the system chooses.
     pub(crate) number: u16,
-    /// It is the port of the web page as well, so another program may have it.
+    /// It is the port of the web site as well, so another program may have it.
     pub(crate) web: bool,
+}
+
+/// Where the web site is.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub(crate) struct Web {
+    /// The folder with files of the operator.
+    pub(crate) static_path: Option<PathBuf>,
+    /// The port for plain HTTP.
+    pub(crate) http: Option<u16>,
+    /// The port for HTTPS.
+    pub(crate) https: Option<u16>,
+    /// The certificate for HTTPS.
+    pub(crate) certificate: Option<PathBuf>,
+    /// Its key.
+    pub(crate) key: Option<PathBuf>,
+}
+
+/// Which ports are behind a proxy that tells who connected (PROXY protocol).
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum ProxyProtocol {
+    /// None.
+    Off,
+    /// All.
+    All,
+    /// These.
+    Ports(Vec<u16>),
+}
+
+impl ProxyProtocol {
+    /// Whether this port is.
+    pub(crate) fn covers(&self, port: u16) -> bool {
+        match self {
+            Self::Off => false,
+            Self::All => true,
+            Self::Ports(ports) => ports.contains(&port),
+        }
+    }
+}
+
+/// Who runs the server, as it tells on its web site.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub(crate) struct Information {
+    pub(crate) source_code: Option<String>,
+    pub(crate) usage_conditions: Option<String>,
+    pub(crate) condition_amendments: Option<String>,
+    pub(crate) server_country: Option<String>,
+    pub(crate) operator: Option<String>,
+    pub(crate) operator_country: Option<String>,
+    pub(crate) website: Option<String>,
+    pub(crate) admin: Contact,
+    pub(crate) complaints: Contact,
+    pub(crate) hosting: Option<String>,
+    pub(crate) hosting_country: Option<String>,
+    pub(crate) hosting_type: Option<String>,
+}
+
+/// How somebody is reached.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub(crate) struct Contact {
+    pub(crate) simplex: Option<String>,
+    pub(crate) email: Option<String>,
+    pub(crate) pgp: Option<String>,
+    pub(crate) pgp_fingerprint: Option<String>,
+}
+
+/// The settings of a file with this text, for tests.
+#[cfg(test)]
+pub(crate) fn of_text(text: &str) -> Settings {
+    let ini = crate::ini::Ini::parse(std::path::Path::new("f.ini"), text).expect("an ini file");
+    read(&ini).expect("good settings").0
 }

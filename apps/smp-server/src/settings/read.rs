@@ -1,5 +1,7 @@
 //! From the ini file to the settings.
 
+mod web;
+
 use std::time::Duration;
 
 use smp_core::server::{IdleClients, Limits, ServerConfig};
@@ -7,17 +9,24 @@ use smp_core::wire::Password;
 
 use super::table;
 use super::value::{self, Parsed, Unit, bytes, duration, number, one_of, switch, unless_off};
-use super::{Durability, Embedded, Port, Settings, Store};
+use super::{Durability, Embedded, Settings, Store};
 use crate::ini::{Entry, Ini, IniError};
 
 /// The settings of a file, and what its operator should know about it.
 pub(crate) fn read(ini: &Ini) -> Result<(Settings, Vec<String>), IniError> {
     let from = Source { ini };
     refuse_database(&from)?;
+    let web = web::web(&from)?;
+    let (ports, web_sockets) = web::ports(&from, &web)?;
     let settings = Settings {
         store: store(&from)?,
         hosts: from.get("TRANSPORT", "host", value::hosts)?,
-        ports: ports(&from)?,
+        proxy_protocol: web::proxy_protocol(&from, (&ports, &web_sockets), &web)?,
+        ports,
+        web_sockets,
+        web,
+        information: web::information(&from)?,
+        statistics: statistics(&from)?,
         bind: from.get("TRANSPORT", "bind", value::bind)?,
         versions: from.get("TRANSPORT", "smp_versions", value::versions)?,
         accepts_services: from.get("TRANSPORT", "accept_service_credentials", switch)?,
@@ -72,10 +81,10 @@ fn refuse_database(from: &Source<'_>) -> Result<(), IniError> {
     Ok(())
 }
 
-fn ports(from: &Source<'_>) -> Result<Vec<Port>, IniError> {
-    let web = from.ini.entry("WEB", "https").and_then(|entry| entry.value.parse().ok());
-    let ports = from.get("TRANSPORT", "port", value::ports)?;
-    Ok(ports.into_iter().map(|number| Port { number, web: web == Some(number) }).collect())
+/// While statistics are not there they are not written, whatever the file says.
+fn statistics(from: &Source<'_>) -> Result<bool, IniError> {
+    let there = table::find("STORE_LOG", "log_stats").is_some_and(|setting| setting.later.is_none());
+    Ok(from.get("STORE_LOG", "log_stats", switch)? && there)
 }
 
 fn server(from: &Source<'_>) -> Result<ServerConfig, IniError> {
@@ -147,6 +156,10 @@ fn limits(from: &Source<'_>) -> Result<Limits, IniError> {
         get_queues: count("get_queues")?,
         recipient_keys: from.get("LIMITS", "recipient_keys", number(1..=255))?,
         notifications: from.get("LIMITS", "notifications", number(1..=1_000_000))?,
+        http_connections: count("http_connections")?,
+        http_head_bytes: from.get("LIMITS", "http_head_bytes", bytes(256..=MIB))?,
+        http_requests: count("http_requests")?,
+        http_timeout: time("http_timeout")?,
         expiry_queues: from.get("LIMITS", "expiry_queues", number(1..=1_000_000))?,
     })
 }

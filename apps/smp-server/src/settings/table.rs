@@ -47,26 +47,30 @@ pub(crate) const SECTIONS: &[Section] =
 
 const INFORMATION: Section = Section {
     name: "INFORMATION",
-    about: "Who runs the server, for its web page.",
+    about: "Who runs the server, for its web site.",
     settings: &[
-        optional("source_code", "URI", "Where the source code of this server is.").later(PAGE),
-        optional("usage_conditions", "URI", "Conditions of use.").later(PAGE),
-        optional("condition_amendments", "URI", "Amendments to the conditions of use.").later(PAGE),
-        optional("server_country", "XX", "Country of the server, two letters (ISO 3166).").later(PAGE),
-        optional("operator", "NAME", "Organisation or person who runs the server.").later(PAGE),
-        optional("operator_country", "XX", "Country of the operator.").later(PAGE),
-        optional("website", "URI", "Web site of the operator.").later(PAGE),
-        optional("admin_simplex", "ADDRESS", "SimpleX address of the administrators.").later(PAGE),
-        optional("admin_email", "EMAIL", "Mail address of the administrators.").later(PAGE),
-        optional("admin_pgp", "URI", "PGP key of the administrators.").later(PAGE),
-        optional("admin_pgp_fingerprint", "HEX", "Fingerprint of that key.").later(PAGE),
-        optional("complaints_simplex", "ADDRESS", "SimpleX address for complaints.").later(PAGE),
-        optional("complaints_email", "EMAIL", "Mail address for complaints.").later(PAGE),
-        optional("complaints_pgp", "URI", "PGP key for complaints.").later(PAGE),
-        optional("complaints_pgp_fingerprint", "HEX", "Fingerprint of that key.").later(PAGE),
-        optional("hosting", "NAME", "Who provides the machine.").later(PAGE),
-        optional("hosting_country", "XX", "Country of the hosting provider.").later(PAGE),
-        optional("hosting_type", "virtual", "virtual, dedicated, colocation or owned.").later(PAGE),
+        optional(
+            "source_code",
+            "URI",
+            "Where the source code of this server is. It has to be set when anything else of this section is.",
+        ),
+        optional("usage_conditions", "URI", "Conditions of use."),
+        optional("condition_amendments", "URI", "Amendments to the conditions of use."),
+        optional("server_country", "XX", "Country of the server, two letters (ISO 3166)."),
+        optional("operator", "NAME", "Organisation or person who runs the server."),
+        optional("operator_country", "XX", "Country of the operator."),
+        optional("website", "URI", "Web site of the operator."),
+        optional("admin_simplex", "ADDRESS", "SimpleX address of the administrators."),
+        optional("admin_email", "EMAIL", "Mail address of the administrators."),
+        optional("admin_pgp", "URI", "PGP key of the administrators."),
+        optional("admin_pgp_fingerprint", "HEX", "Fingerprint of that key."),
+        optional("complaints_simplex", "ADDRESS", "SimpleX address for complaints."),
+        optional("complaints_email", "EMAIL", "Mail address for complaints."),
+        optional("complaints_pgp", "URI", "PGP key for complaints."),
+        optional("complaints_pgp_fingerprint", "HEX", "Fingerprint of that key."),
+        optional("hosting", "NAME", "Who provides the machine."),
+        optional("hosting_country", "XX", "Country of the hosting provider."),
+        optional("hosting_type", "virtual", "virtual, dedicated, colocation or owned."),
     ],
 };
 
@@ -201,7 +205,20 @@ const TRANSPORT: Section = Section {
             "off",
             "Log connections that fail before they speak SMP. The log never names them.",
         ),
-        setting("websockets", "off", "SMP over WebSockets.").later(WEBSOCKETS),
+        setting(
+            "websockets",
+            "off",
+            "Ports for SMP over WebSockets, inside TLS with the server's own certificate: `on` for port 80, or ports \
+             separated by commas.",
+        ),
+        setting(
+            "proxy_protocol",
+            "off",
+            "Ports behind a proxy or load balancer that begins each connection with a header of the PROXY protocol \
+             (version 1 or 2), which tells who connected: `on` for all ports, or ports separated by commas. Other \
+             connections to these ports are closed. Nobody but the proxy may reach them: the header is believed. The \
+             reference server does not know this setting.",
+        ),
         optional("control_port", "5224", "Port on 127.0.0.1 for administration.").later(CONTROL),
         setting("accept_service_credentials", "on", "Whether clients may be services with certificates."),
     ],
@@ -335,6 +352,14 @@ const LIMITS: Section = Section {
             "Queues that one connection may receive from by GET. More are refused.",
         ),
         setting("recipient_keys", "16", "Keys that a recipient may set for one queue. More are refused."),
+        setting("http_connections", "1000", "Connections of the web site. More are closed at once."),
+        setting("http_head_bytes", "8KiB", "Bytes of a web request. A longer one is refused."),
+        setting("http_requests", "100", "Web requests that one connection may make. Then it is closed."),
+        setting(
+            "http_timeout",
+            "10s",
+            "How long a web connection may take for a request, and to take 16 KiB of an answer. Then it is closed.",
+        ),
         setting(
             "notifications",
             "128",
@@ -382,13 +407,33 @@ const INACTIVE_CLIENTS: Section = Section {
 
 const WEB: Section = Section {
     name: "WEB",
-    about: "The web page of the server. It never keeps SMP from being served.",
+    about: "The web site of the server: who runs it, and pages for links. Without http and https there is none. It never \
+            keeps SMP from being served: where its port is in use, or its certificate is not there, it is left out.",
     settings: &[
-        optional("static_path", "/var/opt/simplex/www", "Folder of the generated pages.").later(PAGE),
-        optional("http", "8000", "Port for plain HTTP.").later(PAGE),
-        optional("https", "443", "Port for HTTPS. It may be one of the SMP ports.").later(PAGE),
-        optional("cert", "/etc/opt/simplex/web.crt", "Certificate for HTTPS.").later(PAGE),
-        optional("key", "/etc/opt/simplex/web.key", "Its key.").later(PAGE),
+        optional(
+            "static_path",
+            "/var/opt/simplex/www",
+            "Folder of files for the web site: those in it are added to the site and replace its own, index.html the \
+             first page. They are read when the server starts. Up to 1000 files of 4 MiB, together 64 MiB; symbolic \
+             links are not followed.",
+        ),
+        optional("http", "8000", "Port for plain HTTP."),
+        optional(
+            "https",
+            "443",
+            "Port for HTTPS. It may be one of [TRANSPORT] port: who names a server in TLS, as browsers do, gets the \
+             web site, and SMP clients get SMP.",
+        ),
+        optional(
+            "cert",
+            "/etc/opt/simplex/web.crt",
+            "Certificates for HTTPS, PEM, that of the server first. Without the line web.crt beside this file.",
+        ),
+        optional(
+            "key",
+            "/etc/opt/simplex/web.key",
+            "Its key, PEM. Without the line web.key beside this file.",
+        ),
     ],
 };
 
@@ -405,10 +450,8 @@ const NAMES: Section = Section {
     ],
 };
 
-const PAGE: &str = "the web page";
 const STATISTICS: &str = "statistics";
 const DATABASE: &str = "the PostgreSQL store";
 const CONTROL: &str = "the control port";
-const WEBSOCKETS: &str = "SMP over WebSockets";
 const ROUTING: &str = "private routing";
 const RESOLVER: &str = "name resolution";

@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use smp_core::wire::{Host, VersionRange};
 
+use super::ProxyProtocol;
+
 /// What a parser gives: the value, or what the setting has to be.
 pub(crate) type Parsed<T> = Result<T, String>;
 
@@ -116,6 +118,87 @@ pub(crate) fn ports(text: &str) -> Parsed<Vec<u16>> {
     ports.ok_or_else(|| "has to be different ports from 0 to 65535, separated by commas".to_owned())
 }
 
+/// Ports for WebSockets: `off`, `on` for port 80, or ports.
+pub(crate) fn web_socket_ports(text: &str) -> Parsed<Vec<u16>> {
+    match text {
+        "off" => Ok(Vec::new()),
+        "on" => Ok(vec![80]),
+        _ => ports(text).map_err(|problem| format!("has to be `off`, `on` (port 80), or ports: {problem}")),
+    }
+}
+
+/// Which ports are behind a proxy: `off`, `on` for all, or ports.
+pub(crate) fn proxy_protocol(text: &str) -> Parsed<ProxyProtocol> {
+    match text {
+        "off" => Ok(ProxyProtocol::Off),
+        "on" => Ok(ProxyProtocol::All),
+        _ => ports(text)
+            .map(ProxyProtocol::Ports)
+            .map_err(|problem| format!("has to be `off`, `on` (all ports), or ports: {problem}")),
+    }
+}
+
+/// A line for people to read.
+pub(crate) fn text(text: &str) -> Parsed<String> {
+    let fits = text.len() <= TEXT_MAX && !text.chars().any(char::is_control);
+    fits.then(|| text.to_owned()).ok_or_else(|| format!("has to be at most {TEXT_MAX} bytes of text"))
+}
+
+/// An address on the web.
+pub(crate) fn web_address(text: &str) -> Parsed<String> {
+    uri(text, &["https://", "http://"])
+        .ok_or_else(|| "has to be an address that begins with https://".to_owned())
+}
+
+/// An address of SimpleX, as apps show it.
+pub(crate) fn simplex_address(text: &str) -> Parsed<String> {
+    uri(text, &["https://", "simplex:/"])
+        .ok_or_else(|| "has to be a SimpleX address, which begins with https:// or simplex:/".to_owned())
+}
+
+/// A mail address.
+pub(crate) fn email(text: &str) -> Parsed<String> {
+    let parts = text.split_once('@').filter(|(user, host)| !user.is_empty() && !host.is_empty());
+    let plain = |c: char| c.is_alphanumeric() || "@.!#$*+-/=^_{|}~".contains(c);
+    (parts.is_some() && text.len() <= TEXT_MAX && text.chars().all(plain))
+        .then(|| text.to_owned())
+        .ok_or_else(|| "has to be a mail address".to_owned())
+}
+
+/// A country, by its two letters.
+pub(crate) fn country(text: &str) -> Parsed<String> {
+    let letters = text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_alphabetic());
+    letters
+        .then(|| text.to_ascii_uppercase())
+        .ok_or_else(|| "has to be the two letters of a country (ISO 3166)".to_owned())
+}
+
+/// The fingerprint of a PGP key.
+pub(crate) fn fingerprint(text: &str) -> Parsed<String> {
+    let digits = text.bytes().filter(u8::is_ascii_hexdigit).count();
+    let known = text.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b' ');
+    (known && (32..=64).contains(&digits) && text.len() <= TEXT_MAX)
+        .then(|| text.to_owned())
+        .ok_or_else(|| "has to be a fingerprint in hexadecimal, of 32 to 64 digits".to_owned())
+}
+
+/// The kind of machine that the server is on.
+pub(crate) fn hosting_type(text: &str) -> Parsed<String> {
+    one_of(&[
+        ("virtual", "virtual"),
+        ("dedicated", "dedicated"),
+        ("colocation", "colocation"),
+        ("owned", "owned"),
+    ])(text)
+    .map(str::to_owned)
+}
+
+fn uri(text: &str, schemes: &[&str]) -> Option<String> {
+    let rest = schemes.iter().find_map(|scheme| text.strip_prefix(scheme))?;
+    let plain = !text.chars().any(|c| c.is_control() || c.is_whitespace());
+    (plain && !rest.is_empty() && text.len() <= URI_MAX).then(|| text.to_owned())
+}
+
 /// Addresses to listen on; `*` is all.
 pub(crate) fn bind(text: &str) -> Parsed<Vec<IpAddr>> {
     if text == "*" {
@@ -182,6 +265,10 @@ const fn unit_name(unit: Unit) -> &'static str {
         Unit::Days => "days",
     }
 }
+
+const TEXT_MAX: usize = 500;
+/// SimpleX addresses are the longest.
+const URI_MAX: usize = 4000;
 
 #[cfg(test)]
 mod tests {
@@ -263,6 +350,44 @@ mod tests {
         );
         for text in ["", "a,,b", "a b", "a:1", "a@b", "smp://a", "<domain>"] {
             assert!(hosts(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn information() {
+        assert_eq!(web_address("https://a/b?c#d").as_deref(), Ok("https://a/b?c#d"));
+        assert_eq!(simplex_address("simplex:/a#b").as_deref(), Ok("simplex:/a#b"));
+        for text in ["", "https://", "javascript:alert(1)", "ftp://a", "https://a b", "HTTPS://a", "a"] {
+            assert!(web_address(text).is_err() && simplex_address(text).is_err(), "{text}");
+        }
+        assert!(web_address(&format!("https://{}", "a".repeat(URI_MAX))).is_err());
+        assert_eq!(email("a.b+c@example.org").as_deref(), Ok("a.b+c@example.org"));
+        for text in ["", "a", "@a", "a@", "a b@c", "a@b?subject=c", "a@b<c", "a@b\"", "a@b&c", "a@b%0d"] {
+            assert!(email(text).is_err(), "{text}");
+        }
+        assert_eq!(country("de").as_deref(), Ok("DE"));
+        for text in ["", "D", "DEU", "D1", "ü"] {
+            assert!(country(text).is_err(), "{text}");
+        }
+        assert!(fingerprint(&"AB12 ".repeat(10)).is_ok());
+        for text in ["", "AB12", &"0x".repeat(20), &"a".repeat(65)] {
+            assert!(fingerprint(text).is_err(), "{text}");
+        }
+        assert!(text(&"a".repeat(500)).is_ok() && text(&"a".repeat(501)).is_err());
+        assert_eq!(hosting_type("owned").as_deref(), Ok("owned"));
+        assert!(hosting_type("cloud").is_err());
+    }
+
+    #[test]
+    fn ports_of_other_kinds() {
+        assert_eq!(web_socket_ports("off"), Ok(vec![]));
+        assert_eq!(web_socket_ports("on"), Ok(vec![80]));
+        assert_eq!(web_socket_ports("80,8080"), Ok(vec![80, 8080]));
+        assert_eq!(proxy_protocol("off"), Ok(ProxyProtocol::Off));
+        assert_eq!(proxy_protocol("on"), Ok(ProxyProtocol::All));
+        assert_eq!(proxy_protocol("443"), Ok(ProxyProtocol::Ports(vec![443])));
+        for text in ["", "yes", "443,443", "65536"] {
+            assert!(web_socket_ports(text).is_err() && proxy_protocol(text).is_err(), "{text}");
         }
     }
 

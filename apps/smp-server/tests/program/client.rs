@@ -15,7 +15,7 @@ use crate::harness::Serving;
 
 /// A connection to a server.
 pub(crate) struct Connection {
-    stream: TcpStream,
+    carrier: Box<dyn Carrier>,
     client: Client,
     started: Instant,
     pub(crate) version: Version,
@@ -35,7 +35,17 @@ impl Connection {
         let mut entropy = entropy();
         let transport = Transport::client(config, entropy.fork_seed(), now(started));
         let client = Client::new(ClientLimits::default(), transport, entropy.fork_seed(), now(started));
-        let mut connection = Self { stream, client, started, version: Version::MIN, address, last: 0 };
+        Self::of(Box::new(stream), client, started, address)
+    }
+
+    /// A client whose handshake is under way.
+    pub(crate) fn of(
+        carrier: Box<dyn Carrier>,
+        client: Client,
+        started: Instant,
+        address: ServerUri,
+    ) -> Self {
+        let mut connection = Self { carrier, client, started, version: Version::MIN, address, last: 0 };
         connection.version = connection.until(|output| match output {
             ClientOutput::Connected(version) => Some(version),
             _ => None,
@@ -56,12 +66,11 @@ impl Connection {
 
     /// Drives the client until an output is what the caller waits for.
     fn until<T>(&mut self, wanted: impl Fn(ClientOutput) -> Option<T>) -> T {
-        let mut buffer = [0; 16_384];
         loop {
             while let Some(output) = self.client.poll_output() {
                 match output {
                     ClientOutput::Send(bytes) => {
-                        self.stream.write_all(&bytes).unwrap();
+                        self.carrier.send(&bytes);
                         self.client.handle(now(self.started), ClientInput::Sent(bytes.len()));
                     }
                     ClientOutput::Close(reason) => panic!("the connection ended: {reason:?}"),
@@ -72,11 +81,30 @@ impl Connection {
                     }
                 }
             }
-            let received = self.stream.read(&mut buffer).unwrap();
-            let input =
-                if received == 0 { ClientInput::Eof } else { ClientInput::Received(&buffer[..received]) };
+            let received = self.carrier.receive();
+            let input = if received.is_empty() { ClientInput::Eof } else { ClientInput::Received(&received) };
             self.client.handle(now(self.started), input);
         }
+    }
+}
+
+/// What brings bytes to a server and back.
+pub(crate) trait Carrier {
+    fn send(&mut self, bytes: &[u8]);
+    /// Nothing at the end.
+    fn receive(&mut self) -> Vec<u8>;
+}
+
+impl Carrier for TcpStream {
+    fn send(&mut self, bytes: &[u8]) {
+        self.write_all(bytes).unwrap();
+    }
+
+    fn receive(&mut self) -> Vec<u8> {
+        let mut buffer = vec![0; 16_384];
+        let received = self.read(&mut buffer).unwrap();
+        buffer.truncate(received);
+        buffer
     }
 }
 
@@ -87,7 +115,7 @@ pub(crate) fn entropy() -> SeededEntropy {
     SeededEntropy::new(seed)
 }
 
-fn now(started: Instant) -> Now {
+pub(crate) fn now(started: Instant) -> Now {
     let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis();
     Now {
         mono: Timestamp::ZERO + started.elapsed(),

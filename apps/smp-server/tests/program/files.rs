@@ -42,7 +42,7 @@ fn init_makes_the_files_and_never_overwrites_one() {
 fn init_writes_what_its_flags_ask_for() {
     let place = Place::empty();
     let line = "init -y -l -s -a ed448 --ip 192.0.2.7 --no-password --control-port --socks-proxy localhost:9050 \
-                --own-domains example.org --source-code --operator Me --operator-country DE \
+                --own-domains example.org --source-code https://example.org/code --operator Me --operator-country DE \
                 --operator-website https://example.org --hosting H --hosting-country FR --hosting-type owned \
                 --server-country FR --web-path /w --schema s --pool-size 5";
     let done = place.run(&line.split_whitespace().collect::<Vec<_>>());
@@ -57,6 +57,7 @@ fn init_writes_what_its_flags_ask_for() {
         "control_port = 5224",
         "socks_proxy = localhost:9050",
         "own_server_domains = example.org",
+        "source_code = https://example.org/code",
         "operator = Me",
         "operator_country = DE",
         "website = https://example.org",
@@ -98,6 +99,8 @@ fn init_refuses_what_it_cannot_do() {
         (&["init", "-y", "--database", "postgresql://x"][..], "--database"),
         (&["init", "-y", "--password", "a b"], "[AUTH] create_password"),
         (&["init", "-y", "-n", "a b"], "[TRANSPORT] host"),
+        (&["init", "-y", "--source-code", "--operator", "Me"], "[INFORMATION] source_code"),
+        (&["init", "-y", "--source-code", "javascript:x"], "[INFORMATION] source_code"),
     ] {
         let place = Place::empty();
         let refused = place.run(arguments);

@@ -63,6 +63,11 @@ impl Place {
         read_to_string(self.file(name)).unwrap()
     }
 
+    /// What the last run that served has logged.
+    pub(crate) fn log(&self) -> String {
+        read_to_string(self.root.path().join("log")).unwrap()
+    }
+
     /// Replaces a part of the settings that is in them once.
     pub(crate) fn replace(&self, from: &str, to: &str) {
         let ini = self.read("smp-server.ini");

@@ -2,8 +2,12 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod browser;
 mod client;
 mod files;
 mod harness;
 mod queues;
 mod serving;
+mod site;
+mod web;
+mod web_socket;

@@ -11,7 +11,7 @@ use smp_core::wire::message::ReceivedBody;
 use crate::client::{Connection, entropy};
 use crate::harness::Place;
 
-fn create(
+pub(crate) fn create(
     connection: &mut Connection,
     keys: &QueueKeys,
     password: Option<Password>,
@@ -24,7 +24,7 @@ fn create(
     })
 }
 
-fn send(
+pub(crate) fn send(
     connection: &mut Connection,
     queue: &CreatedQueue,
     body: &'static str,
@@ -39,7 +39,11 @@ fn send(
 }
 
 /// The oldest message of a queue, taken from it.
-fn take(connection: &mut Connection, queue: &CreatedQueue, keys: &QueueKeys) -> Option<ReceivedBody> {
+pub(crate) fn take(
+    connection: &mut Connection,
+    queue: &CreatedQueue,
+    keys: &QueueKeys,
+) -> Option<ReceivedBody> {
     let id = queue.recipient_id.clone();
     let Ok(Answer::Message(message)) = connection.request(Request::receive(id.clone(), keys.auth.clone()))
     else {

@@ -23,12 +23,15 @@ every_limit! {
     shell:
         connections connections_per_address new_connections_per_address new_connections_interval handshakes
         handshake_timeout accepts_in_turn accept_pause_min accept_pause_max verifications_in_turn rounds_in_turn
-        queued_output queued_bytes closing_timeout closing_input;
+        queued_output queued_bytes closing_timeout closing_input http_connections http_head_bytes http_requests
+        http_timeout;
     machines:
         commands_in_flight input_bytes stalled_input output_bytes stalled_output deliveries_in_flight
         subscriptions get_queues recipient_keys notifications
         expiry_queues;
 }
+
+use super::web::{http_connections, http_head_bytes, http_requests, http_timeout};
 
 const SECOND: Duration = Duration::from_secs(1);
 const INSTANT: Duration = Duration::from_millis(1);

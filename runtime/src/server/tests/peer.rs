@@ -20,8 +20,12 @@ pub(super) struct Peer {
 impl Peer {
     /// A client from this address whose handshake is done.
     pub(super) fn connect(world: &World, from: &str) -> Self {
-        let stream = world.connect(from);
-        let config = ClientTransportConfig::new(*server_address().key_hash(), ClientOptions::default());
+        Self::over(world, world.connect(from), ClientOptions::default())
+    }
+
+    /// A client whose handshake is done, on a connection on which something else may have been said before.
+    pub(super) fn over(world: &World, stream: TestStream, options: ClientOptions) -> Self {
+        let config = ClientTransportConfig::new(*server_address().key_hash(), options);
         let transport = Transport::client(config.unwrap(), [5; 32], world.runtime.now());
         let (version, session_id) = (Version::MAX, SessionId::new(&[]).unwrap());
         let mut peer = Self { stream, transport, version, session_id, unsent: Vec::new() };

@@ -50,6 +50,12 @@ impl Alpn {
         Self::new(["smp/1", "h2", "http/1.1"])
     }
 
+    /// `smp/1` and `http/1.1`, what servers accept for WebSockets, which are not there in `h2`.
+    #[must_use]
+    pub fn web_socket() -> Self {
+        Self::new(["smp/1", "http/1.1"])
+    }
+
     /// Other protocols.
     pub fn new<'a>(names: impl IntoIterator<Item = &'a str>) -> Self {
         Self(names.into_iter().map(|name| name.as_bytes().to_vec()).collect())

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::super::table::SECTIONS;
 use super::super::template::render;
+use super::super::{Contact, Information, Port, ProxyProtocol, Web};
 use super::*;
 
 fn settings(text: &str) -> Result<(Settings, Vec<String>), String> {
@@ -88,6 +89,8 @@ bind = 127.0.0.1
 smp_versions = 7-20
 log_tls_errors = on
 accept_service_credentials = off
+websockets = 80,8080
+proxy_protocol = 443
 [LIMITS]
 msg_queue_quota = 4
 queue_id_length = 16
@@ -99,7 +102,11 @@ disconnect = on
 ttl = 1
 check_interval = 100ms
 [WEB]
+static_path = /www
+http = 8000
 https = 443
+cert = /c
+key = /k
 ";
     let (s, _) = settings(text).unwrap();
     let core = &s.server;
@@ -117,6 +124,16 @@ https = 443
     assert!(!core.new_queues && core.password.as_ref().is_some_and(|p| p.as_str() == "secret#1"));
     assert_eq!(s.hosts, ["smp.example.org", "[::1]"].map(|host| host.parse().unwrap()));
     assert_eq!(s.ports, [Port { number: 443, web: true }, Port { number: 0, web: false }]);
+    assert_eq!((s.web_sockets, s.proxy_protocol), (vec![80, 8080], ProxyProtocol::Ports(vec![443])));
+    let path = |path: &str| Some(std::path::PathBuf::from(path));
+    let web = Web {
+        static_path: path("/www"),
+        http: Some(8000),
+        https: Some(443),
+        certificate: path("/c"),
+        key: path("/k"),
+    };
+    assert_eq!(s.web, web);
     assert_eq!(s.bind, ["127.0.0.1".parse::<std::net::IpAddr>().unwrap()]);
     assert_eq!((s.versions, s.log_tls_errors, s.accepts_services), ("7-20".parse().unwrap(), true, false));
     assert_eq!((core.message_quota, core.id_bytes, core.end_interval), (4, 16, Duration::ZERO));
@@ -132,6 +149,68 @@ https = 443
     assert_eq!((s.store, s.server.message_ttl, s.server.idle_clients), (Store::Memory, None, None));
     let (s, _) = settings("[STORE_LOG]\ndurability = on-exit").unwrap();
     assert_eq!(s.store, embedded(Durability::OnExit));
+}
+
+#[test]
+fn information_is_read_and_needs_the_source_code() {
+    let fingerprint = "AB12 ".repeat(10);
+    let contact = |name: &str| {
+        format!(
+            "{name}_simplex = simplex:/a#{name}\n{name}_email = {name}@b\n{name}_pgp = https://{name}\n\
+             {name}_pgp_fingerprint = {fingerprint}\n"
+        )
+    };
+    let text = format!(
+        "[INFORMATION]\nsource_code = https://s\nusage_conditions = https://u\ncondition_amendments = https://c\n\
+         server_country = de\noperator = Me & You\noperator_country = FR\nwebsite = http://w\nhosting = H\n\
+         hosting_country = it\nhosting_type = virtual\n{}{}",
+        contact("admin"),
+        contact("complaints")
+    );
+    let some = |text: &str| Some(text.to_owned());
+    let contact = |name: &str| Contact {
+        simplex: some(&format!("simplex:/a#{name}")),
+        email: some(&format!("{name}@b")),
+        pgp: some(&format!("https://{name}")),
+        pgp_fingerprint: some(fingerprint.trim()),
+    };
+    let expected = Information {
+        source_code: some("https://s"),
+        usage_conditions: some("https://u"),
+        condition_amendments: some("https://c"),
+        server_country: some("DE"),
+        operator: some("Me & You"),
+        operator_country: some("FR"),
+        website: some("http://w"),
+        admin: contact("admin"),
+        complaints: contact("complaints"),
+        hosting: some("H"),
+        hosting_country: some("IT"),
+        hosting_type: some("virtual"),
+    };
+    let (read, notes) = settings(&text).unwrap();
+    assert_eq!((read.information, notes), (expected, Vec::new()));
+    let without = settings(&text.replace("source_code = https://s\n", "")).err().unwrap();
+    assert!(without.starts_with("f.ini: [INFORMATION] source_code: has to be set, because "), "{without}");
+    assert_eq!(settings("[INFORMATION]\noperator =\n").unwrap().0.information, Information::default());
+}
+
+#[test]
+fn a_port_has_one_use_but_for_the_one_that_is_shared() {
+    for (text, place) in [
+        ("[TRANSPORT]\nwebsockets = 443\n", "line 2: [TRANSPORT] websockets: port 443 is also "),
+        ("[TRANSPORT]\nwebsockets = on\n[WEB]\nhttp = 80\n", "line 4: [WEB] http: port 80 is also "),
+        ("[TRANSPORT]\nwebsockets = 8443\n[WEB]\nhttps = 8443\n", "line 4: [WEB] https: port 8443 is also "),
+        ("[WEB]\nhttp = 5223\n", "line 2: [WEB] http: port 5223 is also "),
+        ("[WEB]\nhttp = 8000\nhttps = 8000\n", "line 2: [WEB] http: port 8000 is also "),
+        ("[TRANSPORT]\nproxy_protocol = 80\n", "line 2: [TRANSPORT] proxy_protocol: port 80 is none "),
+    ] {
+        let problem = settings(text).err().unwrap();
+        assert!(problem.starts_with(&format!("f.ini, {place}")), "{problem}");
+    }
+    assert!(
+        settings("[TRANSPORT]\nproxy_protocol = 80,443,8000\nwebsockets = on\n[WEB]\nhttp = 8000\n").is_ok()
+    );
 }
 
 #[test]
@@ -166,6 +245,18 @@ fn bad_values_are_refused_with_their_place_and_the_way_out() {
         ("TRANSPORT", "smp_versions = 5-18", "has to be a range of versions within 6-20"),
         ("TRANSPORT", "log_tls_errors = 0", switch),
         ("TRANSPORT", "accept_service_credentials = 0", switch),
+        ("TRANSPORT", "websockets = yes", "has to be `off`, `on` (port 80), or ports"),
+        ("TRANSPORT", "proxy_protocol = yes", "has to be `off`, `on` (all ports), or ports"),
+        ("INFORMATION", "source_code = javascript:x", "has to be an address that begins with https://"),
+        ("INFORMATION", "server_country = Germany", "has to be the two letters of a country"),
+        ("INFORMATION", "admin_email = me", "has to be a mail address"),
+        ("INFORMATION", "admin_simplex = me", "has to be a SimpleX address"),
+        ("INFORMATION", "admin_pgp_fingerprint = 1", "has to be a fingerprint"),
+        ("INFORMATION", "hosting_type = cloud", "has to be one of `virtual`"),
+        ("WEB", "http = on", "has to be a number from 0 to 65535"),
+        ("WEB", "https = 65536", "has to be a number from 0 to 65535"),
+        ("WEB", "static_path =", "has to be a path"),
+        ("WEB", "cert =", "has to be a path"),
         ("LIMITS", "msg_queue_quota = 0", count),
         ("LIMITS", "queue_id_length = 33", "has to be a number from 16 to 32"),
         ("LIMITS", "end_interval = 2h", time),
@@ -197,7 +288,6 @@ fn what_has_no_effect_is_said() {
             "f.ini: without effect, because this server does not know it: [AUTH] new_quues (line 2), [OTHER] x (line 4)",
             "f.ini: without effect, because this server does not have the control port yet: [TRANSPORT] control_port (line 6)",
             "f.ini: without effect, because the embedded store keeps messages with their queues: [STORE_LOG] restore_messages (line 9)",
-            "f.ini: without effect, because this server does not have the web page yet: [WEB] https (line 11)",
         ]
     );
 }

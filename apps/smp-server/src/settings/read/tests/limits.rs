@@ -28,7 +28,11 @@ const ROWS: &[(&str, &str, [&str; 2], &str)] = &[
     ("subscriptions", "23", ["1", "100000000"], "many"),
     ("get_queues", "24", ["1", "100000000"], "0"),
     ("recipient_keys", "25", ["1", "255"], "256"),
-    ("notifications", "27", ["1", "1000000"], "0"),
+    ("notifications", "31", ["1", "1000000"], "0"),
+    ("http_connections", "27", ["1", "100000000"], "0"),
+    ("http_head_bytes", "28KiB", ["256", "1MiB"], "255"),
+    ("http_requests", "29", ["1", "100000000"], "0"),
+    ("http_timeout", "30s", ["1ms", "1h"], "0"),
     ("expiry_queues", "26", ["1", "1000000"], "0"),
 ];
 
@@ -64,8 +68,12 @@ fn every_limit_takes_effect() {
         subscriptions: 23,
         get_queues: 24,
         recipient_keys: 25,
+        http_connections: 27,
+        http_head_bytes: 28 * 1024,
+        http_requests: 29,
+        http_timeout: seconds(30),
         expiry_queues: 26,
-        notifications: 27,
+        notifications: 31,
     };
     assert_eq!(with(&lines), Ok(expected));
 }
