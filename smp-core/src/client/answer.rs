@@ -1,9 +1,12 @@
 //! What servers answer to requests.
 
-use super::ReceivedMessage;
 use super::error::RequestError;
-use crate::wire::EntityId;
+use super::{ReceivedMessage, Relay};
+use crate::UnixTime;
 use crate::wire::broker::{BrokerMessage, CreatedQueue, QueueStatus};
+use crate::wire::command::LinkData;
+use crate::wire::names::NameRecord;
+use crate::wire::{EntityId, FwdResponse};
 
 /// The result of a request.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -25,6 +28,19 @@ pub enum Answer {
     Info(Box<QueueStatus>),
     /// OK or PONG.
     Done,
+    /// PKEY: the proxy has a session with the relay.
+    Relay(Relay),
+    /// RRES: what a relay answered to the command of a proxy's client, still sealed for that client.
+    Forwarded(FwdResponse),
+    /// LNK: where a link leads, and its data.
+    Link {
+        /// The queue's sender id.
+        sender_id: EntityId,
+        /// The data of the link.
+        data: LinkData,
+    },
+    /// RNAME: what is registered under a name.
+    Name(Box<NameRecord>),
     /// The answer to a raw request.
     Raw(BrokerMessage),
 }
@@ -38,6 +54,10 @@ pub(super) enum Expected {
     Info,
     Done,
     Pong,
+    /// The session of a proxy with the server that has this key hash.
+    Relay([u8; 32]),
+    Link,
+    Name,
     Raw,
 }
 
@@ -46,7 +66,7 @@ impl Expected {
     ///
     /// # Errors
     /// For ERR, and for a message that the command does not have.
-    pub(super) fn read(self, message: BrokerMessage) -> Result<Answer, RequestError> {
+    pub(super) fn read(self, now: UnixTime, message: BrokerMessage) -> Result<Answer, RequestError> {
         match (self, message) {
             (_, BrokerMessage::Err(error)) => Err(RequestError::Server(error)),
             (Self::Raw, message) => Ok(Answer::Raw(message)),
@@ -64,6 +84,11 @@ impl Expected {
                 Ok(Answer::Message(Some(ReceivedMessage { id, encrypted: body })))
             }
             (Self::Info, BrokerMessage::Info(info)) => Ok(Answer::Info(info)),
+            (Self::Relay(key_hash), BrokerMessage::PKey(session)) => {
+                Relay::new(&session, &key_hash, now).map(Answer::Relay)
+            }
+            (Self::Link, BrokerMessage::Lnk { sender_id, data }) => Ok(Answer::Link { sender_id, data }),
+            (Self::Name, BrokerMessage::RName(record)) => Ok(Answer::Name(record)),
             (Self::Done, BrokerMessage::Ok) | (Self::Pong, BrokerMessage::Pong) => Ok(Answer::Done),
             _ => Err(RequestError::Unexpected),
         }

@@ -90,6 +90,29 @@ pub struct Limits {
     /// Keys of one recipient, which RKEY sets; more are refused with INTERNAL. Default: 16. A command with a wrong
     /// authorisation costs a verification with each of them.
     pub recipient_keys: usize,
+    /// Commands of one connection that are being forwarded to relays, until their answers have come. Further ones wait.
+    /// Default: 32. Each holds up to 16 KiB.
+    pub client_forwards: usize,
+    /// Commands of all connections that are being forwarded to one relay, and connections that wait for a session with
+    /// it. Further ones are refused with PROXY BROKER TIMEOUT. Default: 1024. Each holds up to 16 KiB.
+    pub relay_forwards: usize,
+    /// Relays that the server is connected or connecting to. For one more the relay that was idle longest is
+    /// disconnected; if none is idle, it is refused with PROXY BROKER NETWORK. Default: 1000.
+    pub relays: usize,
+    /// Relays whose failure is remembered. The oldest is forgotten first. Default: 1000.
+    pub relay_failures: usize,
+    /// How long it is remembered that a relay cannot be reached: who asks is told so at once. Default: 30 seconds.
+    pub relay_failure_ttl: Duration,
+    /// How long connecting to a relay may take, with the attempts at all of its hosts. Default: 30 seconds.
+    pub relay_connecting: Duration,
+    /// How long a relay may take to answer. Default: 15 seconds. One that owes three answers in a row and was silent for
+    /// twice as long is disconnected.
+    pub relay_answer: Duration,
+    /// After how long a relay is disconnected to which nothing is forwarded. Default: 30 minutes.
+    pub relay_idle: Duration,
+    /// Commands of one connection that were forwarded to this server and are remembered, so that none of them is carried
+    /// out twice. The oldest is forgotten first. Default: 1024.
+    pub forwarded_keys: usize,
     /// Queues that one visit of message expiry covers before other operations get their turn. Default: 1000.
     pub expiry_queues: u32,
 }
@@ -126,6 +149,15 @@ impl Limits {
             subscriptions,
             get_queues,
             recipient_keys,
+            client_forwards,
+            relay_forwards,
+            relays,
+            relay_failures,
+            relay_failure_ttl,
+            relay_connecting,
+            relay_answer,
+            relay_idle,
+            forwarded_keys,
             expiry_queues,
         } = *self;
         let expiry_queues = usize::try_from(expiry_queues).unwrap_or(usize::MAX);
@@ -147,6 +179,11 @@ impl Limits {
             ("subscriptions", subscriptions, 1, MANY),
             ("get_queues", get_queues, 1, MANY),
             ("recipient_keys", recipient_keys, 1, 255),
+            ("client_forwards", client_forwards, 1, 1000),
+            ("relay_forwards", relay_forwards, 1, 100_000),
+            ("relays", relays, 1, 100_000),
+            ("relay_failures", relay_failures, 0, 1_000_000),
+            ("forwarded_keys", forwarded_keys, 1, 1_000_000),
             ("expiry_queues", expiry_queues, 1, 1_000_000),
         ])?;
         InvalidSetting::check_times(&[
@@ -157,6 +194,10 @@ impl Limits {
             ("stalled_input", stalled_input, MILLISECOND, HOUR),
             ("stalled_output", stalled_output, MILLISECOND, HOUR),
             ("closing_timeout", closing_timeout, MILLISECOND, HOUR),
+            ("relay_failure_ttl", relay_failure_ttl, Duration::ZERO, HOUR),
+            ("relay_connecting", relay_connecting, MILLISECOND, HOUR),
+            ("relay_answer", relay_answer, MILLISECOND, HOUR),
+            ("relay_idle", relay_idle, MILLISECOND, DAY),
         ])
     }
 }
@@ -188,6 +229,15 @@ impl Default for Limits {
             subscriptions: 1_000_000,
             get_queues: 100_000,
             recipient_keys: 16,
+            client_forwards: 32,
+            relay_forwards: 1024,
+            relays: 1000,
+            relay_failures: 1000,
+            relay_failure_ttl: Duration::from_secs(30),
+            relay_connecting: Duration::from_secs(30),
+            relay_answer: Duration::from_secs(15),
+            relay_idle: Duration::from_secs(1800),
+            forwarded_keys: 1024,
             expiry_queues: 1000,
         }
     }
@@ -197,3 +247,4 @@ const MANY: usize = 100_000_000;
 const GIB: usize = 1024 * 1024 * 1024;
 const MILLISECOND: Duration = Duration::from_millis(1);
 const HOUR: Duration = Duration::from_secs(3600);
+const DAY: Duration = Duration::from_secs(86_400);

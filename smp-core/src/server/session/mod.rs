@@ -15,6 +15,7 @@ mod answers;
 mod create;
 mod output;
 mod pipeline;
+mod relay;
 mod verify;
 
 use core::time::Duration;
@@ -32,6 +33,7 @@ use crate::wire::error::{HandshakeError, TransportError};
 use answers::{Group, GroupId, Pending};
 use output::Outbox;
 use pipeline::Entry;
+use relay::Forwarded;
 use verify::Verifier;
 
 /// The answer to services.
@@ -129,6 +131,8 @@ pub struct Session {
     /// When commands that had to wait for the processor go on.
     work_due: Option<Timestamp>,
     verifications: u64,
+    /// Commands that the peer forwarded lately.
+    forwarded: Forwarded,
     state: State,
 }
 
@@ -146,6 +150,7 @@ impl Session {
     pub fn new(config: Arc<ServerConfig>, mut transport: Transport, seed: [u8; 32], now: Now) -> Self {
         transport.finish_handshake_by(now.mono + config.limits.handshake_timeout);
         Self {
+            forwarded: Forwarded::new(config.limits.forwarded_keys),
             config,
             now,
             entropy: SeededEntropy::new(seed),
