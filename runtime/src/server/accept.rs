@@ -19,6 +19,7 @@ use super::connection::Connection;
 use super::event::{Disconnect, Refusal, ServerEvent, Watcher};
 use super::hub::Hub;
 use super::phase::Phase;
+use super::relays::Relays;
 use super::tasks::{TaskGuard, Tasks};
 use crate::panic;
 use crate::seed::Seeds;
@@ -26,10 +27,11 @@ use crate::timer::Timer;
 use crate::{Listener, Runtime};
 
 /// What a new connection needs.
-pub(crate) struct Acceptor<R, B> {
+pub(crate) struct Acceptor<R: Runtime, B> {
     pub(crate) runtime: R,
     pub(crate) backend: Arc<B>,
     pub(crate) hub: Arc<Hub<R, B>>,
+    pub(crate) relays: Arc<Relays<R>>,
     pub(crate) admission: Arc<Admission>,
     pub(crate) tasks: Arc<Tasks>,
     pub(crate) transport: ServerTransportConfig,
@@ -114,7 +116,7 @@ impl<R: Runtime, B: Backend + 'static> Acceptor<R, B> {
         let mut connection = Some(Connection::new(
             session,
             stream,
-            self.hub.attach(id),
+            (self.hub.attach(id), Arc::clone(&self.relays)),
             Arc::clone(&self.backend),
             self.runtime.clone(),
             self.config.limits,

@@ -9,8 +9,8 @@ use std::task::{Context, Poll, ready};
 use smp_core::Timestamp;
 use smp_core::server::store::{Found, StoreFailure};
 use smp_core::server::{
-    BrokerInput, BrokerReply, BrokerRequest, CloseReason, Limits, LookUpId, Session, SessionEvent,
-    SessionInput, SessionOutput,
+    BrokerInput, BrokerRequest, CloseReason, Limits, LookUpId, Session, SessionEvent, SessionInput,
+    SessionOutput,
 };
 use smp_storage::Backend;
 
@@ -18,7 +18,9 @@ use super::admission::Handshaking;
 use super::budget::Share;
 use super::event::{Disconnect, ServerEvent, Watcher};
 use super::hub::Attachment;
+use super::mailbox::Letter;
 use super::phase::Phase;
+use super::relays::Relays;
 use crate::Runtime;
 use crate::link::{Closing, Link};
 use crate::timer::Timer;
@@ -34,6 +36,7 @@ pub(crate) struct Connection<R: Runtime, B: Backend + 'static> {
     session: Session,
     link: Link<R::Stream>,
     place: Attachment<R, B>,
+    relays: Arc<Relays<R>>,
     backend: Arc<B>,
     runtime: R,
     timer: Timer<R>,
@@ -44,7 +47,7 @@ pub(crate) struct Connection<R: Runtime, B: Backend + 'static> {
     share: Share,
     watcher: Watcher,
     look_ups: Vec<(LookUpId, LookUp)>,
-    replies: VecDeque<BrokerReply>,
+    replies: VecDeque<Letter>,
     requests: Vec<BrokerRequest>,
     /// The peer has not ended its side.
     open: bool,
@@ -61,7 +64,7 @@ impl<R: Runtime, B: Backend + 'static> Connection<R, B> {
     pub(crate) fn new(
         session: Session,
         stream: R::Stream,
-        place: Attachment<R, B>,
+        (place, relays): (Attachment<R, B>, Arc<Relays<R>>),
         backend: Arc<B>,
         runtime: R,
         limits: Limits,
@@ -72,6 +75,7 @@ impl<R: Runtime, B: Backend + 'static> Connection<R, B> {
             session,
             link: Link::new(stream),
             place,
+            relays,
             backend,
             timer: Timer::new(runtime.clone()),
             runtime,
@@ -172,7 +176,10 @@ impl<R: Runtime, B: Backend + 'static> Connection<R, B> {
         while self.ended.is_none()
             && let Some(reply) = self.replies.pop_front()
         {
-            self.input(SessionInput::FromBroker(reply));
+            self.input(match reply {
+                Letter::Broker(reply) => SessionInput::FromBroker(reply),
+                Letter::Proxy(reply) => SessionInput::FromProxy(reply),
+            });
         }
         if self.replies.capacity() > IDLE_REPLIES {
             self.replies = VecDeque::new();
@@ -232,6 +239,9 @@ impl<R: Runtime, B: Backend + 'static> Connection<R, B> {
                     self.look_ups.push((id, Box::pin(self.backend.look_up(keys))));
                 }
                 SessionOutput::ToBroker(request) => self.requests.push(request),
+                SessionOutput::ToProxy(request) => {
+                    self.relays.ask(self.place.id, &self.place.mailbox, [request]);
+                }
                 SessionOutput::Close(reason) => _ = self.ended.get_or_insert(Disconnect::Session(reason)),
                 SessionOutput::Event(event) => {
                     if let SessionEvent::Ready(_) = event {

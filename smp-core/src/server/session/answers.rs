@@ -87,6 +87,14 @@ impl Session {
         }
     }
 
+    /// A command of the block is answered apart from the others.
+    pub(super) fn group_gives_up(&mut self, group: GroupId) {
+        if let Some(state) = self.groups.get_mut(&group) {
+            state.unanswered -= 1;
+        }
+        self.group_decided(group);
+    }
+
     /// The block is read: all of its commands are known.
     pub(super) fn group_read(&mut self, group: GroupId) {
         if let Some(state) = self.groups.get_mut(&group) {

@@ -15,6 +15,7 @@ mod answers;
 mod create;
 mod output;
 mod pipeline;
+mod proxied;
 mod relay;
 mod verify;
 
@@ -24,6 +25,7 @@ use std::sync::Arc;
 
 use super::ServerConfig;
 use super::broker::{BrokerReply, BrokerRequest, Request, Tag};
+use super::proxy::{ProxyReply, ProxyRequest};
 use super::store::{Found, QueueKey, StoreFailure};
 use crate::entropy::SeededEntropy;
 use crate::time::{Now, Timestamp};
@@ -33,6 +35,7 @@ use crate::wire::error::{HandshakeError, TransportError};
 use answers::{Group, GroupId, Pending};
 use output::Outbox;
 use pipeline::Entry;
+use proxied::Proxied;
 use relay::Forwarded;
 use verify::Verifier;
 
@@ -55,6 +58,8 @@ pub enum SessionInput<'a> {
     LookedUp(LookUpId, Result<Vec<Found>, StoreFailure>),
     /// A reply of the broker.
     FromBroker(BrokerReply),
+    /// A reply of the proxy.
+    FromProxy(ProxyReply),
     /// The time of `poll_timeout` came.
     Timeout,
     /// The server stops: take no more commands, answer those that run, then close.
@@ -69,6 +74,8 @@ pub enum SessionOutput {
     LookUp(LookUpId, Vec<QueueKey>),
     /// Hand this to the broker.
     ToBroker(BrokerRequest),
+    /// Hand this to the proxy.
+    ToProxy(ProxyRequest),
     /// Write what was given out before, then close the socket. Nothing follows.
     Close(CloseReason),
     /// Something that an operator may want to count.
@@ -133,6 +140,8 @@ pub struct Session {
     verifications: u64,
     /// Commands that the peer forwarded lately.
     forwarded: Forwarded,
+    /// Commands that wait for relays.
+    proxied: Proxied,
     state: State,
 }
 
@@ -151,6 +160,7 @@ impl Session {
         transport.finish_handshake_by(now.mono + config.limits.handshake_timeout);
         Self {
             forwarded: Forwarded::new(config.limits.forwarded_keys),
+            proxied: Proxied::default(),
             config,
             now,
             entropy: SeededEntropy::new(seed),
@@ -196,6 +206,7 @@ impl Session {
                 replies.into_iter().for_each(|reply| self.reply(reply));
                 self.free_slots();
             }
+            SessionInput::FromProxy(reply) => self.proxy_answered(reply),
             SessionInput::Timeout => self.work_due = None,
             SessionInput::Stop => self.stop(CloseReason::Stopped),
         }
@@ -231,10 +242,10 @@ impl Session {
         self.work_due.is_some()
     }
 
-    /// Bytes of commands that wait for an answer, and of output that waits for the socket.
+    /// Bytes of commands that wait for an answer, those with the proxy among them, and of output that waits for the socket.
     #[must_use]
     pub fn queued_bytes(&self) -> usize {
-        self.input_bytes + self.outbox.len()
+        self.input_bytes + self.proxied.bytes() + self.outbox.len()
     }
 
     /// How many verifications of authorisations the peer has cost so far.
@@ -249,7 +260,7 @@ impl Session {
         let limits = &self.config.limits;
         self.state == State::Running
             && self.work_due.is_none()
-            && self.pipeline.len() + self.pending.len() < limits.commands_in_flight
+            && self.pipeline.len() + self.pending.len() + self.proxied.len() < limits.commands_in_flight
             && self.input_bytes < limits.input_bytes
             // Each block that is not answered will be answered by one at least.
             && self.outbox.len() + self.groups.len() * BLOCK_LEN < limits.output_bytes
@@ -275,6 +286,7 @@ impl Session {
         if let State::Stopping(reason) = self.state
             && self.pipeline.is_empty()
             && self.pending.is_empty()
+            && self.proxied.len() == 0
         {
             self.close(reason);
         }
@@ -372,6 +384,7 @@ impl Session {
         self.pipeline.clear();
         self.pending.clear();
         self.groups.clear();
+        self.proxied = Proxied::default();
         self.input_bytes = 0;
         self.work_due = None;
         self.outputs.push_back(SessionOutput::Close(reason));

@@ -12,7 +12,7 @@ use crate::server::broker::{Request, Tag};
 use crate::server::store::{Append, Found, QueueChange, QueueKey, QueueRecord, QueueStatus, StoreFailure};
 use crate::wire::batch::decode_batch;
 use crate::wire::command::Party;
-use crate::wire::error::{CommandError, ErrorType, NameError, ProxyError};
+use crate::wire::error::{CommandError, ErrorType, NameError};
 use crate::wire::transmission::{Authorization, ClientTransmission};
 use crate::wire::{AuthPublicKey, BrokerMessage, Command, CorrelationId, EntityId, Version};
 
@@ -221,6 +221,10 @@ impl Session {
                 (None, true)
             }
         };
+        if let Command::Prxy(_) | Command::Pfwd(_) = entry.command {
+            self.take_proxied(entry);
+            return None;
+        }
         if needs_no_right(&entry.command) {
             let answer = self.answer_at_once(&entry);
             self.finish(&entry, &answer);
@@ -247,8 +251,6 @@ impl Session {
         let prohibited = ErrorType::Command(CommandError::Prohibited);
         match &entry.command {
             Command::Ping => BrokerMessage::Pong,
-            Command::Prxy(_) => BrokerMessage::Err(ErrorType::Proxy(Box::new(ProxyError::BasicAuth))),
-            Command::Pfwd(_) => BrokerMessage::Err(ErrorType::Proxy(Box::new(ProxyError::NoSession))),
             Command::Rslv(_) => BrokerMessage::Err(ErrorType::Name(NameError::NoResolver)),
             Command::LGet => BrokerMessage::Err(ErrorType::Auth),
             _ => BrokerMessage::Err(prohibited),
@@ -320,7 +322,7 @@ impl Session {
     }
 
     /// Answers a command without the broker.
-    fn finish(&mut self, entry: &Entry, answer: &BrokerMessage) {
+    pub(super) fn finish(&mut self, entry: &Entry, answer: &BrokerMessage) {
         self.input_bytes -= entry.input_bytes;
         let (correlation, entity) = (&entry.from.correlation_id, &entry.from.entity_id);
         self.group_answer(entry.group, correlation, entity, entry.via.as_deref(), answer);
