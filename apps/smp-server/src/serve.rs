@@ -7,6 +7,7 @@ use std::sync::Arc;
 use smp_core::server::CloseReason;
 use smp_core::server::store::QueueOp;
 use smp_core::transport::{ServerOptions, ServerTransportConfig};
+use smp_runtime::client::Connector;
 use smp_runtime::server::{Disconnect, Server, ServerEvent, ServerHandle};
 use smp_runtime_tokio::TokioRuntime;
 use smp_storage::{Backend, Embedded, EmbeddedOptions, Memory};
@@ -105,7 +106,13 @@ fn server<B: Backend + 'static>(
         .map_err(|e| Failure::new(format!("the identity cannot be used for TLS: {e}")))?;
     let runtime = TokioRuntime::current().map_err(|e| Failure::new(format!("serving needs tokio: {e}")))?;
     let log_tls_errors = settings.log_tls_errors;
-    Ok(Server::new(runtime, store, transport, settings.server.clone()).on_event(move |event| {
+    let outgoing = &settings.outgoing;
+    let connector = Connector::new(runtime.clone())
+        .hosts(outgoing.hosts, outgoing.required)
+        .socks(outgoing.socks.clone())
+        .public_only(!outgoing.private);
+    let server = Server::new(runtime, store, transport, settings.server.clone()).outgoing(connector);
+    Ok(server.on_event(move |event| {
         if event == ServerEvent::StoreFailed {
             trouble.notify_one();
         }

@@ -222,7 +222,10 @@ impl Question<'_> {
                     effects.push(Effect::Send(bytes.len()));
                     answer = Some(bytes);
                 }
-                SessionOutput::ToBroker(_) | SessionOutput::Close(_) | SessionOutput::Event(_) => {
+                SessionOutput::ToBroker(_)
+                | SessionOutput::ToProxy(_)
+                | SessionOutput::Close(_)
+                | SessionOutput::Event(_) => {
                     panic!("an effect that only a command with a right has")
                 }
             }

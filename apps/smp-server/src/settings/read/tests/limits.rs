@@ -28,6 +28,14 @@ const ROWS: &[(&str, &str, [&str; 2], &str)] = &[
     ("subscriptions", "23", ["1", "100000000"], "many"),
     ("get_queues", "24", ["1", "100000000"], "0"),
     ("recipient_keys", "25", ["1", "255"], "256"),
+    ("relay_forwards", "27", ["1", "100000"], "0"),
+    ("relays", "28", ["1", "100000"], "0"),
+    ("relay_failures", "29", ["0", "1000000"], "many"),
+    ("relay_failure_ttl", "31s", ["0", "1h"], "61m"),
+    ("relay_connecting", "32", ["1ms", "1h"], "0"),
+    ("relay_answer", "33", ["1ms", "1h"], "0"),
+    ("relay_idle", "34m", ["1ms", "24h"], "25h"),
+    ("forwarded_keys", "35", ["1", "1000000"], "0"),
     ("expiry_queues", "26", ["1", "1000000"], "0"),
 ];
 
@@ -63,6 +71,15 @@ fn every_limit_takes_effect() {
         subscriptions: 23,
         get_queues: 24,
         recipient_keys: 25,
+        client_forwards: 32,
+        relay_forwards: 27,
+        relays: 28,
+        relay_failures: 29,
+        relay_failure_ttl: seconds(31),
+        relay_connecting: seconds(32),
+        relay_answer: seconds(33),
+        relay_idle: seconds(34 * 60),
+        forwarded_keys: 35,
         expiry_queues: 26,
     };
     assert_eq!(with(&lines), Ok(expected));
