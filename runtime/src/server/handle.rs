@@ -78,6 +78,12 @@ impl<R: Runtime, B: Backend + 'static> ServerHandle<R, B> {
         self.relays.count()
     }
 
+    /// Commands that relays have now, and clients that wait for sessions with relays.
+    #[must_use]
+    pub fn forwards(&self) -> usize {
+        self.relays.in_flight()
+    }
+
     /// How many queues are subscribed to now.
     #[must_use]
     pub fn subscriptions(&self) -> usize {

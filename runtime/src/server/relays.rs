@@ -97,6 +97,11 @@ impl<R: Runtime> Relays<R> {
         self.lock().proxy.relays()
     }
 
+    /// Requests that relays have, or that wait for a session with one.
+    pub(crate) fn in_flight(&self) -> usize {
+        self.lock().proxy.in_flight()
+    }
+
     /// The task that tells the proxy the time. When the server ends it ends all connections to relays.
     pub(crate) async fn keep_time(self: Arc<Self>, signal: impl Fn(&Context<'_>) -> Phase + Send) {
         let mut timer = Timer::new(self.runtime.clone());

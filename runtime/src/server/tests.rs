@@ -2,6 +2,7 @@
 
 mod limits;
 mod peer;
+mod relays;
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};

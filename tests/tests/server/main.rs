@@ -17,6 +17,7 @@ mod order;
 mod queues;
 mod quota;
 mod restart;
+mod routing;
 mod secure;
 mod sizes;
 mod syntax;
