@@ -26,7 +26,8 @@ every_limit! {
         queued_output queued_bytes closing_timeout closing_input;
     machines:
         commands_in_flight input_bytes stalled_input output_bytes stalled_output deliveries_in_flight
-        subscriptions get_queues recipient_keys expiry_queues;
+        subscriptions get_queues recipient_keys client_forwards relay_forwards relays relay_failures relay_failure_ttl
+        relay_connecting relay_answer relay_idle forwarded_keys expiry_queues;
 }
 
 const SECOND: Duration = Duration::from_secs(1);

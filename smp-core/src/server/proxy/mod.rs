@@ -40,10 +40,24 @@ pub struct RelayId(pub u64);
 pub struct ForwardId(pub u64);
 
 /// What a session asks of the proxy; opaque to the shell.
-pub struct ProxyRequest(pub(super) u64, pub(super) Wanted);
+pub struct ProxyRequest(pub(in crate::server) u64, pub(in crate::server) Wanted);
+
+impl ProxyRequest {
+    /// PRXY: a session with a relay. The reply repeats the number.
+    #[must_use]
+    pub const fn session(number: u64, relay: ServerAddress) -> Self {
+        Self(number, Wanted::Session(relay))
+    }
+
+    /// PFWD: a command for the relay of the session that `session` names. The reply repeats the number.
+    #[must_use]
+    pub const fn forward(number: u64, session: EntityId, transmission: Box<FwdTransmission>) -> Self {
+        Self(number, Wanted::Forward(session, transmission))
+    }
+}
 
 /// What is asked of the proxy.
-pub(super) enum Wanted {
+pub(in crate::server) enum Wanted {
     /// PRXY.
     Session(ServerAddress),
     /// PFWD: the entity, and the command as it is forwarded.
@@ -51,7 +65,21 @@ pub(super) enum Wanted {
 }
 
 /// What the proxy answers to a session; opaque to the shell. Each [`ProxyRequest`] is answered once.
-pub struct ProxyReply(pub(super) u64, pub(super) BrokerMessage);
+pub struct ProxyReply(pub(in crate::server) u64, pub(in crate::server) BrokerMessage);
+
+impl ProxyReply {
+    /// The number of the request.
+    #[must_use]
+    pub const fn number(&self) -> u64 {
+        self.0
+    }
+
+    /// The answer: PKEY, PRES or ERR.
+    #[must_use]
+    pub const fn message(&self) -> &BrokerMessage {
+        &self.1
+    }
+}
 
 /// A session with a relay, as its handshake left it.
 #[derive(Clone)]

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use super::Session;
 use super::SessionOutput;
 use super::pipeline::Entry;
-use crate::server::proxy::{ProxyReply, ProxyRequest, Wanted};
+use crate::server::proxy::{ProxyReply, ProxyRequest};
 use crate::wire::error::{ErrorType, ProxyError};
 use crate::wire::{BrokerMessage, Command, CorrelationId, EntityId, FwdTransmission};
 
@@ -66,21 +66,22 @@ impl Session {
         {
             self.input_bytes -= entry.input_bytes;
             let Entry { from, command, input_bytes: bytes, .. } = entry;
-            let wanted = match command {
-                Command::Prxy(request) => Wanted::Session(request.relay),
+            let number = self.proxied.last + 1;
+            let request = match command {
+                Command::Prxy(request) => ProxyRequest::session(number, request.relay),
                 Command::Pfwd(request) => {
                     let correlation_id = from.correlation_id.clone();
                     let forward = Box::new(FwdTransmission { correlation_id, request });
-                    Wanted::Forward(from.entity_id.clone(), forward)
+                    ProxyRequest::forward(number, from.entity_id.clone(), forward)
                 }
                 // Nothing else is taken.
                 _ => continue,
             };
-            self.proxied.last += 1;
+            self.proxied.last = number;
             self.proxied.bytes += bytes;
             let asked = Asked { correlation_id: from.correlation_id, entity_id: from.entity_id, bytes };
-            self.proxied.asked.insert(self.proxied.last, asked);
-            self.outputs.push_back(SessionOutput::ToProxy(ProxyRequest(self.proxied.last, wanted)));
+            self.proxied.asked.insert(number, asked);
+            self.outputs.push_back(SessionOutput::ToProxy(request));
         }
     }
 
