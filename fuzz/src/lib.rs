@@ -12,6 +12,7 @@ pub mod handshakes;
 pub mod ini;
 pub mod input;
 pub mod messages;
+pub mod proxy;
 pub mod server;
 pub mod store_records;
 pub mod web;
@@ -35,6 +36,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("ini", ini::ini),
     ("messages", messages::messages),
     ("pem", certificates::pem),
+    ("proxy", proxy::proxy),
     ("requests", web::requests),
     ("server", server::server),
     ("server_transmissions", wire::server_transmissions),

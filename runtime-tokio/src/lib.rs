@@ -124,13 +124,17 @@ impl Runtime for TokioRuntime {
         drop(self.handle.spawn(task));
     }
 
-    fn connect(
+    fn resolve(
         &self,
         host: &str,
         port: u16,
-    ) -> impl Future<Output = io::Result<TokioStream>> + Send + 'static {
+    ) -> impl Future<Output = io::Result<Vec<SocketAddr>>> + Send + 'static {
         let host = host.to_owned();
-        async move { TokioStream::new(TcpStream::connect((host, port)).await?) }
+        async move { Ok(tokio::net::lookup_host((host, port)).await?.collect()) }
+    }
+
+    fn connect(&self, address: SocketAddr) -> impl Future<Output = io::Result<TokioStream>> + Send + 'static {
+        async move { TokioStream::new(TcpStream::connect(address).await?) }
     }
 
     async fn listen(&self, address: SocketAddr) -> io::Result<TokioListener> {

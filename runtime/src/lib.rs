@@ -17,6 +17,7 @@
 //! No task outlives what it belongs to: dropping a server's handle, or the last handle of a client, ends all
 //! of their tasks. A panic in one connection ends that connection alone. Logs name no address, queue or key.
 
+mod addresses;
 pub mod client;
 pub mod http;
 mod link;
@@ -24,6 +25,7 @@ mod panic;
 mod runtime;
 mod seed;
 pub mod server;
+mod socks;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 #[cfg(test)]
@@ -31,3 +33,4 @@ mod tests;
 mod timer;
 
 pub use runtime::{ByteStream, Listener, Runtime};
+pub use socks::{Socks, SocksMode};

@@ -28,14 +28,18 @@ pub trait Runtime: Clone + Send + Sync + 'static {
     /// dropped.
     fn spawn(&self, task: impl Future<Output = ()> + Send + 'static);
 
-    /// Connects to `host`, a name or a literal IP address without brackets, trying each of its addresses.
+    /// The addresses of `host`, a name or a literal IP address without brackets.
     ///
-    /// There is no time limit here: the caller drops the future. Dropping it leaves no connection behind.
-    fn connect(
+    /// There is no time limit here, nor for [`Self::connect`]: the caller drops the future.
+    fn resolve(
         &self,
         host: &str,
         port: u16,
-    ) -> impl Future<Output = io::Result<Self::Stream>> + Send + 'static;
+    ) -> impl Future<Output = io::Result<Vec<SocketAddr>>> + Send + 'static;
+
+    /// Connects to an address. Dropping the future leaves no connection behind.
+    fn connect(&self, address: SocketAddr)
+    -> impl Future<Output = io::Result<Self::Stream>> + Send + 'static;
 
     /// Listens on `address`; port 0 lets the system choose one.
     fn listen(&self, address: SocketAddr) -> impl Future<Output = io::Result<Self::Listener>> + Send;

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use smp_core::crypto::{AuthPrivateKey, DhSecret, Ed25519PrivateKey, Nonce, X25519PrivateKey};
+use smp_core::server::proxy::{Proxy, ProxyInput, ProxyOutput};
 use smp_core::server::store::{Found, MemoryStore, QueueKey, StoreFailure};
 use smp_core::server::{
     Broker, BrokerInput, BrokerOutput, CloseReason, ConnectionId, LookUpId, ServerConfig, Session,
@@ -30,6 +31,10 @@ pub struct InMemoryServer {
     transport: ServerTransportConfig,
     /// The broker, to look at.
     pub broker: Broker,
+    /// The proxy, to look at.
+    pub proxy: Proxy,
+    /// What the proxy wants of relays, which the test plays.
+    pub to_relays: Vec<ProxyOutput>,
     store: MemoryStore,
     /// A queue whose record cannot be read, by this id.
     pub damaged: Option<EntityId>,
@@ -59,6 +64,8 @@ impl InMemoryServer {
         let config = Arc::new(config);
         Self {
             broker: Broker::new(config.clone(), now),
+            proxy: Proxy::new(config.clone(), options.versions.max(), now),
+            to_relays: Vec::new(),
             transport: ServerTransportConfig::new(identity, options).expect("a usable identity"),
             config,
             store: MemoryStore::new(),
@@ -194,6 +201,7 @@ impl InMemoryServer {
                 }
                 SessionOutput::Resolve(..) => unreachable!("names are not resolved"),
                 SessionOutput::ToBroker(request) => self.broker_input(BrokerInput::Request(id, request)),
+                SessionOutput::ToProxy(request) => self.proxy_input(ProxyInput::Request(id, request)),
                 SessionOutput::Close(reason) => {
                     self.outputs.entry(id).or_default().1 = Some(reason);
                     let session = self.sessions.remove(&id);
@@ -202,6 +210,18 @@ impl InMemoryServer {
                     self.broker_input(BrokerInput::Disconnected(id));
                 }
                 SessionOutput::Event(_) => {}
+            }
+        }
+    }
+
+    /// Gives the proxy an input. Its replies go to their sessions, what it wants of relays to `to_relays`.
+    pub fn proxy_input(&mut self, input: ProxyInput) {
+        self.proxy.handle(self.now, input);
+        while let Some(output) = self.proxy.poll_output() {
+            match output {
+                ProxyOutput::Reply(id, reply) => self.input(id, SessionInput::FromProxy(reply)),
+                ProxyOutput::Event(_) => {}
+                other => self.to_relays.push(other),
             }
         }
     }

@@ -9,6 +9,7 @@ use smp_core::server::{IdleClients, Limits, ServerConfig};
 use smp_core::transport::identity::{Algorithm, Authority, ServerIdentity, Subject};
 use smp_core::transport::{ServerOptions, ServerTransportConfig};
 use smp_core::wire::{Password, VersionRange};
+use smp_runtime::client::Connector;
 use smp_runtime::server::{Disconnect, Server, ServerEvent, ServerHandle};
 use smp_runtime_tokio::TokioRuntime;
 use smp_storage::{Backend, Durability, Embedded, EmbeddedOptions, Memory};
@@ -38,6 +39,8 @@ pub struct Settings {
     pub new_queues: bool,
     /// The password for creating queues.
     pub password: Option<&'static str>,
+    /// Whether it forwards to relays, private addresses among them.
+    pub proxy: bool,
     /// Bytes of new ids.
     pub id_bytes: usize,
     /// Messages that a queue holds.
@@ -72,6 +75,7 @@ impl Default for Settings {
             handshake_timeout: Duration::from_secs(60),
             new_queues: true,
             password: None,
+            proxy: true,
             id_bytes: 24,
             quota: 128,
             message_ttl: None,
@@ -93,6 +97,7 @@ impl Settings {
         let mut config = ServerConfig::default();
         config.new_queues = self.new_queues;
         config.password = self.password.map(|word| Password::new(word.as_bytes()).expect("a password"));
+        config.proxy = self.proxy;
         config.id_bytes = self.id_bytes;
         config.message_quota = self.quota;
         config.message_ttl = self.message_ttl;
@@ -270,12 +275,9 @@ impl TestServer {
             | ServerEvent::Failed => faults.lock().unwrap_or_else(PoisonError::into_inner).push(event),
             _ => {}
         };
-        let server = Server::new(
-            TokioRuntime::new(runtime.handle().clone()),
-            backend,
-            transport,
-            self.settings.server(),
-        );
+        let tokio = TokioRuntime::new(runtime.handle().clone());
+        let server = Server::new(tokio.clone(), backend, transport, self.settings.server())
+            .outgoing(Connector::new(tokio));
         let any: SocketAddr = (Ipv4Addr::LOCALHOST, 0).into();
         let served = runtime.block_on(server.on_event(watch).serve(&[any]));
         served.expect("a free port")

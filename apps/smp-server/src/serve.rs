@@ -8,6 +8,7 @@ use smp_core::server::CloseReason;
 use smp_core::server::store::QueueOp;
 use smp_core::transport::tls::Alpn;
 use smp_core::transport::{ServerOptions, ServerTransportConfig};
+use smp_runtime::client::Connector;
 use smp_runtime::server::{Disconnect, Endpoint, Server, ServerEvent, ServerHandle};
 use smp_runtime_tokio::TokioRuntime;
 use smp_storage::{Backend, Embedded, EmbeddedOptions, Memory};
@@ -104,7 +105,13 @@ fn server<B: Backend + 'static>(
     let transport = transport(plan, |_| ())?;
     let runtime = TokioRuntime::current().map_err(|e| Failure::new(format!("serving needs tokio: {e}")))?;
     let log_tls_errors = settings.log_tls_errors;
-    Ok(Server::new(runtime, store, transport, settings.server.clone()).on_event(move |event| {
+    let outgoing = &settings.outgoing;
+    let connector = Connector::new(runtime.clone())
+        .hosts(outgoing.hosts, outgoing.required)
+        .socks(outgoing.socks.clone())
+        .public_only(!outgoing.private);
+    let server = Server::new(runtime, store, transport, settings.server.clone()).outgoing(connector);
+    Ok(server.on_event(move |event| {
         if event == ServerEvent::StoreFailed {
             trouble.notify_one();
         }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
+use smp_core::server::proxy::{Proxy, ProxyInput, ProxyOutput};
 use smp_core::server::store::{MemoryStore, StoreFailure};
 use smp_core::server::{
     Broker, BrokerInput, BrokerOutput, ConnectionId, ServerConfig, Session, SessionEvent, SessionInput,
@@ -12,6 +13,8 @@ use smp_core::server::{
 use smp_core::transport::block::BLOCK_LEN;
 use smp_core::transport::identity::{Algorithm, Authority, ServerIdentity, Subject};
 use smp_core::transport::{PlainPeer, ServerOptions, ServerTransportConfig, Transport};
+use smp_core::wire::Version;
+use smp_core::wire::error::ErrorType;
 use smp_core::{Now, SeededEntropy, Timestamp};
 
 use crate::certificates::NOW;
@@ -20,6 +23,7 @@ use crate::certificates::NOW;
 pub(crate) struct World {
     config: Arc<ServerConfig>,
     broker: Broker,
+    proxy: Proxy,
     store: MemoryStore,
     /// Whether the store refuses everything.
     pub(crate) store_fails: bool,
@@ -53,6 +57,7 @@ impl World {
         let config = Arc::new(config);
         Self {
             broker: Broker::new(config.clone(), now),
+            proxy: Proxy::new(config.clone(), Version::MAX, now),
             config,
             store: MemoryStore::new(),
             store_fails: false,
@@ -157,6 +162,7 @@ impl World {
                 // The inputs of the fuzzer resolve nothing: the configuration says that there is no resolver.
                 SessionOutput::Resolve(..) => unreachable!("names are not resolved"),
                 SessionOutput::ToBroker(request) => self.broker_input(BrokerInput::Request(id, request)),
+                SessionOutput::ToProxy(request) => self.proxy_input(ProxyInput::Request(id, request)),
                 SessionOutput::Close(_) => {
                     let closed = self.connections.remove(&id);
                     assert!(closed.is_none_or(|mut c| c.session.poll_output().is_none()), "it said more");
@@ -166,6 +172,21 @@ impl World {
                     self.connections.entry(id).and_modify(|connection| connection.is_ready = true);
                 }
                 SessionOutput::Event(_) => {}
+            }
+        }
+    }
+
+    /// No relay can be reached from here.
+    fn proxy_input(&mut self, input: ProxyInput) {
+        self.proxy.handle(self.now, input);
+        while let Some(output) = self.proxy.poll_output() {
+            match output {
+                ProxyOutput::Connect(id, _) => {
+                    self.proxy_input(ProxyInput::ConnectFailed(id, ErrorType::Internal))
+                }
+                ProxyOutput::Reply(id, reply) => self.session_input(id, SessionInput::FromProxy(reply)),
+                ProxyOutput::Forward(..) => panic!("there is no relay"),
+                ProxyOutput::Disconnect(_) | ProxyOutput::Event(_) => {}
             }
         }
     }

@@ -9,16 +9,18 @@ use std::time::Duration;
 
 use smp_core::SeededEntropy;
 use smp_core::client::{Client as Machine, ClientLimits};
+use smp_core::server::proxy::RelayParameters;
 use smp_core::transport::tls::{Alpn, TlsConfigError};
 use smp_core::transport::{ClientOptions, ClientTransportConfig, Transport};
 use smp_core::wire::{Host, ServerAddress};
 
+use super::dial::Dialing;
 use super::driver::Driver;
 use super::shared::Shared;
-use super::{Client, Disconnect, EventLimits, Events};
+use super::{Client, Disconnect, EventLimits, Events, HostMode};
 use crate::seed::Seeds;
 use crate::timer::Timer;
-use crate::{Runtime, panic};
+use crate::{Runtime, Socks, panic};
 
 /// Makes connections to servers. Clones share its source of randomness.
 #[derive(Clone)]
@@ -28,6 +30,7 @@ pub struct Connector<R> {
     limits: ClientLimits,
     connect: ConnectLimits,
     web_port: bool,
+    dialing: Dialing,
     pub(super) seeds: Arc<Seeds>,
 }
 
@@ -56,9 +59,15 @@ impl Default for ConnectLimits {
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConnectError {
-    /// All hosts of the server are onion names, which are reached through Tor only.
+    /// All hosts of the server that may be used are onion names, which are reached through a SOCKS proxy only.
     #[error("the server is reached through Tor only")]
     OnionOnly,
+    /// The server has no host of the kind that is required.
+    #[error("the server has no host of the required kind")]
+    NoHost,
+    /// The address is of no server on the public internet, and others may not be connected to.
+    #[error("the server's address is not public")]
+    PrivateAddress,
     /// Resolving the name or connecting failed.
     #[error("cannot connect: {0}")]
     Io(io::ErrorKind),
@@ -86,6 +95,7 @@ impl<R: Runtime> Connector<R> {
             limits: ClientLimits::default(),
             connect: ConnectLimits::default(),
             web_port: false,
+            dialing: Dialing::default(),
             seeds: Arc::new(Seeds::System),
         }
     }
@@ -119,6 +129,32 @@ impl<R: Runtime> Connector<R> {
         self
     }
 
+    /// Which of a server's hosts come first, and whether those of the other kind are not used at all. Default: in the order
+    /// of the address, all of them.
+    #[must_use]
+    pub fn hosts(mut self, hosts: HostMode, required: bool) -> Self {
+        (self.dialing.hosts, self.dialing.required) = (hosts, required);
+        self
+    }
+
+    /// Connects through a SOCKS proxy, to onion names or to all hosts. Default: through none, and to no onion name.
+    #[must_use]
+    pub fn socks(mut self, socks: Option<Socks>) -> Self {
+        self.dialing.socks = socks;
+        self
+    }
+
+    /// Connects to nothing but addresses of the public internet. For programs that connect where strangers tell them to,
+    /// as proxies do. Default: no.
+    ///
+    /// The addresses that names lead to are checked, not the names. What a SOCKS proxy is given a name for is its own
+    /// business; Tor refuses private addresses too.
+    #[must_use]
+    pub fn public_only(mut self, public_only: bool) -> Self {
+        self.dialing.public_only = public_only;
+        self
+    }
+
     /// Derives all randomness from `seed`, so that a simulated run can be repeated. Never use a fixed seed
     /// for people: who knows it knows every key.
     #[must_use]
@@ -127,19 +163,23 @@ impl<R: Runtime> Connector<R> {
         self
     }
 
-    /// Connects to a server, trying its hosts in their order, and shakes hands with it. Onion names are left
-    /// out: they must not be given to the name service.
+    /// Connects to a server, trying its hosts one after another, and shakes hands with it. Without a SOCKS proxy onion names
+    /// are left out: they must not be given to the name service.
     ///
     /// Dropping the future leaves no connection behind.
     ///
     /// # Errors
     /// When no host leads to the server.
     pub async fn connect(&self, server: &ServerAddress) -> Result<(Client, Events), ConnectError> {
+        self.connect_relay(server).await.map(|connected| (connected.client, connected.events))
+    }
+
+    /// Likewise, with what a proxy tells its clients of the session.
+    pub(crate) async fn connect_relay(&self, server: &ServerAddress) -> Result<Connected, ConnectError> {
         let config = self.config(server)?;
-        let mut failure = ConnectError::OnionOnly;
-        for host in server.hosts() {
-            let Some(host) = reachable(host) else { continue };
-            match self.connect_to(&host, self.port(server), config.clone()).await {
+        let mut failure = ConnectError::NoHost;
+        for host in self.dialing.candidates(server)? {
+            match self.connect_to(host, self.port(server), config.clone()).await {
                 Ok(connected) => return Ok(connected),
                 Err(error) => failure = error,
             }
@@ -149,10 +189,10 @@ impl<R: Runtime> Connector<R> {
 
     async fn connect_to(
         &self,
-        host: &str,
+        host: &Host,
         port: u16,
         config: ClientTransportConfig,
-    ) -> Result<(Client, Events), ConnectError> {
+    ) -> Result<Connected, ConnectError> {
         let stream = self.open(host, port).await?;
         let mut entropy = self.entropy()?;
         let now = self.runtime.now();
@@ -163,8 +203,10 @@ impl<R: Runtime> Connector<R> {
         let mut driver = Driver::new(runtime, machine, stream, Arc::clone(&shared), closing);
         match driver.connect().await {
             Ok(version) => {
+                let session = driver.session();
                 self.spawn(driver.run());
-                Ok((Client::new(Arc::clone(&shared), version), Events(shared)))
+                let client = Client::new(Arc::clone(&shared), version);
+                Ok(Connected { client, events: Events(shared), session })
             }
             Err(how) => {
                 // The server is told why.
@@ -176,9 +218,9 @@ impl<R: Runtime> Connector<R> {
 
     /// Opens a TCP connection to the first host that has one. For tests of servers.
     pub(super) async fn open_any(&self, server: &ServerAddress) -> Result<R::Stream, ConnectError> {
-        let mut failure = ConnectError::OnionOnly;
-        for host in server.hosts().iter().filter_map(reachable) {
-            match self.open(&host, self.port(server)).await {
+        let mut failure = ConnectError::NoHost;
+        for host in self.dialing.candidates(server)? {
+            match self.open(host, self.port(server)).await {
                 Ok(stream) => return Ok(stream),
                 Err(error) => failure = error,
             }
@@ -186,10 +228,9 @@ impl<R: Runtime> Connector<R> {
         Err(failure)
     }
 
-    async fn open(&self, host: &str, port: u16) -> Result<R::Stream, ConnectError> {
-        let stream = self.runtime.connect(host, port);
-        let stream = self.within(self.connect.tcp, stream).await.ok_or(ConnectError::Timeout)?;
-        stream.map_err(|error| ConnectError::Io(error.kind()))
+    async fn open(&self, host: &Host, port: u16) -> Result<R::Stream, ConnectError> {
+        let stream = self.dialing.open(&self.runtime, host, port);
+        self.within(self.connect.tcp, stream).await.unwrap_or(Err(ConnectError::Timeout))
     }
 
     pub(super) fn config(&self, server: &ServerAddress) -> Result<ClientTransportConfig, ConnectError> {
@@ -229,14 +270,12 @@ impl<R: Runtime> Connector<R> {
     }
 }
 
-/// What to connect to, unless it takes Tor.
-fn reachable(host: &Host) -> Option<String> {
-    match host {
-        Host::Ipv4(address) => Some(address.to_string()),
-        Host::Ipv6(address) => Some(address.to_string()),
-        Host::Domain(name) => Some(name.as_str().to_owned()),
-        Host::Onion(_) => None,
-    }
+/// A connection that stands.
+pub(crate) struct Connected {
+    pub(crate) client: Client,
+    pub(crate) events: Events,
+    /// What a proxy tells its clients; nothing when the connection has ended already.
+    pub(crate) session: Option<RelayParameters>,
 }
 
 /// Where SMP servers listen.

@@ -7,6 +7,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use smp_core::client::{Client as Machine, ClientInput, ClientOutput, CloseReason, RequestError};
+use smp_core::server::proxy::RelayParameters;
 use smp_core::wire::Version;
 
 use super::Disconnect;
@@ -70,6 +71,16 @@ impl<R: Runtime> Driver<R> {
             })
         })
         .await
+    }
+
+    /// What the handshake agreed on, for the clients of a proxy.
+    pub(super) fn session(&self) -> Option<RelayParameters> {
+        let session = self.machine.session()?;
+        Some(RelayParameters {
+            session_id: session.session_id.clone(),
+            versions: session.versions,
+            server_auth: session.server_auth.clone(),
+        })
     }
 
     /// Drives the connection to its end.

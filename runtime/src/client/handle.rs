@@ -6,11 +6,13 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use smp_core::client::{Answer, ReceivedMessage, Request, RequestError};
+use smp_core::client::{Answer, ReceivedMessage, Relay, Request, RequestError};
 use smp_core::crypto::AuthPrivateKey;
 use smp_core::wire::broker::{CreatedNotifier, CreatedQueue, QueueStatus};
 use smp_core::wire::command::{LinkData, MessageFlags, NewQueue, NotifierKeys};
-use smp_core::wire::{AuthPublicKey, EntityId, MessageId, Version};
+use smp_core::wire::{
+    AuthPublicKey, EntityId, MessageId, Name, NameRecord, Password, ServerAddress, Version,
+};
 
 use super::Disconnect;
 use super::shared::{Sent, Shared};
@@ -239,6 +241,17 @@ impl Client {
         link_of(self.request(Request::secure_and_read_link(link, key)).await?)
     }
 
+    /// RSLV: what is registered under a name.
+    ///
+    /// # Errors
+    /// `NAME` when it is not registered, or the server does not resolve names.
+    pub async fn resolve(&self, name: Name) -> Result<NameRecord, RequestError> {
+        match self.request(Request::resolve(name)).await? {
+            Answer::Name(record) => Ok(*record),
+            _ => Err(RequestError::Unexpected),
+        }
+    }
+
     /// NKEY: gives a queue a notifier in place of the former.
     ///
     /// # Errors
@@ -275,6 +288,23 @@ impl Client {
         subscribed(self.request(Request::subscribe_notifier(notifier, key)).await?).map(|_| ())
     }
 
+    /// PRXY: a session of this server, as a proxy, with a relay, whose identity is checked. Commands are sent through it by
+    /// [`Client::request`] of [`Request::through`], or the methods of [`RelayClient`].
+    ///
+    /// # Errors
+    /// `PROXY` with the reason, such as a missing password or a relay that cannot be reached;
+    /// [`RequestError::BadRelay`] when the relay is not the one that was asked for.
+    pub async fn relay(
+        &self,
+        relay: ServerAddress,
+        password: Option<Password>,
+    ) -> Result<RelayClient, RequestError> {
+        match self.request(Request::relay(relay, password)).await? {
+            Answer::Relay(relay) => Ok(RelayClient { proxy: self.clone(), relay }),
+            _ => Err(RequestError::Unexpected),
+        }
+    }
+
     /// PING: whether the server answers.
     ///
     /// # Errors
@@ -293,6 +323,83 @@ impl Client {
     /// Waits for the end of the connection, and tells how it came.
     pub async fn closed(&self) -> Disconnect {
         poll_fn(|cx| self.0.shared.poll_end(cx)).await
+    }
+}
+
+/// A relay behind a proxy, for senders. The proxy learns neither commands nor queues, the relay neither connection nor address.
+///
+/// Errors of the proxy are [`RequestError::Server`]; after `PROXY NO_SESSION` ask for the relay again. Errors of the relay
+/// are [`RequestError::Relay`].
+#[derive(Clone)]
+pub struct RelayClient {
+    proxy: Client,
+    relay: Relay,
+}
+
+impl RelayClient {
+    /// The version that is spoken with the relay.
+    #[must_use]
+    pub fn version(&self) -> Version {
+        self.relay.version()
+    }
+
+    /// Sends a command that a relay takes. It is on its way when this returns; the future waits for the answer.
+    #[must_use = "dropping the future cancels the command"]
+    pub fn request(&self, request: Request) -> PendingAnswer {
+        self.proxy.request(request.through(&self.relay))
+    }
+
+    /// SEND, as [`Client::send`].
+    ///
+    /// # Errors
+    /// [`RequestError::Relay`] with `QUOTA` when the queue is full.
+    pub async fn send(
+        &self,
+        queue: EntityId,
+        key: Option<AuthPrivateKey>,
+        flags: MessageFlags,
+        body: Bytes,
+    ) -> Result<(), RequestError> {
+        done(self.request(Request::send(queue, key, flags, body)).await?)
+    }
+
+    /// SKEY, as [`Client::secure_by_sender`].
+    ///
+    /// # Errors
+    /// [`RequestError::Relay`] with `AUTH` when another key is set, or the queue is not for messaging.
+    pub async fn secure_by_sender(&self, queue: EntityId, key: AuthPrivateKey) -> Result<(), RequestError> {
+        done(self.request(Request::secure_by_sender(queue, key)).await?)
+    }
+
+    /// LKEY, as [`Client::secure_and_read_link`].
+    ///
+    /// # Errors
+    /// [`RequestError::Relay`] with `AUTH` when another key is set, or there is no such link.
+    pub async fn secure_and_read_link(
+        &self,
+        link: EntityId,
+        key: AuthPrivateKey,
+    ) -> Result<(EntityId, LinkData), RequestError> {
+        link_of(self.request(Request::secure_and_read_link(link, key)).await?)
+    }
+
+    /// LGET, as [`Client::read_link`].
+    ///
+    /// # Errors
+    /// [`RequestError::Relay`] with `AUTH` when there is no such link.
+    pub async fn read_link(&self, link: EntityId) -> Result<(EntityId, LinkData), RequestError> {
+        link_of(self.request(Request::read_link(link)).await?)
+    }
+
+    /// RSLV, as [`Client::resolve`].
+    ///
+    /// # Errors
+    /// [`RequestError::Relay`] with `NAME` when it is not registered, or the relay does not resolve names.
+    pub async fn resolve(&self, name: Name) -> Result<NameRecord, RequestError> {
+        match self.request(Request::resolve(name)).await? {
+            Answer::Name(record) => Ok(*record),
+            _ => Err(RequestError::Unexpected),
+        }
     }
 }
 

@@ -19,6 +19,7 @@
 //! [`ClientLimits`]: smp_core::client::ClientLimits
 
 mod connector;
+mod dial;
 mod driver;
 mod events;
 mod handle;
@@ -28,9 +29,11 @@ mod shared;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use connector::Connected;
 pub use connector::{ConnectError, ConnectLimits, Connector};
+pub use dial::HostMode;
 pub use events::Events;
-pub use handle::{Client, PendingAnswer};
+pub use handle::{Client, PendingAnswer, RelayClient};
 pub use reconnect::{ReconnectEvent, ReconnectLimits, Reconnecting, ReconnectingClient};
 pub use server_test::ServerTestFailure;
 pub use shared::EventLimits;

@@ -20,6 +20,7 @@ use super::event::{Disconnect, Refusal, ServerEvent, Watcher};
 use super::front::Newcomer;
 use super::hub::Hub;
 use super::phase::Phase;
+use super::relays::Relays;
 use super::resolve::Resolver;
 use super::served::Served;
 use super::tasks::{TaskGuard, Tasks};
@@ -30,10 +31,11 @@ use crate::timer::Timer;
 use crate::{Listener, Runtime};
 
 /// What a new connection needs.
-pub(crate) struct Acceptor<R, B> {
+pub(crate) struct Acceptor<R: Runtime, B> {
     pub(crate) runtime: R,
     pub(crate) backend: Arc<B>,
     pub(crate) hub: Arc<Hub<R, B>>,
+    pub(crate) relays: Arc<Relays<R>>,
     pub(crate) admission: Arc<Admission>,
     pub(crate) tasks: Arc<Tasks>,
     pub(crate) transport: ServerTransportConfig,

@@ -9,7 +9,7 @@ use std::task::{Context, Poll, ready};
 use smp_core::Timestamp;
 use smp_core::server::store::{Found, StoreFailure};
 use smp_core::server::{
-    BrokerInput, BrokerReply, BrokerRequest, CloseReason, Limits, LookUpId, ResolveId, Session, SessionEvent,
+    BrokerInput, BrokerRequest, CloseReason, Limits, LookUpId, ResolveId, Session, SessionEvent,
     SessionInput, SessionOutput,
 };
 use smp_storage::Backend;
@@ -18,7 +18,9 @@ use super::admission::Handshaking;
 use super::budget::Share;
 use super::event::{Disconnect, ServerEvent, Watcher};
 use super::hub::Attachment;
+use super::mailbox::Letter;
 use super::phase::Phase;
+use super::relays::Relays;
 use super::resolve::{Resolver, Resolving};
 use crate::Runtime;
 use crate::link::{Closing, Link};
@@ -35,6 +37,7 @@ pub(crate) struct Connection<R: Runtime, B: Backend + 'static> {
     session: Session,
     link: Link<R::Stream>,
     place: Attachment<R, B>,
+    relays: Arc<Relays<R>>,
     backend: Arc<B>,
     resolver: Resolver,
     runtime: R,
@@ -47,7 +50,7 @@ pub(crate) struct Connection<R: Runtime, B: Backend + 'static> {
     watcher: Watcher,
     look_ups: Vec<(LookUpId, LookUp)>,
     resolving: Vec<(ResolveId, Resolving)>,
-    replies: VecDeque<BrokerReply>,
+    replies: VecDeque<Letter>,
     requests: Vec<BrokerRequest>,
     /// The peer has not ended its side.
     open: bool,
@@ -64,7 +67,7 @@ impl<R: Runtime, B: Backend + 'static> Connection<R, B> {
     pub(crate) fn new(
         session: Session,
         link: Link<R::Stream>,
-        place: Attachment<R, B>,
+        (place, relays): (Attachment<R, B>, Arc<Relays<R>>),
         (backend, resolver): (Arc<B>, Resolver),
         runtime: R,
         limits: Limits,
@@ -75,6 +78,7 @@ impl<R: Runtime, B: Backend + 'static> Connection<R, B> {
             session,
             link,
             place,
+            relays,
             backend,
             resolver,
             timer: Timer::new(runtime.clone()),
@@ -195,7 +199,10 @@ impl<R: Runtime, B: Backend + 'static> Connection<R, B> {
         while self.ended.is_none()
             && let Some(reply) = self.replies.pop_front()
         {
-            self.input(SessionInput::FromBroker(reply));
+            self.input(match reply {
+                Letter::Broker(reply) => SessionInput::FromBroker(reply),
+                Letter::Proxy(reply) => SessionInput::FromProxy(reply),
+            });
         }
         if self.replies.capacity() > IDLE_REPLIES {
             self.replies = VecDeque::new();
@@ -261,6 +268,9 @@ impl<R: Runtime, B: Backend + 'static> Connection<R, B> {
                 }
                 SessionOutput::Resolve(id, name) => self.resolving.push((id, (self.resolver)(name))),
                 SessionOutput::ToBroker(request) => self.requests.push(request),
+                SessionOutput::ToProxy(request) => {
+                    self.relays.ask(self.place.id, &self.place.mailbox, [request]);
+                }
                 SessionOutput::Close(reason) => _ = self.ended.get_or_insert(Disconnect::Session(reason)),
                 SessionOutput::Event(event) => {
                     if let SessionEvent::Ready(_) = event {

@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use smp_core::server::proxy::{ProxyEvent, ProxyOutcome};
 use smp_core::server::{CloseReason, SessionEvent};
 
 use super::event::{Disconnect, ServerEvent};
@@ -20,6 +21,24 @@ pub struct Counters {
     pub failed_handshakes: u64,
     /// Accepted connections that ended.
     pub closed: u64,
+    /// Sessions with relays that clients asked for: with the operator's own, and with others.
+    pub relays: [Proxied; 2],
+    /// Commands that clients had forwarded, likewise.
+    pub forwards: [Proxied; 2],
+}
+
+/// Requests to the proxy, by what came of them.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[non_exhaustive]
+pub struct Proxied {
+    /// Done.
+    pub done: u64,
+    /// The relay could not be reached, or did not answer.
+    pub unreachable: u64,
+    /// There was no common version.
+    pub incompatible: u64,
+    /// Anything else.
+    pub failed: u64,
 }
 
 impl Counters {
@@ -38,7 +57,12 @@ pub(crate) struct Counting {
     handshakes: AtomicU64,
     failed_handshakes: AtomicU64,
     closed: AtomicU64,
+    relays: [ProxiedCounting; 2],
+    forwards: [ProxiedCounting; 2],
 }
+
+/// In the order of the fields of [`Proxied`].
+type ProxiedCounting = [AtomicU64; 4];
 
 impl Counting {
     pub(crate) fn count(&self, event: &ServerEvent) {
@@ -51,6 +75,10 @@ impl Counting {
                     self.failed_handshakes.fetch_add(1, Ordering::Relaxed);
                 }
                 &self.closed
+            }
+            ServerEvent::Proxy(ProxyEvent::Relay { own, outcome }) => proxied(&self.relays, *own, *outcome),
+            ServerEvent::Proxy(ProxyEvent::Forward { own, outcome }) => {
+                proxied(&self.forwards, *own, *outcome)
             }
             _ => return,
         };
@@ -66,6 +94,25 @@ impl Counting {
             handshakes: self.handshakes.load(Ordering::Relaxed),
             failed_handshakes: self.failed_handshakes.load(Ordering::Relaxed),
             closed,
+            relays: self.relays.each_ref().map(read_proxied),
+            forwards: self.forwards.each_ref().map(read_proxied),
         }
     }
+}
+
+const fn proxied(counting: &[ProxiedCounting; 2], own: bool, outcome: ProxyOutcome) -> &AtomicU64 {
+    let [ours, others] = counting;
+    let [done, unreachable, incompatible, failed] = if own { ours } else { others };
+    match outcome {
+        ProxyOutcome::Done => done,
+        ProxyOutcome::Unreachable => unreachable,
+        ProxyOutcome::Incompatible => incompatible,
+        ProxyOutcome::Failed => failed,
+    }
+}
+
+fn read_proxied(counting: &ProxiedCounting) -> Proxied {
+    let [done, unreachable, incompatible, failed] =
+        counting.each_ref().map(|counter| counter.load(Ordering::Relaxed));
+    Proxied { done, unreachable, incompatible, failed }
 }

@@ -3,6 +3,7 @@
 use std::io;
 use std::sync::Arc;
 
+use smp_core::server::proxy::ProxyEvent;
 use smp_core::server::{CloseReason, ConnectionId, SessionEvent};
 
 /// Something that happened to a server. It names no addresses, queues or keys.
@@ -22,6 +23,8 @@ pub enum ServerEvent {
     Closed(ConnectionId, Disconnect),
     /// Accepting failed and pauses; the server goes on.
     AcceptFailed(io::ErrorKind),
+    /// A request to the proxy was answered.
+    Proxy(ProxyEvent),
     /// The store could not carry out a batch; the clients that asked were told.
     StoreFailed,
     /// The server ended because of a defect: the broker panicked. See

@@ -15,6 +15,7 @@ use super::budget::Budget;
 use super::counters::{Counters, Counting};
 use super::hub::Hub;
 use super::phase::Phase;
+use super::relays::Relays;
 use super::tasks::Tasks;
 use crate::Runtime;
 use crate::timer::Timer;
@@ -24,6 +25,7 @@ pub struct ServerHandle<R: Runtime, B: Backend + 'static> {
     runtime: R,
     backend: Arc<B>,
     pub(super) hub: Arc<Hub<R, B>>,
+    relays: Arc<Relays<R>>,
     admission: Arc<Admission>,
     budget: Arc<Budget>,
     tasks: Arc<Tasks>,
@@ -44,12 +46,13 @@ impl<R: Runtime, B: Backend + 'static> ServerHandle<R, B> {
         runtime: R,
         backend: Arc<B>,
         hub: Arc<Hub<R, B>>,
+        relays: Arc<Relays<R>>,
         (admission, budget): (Arc<Admission>, Arc<Budget>),
         tasks: Arc<Tasks>,
         counting: Arc<Counting>,
         addresses: Vec<SocketAddr>,
     ) -> Self {
-        Self { runtime, backend, hub, admission, budget, tasks, counting, addresses }
+        Self { runtime, backend, hub, relays, admission, budget, tasks, counting, addresses }
     }
 
     /// The addresses that it listens on, in the order in which they were given.
@@ -68,6 +71,18 @@ impl<R: Runtime, B: Backend + 'static> ServerHandle<R, B> {
     #[must_use]
     pub fn connections(&self) -> usize {
         self.admission.connections()
+    }
+
+    /// How many relays it is connected or connecting to now.
+    #[must_use]
+    pub fn relays(&self) -> usize {
+        self.relays.count()
+    }
+
+    /// Commands that relays have now, and clients that wait for sessions with relays.
+    #[must_use]
+    pub fn forwards(&self) -> usize {
+        self.relays.in_flight()
     }
 
     /// How many queues are subscribed to now.

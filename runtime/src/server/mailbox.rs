@@ -5,6 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Waker};
 
 use smp_core::server::BrokerReply;
+use smp_core::server::proxy::ProxyReply;
 
 use super::phase::Phase;
 
@@ -15,8 +16,15 @@ use super::phase::Phase;
 /// a subscription ends once. So no sender ever waits for a connection, and a slow one delays nobody.
 pub(crate) struct Mailbox(Mutex<State>);
 
+/// What is in a mailbox.
+pub(crate) enum Letter {
+    Broker(BrokerReply),
+    /// Bounded too: the session has `Limits::client_forwards` requests at the proxy at most.
+    Proxy(ProxyReply),
+}
+
 struct State {
-    replies: VecDeque<BrokerReply>,
+    replies: VecDeque<Letter>,
     phase: Phase,
     waker: Option<Waker>,
 }
@@ -29,9 +37,13 @@ impl Mailbox {
     /// Adds a reply. The caller wakes the waker after it has released its own locks.
     #[must_use]
     pub(crate) fn push(&self, reply: BrokerReply) -> Option<Waker> {
-        let mut state = self.lock();
-        state.replies.push_back(reply);
-        state.waker.take()
+        self.put(Letter::Broker(reply))
+    }
+
+    /// Adds a reply of the proxy, likewise.
+    #[must_use]
+    pub(crate) fn push_proxied(&self, reply: ProxyReply) -> Option<Waker> {
+        self.put(Letter::Proxy(reply))
     }
 
     /// Tells the task that the server's phase changed; the caller wakes the waker.
@@ -44,7 +56,7 @@ impl Mailbox {
 
     /// Moves the replies to `into`, which is empty, and tells the phase. The task is woken when there is
     /// more.
-    pub(crate) fn take(&self, cx: &Context<'_>, into: &mut VecDeque<BrokerReply>) -> Phase {
+    pub(crate) fn take(&self, cx: &Context<'_>, into: &mut VecDeque<Letter>) -> Phase {
         let mut state = self.lock();
         std::mem::swap(&mut state.replies, into);
         match &mut state.waker {
@@ -52,6 +64,12 @@ impl Mailbox {
             none => *none = Some(cx.waker().clone()),
         }
         state.phase
+    }
+
+    fn put(&self, letter: Letter) -> Option<Waker> {
+        let mut state = self.lock();
+        state.replies.push_back(letter);
+        state.waker.take()
     }
 
     /// Nothing that runs under this lock can panic half-way, so a poisoned one is as good as new.

@@ -21,6 +21,7 @@
 //! | batches that wait for the store | the requests of all sessions; nobody reads while it is behind |
 //! | a peer that says or takes nothing | timers of its session |
 //! | the processor | [`Limits::verifications_in_turn`], [`Limits::rounds_in_turn`], [`Limits::accepts_in_turn`] |
+//! | relays, commands that are forwarded, of a client and to a relay | `relay` limits of [`Limits`] |
 //! | the end of a connection | [`Limits::closing_timeout`], [`Limits::closing_input`] |
 //! | the end of the server | the grace given to [`ServerHandle::stop`] |
 
@@ -38,13 +39,14 @@ mod hub;
 mod mailbox;
 mod phase;
 mod proxy_header;
+mod relays;
 mod resolve;
 mod served;
 mod tasks;
 #[cfg(test)]
 mod tests;
 
-pub use counters::Counters;
+pub use counters::{Counters, Proxied};
 pub use endpoint::Endpoint;
 pub use event::{Disconnect, Refusal, ServerEvent};
 pub use handle::{ServerHandle, Stopped};
@@ -56,13 +58,16 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
-#[cfg(doc)]
-use smp_core::server::Limits;
-use smp_core::server::{Broker, ServerConfig};
-use smp_core::transport::ServerTransportConfig;
+use smp_core::client::ClientLimits;
+use smp_core::server::proxy::Proxy;
+use smp_core::server::{Broker, Limits, ServerConfig};
+use smp_core::transport::block::BLOCK_LEN;
+use smp_core::transport::{ClientOptions, ServerTransportConfig};
 use smp_core::wire::names::Name;
+use smp_core::wire::{Version, VersionRange};
 use smp_storage::Backend;
 
+use crate::client::{Connector, HostMode};
 use crate::seed::Seeds;
 use crate::{Listener, Runtime};
 use accept::Acceptor;
@@ -71,11 +76,12 @@ use budget::Budget;
 use counters::Counting;
 use event::Watcher;
 use hub::Hub;
+use relays::Relays;
 use resolve::{Resolver, no_resolver};
 use tasks::Tasks;
 
 /// A server that is being set up.
-pub struct Server<R, B> {
+pub struct Server<R: Runtime, B> {
     runtime: R,
     backend: B,
     transport: ServerTransportConfig,
@@ -83,6 +89,7 @@ pub struct Server<R, B> {
     resolver: Resolver,
     watcher: Watcher,
     seeds: Seeds,
+    outgoing: Connector<R>,
 }
 
 impl<R: Runtime, B: Backend + 'static> Server<R, B> {
@@ -90,7 +97,9 @@ impl<R: Runtime, B: Backend + 'static> Server<R, B> {
     /// does, and in its `limits` how much.
     #[must_use]
     pub fn new(runtime: R, backend: B, transport: ServerTransportConfig, config: ServerConfig) -> Self {
+        let outgoing = Connector::new(runtime.clone()).hosts(HostMode::Public, false).public_only(true);
         Self {
+            outgoing,
             runtime,
             backend,
             transport,
@@ -116,6 +125,14 @@ impl<R: Runtime, B: Backend + 'static> Server<R, B> {
         F: Future<Output = Resolved> + Send + 'static,
     {
         self.resolver = Arc::new(move |name| Box::pin(resolver(name)));
+        self
+    }
+
+    /// How the proxy connects to relays: hosts, SOCKS proxy, whether to private addresses. The connector's other options
+    /// are set by the server. Default: to domains and public IP addresses, without a SOCKS proxy.
+    #[must_use]
+    pub fn outgoing(mut self, connector: Connector<R>) -> Self {
+        self.outgoing = connector;
         self
     }
 
@@ -162,6 +179,10 @@ impl<R: Runtime, B: Backend + 'static> Server<R, B> {
         let backend = Arc::new(self.backend);
         let broker = Broker::new(Arc::clone(&self.config), self.runtime.now());
         let hub = Hub::new(self.runtime.clone(), Arc::clone(&backend), broker, Arc::clone(&watcher));
+        let max = self.transport.versions().max();
+        let proxy = Proxy::new(Arc::clone(&self.config), max, self.runtime.now());
+        let connector = to_relays(self.outgoing, max, &self.config.limits, &self.seeds)?;
+        let relays = Relays::new(self.runtime.clone(), connector, proxy, Arc::clone(&watcher));
         let admission = Admission::new(self.config.limits);
         let budget = Budget::new(self.config.limits.queued_bytes);
         let tasks = Arc::new(Tasks::default());
@@ -169,6 +190,7 @@ impl<R: Runtime, B: Backend + 'static> Server<R, B> {
             runtime: self.runtime.clone(),
             backend: Arc::clone(&backend),
             hub: Arc::clone(&hub),
+            relays: Arc::clone(&relays),
             admission: Arc::clone(&admission),
             tasks: Arc::clone(&tasks),
             transport: self.transport,
@@ -180,10 +202,31 @@ impl<R: Runtime, B: Backend + 'static> Server<R, B> {
             next_id: AtomicU64::new(0),
         });
         self.runtime.spawn(Arc::clone(&hub).keep_time());
+        let watched = Arc::clone(&hub);
+        self.runtime.spawn(relays.clone().keep_time(move |cx| watched.signal.watch(cx)));
         for (listener, endpoint) in listeners.into_iter().zip(endpoints) {
             let endpoint = Arc::new(endpoint.clone());
             self.runtime.spawn(Arc::clone(&acceptor).run(listener, endpoint, tasks.enter()));
         }
-        Ok(ServerHandle::new(self.runtime, backend, hub, (admission, budget), tasks, counting, local))
+        Ok(ServerHandle::new(self.runtime, backend, hub, relays, (admission, budget), tasks, counting, local))
     }
+}
+
+/// The connector of a proxy: it says that it is one, so that blocks are not encrypted once more, and is no service.
+fn to_relays<R: Runtime>(
+    connector: Connector<R>,
+    max: Version,
+    limits: &Limits,
+    seeds: &Seeds,
+) -> io::Result<Connector<R>> {
+    let mut options = ClientOptions::default();
+    options.proxy_server = true;
+    options.versions = VersionRange::SUPPORTED.capped(max).unwrap_or(VersionRange::SUPPORTED);
+    let mut client = ClientLimits::default();
+    client.commands = limits.relay_forwards;
+    client.waiting_bytes = limits.relay_forwards.saturating_mul(BLOCK_LEN);
+    client.answer = limits.relay_answer;
+    let connector = connector.options(options).limits(client);
+    // A seed that was given is for all that the server does; else each connection gets one of its own.
+    Ok(if let Seeds::Fixed(_) = seeds { connector.seed(seeds.next()?) } else { connector })
 }

@@ -108,7 +108,7 @@ fn smp<R: Runtime, B: Backend + 'static>(
     let mut connection = Connection::new(
         session,
         link,
-        place,
+        (place, Arc::clone(&acceptor.relays)),
         (Arc::clone(&acceptor.backend), Arc::clone(&acceptor.resolver)),
         acceptor.runtime.clone(),
         acceptor.config.limits,

@@ -3,6 +3,7 @@
 mod front;
 mod limits;
 mod peer;
+mod relays;
 mod web;
 
 use std::io;
@@ -37,6 +38,7 @@ impl World {
         let events = Arc::new(Mutex::new(Vec::new()));
         let seen = Arc::clone(&events);
         let mut config = ServerConfig::default();
+        config.notification_ttl = None;
         config.limits = limits;
         let server = Server::new(runtime.clone(), store.clone(), transport(), config)
             .seed([7; 32])

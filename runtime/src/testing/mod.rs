@@ -53,6 +53,7 @@ struct Machine {
     last_sleeper: u64,
     listeners: BTreeMap<SocketAddr, Arc<Incoming>>,
     dial: Option<Dial>,
+    names: BTreeMap<String, IpAddr>,
     largest_task: usize,
 }
 
@@ -206,6 +207,11 @@ impl TestRuntime {
         Ok(ours)
     }
 
+    /// Lets the name service know a name, or know it otherwise than before.
+    pub fn set_name(&self, name: &str, address: IpAddr) {
+        self.machine().names.insert(name.to_owned(), address);
+    }
+
     /// What connects this machine to others. Without it, it reaches nobody but itself.
     ///
     /// `dial` gives the near side of a connection, and must not use this machine.
@@ -267,17 +273,20 @@ impl Runtime for TestRuntime {
         machine.ready.insert(id);
     }
 
-    fn connect(
+    fn resolve(
         &self,
         host: &str,
         port: u16,
-    ) -> impl Future<Output = io::Result<TestStream>> + Send + 'static {
-        let address = host.parse().map(|host| SocketAddr::new(host, port));
-        let runtime = self.clone();
-        std::future::ready(match address {
-            Ok(address) => runtime.dial(address),
-            Err(_) => Err(io::ErrorKind::NotFound.into()),
+    ) -> impl Future<Output = io::Result<Vec<SocketAddr>>> + Send + 'static {
+        let known = host.parse().ok().or_else(|| self.machine().names.get(host).copied());
+        std::future::ready(match known {
+            Some(address) => Ok(vec![SocketAddr::new(address, port)]),
+            None => Err(io::ErrorKind::NotFound.into()),
         })
+    }
+
+    fn connect(&self, address: SocketAddr) -> impl Future<Output = io::Result<TestStream>> + Send + 'static {
+        std::future::ready(self.dial(address))
     }
 
     fn listen(&self, address: SocketAddr) -> impl Future<Output = io::Result<TestListener>> + Send {
@@ -312,6 +321,7 @@ impl Default for Machine {
             last_sleeper: 0,
             listeners: BTreeMap::new(),
             dial: None,
+            names: BTreeMap::new(),
             largest_task: 0,
         }
     }

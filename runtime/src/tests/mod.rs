@@ -3,5 +3,5 @@
 mod server;
 mod store;
 
-pub(crate) use server::{LISTENS_ON, address, server_address, transport};
+pub(crate) use server::{LISTENS_ON, address, server_address, transport, transport_of};
 pub(crate) use store::{TestStore, Work};

@@ -16,7 +16,12 @@ pub(crate) const LISTENS_ON: SocketAddr =
 
 /// Who the server is.
 pub(crate) fn transport() -> ServerTransportConfig {
-    ServerTransportConfig::new(identity([1; 32]), ServerOptions::default()).unwrap()
+    transport_of([1; 32])
+}
+
+/// Who the server is whose identity is made of `seed`.
+pub(crate) fn transport_of(seed: [u8; 32]) -> ServerTransportConfig {
+    ServerTransportConfig::new(identity(seed), ServerOptions::default()).unwrap()
 }
 
 /// Its address.

@@ -1,10 +1,12 @@
 //! What servers answer to requests.
 
-use super::ReceivedMessage;
 use super::error::RequestError;
-use crate::wire::EntityId;
+use super::{ReceivedMessage, Relay};
+use crate::UnixTime;
 use crate::wire::broker::{BrokerMessage, CreatedNotifier, CreatedQueue, QueueStatus};
 use crate::wire::command::LinkData;
+use crate::wire::names::NameRecord;
+use crate::wire::{EntityId, FwdResponse};
 
 /// The result of a request.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -35,6 +37,12 @@ pub enum Answer {
     Notifier(CreatedNotifier),
     /// OK or PONG.
     Done,
+    /// PKEY: the proxy has a session with the relay.
+    Relay(Relay),
+    /// RRES: what a relay answered to the command of a proxy's client, still sealed for that client.
+    Forwarded(FwdResponse),
+    /// RNAME: what is registered under a name.
+    Name(Box<NameRecord>),
     /// The answer to a raw request.
     Raw(BrokerMessage),
 }
@@ -50,6 +58,9 @@ pub(super) enum Expected {
     Notifier,
     Done,
     Pong,
+    /// The session of a proxy with the server that has this key hash.
+    Relay([u8; 32]),
+    Name,
     Raw,
 }
 
@@ -58,7 +69,7 @@ impl Expected {
     ///
     /// # Errors
     /// For ERR, and for a message that the command does not have.
-    pub(super) fn read(self, message: BrokerMessage) -> Result<Answer, RequestError> {
+    pub(super) fn read(self, now: UnixTime, message: BrokerMessage) -> Result<Answer, RequestError> {
         match (self, message) {
             (_, BrokerMessage::Err(error)) => Err(RequestError::Server(error)),
             (Self::Raw, message) => Ok(Answer::Raw(message)),
@@ -76,6 +87,10 @@ impl Expected {
                 Ok(Answer::Message(Some(ReceivedMessage { id, encrypted: body })))
             }
             (Self::Info, BrokerMessage::Info(info)) => Ok(Answer::Info(info)),
+            (Self::Relay(key_hash), BrokerMessage::PKey(session)) => {
+                Relay::new(&session, &key_hash, now).map(Answer::Relay)
+            }
+            (Self::Name, BrokerMessage::RName(record)) => Ok(Answer::Name(record)),
             (Self::Link, BrokerMessage::Lnk { sender_id, data }) => Ok(Answer::Link { sender_id, data }),
             (Self::Notifier, BrokerMessage::Nid(notifier)) => Ok(Answer::Notifier(notifier)),
             (Self::Done, BrokerMessage::Ok) | (Self::Pong, BrokerMessage::Pong) => Ok(Answer::Done),

@@ -11,6 +11,16 @@ pub enum RequestError {
     /// The server answered with an error.
     #[error("server: {0}")]
     Server(ErrorType),
+    /// The relay behind the proxy answered with an error: the command reached its destination. What the proxy itself has
+    /// to say is [`RequestError::Server`].
+    #[error("relay: {0}")]
+    Relay(ErrorType),
+    /// What the proxy says of a relay is not signed by the server that was asked for.
+    #[error("the proxy's relay is another server: {0}")]
+    BadRelay(TransportFault),
+    /// The answer through a proxy does not open: it was changed on the way, or is for another command.
+    #[error("the answer does not open")]
+    Sealed,
     /// The server answered with a message that this command does not have, or about another entity.
     #[error("unexpected answer")]
     Unexpected,
@@ -56,6 +66,9 @@ pub enum Rejection {
     /// The command, a parameter or the kind of key needs a server of at least this version.
     #[error("needs version {0}")]
     NeedsVersion(Version),
+    /// Through a proxy only SEND, SKEY, LKEY, LGET and RSLV are sent.
+    #[error("not for a proxy")]
+    NotForProxy,
     /// The message is longer than servers of the agreed version take.
     #[error("message longer than {limit} bytes")]
     LargeMessage {

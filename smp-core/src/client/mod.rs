@@ -20,6 +20,7 @@ mod limits;
 mod outbox;
 mod received;
 mod receiving;
+mod relay;
 mod request;
 mod sending;
 mod server_test;
@@ -32,6 +33,7 @@ pub use error::{CloseReason, Rejection, RequestError};
 pub use event::ClientEvent;
 pub use limits::ClientLimits;
 pub use received::{Notification, OpenError, QueueKeys, ReceivedMessage};
+pub use relay::Relay;
 pub use request::Request;
 pub use server_test::{ServerTest, TestError, TestFailure, TestInput, TestOutput, TestStep};
 
@@ -236,6 +238,15 @@ impl Client {
         self.places.len()
     }
 
+    /// What the handshake agreed on, while the connection is ready.
+    #[must_use]
+    pub fn session(&self) -> Option<&Parameters> {
+        match &self.phase {
+            Phase::Ready(parameters) => Some(parameters),
+            Phase::Connecting | Phase::Closed => None,
+        }
+    }
+
     /// What came and was dropped.
     #[must_use]
     pub const fn counters(&self) -> ClientCounters {
@@ -249,7 +260,7 @@ impl Client {
             return;
         }
         self.waiting_bytes += request.size();
-        let entity = request.entity.clone();
+        let entity = request.sent_about();
         let lane = self.outbox.push(&entity, id, Waiting::new(request));
         self.places.insert(id, Place::Waiting(lane));
     }

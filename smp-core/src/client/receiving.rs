@@ -4,10 +4,12 @@ use bytes::Bytes;
 
 use super::answer::Expected;
 use super::flight::{Flying, Found};
+use super::relay::Sealed;
 use super::{
     Answer, Client, ClientEvent, ClientOutput, CloseReason, Notification, Phase, ReceivedMessage, Request,
     RequestError,
 };
+use crate::UnixTime;
 use crate::transport::TransportEvent;
 use crate::wire::command::Command;
 use crate::wire::error::CommandError;
@@ -16,7 +18,6 @@ use crate::wire::{
 };
 
 /// What is remembered of a request in flight.
-#[derive(Clone, Copy)]
 pub(super) struct Kind {
     /// Which answers it has.
     expected: Expected,
@@ -24,14 +25,17 @@ pub(super) struct Kind {
     subscribes: bool,
     /// It is SUB, whose success matters even when nobody waits for it.
     is_sub: bool,
+    /// What the answer is opened with.
+    sealed: Sealed,
 }
 
 impl Kind {
-    pub(super) fn of(request: &Request) -> Self {
+    pub(super) fn of(request: &Request, sealed: Sealed) -> Self {
         Self {
             expected: request.expected,
             subscribes: request.subscribes(),
             is_sub: matches!(request.command, Command::Sub),
+            sealed,
         }
     }
 }
@@ -98,7 +102,7 @@ impl Client {
         }
         match (self.flight.answered(&correlation_id), message) {
             (Found::Waiting(command), message) => {
-                let result = read(&command, &entity_id, message);
+                let result = read(&command, &correlation_id, &entity_id, self.now.unix, message);
                 if command.kind.subscribes && result.is_ok() {
                     self.keep_alive.subscribed();
                 }
@@ -168,12 +172,18 @@ impl Client {
 }
 
 /// What a message is to the command that it answers.
-fn read(command: &Flying<Kind>, entity: &EntityId, message: Received) -> Result<Answer, RequestError> {
+fn read(
+    command: &Flying<Kind>,
+    correlation: &CorrelationId,
+    entity: &EntityId,
+    now: UnixTime,
+    message: Received,
+) -> Result<Answer, RequestError> {
     match message {
         // A server that could not read the command does not know what it was about.
         Ok(BrokerMessage::Err(error)) if entity.is_empty() => Err(RequestError::Server(error)),
         _ if command.entity != *entity => Err(RequestError::Unexpected),
-        Ok(message) => command.kind.expected.read(message),
+        Ok(message) => command.kind.sealed.read(correlation, command.kind.expected, now, message),
         Err(_) => Err(RequestError::Malformed),
     }
 }

@@ -7,11 +7,15 @@ use bytes::Bytes;
 
 use super::answer::Expected;
 use super::error::Rejection;
+use super::relay::{Relay, Route};
 use crate::crypto::AuthPrivateKey;
 use crate::wire::command::{
-    Command, LinkData, MessageFlags, NewQueue, NotifierKeys, QueueRequestData, SubscriptionMode,
+    Command, LinkData, MessageFlags, NewQueue, NotifierKeys, QueueRequestData, RelayRequest, SubscriptionMode,
 };
-use crate::wire::{AuthPublicKey, CorrelationId, EntityId, MessageId, Version};
+use crate::wire::{
+    AuthPublicKey, CorrelationId, EntityId, FwdTransmission, MessageId, Name, Password, ServerAddress,
+    Version,
+};
 
 /// A command, what it is about, and the key that authorises it.
 ///
@@ -24,13 +28,22 @@ pub struct Request {
     pub(super) correlation: Option<CorrelationId>,
     pub(super) patience: Option<Duration>,
     pub(super) expected: Expected,
+    pub(super) route: Route,
 }
 
 impl Request {
     /// Any command. Answered by [`Answer::Raw`](super::Answer::Raw), whatever the message, unless it is `ERR`.
     #[must_use]
     pub const fn raw(command: Command, entity: EntityId, key: Option<AuthPrivateKey>) -> Self {
-        Self { command, entity, key, correlation: None, patience: None, expected: Expected::Raw }
+        Self {
+            command,
+            entity,
+            key,
+            correlation: None,
+            patience: None,
+            expected: Expected::Raw,
+            route: Route::Direct,
+        }
     }
 
     /// NEW: makes a queue, authorised by the private half of its recipient key. Answered by
@@ -156,6 +169,44 @@ impl Request {
         Self::typed(Command::NSub, notifier, Some(key), Expected::Subscribed)
     }
 
+    /// RSLV: asks what is registered under a name, from version 20. Answered by [`Answer::Name`](super::Answer::Name).
+    #[must_use]
+    pub const fn resolve(name: Name) -> Self {
+        Self::typed(Command::Rslv(name), EntityId::empty(), None, Expected::Name)
+    }
+
+    /// PRXY: asks the server for a session with a relay, with the server's password if it has one; from version 8.
+    /// Answered by [`Answer::Relay`](super::Answer::Relay), when the session is proved to be with `relay`.
+    #[must_use]
+    pub fn relay(relay: ServerAddress, password: Option<Password>) -> Self {
+        let expected = Expected::Relay(*relay.key_hash());
+        let command = Command::Prxy(RelayRequest { relay, password });
+        let request = Self::typed(command, EntityId::empty(), None, expected);
+        request.with_timeout(RELAY_CONNECTING)
+    }
+
+    /// Sends this request through a relay instead of to the server: SEND, SKEY, LKEY, LGET or RSLV. The server learns
+    /// neither command nor queue, the relay neither connection nor address. Each gets a key of its own.
+    ///
+    /// What the relay refuses is [`RequestError::Relay`](super::RequestError::Relay), what the proxy refuses
+    /// [`RequestError::Server`](super::RequestError::Server).
+    #[must_use]
+    pub fn through(mut self, relay: &Relay) -> Self {
+        self.route = Route::Relay(relay.clone());
+        self.patience = self.patience.or(Some(RELAY_ANSWER));
+        self
+    }
+
+    /// RFWD: a proxy forwards what its client sent to the server, which is a relay. Answered by
+    /// [`Answer::Forwarded`](super::Answer::Forwarded).
+    #[must_use]
+    pub fn forward(transmission: &FwdTransmission) -> Self {
+        let mut content = Vec::with_capacity(transmission.request.encrypted.len() + 128);
+        transmission.encode(&mut content);
+        let request = Self::raw(Command::Rfwd(Bytes::new()), EntityId::empty(), None);
+        Self { route: Route::Forward(content.into()), ..request }
+    }
+
     /// PING. Answered by [`Answer::Done`](super::Answer::Done).
     #[must_use]
     pub fn ping() -> Self {
@@ -183,7 +234,15 @@ impl Request {
         key: Option<AuthPrivateKey>,
         expected: Expected,
     ) -> Self {
-        Self { command, entity, key, correlation: None, patience: None, expected }
+        Self { command, entity, key, correlation: None, patience: None, expected, route: Route::Direct }
+    }
+
+    /// The entity id that the command is sent with.
+    pub(super) fn sent_about(&self) -> EntityId {
+        match &self.route {
+            Route::Relay(relay) => relay.entity(),
+            Route::Direct | Route::Forward(_) => self.entity.clone(),
+        }
     }
 
     /// Whether a success subscribes the connection to something.
@@ -197,6 +256,9 @@ impl Request {
 
     /// Bytes of the parameters that may be large, while the command waits.
     pub(super) fn size(&self) -> usize {
+        if let Route::Forward(content) = &self.route {
+            return content.len();
+        }
         match &self.command {
             Command::Send { body, .. } => body.len(),
             Command::Rfwd(encrypted) => encrypted.len(),
@@ -209,11 +271,25 @@ impl Request {
 
     /// Refuses what no server of any version could accept.
     pub(super) fn check(&self) -> Result<(), Rejection> {
+        let for_proxy = matches!(
+            self.command,
+            Command::Send { .. } | Command::SKey(_) | Command::LKey(_) | Command::LGet | Command::Rslv(_)
+        );
+        if matches!(self.route, Route::Relay(_)) && !for_proxy {
+            return Err(Rejection::NotForProxy);
+        }
         self.command.check_credentials(self.key.is_some(), &self.entity).map_err(Rejection::Credentials)
     }
 
     /// Refuses what a server of `version` does not know.
     pub(super) fn check_version(&self, version: Version) -> Result<(), Rejection> {
+        let version = match &self.route {
+            Route::Relay(_) if version < Version::PRIVATE_ROUTING => {
+                return Err(Rejection::NeedsVersion(Version::PRIVATE_ROUTING));
+            }
+            Route::Relay(relay) => relay.version(),
+            Route::Direct | Route::Forward(_) => version,
+        };
         let needed = self.version_needed();
         if version < needed {
             return Err(Rejection::NeedsVersion(needed));
@@ -263,3 +339,8 @@ fn link_data(queue: &NewQueue) -> Option<&LinkData> {
         QueueRequestData::Contact(link) => link.as_ref().map(|link| &link.data),
     }
 }
+
+/// How long the answer to PRXY may take: proxies wait for their relays.
+const RELAY_CONNECTING: Duration = Duration::from_secs(45);
+/// How long the answer to a command through a proxy may take.
+const RELAY_ANSWER: Duration = Duration::from_secs(30);

@@ -3,18 +3,22 @@
 use super::flight::{Flight, Flying};
 use super::outbox::Taken;
 use super::receiving::Kind;
+use super::relay::{Route, Sealed};
 use super::{Client, ClientLimits, ClientOutput, CommandId, Phase, Place, Rejection, Request};
-use crate::crypto::Nonce;
+use crate::crypto::{AuthPrivateKey, Nonce};
 use crate::entropy::SeededEntropy;
 use crate::transport::Parameters;
-use crate::wire::{Authorization, BatchWriter, ClientTransmission, CorrelationId};
+use crate::wire::{Authorization, BatchWriter, ClientTransmission, CorrelationId, DhPublicKey, SessionId};
 
 /// A request that waits for its turn.
 pub(super) struct Waiting {
     request: Request,
     /// Set when the request was encoded for a block that had no room left.
-    encoded: Option<(CorrelationId, Vec<u8>)>,
+    encoded: Option<Encoded>,
 }
+
+/// A transmission with its correlation id, and what its answer is opened with.
+type Encoded = (CorrelationId, Vec<u8>, Sealed);
 
 impl Waiting {
     pub(super) const fn new(request: Request) -> Self {
@@ -106,49 +110,50 @@ impl Block<'_> {
         id: Option<CommandId>,
         waiting: &mut Waiting,
     ) -> Result<Option<CorrelationId>, Rejection> {
-        let (correlation, transmission) = match waiting.encoded.take() {
+        let (correlation, transmission, sealed) = match waiting.encoded.take() {
             Some(encoded) => encoded,
             None => self.encode(&waiting.request)?,
         };
         if !self.batch.fits(&transmission) {
-            waiting.encoded = Some((correlation, transmission));
+            waiting.encoded = Some((correlation, transmission, sealed));
             return Ok(None);
         }
         self.batch.push(&transmission).map_err(|_| Rejection::LargeCommand)?;
         let request = &waiting.request;
         let patience = request.patience.unwrap_or(self.limits.answer);
-        let command = Flying::new(id, request.entity.clone(), Kind::of(request), patience);
+        let command = Flying::new(id, request.sent_about(), Kind::of(request, sealed), patience);
         self.flight.insert(correlation.clone(), command);
         self.commands.push(correlation.clone());
         Ok(Some(correlation))
     }
 
-    /// The transmission of a request, authorised.
-    fn encode(&mut self, request: &Request) -> Result<(CorrelationId, Vec<u8>), Rejection> {
+    /// The transmission of a request, authorised, and in the layers of its route.
+    fn encode(&mut self, request: &Request) -> Result<Encoded, Rejection> {
         let Parameters { version, session_id, peer_key, .. } = self.session;
         request.check_version(*version)?;
         let correlation = self.correlation_id(request)?;
+        let wrapped = match &request.route {
+            Route::Direct => None,
+            Route::Relay(relay) => Some(relay.wrap(request, &correlation, self.entropy)?),
+            Route::Forward(content) => Some(Sealed::forward(content, &correlation, self.session)?),
+        };
+        // What is wrapped is authorised inside.
+        let key = if wrapped.is_some() { None } else { request.key.as_ref() };
+        let (wrapped, sealed) =
+            wrapped.map_or((None, Sealed::Open), |(command, sealed)| (Some(command), sealed));
         let mut command = Vec::new();
-        request.command.encode(*version, &mut command);
+        wrapped.as_ref().unwrap_or(&request.command).encode(*version, &mut command);
         let mut transmission = ClientTransmission {
             authorization: Authorization::None,
             service_signature: None,
             correlation_id: correlation.clone(),
-            entity_id: request.entity.clone(),
+            entity_id: request.sent_about(),
             command: command.into(),
         };
-        if let Some(key) = &request.key {
-            let nonce = Nonce::from_slice(correlation.as_bytes());
-            let authorized = transmission.authorized_bytes(session_id);
-            transmission.authorization = key
-                .authorize(peer_key.as_ref(), &nonce, &authorized)
-                .ok()
-                .and_then(|bytes| Authorization::from_bytes(&bytes))
-                .ok_or(Rejection::CannotAuthorise)?;
-        }
+        authorize(&mut transmission, key, session_id, peer_key.as_ref())?;
         let mut encoded = Vec::new();
         transmission.encode(*version, session_id, &mut encoded);
-        Ok((correlation, encoded))
+        Ok((correlation, encoded, sealed))
     }
 
     /// The correlation id of a request: random, so that it can serve as a nonce, unless the caller chose one.
@@ -159,4 +164,22 @@ impl Block<'_> {
         }
         Ok(CorrelationId::from(self.entropy.bytes::<24>()))
     }
+}
+
+/// Puts the authorisation of `key` to a transmission of this session, if there is a key.
+pub(super) fn authorize(
+    transmission: &mut ClientTransmission,
+    key: Option<&AuthPrivateKey>,
+    session: &SessionId,
+    server_key: Option<&DhPublicKey>,
+) -> Result<(), Rejection> {
+    let Some(key) = key else { return Ok(()) };
+    let nonce = Nonce::from_slice(transmission.correlation_id.as_bytes());
+    let authorized = transmission.authorized_bytes(session);
+    transmission.authorization = key
+        .authorize(server_key, &nonce, &authorized)
+        .ok()
+        .and_then(|bytes| Authorization::from_bytes(&bytes))
+        .ok_or(Rejection::CannotAuthorise)?;
+    Ok(())
 }

@@ -14,6 +14,7 @@
 //! | [`authenticator`] | deniable authorisation of a command | SMP "Deniable client authentication scheme" |
 //! | [`auth`] | any authorisation of a command | SMP "Transmission" |
 //! | [`block_chain`] | keys that encrypt the blocks of a session | SMP "Transport", from version 11 |
+//! | [`forward`] | the layers around a forwarded command | SMP "Protocol for forwarding commands" |
 //! | [`hash`] | digests and key derivation | FIPS 180-4, FIPS 202, RFC 1321, RFC 5869 |
 
 pub mod auth;
@@ -21,6 +22,7 @@ pub mod authenticator;
 pub mod block_chain;
 pub mod ed25519;
 pub mod ed448;
+pub mod forward;
 pub mod hash;
 pub mod padding;
 mod pkcs8;
@@ -32,6 +34,7 @@ pub use auth::{AuthPrivateKey, AuthorizationRef};
 pub use block_chain::BlockChain;
 pub use ed448::Ed448PrivateKey;
 pub use ed25519::Ed25519PrivateKey;
+pub use forward::ForwardLayer;
 pub use hash::chosen_sender_id;
 pub use secret_box::{BoxKey, DhSecret, Nonce, SecretKey};
 pub use x448::{X448PrivateKey, X448PublicKey, X448Secret};

@@ -4,7 +4,7 @@ use core::fmt;
 use core::time::Duration;
 
 use super::Limits;
-use crate::wire::Password;
+use crate::wire::{Password, ServerAddress};
 
 /// Settings of a server, the same for all of its connections.
 #[derive(Clone)]
@@ -16,6 +16,11 @@ pub struct ServerConfig {
     pub password: Option<Password>,
     /// Whether names are resolved, for which there must be a resolver. Default: no.
     pub names: bool,
+    /// Whether commands of clients are forwarded to relays (private routing), for those with the password if there is one.
+    /// Default: yes. To be a relay for others needs no setting.
+    pub proxy: bool,
+    /// Domains of servers by the same operator, which are counted apart. Default: none.
+    pub own_server_domains: Vec<String>,
     /// Bytes of new queue ids, 16 to 32. Default: 24, which message ids always have.
     pub id_bytes: usize,
     /// Messages that a queue holds before it is closed to senders. Default: 128.
@@ -48,6 +53,8 @@ impl Default for ServerConfig {
             new_queues: true,
             password: None,
             names: false,
+            proxy: true,
+            own_server_domains: Vec::new(),
             id_bytes: 24,
             message_quota: 128,
             message_ttl: Some(Duration::from_secs(21 * 86_400)),
@@ -87,6 +94,21 @@ impl ServerConfig {
             ("idle_clients.ttl", idle.ttl, MILLISECOND, CENTURY),
             ("idle_clients.check_interval", idle.check_interval, MILLISECOND, CENTURY),
         ])
+    }
+}
+
+impl ServerConfig {
+    /// Whether a server is one of the same operator.
+    pub(super) fn is_own(&self, server: &ServerAddress) -> bool {
+        let is_below = |name: &str, domain: &str| {
+            let name = name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase();
+            name.strip_suffix(&domain.to_ascii_lowercase())
+                .is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+        };
+        server.hosts().iter().any(|host| {
+            let host = host.to_string();
+            self.own_server_domains.iter().any(|domain| is_below(&host, domain))
+        })
     }
 }
 

@@ -104,6 +104,29 @@ pub struct Limits {
     /// How long a web connection may take for TLS and its first request, for the next request after an answer, and to take
     /// 16 KiB of an answer. Then it is closed. Default: 10 seconds.
     pub http_timeout: Duration,
+    /// Commands of one connection that are being forwarded to relays, until their answers have come. Further ones wait.
+    /// Default: 32. Each holds up to 16 KiB.
+    pub client_forwards: usize,
+    /// Commands of all connections that are being forwarded to one relay, and connections that wait for a session with
+    /// it. Further ones are refused with PROXY BROKER TIMEOUT. Default: 1024. Each holds up to 16 KiB.
+    pub relay_forwards: usize,
+    /// Relays that the server is connected or connecting to. For one more the relay that was idle longest is
+    /// disconnected; if none is idle, it is refused with PROXY BROKER NETWORK. Default: 1000.
+    pub relays: usize,
+    /// Relays whose failure is remembered. The oldest is forgotten first. Default: 1000.
+    pub relay_failures: usize,
+    /// How long it is remembered that a relay cannot be reached: who asks is told so at once. Default: 30 seconds.
+    pub relay_failure_ttl: Duration,
+    /// How long connecting to a relay may take, with the attempts at all of its hosts. Default: 30 seconds.
+    pub relay_connecting: Duration,
+    /// How long a relay may take to answer. Default: 15 seconds. One that owes three answers in a row and was silent for
+    /// twice as long is disconnected.
+    pub relay_answer: Duration,
+    /// After how long a relay is disconnected to which nothing is forwarded. Default: 30 minutes.
+    pub relay_idle: Duration,
+    /// Commands of one connection that were forwarded to this server and are remembered, so that none of them is carried
+    /// out twice. The oldest is forgotten first. Default: 1024.
+    pub forwarded_keys: usize,
     /// Queues that one visit of expiry covers before other operations get their turn. Default: 1000.
     pub expiry_queues: u32,
 }
@@ -145,6 +168,15 @@ impl Limits {
             http_head_bytes,
             http_requests,
             http_timeout,
+            client_forwards,
+            relay_forwards,
+            relays,
+            relay_failures,
+            relay_failure_ttl,
+            relay_connecting,
+            relay_answer,
+            relay_idle,
+            forwarded_keys,
             expiry_queues,
         } = *self;
         let notifications = usize::try_from(notifications).unwrap_or(usize::MAX);
@@ -171,6 +203,11 @@ impl Limits {
             ("http_connections", http_connections, 1, MANY),
             ("http_head_bytes", http_head_bytes, 256, MIB),
             ("http_requests", http_requests, 1, MANY),
+            ("client_forwards", client_forwards, 1, 1000),
+            ("relay_forwards", relay_forwards, 1, 100_000),
+            ("relays", relays, 1, 100_000),
+            ("relay_failures", relay_failures, 0, 1_000_000),
+            ("forwarded_keys", forwarded_keys, 1, 1_000_000),
             ("expiry_queues", expiry_queues, 1, 1_000_000),
         ])?;
         InvalidSetting::check_times(&[
@@ -182,6 +219,10 @@ impl Limits {
             ("stalled_output", stalled_output, MILLISECOND, HOUR),
             ("closing_timeout", closing_timeout, MILLISECOND, HOUR),
             ("http_timeout", http_timeout, MILLISECOND, HOUR),
+            ("relay_failure_ttl", relay_failure_ttl, Duration::ZERO, HOUR),
+            ("relay_connecting", relay_connecting, MILLISECOND, HOUR),
+            ("relay_answer", relay_answer, MILLISECOND, HOUR),
+            ("relay_idle", relay_idle, MILLISECOND, DAY),
         ])
     }
 }
@@ -218,6 +259,15 @@ impl Default for Limits {
             http_head_bytes: 8 * 1024,
             http_requests: 100,
             http_timeout: Duration::from_secs(10),
+            client_forwards: 32,
+            relay_forwards: 1024,
+            relays: 1000,
+            relay_failures: 1000,
+            relay_failure_ttl: Duration::from_secs(30),
+            relay_connecting: Duration::from_secs(30),
+            relay_answer: Duration::from_secs(15),
+            relay_idle: Duration::from_secs(1800),
+            forwarded_keys: 1024,
             expiry_queues: 1000,
         }
     }
@@ -228,3 +278,4 @@ const MIB: usize = 1024 * 1024;
 const GIB: usize = 1024 * MIB;
 const MILLISECOND: Duration = Duration::from_millis(1);
 const HOUR: Duration = Duration::from_secs(3600);
+const DAY: Duration = Duration::from_secs(86_400);

@@ -17,12 +17,16 @@
 //! * `poll_timeout` says when to call `handle` with `Timeout` if nothing else happens first;
 //! * [`Session::wants_input`] says whether to read more from the socket.
 //!
+//! The [`Proxy`](proxy::Proxy) is a third machine, one for the server: the sessions with relays to which commands of clients
+//! are forwarded. Sessions ask it as they ask the broker, in any order.
+//!
 //! Replies of the broker reach a session in the order in which the broker gave them out, and batches reach the store in
 //! the order in which the broker gave them out.
 
 mod broker;
 mod config;
 mod limits;
+pub mod proxy;
 mod session;
 pub mod store;
 

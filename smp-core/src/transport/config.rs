@@ -69,6 +69,14 @@ impl ServerTransportConfig {
     }
 }
 
+impl ServerTransportConfig {
+    /// The versions that the server offers.
+    #[must_use]
+    pub fn versions(&self) -> VersionRange {
+        self.0.options.versions
+    }
+}
+
 /// How a client connects to one server. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct ClientTransportConfig(pub(super) Arc<ClientSide>);

@@ -71,5 +71,5 @@ pub use config::{
 };
 pub use connection::{Transport, TransportEvent};
 pub use fault::TransportFault;
-pub use handshake::{Parameters, ServiceKey, ServiceParameters, ServiceRequest};
+pub use handshake::{Parameters, ServiceKey, ServiceParameters, ServiceRequest, relay_key};
 pub use pipe::PlainPeer;

@@ -41,6 +41,15 @@ pub(crate) fn server() -> Vec<Vec<u8>> {
     [0, 3, 9, 14].map(life).into_iter().chain([faults.to_vec()]).collect()
 }
 
+/// Relays that are connected to, answer, fall silent, are lost, fail; idle ones that make room.
+pub(crate) fn proxy() -> Vec<Vec<u8>> {
+    let good = [0, 0, 0, 0, 2, 0, 0, 1, 1, 1, 1, 4, 0, 4, 0, 1, 1, 6, 0, 1, 1];
+    let failing = [0, 1, 3, 0, 0, 1, 7, 40, 0, 1, 7, 40, 2, 0, 1, 0, 1, 2, 0, 2];
+    let silent = [0, 2, 2, 0, 0, 1, 1, 7, 16, 1, 1, 7, 16, 1, 1, 7, 16, 5, 0, 7, 255];
+    let full = [0, 0, 2, 0, 0, 0, 1, 2, 0, 0, 0, 2, 2, 0, 0, 0, 3, 2, 0, 0, 1, 2, 1, 3, 1, 4, 0, 4];
+    vec![good.to_vec(), failing.to_vec(), silent.to_vec(), full.to_vec()]
+}
+
 /// Commands, their answers, events, late answers and the end.
 pub(crate) fn client() -> Vec<Vec<u8>> {
     let life = |version: u8| {

@@ -28,6 +28,7 @@ fn main() -> io::Result<()> {
         ("ini", vec![INI.into()]),
         ("messages", messages()),
         ("pem", pem()),
+        ("proxy", by_hand::proxy()),
         ("requests", by_hand::requests()),
         ("server", by_hand::server()),
         ("server_transmissions", versioned("broker", "transmission")),

@@ -9,6 +9,7 @@ mod keys;
 mod link;
 mod queue;
 mod received;
+mod routing;
 mod session;
 
 pub use clock::{GUARD, now, wait_until};
@@ -17,6 +18,7 @@ pub use keys::{Kind, bytes, dh_key, entropy, key};
 pub use link::{Ended, Link};
 pub use queue::{Creation, Message, Queue};
 pub use received::Received;
+pub use routing::{Forwarded, Relay};
 pub use session::{Auth, Peer, Request, ServiceSession};
 
 use std::net::SocketAddr;

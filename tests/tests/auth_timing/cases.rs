@@ -227,6 +227,7 @@ impl Question<'_> {
                 }
                 SessionOutput::ToBroker(_)
                 | SessionOutput::Resolve(..)
+                | SessionOutput::ToProxy(_)
                 | SessionOutput::Close(_)
                 | SessionOutput::Event(_) => {
                     panic!("an effect that only a command with a right has")

@@ -1,34 +1,41 @@
 //! Each limit, at a value of its own: what happens when it is reached.
 //!
-//! Limits that the machines keep have a test of their name here; those that the shell keeps have one in the shell's tests.
+//! Limits that the machines keep have a test of their name here; those that the proxy or the shell keep have one in the
+//! tests of that.
 //! The list names every field, so a limit that is added does not compile until it has a place.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use smp_core::crypto::X25519PrivateKey;
+use smp_core::crypto::{ForwardLayer, X25519PrivateKey};
+use smp_core::server::proxy::{ProxyInput, ProxyOutput};
 use smp_core::server::store::{OpResult, QueueOp};
 use smp_core::server::{
     Broker, BrokerInput, BrokerOutput, CloseReason, IdleClients, Limits, ServerConfig, Session, SessionInput,
 };
 use smp_core::transport::ClientOptions;
-use smp_core::wire::command::{MessageFlags, NotifierKeys, QueueRequestData, SubscriptionMode};
+use smp_core::wire::command::{
+    ForwardRequest, MessageFlags, NotifierKeys, QueueRequestData, RelayRequest, SubscriptionMode,
+};
 use smp_core::wire::error::ErrorType;
-use smp_core::wire::{BrokerMessage, Command, EntityId};
+use smp_core::wire::{
+    BrokerMessage, Command, CorrelationId, EntityId, FwdTransmission, Host, ServerAddress, Version,
+    encode_single,
+};
 use smp_core::{Now, Timestamp};
 use smp_tests::in_memory::{InMemoryPeer, InMemoryServer, TestQueue, send};
 
 use super::{BLOCK, alone, push, server};
 
 macro_rules! every_limit {
-    (machines: $($machine:ident)+; shell: $($shell:ident)+;) => {
+    (machines: $($machine:ident)+; proxy: $($proxy:ident)+; shell: $($shell:ident)+;) => {
         mod of_the_machines {
             $(#[test] fn $machine() { let _turn = super::alone(); super::$machine(); })+
         }
 
         #[test]
         fn there_are_no_others() {
-            let Limits { $($machine: _,)+ $($shell: _,)+ } = Limits::default();
+            let Limits { $($machine: _,)+ $($proxy: _,)+ $($shell: _,)+ } = Limits::default();
         }
     };
 }
@@ -36,8 +43,10 @@ macro_rules! every_limit {
 every_limit! {
     machines:
         handshake_timeout commands_in_flight input_bytes stalled_input verifications_in_turn output_bytes
-        stalled_output deliveries_in_flight subscriptions get_queues recipient_keys notifications
-        expiry_queues;
+        stalled_output deliveries_in_flight subscriptions get_queues recipient_keys notifications expiry_queues
+        client_forwards forwarded_keys;
+    proxy:
+        relay_forwards relays relay_failures relay_failure_ttl relay_connecting relay_answer relay_idle;
     shell:
         connections connections_per_address new_connections_per_address new_connections_interval handshakes
         accepts_in_turn accept_pause_min accept_pause_max rounds_in_turn queued_output queued_bytes closing_timeout
@@ -163,6 +172,55 @@ fn stalled_output() {
     assert_eq!(server.closed(peer.id), None);
     server.pass(INSTANT);
     assert_eq!(server.closed(peer.id), Some(CloseReason::Stalled));
+}
+
+fn client_forwards() {
+    let (mut server, mut peer) = connect(Limits { client_forwards: 2, ..Limits::default() });
+    let items: Vec<_> = (1..=5)
+        .map(|host| {
+            let relay = ServerAddress::new(vec![Host::Ipv4([1, 1, 1, host].into())], None, [1; 32]);
+            let request = RelayRequest { relay: relay.expect("one host"), password: None };
+            peer.transmission(None, &EntityId::empty(), &Command::Prxy(request))
+        })
+        .collect();
+    give(&mut server, &mut peer, &items);
+    for left in (0..5).rev() {
+        assert_eq!(server.to_relays.len(), 2.min(left + 1));
+        let ProxyOutput::Connect(id, _) = server.to_relays.remove(0) else { panic!("not Connect") };
+        server.proxy_input(ProxyInput::ConnectFailed(id, ErrorType::Internal));
+    }
+    peer.exchange(&mut server);
+    assert_eq!(peer.take().len(), 5);
+}
+
+fn forwarded_keys() {
+    let (mut server, mut proxy) = connect(Limits { forwarded_keys: 2, ..Limits::default() });
+    let keys = proxy.parameters.as_ref().and_then(|it| it.session_key.clone().zip(it.peer_key));
+    let (ours, theirs) = keys.expect("keys of both");
+    let outer = ours.diffie_hellman(&theirs).expect("a good key").box_key();
+    let mut ask = |client: u8| {
+        let key = X25519PrivateKey::from_bytes(&[client; 32]);
+        let id = CorrelationId::from([client; 24]);
+        let inner = key.diffie_hellman(&theirs).expect("a good key");
+        let item = [&[0, 24][..], id.as_bytes(), &[24], &[9; 24], b"SEND F hello"].concat();
+        let batch = encode_single(&item).expect("a short one");
+        let encrypted = ForwardLayer::of_client(&inner, &id).seal_command(&batch).expect("it fits").into();
+        let request = ForwardRequest { version: Version(17), key: key.public(), encrypted };
+        let mut content = Vec::new();
+        FwdTransmission { correlation_id: id, request }.encode(&mut content);
+        let outer_id = [client; 8];
+        let layer = ForwardLayer::of_proxy(&outer, &CorrelationId::new(&outer_id).expect("a short id"));
+        let command = Command::Rfwd(layer.seal_command(&content).expect("a box").into());
+        let item = proxy.transmission_with(&outer_id, None, &EntityId::empty(), &command);
+        give(&mut server, &mut proxy, &[item]);
+        proxy.exchange(&mut server);
+        let answers = proxy.take();
+        answers.into_iter().next().expect("an answer").1
+    };
+    let is_refused = |answer: &BrokerMessage| *answer == BrokerMessage::Err(ErrorType::Crypto);
+    for (client, again) in [(1, false), (1, true), (2, false), (1, true), (3, false), (2, true), (1, false)] {
+        assert_eq!(is_refused(&ask(client)), again, "{client}");
+    }
 }
 
 fn deliveries_in_flight() {

@@ -24,7 +24,7 @@ fn encoded(version: Version, command: &Command) -> Vec<u8> {
 }
 
 fn proxying_is_refused(store: Store) {
-    run(store, &Settings::default(), ALL, |server, form| {
+    run(store, &Settings { proxy: false, ..Settings::default() }, ALL, |server, form| {
         let mut peer = Peer::connect(server.address(), form);
         let none = EntityId::empty();
         let relay: ServerAddress = relay();

@@ -19,6 +19,7 @@ mod order;
 mod queues;
 mod quota;
 mod restart;
+mod routing;
 mod secure;
 mod services;
 mod sizes;

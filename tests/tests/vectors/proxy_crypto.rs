@@ -2,9 +2,11 @@
 //! ends.
 
 use serde_json::Value;
-use smp_core::crypto::{AuthPrivateKey, AuthorizationRef, BoxKey, Nonce, X25519PrivateKey, auth};
+use smp_core::crypto::{
+    AuthPrivateKey, AuthorizationRef, DhSecret, ForwardLayer, Nonce, X25519PrivateKey, auth,
+};
 use smp_core::wire::codec::put_short;
-use smp_core::wire::{DhPublicKey, Reader};
+use smp_core::wire::{CorrelationId, DhPublicKey, Reader};
 use smp_tests::vectors::{Fields, assert_digest};
 
 pub(crate) fn run(vectors: &Value) -> usize {
@@ -20,24 +22,34 @@ fn layers(case: &Value) {
     let [command, proxy, relay] =
         ["cmd_private_key", "proxy_session_private_key", "relay_session_private_key"]
             .map(|name| X25519PrivateKey::from_pkcs8_der(&case.hex(name)).expect(name));
-    let client_key = agree(&command, &relay, &case.hex("cmd_secret"));
-    let proxy_key = agree(&proxy, &relay, &case.hex("session_secret"));
-    let [client_nonce, proxy_nonce] =
-        ["client_corr_id_nonce", "proxy_corr_id_nonce"].map(|name| Nonce::from_slice(&case.hex(name)));
+    let client_secret = agree(&command, &relay, &case.hex("cmd_secret"));
+    let proxy_secret = agree(&proxy, &relay, &case.hex("session_secret"));
+    let [client_id, proxy_id] = ["client_corr_id_nonce", "proxy_corr_id_nonce"]
+        .map(|name| CorrelationId::new(&case.hex(name)).expect("a correlation id"));
+    let client = ForwardLayer::of_client(&client_secret, &client_id);
+    let proxy = ForwardLayer::of_proxy(&proxy_secret.box_key(), &proxy_id);
 
     let batch = case.hex("client_transmission_batch");
-    let sealed = check_padded(&client_key, &client_nonce, &batch, case.field("enc_transmission"));
+    let sealed = client.seal_command(&batch).expect("fits");
+    assert_digest(&sealed, case.field("enc_transmission"));
+    assert_eq!(client.open_command(&sealed).expect("opens"), batch);
     let forwarded = forwarded_transmission(case, &command.public(), &sealed);
     assert_digest(&forwarded, case.field("fwd_transmission"));
-    check(&proxy_key, &proxy_nonce, &forwarded, case.field("enc_fwd_transmission"));
+    let sealed = proxy.seal_command(&forwarded).expect("a box");
+    assert_digest(&sealed, case.field("enc_fwd_transmission"));
+    assert!(proxy.open_command(&sealed).expect("opens") == forwarded);
 
     let batch = case.hex("relay_response_batch");
-    let sealed = check_padded(&client_key, &client_nonce.reversed(), &batch, case.field("enc_response"));
+    let sealed = client.seal_answer(&batch).expect("fits");
+    assert_digest(&sealed, case.field("enc_response"));
+    assert_eq!(client.open_answer(&sealed).expect("opens"), batch);
     let mut answer = Vec::new();
-    put_short(&mut answer, client_nonce.as_bytes());
+    client_id.encode(&mut answer);
     answer.extend_from_slice(&sealed);
     assert_digest(&answer, case.field("fwd_response"));
-    check(&proxy_key, &proxy_nonce.reversed(), &answer, case.field("enc_fwd_response"));
+    let sealed = proxy.seal_answer(&answer).expect("a box");
+    assert_digest(&sealed, case.field("enc_fwd_response"));
+    assert!(proxy.open_answer(&sealed).expect("opens") == answer);
 }
 
 /// Correlation id, version, key of the command, sealed command.
@@ -77,24 +89,10 @@ fn inner_authorization(case: &Value) {
     assert!(auth::verify(authorization, &key.public(), Some(&relay), &nonce, &authorized));
 }
 
-fn agree(ours: &X25519PrivateKey, theirs: &X25519PrivateKey, expected: &[u8]) -> BoxKey {
+fn agree(ours: &X25519PrivateKey, theirs: &X25519PrivateKey, expected: &[u8]) -> DhSecret {
     let secrets = [ours.diffie_hellman(&theirs.public()), theirs.diffie_hellman(&ours.public())];
     let [our_secret, their_secret] = secrets.map(|secret| secret.expect("a secret"));
     assert_eq!(our_secret.as_bytes()[..], *expected);
     assert_eq!(their_secret.as_bytes()[..], *expected);
-    our_secret.box_key()
-}
-
-fn check_padded(key: &BoxKey, nonce: &Nonce, message: &[u8], digest: &Value) -> Vec<u8> {
-    let padded_len = usize::try_from(digest.number("len")).expect("a length") - 16;
-    let sealed = key.seal_padded(nonce, message, padded_len).expect("fits");
-    assert_digest(&sealed, digest);
-    assert_eq!(key.open_padded(nonce, &sealed).expect("opens"), message);
-    sealed
-}
-
-fn check(key: &BoxKey, nonce: &Nonce, message: &[u8], digest: &Value) {
-    let sealed = key.seal(nonce, message);
-    assert_digest(&sealed, digest);
-    assert!(key.open(nonce, &sealed).expect("opens") == message);
+    our_secret
 }

@@ -11,6 +11,8 @@ use std::time::Duration;
 
 use smp_core::server::ServerConfig;
 use smp_core::wire::{Host, VersionRange};
+use smp_runtime::Socks;
+use smp_runtime::client::HostMode;
 
 pub(crate) use read::read;
 pub(crate) use template::{Choice, render};
@@ -43,8 +45,22 @@ pub(crate) struct Settings {
     pub(crate) log_tls_errors: bool,
     /// How long commands may take to finish when the server is told to stop.
     pub(crate) stop_timeout: Duration,
+    /// How other servers are connected to.
+    pub(crate) outgoing: Outgoing,
     /// The settings of the protocol.
     pub(crate) server: ServerConfig,
+}
+
+/// How other servers are connected to, for private routing.
+pub(crate) struct Outgoing {
+    /// Which of their names come first.
+    pub(crate) hosts: HostMode,
+    /// Whether those of the other kind are not used at all.
+    pub(crate) required: bool,
+    /// The SOCKS proxy.
+    pub(crate) socks: Option<Socks>,
+    /// Whether private addresses may be connected to.
+    pub(crate) private: bool,
 }
 
 /// Where queues and messages are kept.

@@ -6,10 +6,12 @@ use std::time::Duration;
 
 use smp_core::server::{IdleClients, Limits, ServerConfig};
 use smp_core::wire::Password;
+use smp_runtime::client::HostMode;
+use smp_runtime::{Socks, SocksMode};
 
 use super::table;
 use super::value::{self, Parsed, Unit, bytes, duration, number, one_of, switch, unless_off};
-use super::{Durability, Embedded, Settings, Store};
+use super::{Durability, Embedded, Outgoing, Settings, Store};
 use crate::ini::{Entry, Ini, IniError};
 
 /// The settings of a file, and what its operator should know about it.
@@ -36,6 +38,7 @@ pub(crate) fn read(ini: &Ini) -> Result<(Settings, Vec<String>), IniError> {
             "stop_timeout",
             duration(Unit::Seconds, Duration::ZERO..=seconds(8)),
         )?,
+        outgoing: outgoing(&from)?,
         server: server(&from)?,
     };
     let notes = notes(ini, settings.store);
@@ -92,6 +95,9 @@ fn server(from: &Source<'_>) -> Result<ServerConfig, IniError> {
     let mut server = ServerConfig::default();
     server.new_queues = from.get("AUTH", "new_queues", switch)?;
     server.password = from.optional("AUTH", "create_password", password)?;
+    server.proxy = from.get("PROXY", "enable", switch)?;
+    server.own_server_domains =
+        from.optional("PROXY", "own_server_domains", value::domains)?.unwrap_or_default();
     server.id_bytes = from.get("LIMITS", "queue_id_length", number(16..=32))?;
     server.message_quota = from.get("LIMITS", "msg_queue_quota", number(1..=1_000_000))?;
     server.message_ttl = from.get("STORE_LOG", "expire_messages_days", ttl(Unit::Days))?;
@@ -111,6 +117,27 @@ fn server(from: &Source<'_>) -> Result<ServerConfig, IniError> {
     // What is read above is within these bounds; should it ever not be, this says so before anything is served.
     server.validate().map_err(|wrong| from.error("LIMITS", wrong.setting, &wrong.to_string()))?;
     Ok(server)
+}
+
+fn outgoing(from: &Source<'_>) -> Result<Outgoing, IniError> {
+    let hosts = one_of(&[("public", HostMode::Public), ("onion", HostMode::Onion)]);
+    let mode = one_of(&[("onion", SocksMode::Onion), ("always", SocksMode::Always)]);
+    let mode = from.get("PROXY", "socks_mode", mode)?;
+    let socks = from.optional("PROXY", "socks_proxy", value::host_and_port)?;
+    let outgoing = Outgoing {
+        hosts: from.get("PROXY", "host_mode", hosts)?,
+        required: from.get("PROXY", "required_host_mode", switch)?,
+        socks: socks.map(|(host, port)| Socks::new(host, port, mode)),
+        private: from.get("PROXY", "allow_private_relays", switch)?,
+    };
+    if outgoing.required && outgoing.hosts == HostMode::Onion && outgoing.socks.is_none() {
+        return Err(from.error(
+            "PROXY",
+            "required_host_mode",
+            "onion names alone can be used through a SOCKS proxy only: set `socks_proxy`, or `host_mode = public`",
+        ));
+    }
+    Ok(outgoing)
 }
 
 fn idle_clients(from: &Source<'_>) -> Result<Option<IdleClients>, IniError> {
@@ -160,6 +187,23 @@ fn limits(from: &Source<'_>) -> Result<Limits, IniError> {
         http_head_bytes: from.get("LIMITS", "http_head_bytes", bytes(256..=MIB))?,
         http_requests: count("http_requests")?,
         http_timeout: time("http_timeout")?,
+        client_forwards: from.get("PROXY", "client_concurrency", number(1..=1000))?,
+        relay_forwards: from.get("LIMITS", "relay_forwards", number(1..=100_000))?,
+        relays: from.get("LIMITS", "relays", number(1..=100_000))?,
+        relay_failures: from.get("LIMITS", "relay_failures", number(0..=1_000_000))?,
+        relay_failure_ttl: from.get(
+            "LIMITS",
+            "relay_failure_ttl",
+            duration(Unit::Seconds, Duration::ZERO..=seconds(3600)),
+        )?,
+        relay_connecting: time("relay_connecting")?,
+        relay_answer: time("relay_answer")?,
+        relay_idle: from.get(
+            "LIMITS",
+            "relay_idle",
+            duration(Unit::Seconds, MILLISECOND..=seconds(86_400)),
+        )?,
+        forwarded_keys: from.get("LIMITS", "forwarded_keys", number(1..=1_000_000))?,
         expiry_queues: from.get("LIMITS", "expiry_queues", number(1..=1_000_000))?,
     })
 }

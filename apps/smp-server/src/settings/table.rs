@@ -366,6 +366,30 @@ const LIMITS: Section = Section {
             "Notifications that wait for the notifier of one queue. Of more the oldest are deleted.",
         ),
         setting(
+            "relay_forwards",
+            "1024",
+            "Messages that are being forwarded to one other server, or wait for a connection to it. More are refused.",
+        ),
+        setting("relays", "1000", "Other servers that this one is connected to for private routing."),
+        setting(
+            "relay_failures",
+            "1000",
+            "Other servers of which it is remembered that they cannot be reached.",
+        ),
+        setting("relay_failure_ttl", "30s", "For how long."),
+        setting("relay_connecting", "30s", "How long connecting to another server may take."),
+        setting(
+            "relay_answer",
+            "15s",
+            "How long another server may take to answer. One that misses three in a row is disconnected.",
+        ),
+        setting("relay_idle", "30m", "After how long without messages another server is disconnected."),
+        setting(
+            "forwarded_keys",
+            "1024",
+            "Messages forwarded by one other server that are remembered, so that none is taken twice.",
+        ),
+        setting(
             "expiry_queues",
             "1000",
             "Queues that are looked through for old messages before clients get their turn again.",
@@ -381,17 +405,38 @@ const LIMITS: Section = Section {
 
 const PROXY: Section = Section {
     name: "PROXY",
-    about: "Private routing: forwarding to other servers.",
+    about: "Private routing: forwarding to other servers for clients, who need the password of [AUTH] if there is one.",
     settings: &[
-        setting("host_mode", "public", "Which of a server's names to use: public or onion.").later(ROUTING),
-        setting("required_host_mode", "off", "Use no other.").later(ROUTING),
-        optional("own_server_domains", "example.org", "Domains of servers by the same operator.")
-            .later(ROUTING),
-        optional("socks_proxy", "localhost:9050", "SOCKS proxy for connections to other servers.")
-            .later(ROUTING),
-        setting("socks_mode", "onion", "When it is used: onion or always.").later(ROUTING),
-        setting("client_concurrency", "32", "Commands that one client may have forwarded at a time.")
-            .later(ROUTING),
+        setting(
+            "enable",
+            "on",
+            "Whether messages of clients are forwarded to other servers. Messages that other servers forward are \
+             accepted in any case. The reference server does not know this setting.",
+        ),
+        setting("host_mode", "public", "Which names of another server to use first: public or onion."),
+        setting("required_host_mode", "off", "Use no names of the other kind."),
+        optional(
+            "own_server_domains",
+            "example.org",
+            "Domains of servers by the same operator, separated by commas. They are counted apart.",
+        ),
+        optional(
+            "socks_proxy",
+            "localhost:9050",
+            "SOCKS proxy for connections to other servers, as host and port. Without it onion names are not used.",
+        ),
+        setting("socks_mode", "onion", "When it is used: onion (for onion names) or always."),
+        setting(
+            "allow_private_relays",
+            "off",
+            "Connect to other servers at private and local addresses too. Then clients can find out what is in the \
+             network of this machine. The reference server does not know this setting, and always does it.",
+        ),
+        setting(
+            "client_concurrency",
+            "32",
+            "Messages that one client may have forwarded at a time, 1 to 1000. More wait.",
+        ),
     ],
 };
 
@@ -453,5 +498,4 @@ const NAMES: Section = Section {
 const STATISTICS: &str = "statistics";
 const DATABASE: &str = "the PostgreSQL store";
 const CONTROL: &str = "the control port";
-const ROUTING: &str = "private routing";
 const RESOLVER: &str = "name resolution";

@@ -218,6 +218,30 @@ pub(crate) fn hosts(text: &str) -> Parsed<Vec<Host>> {
         .ok_or_else(|| "has to be domain names or IP addresses, separated by commas".to_owned())
 }
 
+/// Domains, separated by commas.
+pub(crate) fn domains(text: &str) -> Parsed<Vec<String>> {
+    let domain = |text: &str| match text.parse() {
+        Ok(Host::Domain(name) | Host::Onion(name)) => Some(name.as_str().to_owned()),
+        _ => None,
+    };
+    list(text, domain).ok_or_else(|| "has to be domain names, separated by commas".to_owned())
+}
+
+/// A host and a port, as `localhost:9050` or `[::1]:9050`.
+pub(crate) fn host_and_port(text: &str) -> Parsed<(String, u16)> {
+    let parse = || {
+        let (host, port) = text.rsplit_once(':')?;
+        let port = digits(port)?.parse().ok().filter(|port| *port > 0)?;
+        let host = match host.parse().ok()? {
+            Host::Ipv4(address) => address.to_string(),
+            Host::Ipv6(address) => address.to_string(),
+            Host::Domain(name) | Host::Onion(name) => name.as_str().to_owned(),
+        };
+        Some((host, port))
+    };
+    parse().ok_or_else(|| "has to be a host and a port, such as `localhost:9050`".to_owned())
+}
+
 /// Versions of SMP: `6-18` or `18`, among those that there are.
 pub(crate) fn versions(text: &str) -> Parsed<VersionRange> {
     let all = VersionRange::SUPPORTED;

@@ -1,10 +1,13 @@
 //! Answers: those of one block are sent together, errors first; messages and events as they come.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 
 use super::Session;
 use super::create::{Creation, NewNotifier};
 use super::pipeline::store_failed;
+use super::relay::Via;
 use crate::crypto::Nonce;
 use crate::server::broker::{Answer, Ending, Notified, Reply, SubscriptionInfo, Tag};
 use crate::server::store::{Inspected, MessageContent, Waiting};
@@ -58,6 +61,8 @@ pub(super) struct Pending {
     pub(super) correlation_id: CorrelationId,
     pub(super) entity_id: EntityId,
     pub(super) input_bytes: usize,
+    /// How it came, if it was forwarded.
+    pub(super) via: Option<Arc<Via>>,
     pub(super) kind: PendingKind,
 }
 
@@ -81,6 +86,14 @@ impl Session {
             group.undecided += 1;
             group.unanswered += 1;
         }
+    }
+
+    /// A command of the block is answered apart from the others.
+    pub(super) fn group_gives_up(&mut self, group: GroupId) {
+        if let Some(state) = self.groups.get_mut(&group) {
+            state.unanswered -= 1;
+        }
+        self.group_decided(group);
     }
 
     /// The block is read: all of its commands are known.
@@ -116,20 +129,24 @@ impl Session {
         }
     }
 
-    /// The answer to a command that was expected.
+    /// The answer to a command that was expected. It goes back the way `via` on which the command came.
     pub(super) fn group_answer(
         &mut self,
         group: GroupId,
         correlation: &CorrelationId,
         entity: &EntityId,
+        via: Option<&Via>,
         answer: &BrokerMessage,
     ) {
-        let bytes = self.encode(correlation, entity, answer);
+        let bytes = match via {
+            Some(via) => self.encode_via(via, correlation, entity, answer),
+            None => self.encode(correlation, entity, answer),
+        };
         if let Some(state) = self.groups.get_mut(&group) {
             state.unanswered -= 1;
             state.tells_no_message |= matches!(answer, BrokerMessage::Err(ErrorType::NoMessage));
             match answer {
-                BrokerMessage::Err(_) if state.undecided > 0 => state.errors.push(bytes),
+                BrokerMessage::Err(_) if via.is_none() && state.undecided > 0 => state.errors.push(bytes),
                 BrokerMessage::Msg { .. } => {
                     state.deliveries += 1;
                     state.answers.push(bytes);
@@ -291,7 +308,8 @@ impl Session {
             Answer::LimitReached => BrokerMessage::Err(ErrorType::Internal),
             Answer::StoreFailed => BrokerMessage::Err(store_failed()),
         };
-        self.group_answer(pending.group, &pending.correlation_id, &pending.entity_id, &message);
+        let (correlation, entity) = (&pending.correlation_id, &pending.entity_id);
+        self.group_answer(pending.group, correlation, entity, pending.via.as_deref(), &message);
         self.group_sent(pending.group);
     }
 
@@ -306,7 +324,12 @@ impl Session {
 
     /// A transmission that fits into a block. A message beside a correlation id of an unusual length may not: then the
     /// client is told so, and gets the message when it subscribes again.
-    fn encode(&self, correlation: &CorrelationId, entity: &EntityId, message: &BrokerMessage) -> Vec<u8> {
+    pub(super) fn encode(
+        &self,
+        correlation: &CorrelationId,
+        entity: &EntityId,
+        message: &BrokerMessage,
+    ) -> Vec<u8> {
         let bytes = self.encode_any(correlation, entity, message);
         if bytes.len() <= item_max(self.transport.content_max()) {
             return bytes;

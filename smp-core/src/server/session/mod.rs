@@ -16,6 +16,8 @@ mod create;
 mod names;
 mod output;
 mod pipeline;
+mod proxied;
+mod relay;
 mod service;
 mod verify;
 
@@ -25,6 +27,7 @@ use std::sync::Arc;
 
 use super::ServerConfig;
 use super::broker::{BrokerReply, BrokerRequest, Request, Tag};
+use super::proxy::{ProxyReply, ProxyRequest};
 use super::store::{Found, QueueKey, StoreFailure};
 use crate::entropy::SeededEntropy;
 use crate::time::{Now, Timestamp};
@@ -35,6 +38,8 @@ use crate::wire::names::{Name, NameRecord};
 use answers::{Group, GroupId, Pending};
 use output::Outbox;
 use pipeline::Entry;
+use proxied::Proxied;
+use relay::Forwarded;
 use verify::Verifier;
 
 /// Names a look-up of a session.
@@ -59,6 +64,8 @@ pub enum SessionInput<'a> {
     FromBroker(BrokerReply),
     /// What the resolver found for a [`SessionOutput::Resolve`].
     Resolved(ResolveId, Result<Box<NameRecord>, NameError>),
+    /// A reply of the proxy.
+    FromProxy(ProxyReply),
     /// The time of `poll_timeout` came.
     Timeout,
     /// The server stops: take no more commands, answer those that run, then close.
@@ -75,6 +82,8 @@ pub enum SessionOutput {
     Resolve(ResolveId, Name),
     /// Hand this to the broker.
     ToBroker(BrokerRequest),
+    /// Hand this to the proxy.
+    ToProxy(ProxyRequest),
     /// Write what was given out before, then close the socket. Nothing follows.
     Close(CloseReason),
     /// Something that an operator may want to count.
@@ -140,6 +149,10 @@ pub struct Session {
     /// When commands that had to wait for the processor go on.
     work_due: Option<Timestamp>,
     verifications: u64,
+    /// Commands that the peer forwarded lately.
+    forwarded: Forwarded,
+    /// Commands that wait for relays.
+    proxied: Proxied,
     state: State,
 }
 
@@ -157,6 +170,8 @@ impl Session {
     pub fn new(config: Arc<ServerConfig>, mut transport: Transport, seed: [u8; 32], now: Now) -> Self {
         transport.finish_handshake_by(now.mono + config.limits.handshake_timeout);
         Self {
+            forwarded: Forwarded::new(config.limits.forwarded_keys),
+            proxied: Proxied::default(),
             config,
             now,
             entropy: SeededEntropy::new(seed),
@@ -205,6 +220,7 @@ impl Session {
                 self.free_slots();
             }
             SessionInput::Resolved(id, found) => self.resolved(id, found),
+            SessionInput::FromProxy(reply) => self.proxy_answered(reply),
             SessionInput::Timeout => self.work_due = None,
             SessionInput::Stop => self.stop(CloseReason::Stopped),
         }
@@ -240,10 +256,10 @@ impl Session {
         self.work_due.is_some()
     }
 
-    /// Bytes of commands that wait for an answer, and of output that waits for the socket.
+    /// Bytes of commands that wait for an answer, those with the proxy among them, and of output that waits for the socket.
     #[must_use]
     pub fn queued_bytes(&self) -> usize {
-        self.input_bytes + self.outbox.len()
+        self.input_bytes + self.proxied.bytes() + self.outbox.len()
     }
 
     /// How many verifications of authorisations the peer has cost so far.
@@ -258,7 +274,8 @@ impl Session {
         let limits = &self.config.limits;
         self.state == State::Running
             && self.work_due.is_none()
-            && self.pipeline.len() + self.pending.len() + self.resolving.len() < limits.commands_in_flight
+            && self.pipeline.len() + self.pending.len() + self.resolving.len() + self.proxied.len()
+                < limits.commands_in_flight
             && self.input_bytes < limits.input_bytes
             // Each block that is not answered will be answered by one at least.
             && self.outbox.len() + self.groups.len() * BLOCK_LEN < limits.output_bytes
@@ -285,6 +302,7 @@ impl Session {
             && self.pipeline.is_empty()
             && self.pending.is_empty()
             && self.resolving.is_empty()
+            && self.proxied.len() == 0
         {
             self.close(reason);
         }
@@ -383,6 +401,7 @@ impl Session {
         self.pending.clear();
         self.resolving.clear();
         self.groups.clear();
+        self.proxied = Proxied::default();
         self.input_bytes = 0;
         self.work_due = None;
         self.outputs.push_back(SessionOutput::Close(reason));

@@ -25,7 +25,9 @@ impl Session {
             Ok(record) => BrokerMessage::RName(record),
             Err(error) => BrokerMessage::Err(ErrorType::Name(error)),
         };
-        self.group_answer(pending.group, &pending.correlation_id, &pending.entity_id, &answer);
+        let (correlation, entity, via) =
+            (&pending.correlation_id, &pending.entity_id, pending.via.as_deref());
+        self.group_answer(pending.group, correlation, entity, via, &answer);
         self.group_sent(pending.group);
     }
 }

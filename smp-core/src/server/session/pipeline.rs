@@ -1,18 +1,22 @@
 //! Commands from their block to the broker: parsed, looked up, verified, carried out or refused, in order.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 
 use super::answers::{GroupId, Pending, PendingKind};
+use super::relay::Via;
 use super::service::check_form;
-use super::verify::{Right, Verifier};
+use super::verify::Right;
 use super::{BREATH, LookUpId, Session, SessionOutput};
 use crate::server::broker::{Request, Tag};
 use crate::server::store::{
     Append, Found, QueueChange, QueueKey, QueueOp, QueueRecord, QueueStatus, StoreFailure, UnixDay,
 };
+use crate::transport::ServiceParameters;
 use crate::wire::batch::decode_batch;
 use crate::wire::command::Party;
-use crate::wire::error::{CommandError, ErrorType, NameError, ProxyError};
+use crate::wire::error::{CommandError, ErrorType, NameError};
 use crate::wire::transmission::{Authorization, ClientTransmission};
 use crate::wire::{AuthPublicKey, BrokerMessage, Command, CorrelationId, EntityId, Version};
 
@@ -20,14 +24,20 @@ use crate::wire::{AuthPublicKey, BrokerMessage, Command, CorrelationId, EntityId
 pub(super) struct Entry {
     pub(super) group: GroupId,
     pub(super) from: ClientTransmission,
-    command: Command,
-    look_up: LookUp,
+    pub(super) command: Command,
+    pub(super) look_up: LookUp,
     /// What it adds to the session's `input_bytes`.
-    input_bytes: usize,
+    pub(super) input_bytes: usize,
+    /// How it came, if it was forwarded.
+    pub(super) via: Option<Arc<Via>>,
 }
 
 /// What is known of the queue of a command.
-enum LookUp {
+pub(super) enum LookUp {
+    /// The command is still in the layers of a proxy.
+    Sealed,
+    /// The command is refused whatever its queue is.
+    Refused(ErrorType),
     /// It is about no queue that this server could have.
     None,
     /// It has not been asked for.
@@ -53,8 +63,23 @@ impl Entry {
             correlation_id: self.from.correlation_id.clone(),
             entity_id: self.from.entity_id.clone(),
             input_bytes: self.input_bytes,
+            via: self.via.clone(),
             kind,
         }
+    }
+
+    pub(super) const fn is_sealed(&self) -> bool {
+        matches!(self.look_up, LookUp::Sealed)
+    }
+
+    /// The command, once it is known.
+    pub(super) fn set_command(&mut self, command: Command) {
+        self.look_up = match (&command, queue_key(&command, &self.from.entity_id)) {
+            (Command::Rfwd(_), _) => LookUp::Sealed,
+            (_, Some(_)) => LookUp::Wanted,
+            (_, None) => LookUp::None,
+        };
+        self.command = command;
     }
 
     /// How many verifications deciding on it may cost now.
@@ -62,6 +87,7 @@ impl Entry {
         let record = match &self.look_up {
             LookUp::None => None,
             LookUp::Found { record, .. } => record.as_deref(),
+            LookUp::Sealed | LookUp::Refused(_) => return 0,
             LookUp::Wanted | LookUp::Asked { .. } | LookUp::TooEarly | LookUp::Failed => return 0,
         };
         if needs_no_right(&self.command) || self.from.authorization == Authorization::None {
@@ -102,17 +128,17 @@ impl Session {
                 return self.refuse(group, &correlation_id, &EntityId::empty(), error);
             }
         };
-        match check(version, verifier, &from) {
+        match check(version, verifier.service(), &from) {
             Err(error) => self.refuse(group, &from.correlation_id, &from.entity_id, error),
             Ok(command) => {
-                let look_up = if queue_key(&command, &from.entity_id).is_some() {
-                    LookUp::Wanted
-                } else {
-                    LookUp::None
-                };
-                self.input_bytes += bytes.len();
+                let input_bytes = bytes.len();
+                self.input_bytes += input_bytes;
                 self.group_expects(group);
-                self.pipeline.push_back(Entry { group, from, command, look_up, input_bytes: bytes.len() });
+                let look_up = LookUp::None;
+                let mut entry =
+                    Entry { group, from, command: Command::Ping, look_up, input_bytes, via: None };
+                entry.set_command(command);
+                self.pipeline.push_back(entry);
             }
         }
     }
@@ -141,6 +167,9 @@ impl Session {
     pub(super) fn decide(&mut self) {
         let limit = self.config.limits.verifications_in_turn.max(1);
         let mut verifications = 0;
+        if !self.open_forwards(&mut verifications, limit) {
+            self.work_due = Some(self.now.mono + BREATH);
+        }
         while let Some(entry) = self.pipeline.pop_front() {
             let cost = entry.verifications();
             if cost > 0 && verifications >= limit {
@@ -151,8 +180,10 @@ impl Session {
             verifications += cost;
             self.verifications += cost as u64;
             let too_early = match entry.look_up {
-                LookUp::None | LookUp::Found { .. } | LookUp::Failed => self.decide_one(entry),
-                LookUp::Asked { .. } | LookUp::Wanted | LookUp::TooEarly => Some(entry),
+                LookUp::None | LookUp::Found { .. } | LookUp::Failed | LookUp::Refused(_) => {
+                    self.decide_one(entry)
+                }
+                LookUp::Sealed | LookUp::Asked { .. } | LookUp::Wanted | LookUp::TooEarly => Some(entry),
             };
             if let Some(entry) = too_early {
                 let wanted = match entry.look_up {
@@ -200,7 +231,13 @@ impl Session {
                 self.finish(&entry, &BrokerMessage::Err(store_failed()));
                 return None;
             }
-            LookUp::None | LookUp::Wanted | LookUp::Asked { .. } | LookUp::TooEarly => (None, true),
+            LookUp::Refused(error) => {
+                self.finish(&entry, &BrokerMessage::Err(error.clone()));
+                return None;
+            }
+            LookUp::None | LookUp::Sealed | LookUp::Wanted | LookUp::Asked { .. } | LookUp::TooEarly => {
+                (None, true)
+            }
         };
         if !verifier.is_signed_by_service(&entry.from, &entry.command) {
             self.finish(&entry, &BrokerMessage::Err(ErrorType::Service));
@@ -217,12 +254,16 @@ impl Session {
             self.resolve(&entry, name);
             return None;
         }
+        if let Command::Prxy(_) | Command::Pfwd(_) = entry.command {
+            self.take_proxied(entry);
+            return None;
+        }
         if needs_no_right(&entry.command) {
             let answer = self.answer_at_once(&entry);
             self.finish(&entry, &answer);
             return None;
         }
-        match verifier.right(&entry.from, &entry.command, record) {
+        match verifier.right(&entry.from, &entry.command, record, entry.via.is_some()) {
             Some(right) => {
                 if let Err(error) = self.carry_out(&entry, right, record) {
                     self.finish(&entry, &BrokerMessage::Err(error));
@@ -243,8 +284,6 @@ impl Session {
         let prohibited = ErrorType::Command(CommandError::Prohibited);
         match &entry.command {
             Command::Ping => BrokerMessage::Pong,
-            Command::Prxy(_) => BrokerMessage::Err(ErrorType::Proxy(Box::new(ProxyError::BasicAuth))),
-            Command::Pfwd(_) => BrokerMessage::Err(ErrorType::Proxy(Box::new(ProxyError::NoSession))),
             Command::Rslv(_) => BrokerMessage::Err(ErrorType::Name(NameError::NoResolver)),
             _ => BrokerMessage::Err(prohibited),
         }
@@ -266,7 +305,8 @@ impl Session {
         let (request, kind) = match (&entry.command, key) {
             (Command::New(new), Some(_)) => return self.create(entry, new),
             (Command::Send { flags, body }, by) => {
-                if body.len() > self.version().message_length_max() {
+                let version = entry.via.as_ref().map_or(self.version(), |via| via.version);
+                if body.len() > version.message_length_max() {
                     return Err(ErrorType::LargeMessage);
                 }
                 // The store would say so too. Here it costs a stranger's SEND as much as for a queue that does not exist.
@@ -357,9 +397,10 @@ impl Session {
     }
 
     /// Answers a command without the broker.
-    fn finish(&mut self, entry: &Entry, answer: &BrokerMessage) {
+    pub(super) fn finish(&mut self, entry: &Entry, answer: &BrokerMessage) {
         self.input_bytes -= entry.input_bytes;
-        self.group_answer(entry.group, &entry.from.correlation_id, &entry.from.entity_id, answer);
+        let (correlation, entity) = (&entry.from.correlation_id, &entry.from.entity_id);
+        self.group_answer(entry.group, correlation, entity, entry.via.as_deref(), answer);
         self.group_decided(entry.group);
     }
 
@@ -377,10 +418,14 @@ impl Session {
 }
 
 /// Reads the command and checks what can be checked without a queue.
-fn check(version: Version, verifier: &Verifier, from: &ClientTransmission) -> Result<Command, ErrorType> {
+pub(super) fn check(
+    version: Version,
+    service: Option<&ServiceParameters>,
+    from: &ClientTransmission,
+) -> Result<Command, ErrorType> {
     let command = Command::decode(version, &from.command)?;
     command.check_credentials(from.authorization.is_some(), &from.entity_id)?;
-    check_form(verifier.service(), from, &command)?;
+    check_form(service, from, &command)?;
     Ok(command)
 }
 

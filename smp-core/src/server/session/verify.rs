@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::service::is_signed;
 use crate::crypto::auth::{verify, verify_dummy};
 use crate::crypto::authenticator::{self, AUTHENTICATOR_LEN};
-use crate::crypto::{AuthorizationRef, BoxKey, Nonce};
+use crate::crypto::{AuthorizationRef, BoxKey, DhSecret, Nonce};
 use crate::server::store::QueueRecord;
 use crate::transport::{Parameters, ServiceParameters};
 use crate::wire::transmission::{Authorization, ClientTransmission};
@@ -21,6 +21,10 @@ pub(super) struct Verifier {
     /// owner is the peer: a box that a stranger's attempt put here would make the next attempt faster, and so tell that the
     /// queue exists.
     boxes: BTreeMap<[u8; 32], BoxKey>,
+    /// The box of the two session keys, if this peer has forwarded commands.
+    proxy_key: Option<BoxKey>,
+    /// The command came through a proxy, which has many clients: none of them is the owner of `boxes`.
+    is_forwarded: bool,
 }
 
 /// By what right a command is carried out.
@@ -34,7 +38,7 @@ pub(super) enum Right {
 
 impl Verifier {
     pub(super) const fn new(parameters: Parameters) -> Self {
-        Self { parameters, boxes: BTreeMap::new() }
+        Self { parameters, boxes: BTreeMap::new(), proxy_key: None, is_forwarded: false }
     }
 
     pub(super) const fn version(&self) -> Version {
@@ -64,6 +68,19 @@ impl Verifier {
         }
     }
 
+    /// The box of the session keys of both sides; `None` when one of them has none.
+    pub(super) fn proxy_key(&mut self) -> Option<&BoxKey> {
+        if self.proxy_key.is_none() {
+            self.proxy_key = self.agree(&self.parameters.peer_key?).map(|secret| secret.box_key());
+        }
+        self.proxy_key.as_ref()
+    }
+
+    /// What our session key and `theirs` agree on; `None` when we have none, or theirs is bad.
+    pub(super) fn agree(&self, theirs: &DhPublicKey) -> Option<DhSecret> {
+        self.parameters.session_key.as_ref()?.diffie_hellman(theirs).ok()
+    }
+
     /// The right of a command to the queue that it names, or `None` if it has none.
     ///
     /// `record` is what its entity id leads to. Commands without a queue have `None` there.
@@ -72,7 +89,9 @@ impl Verifier {
         from: &ClientTransmission,
         command: &Command,
         record: Option<&QueueRecord>,
+        is_forwarded: bool,
     ) -> Option<Right> {
+        self.is_forwarded = is_forwarded;
         match command {
             Command::New(new) => self.by_key(from, &new.recipient_key),
             Command::SKey(key) | Command::LKey(key) => {
@@ -138,13 +157,13 @@ impl Verifier {
         authorized: &[u8],
         theirs: &[u8; AUTHENTICATOR_LEN],
     ) -> Option<bool> {
-        if let Some(known) = self.boxes.get(key) {
+        if let Some(known) = self.boxes.get(key).filter(|_| !self.is_forwarded) {
             return Some(authenticator::verify(known, nonce, authorized, theirs));
         }
         let session_key = self.parameters.session_key.as_ref()?;
         let box_key = session_key.diffie_hellman(&DhPublicKey(*key)).ok()?.box_key();
         let verified = authenticator::verify(&box_key, nonce, authorized, theirs);
-        if verified {
+        if verified && !self.is_forwarded {
             if self.boxes.len() >= BOXES {
                 self.boxes.clear();
             }

@@ -6,8 +6,9 @@ mod server;
 use bytes::Bytes;
 
 use super::block::BlockCodec;
-use super::identity::{IdentityKey, leaf_key, verify};
+use super::identity::{IdentityKey, leaf_key, verify, verify_server_chain};
 use super::{TransportFault, identity};
+use crate::UnixTime;
 use crate::crypto::{Ed25519PrivateKey, X25519PrivateKey};
 use crate::wire::{
     CertChain, CertChainPubKey, DhPublicKey, EntityId, ServiceRole, SessionId, SessionKey, SignedKey,
@@ -83,6 +84,24 @@ fn signed_key(
     let signature = key.sign(&session_key.signed_bytes());
     let chain = CertChain::new(chain.to_vec()).map_err(|_| TransportFault::Misuse)?;
     Ok(CertChainPubKey { chain, signed_key: SignedKey { key: session_key, signature }.to_der().into() })
+}
+
+/// The session key of a relay that a proxy is connected to, from what the proxy passed on: checked as if the relay had
+/// said it itself.
+///
+/// # Errors
+/// When the chain is not that of the server with this key hash, not in order at the time `now`, or has not signed the key.
+pub fn relay_key(
+    auth: &CertChainPubKey,
+    key_hash: &[u8; 32],
+    now: UnixTime,
+) -> Result<DhPublicKey, TransportFault> {
+    let chain = auth.chain.certificates();
+    verify_server_chain(chain, key_hash, now).map_err(|_| TransportFault::IDENTITY)?;
+    match verified_key(auth, chain)? {
+        SessionKey::X25519(key) => Ok(key),
+        SessionKey::Ed25519(_) => Err(TransportFault::PARSE),
+    }
 }
 
 /// The session key of `auth`, which must come with the chain that the peer has shown in TLS and be signed with the key

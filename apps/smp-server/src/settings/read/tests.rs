@@ -49,6 +49,9 @@ fn an_empty_file_has_the_defaults_of_the_protocol() {
     assert!(s.bind.is_empty());
     assert_eq!((s.versions, s.log_tls_errors, s.accepts_services), ("6-18".parse().unwrap(), false, true));
     assert_eq!(s.stop_timeout, seconds(5));
+    let out = &s.outgoing;
+    assert_eq!((out.hosts, out.required, out.private), (HostMode::Public, false, false));
+    assert!(out.socks.is_none() && ours.proxy && ours.own_server_domains.is_empty());
 }
 
 #[test]
@@ -97,6 +100,15 @@ queue_id_length = 16
 end_interval = 0
 notification_interval = 7ms
 stop_timeout = 1s
+[PROXY]
+enable = off
+host_mode = onion
+required_host_mode = on
+own_server_domains = example.org, example.net
+socks_proxy = [::1]:9050
+socks_mode = always
+allow_private_relays = on
+client_concurrency = 7
 [INACTIVE_CLIENTS]
 disconnect = on
 ttl = 1
@@ -139,6 +151,12 @@ key = /k
     assert_eq!((core.message_quota, core.id_bytes, core.end_interval), (4, 16, Duration::ZERO));
     assert_eq!(core.notification_interval, Duration::from_millis(7));
     assert_eq!(s.stop_timeout, seconds(1));
+    assert!(!core.proxy && core.limits.client_forwards == 7);
+    assert_eq!(core.own_server_domains, ["example.org", "example.net"]);
+    let out = &s.outgoing;
+    assert_eq!((out.hosts, out.required, out.private), (HostMode::Onion, true, true));
+    let socks = out.socks.as_ref().unwrap();
+    assert_eq!((socks.host.as_str(), socks.port, socks.mode), ("::1", 9050, SocksMode::Always));
     let idle = core.idle_clients.unwrap();
     assert_eq!((idle.ttl, idle.check_interval), (seconds(1), Duration::from_millis(100)));
 
@@ -262,6 +280,17 @@ fn bad_values_are_refused_with_their_place_and_the_way_out() {
         ("LIMITS", "end_interval = 2h", time),
         ("LIMITS", "notification_interval = 2h", time),
         ("LIMITS", "stop_timeout = 9s", "has to be a length of time from 0s to 8s"),
+        ("PROXY", "enable = yes", switch),
+        ("PROXY", "host_mode = tor", "has to be one of `public`, `onion`"),
+        ("PROXY", "required_host_mode = 1", switch),
+        ("PROXY", "own_server_domains = a b", "has to be domain names"),
+        ("PROXY", "own_server_domains = 192.0.2.1", "has to be domain names"),
+        ("PROXY", "socks_proxy = localhost", "has to be a host and a port"),
+        ("PROXY", "socks_proxy = ::1:9050", "has to be a host and a port"),
+        ("PROXY", "socks_proxy = localhost:0", "has to be a host and a port"),
+        ("PROXY", "socks_mode = public", "has to be one of `onion`, `always`"),
+        ("PROXY", "allow_private_relays = yes", switch),
+        ("PROXY", "client_concurrency = 0", count),
         ("INACTIVE_CLIENTS", "disconnect = no", switch),
         ("INACTIVE_CLIENTS", "ttl = 0", time),
         ("INACTIVE_CLIENTS", "check_interval = 1w", time),
@@ -290,4 +319,12 @@ fn what_has_no_effect_is_said() {
             "f.ini: without effect, because the embedded store keeps messages with their queues: [STORE_LOG] restore_messages (line 9)",
         ]
     );
+}
+
+#[test]
+fn onion_names_alone_take_a_socks_proxy() {
+    let text = "[PROXY]\nhost_mode = onion\nrequired_host_mode = on\n";
+    let problem = settings(text).err().unwrap();
+    assert!(problem.starts_with("f.ini, line 3: [PROXY] required_host_mode: onion names alone"), "{problem}");
+    assert!(settings(&format!("{text}socks_proxy = localhost:9050\n")).is_ok());
 }
