@@ -16,7 +16,8 @@ fn open(path: &Path) -> Embedded {
     Embedded::open(path, EmbeddedOptions::default()).expect("one bad value does not keep the rest from work")
 }
 
-/// A store with queues 1 to 3 of service 1, each with a link, a notifier of service 2, two messages and a notification.
+/// A store with queues 1 to 3 of service 1, each with a link, a notifier of service 2, two messages and a
+/// notification.
 fn intact() -> TempDir {
     let folder = tempfile::tempdir().expect("a folder");
     let store = open(folder.path());
@@ -249,6 +250,7 @@ fn scanned(store: &Embedded, service: u64, limit: u32) -> (Vec<(EntityId, Option
         let result = run_now(store, vec![op]).expect("the store works").remove(0);
         let OpResult::Scanned { queues, next } = result else { panic!("{result:?}") };
         (found, visits) = ([found, queues].concat(), visits + 1);
+        assert!(visits < 100, "the scan does not end");
         after = next;
         if after.is_none() {
             return (found, visits);
