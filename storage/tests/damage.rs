@@ -339,7 +339,16 @@ fn the_operator_is_told_once() {
         let keys = vec![QueueKey::Recipient(samples::recipient(2))];
         pollster::block_on(store.look_up(keys)).expect("the store works");
     }
-    let place = folder.path().display().to_string();
+    check_line(folder.path());
+    // What a scan leaves behind is damage as well.
+    let (folder, store) = damaged(keyspace, &key, value);
+    assert_eq!(scanned(&store, 2, 1).0, in_order(&[1, 3], true));
+    check_line(folder.path());
+}
+
+/// One line was logged of the store in this folder.
+fn check_line(folder: &Path) {
+    let place = folder.display().to_string();
     let lines = LOG.0.lock().expect("no test panics with it").clone();
     let lines: Vec<_> = lines.iter().filter(|(_, text)| text.contains(&place)).collect();
     let [(level, text)] = lines[..] else { panic!("{lines:?}") };
