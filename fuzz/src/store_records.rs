@@ -12,8 +12,8 @@ use smp_core::wire::codec::{Decoded, Reader};
 use self::layout::Backlog;
 use crate::input::Input;
 
-/// A queue, a backlog, a message, the counters, data of a link, notifications, a service or the key of a service's queue; the
-/// first byte says which. Each value has one encoding, and may have others of former versions.
+/// A queue, a backlog, a message, the counters, data of a link, notifications, a service or the key of a service's queue;
+/// the first byte says which. Each value has one encoding, and may have others of former versions.
 ///
 /// # Panics
 /// When a record of this version is written otherwise than it was read, or what was written cannot be read.

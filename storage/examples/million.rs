@@ -1,5 +1,5 @@
-//! Makes many queues, every tenth of them of a service, opens their store again and prints how long that took and how much
-//! memory it needs.
+//! Makes many queues, every tenth of them of a service, opens their store again and prints how long that took and
+//! how much memory it needs.
 //!
 //! `cargo run --release -p smp-storage --example million -- FOLDER [QUEUES] [--keep]`; a million queues by
 //! default. The folder must be new or empty, and is removed at the end unless it is to be kept.

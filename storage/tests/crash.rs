@@ -184,8 +184,8 @@ fn check_link(store: &Embedded, queue: u64, messages: &[u64], last: u64) {
     assert!(newer.is_empty() || newer == [&last], "queue {queue} shows {number}, and {newer:?} came later");
 }
 
-/// Each service has the queues or notifiers whose records name it: a record and the set of its service changed together.
-/// How many there are of each role.
+/// Each service has the queues or notifiers whose records name it: a record and the set of its service changed
+/// together. How many there are of each role.
 fn check_services(store: &Embedded) -> [u64; 2] {
     let mut counted = [0, 0];
     for (number, role) in SERVICES {
@@ -203,7 +203,8 @@ fn check_services(store: &Embedded) -> [u64; 2] {
     counted
 }
 
-/// Something waits in each queue and odd messages, which go to queues with odd numbers, were notified: a scan finds these.
+/// Something waits in each queue, and odd messages, which go to queues with odd numbers, were notified: scans find
+/// these.
 fn check_scans(store: &Embedded) {
     for (number, role) in SERVICES {
         let mut expected = of_service(store, number, role);

@@ -16,7 +16,8 @@ fn open(path: &Path) -> Embedded {
     Embedded::open(path, EmbeddedOptions::default()).expect("one bad value does not keep the rest from work")
 }
 
-/// A store with queues 1 to 3 of service 1, each with a link, a notifier of service 2, two messages and a notification.
+/// A store with queues 1 to 3 of service 1, each with a link, a notifier of service 2, two messages and a
+/// notification.
 fn intact() -> TempDir {
     let folder = tempfile::tempdir().expect("a folder");
     let store = open(folder.path());
@@ -249,6 +250,7 @@ fn scanned(store: &Embedded, service: u64, limit: u32) -> (Vec<(EntityId, Option
         let result = run_now(store, vec![op]).expect("the store works").remove(0);
         let OpResult::Scanned { queues, next } = result else { panic!("{result:?}") };
         (found, visits) = ([found, queues].concat(), visits + 1);
+        assert!(visits < 100, "the scan does not end");
         after = next;
         if after.is_none() {
             return (found, visits);
@@ -337,7 +339,16 @@ fn the_operator_is_told_once() {
         let keys = vec![QueueKey::Recipient(samples::recipient(2))];
         pollster::block_on(store.look_up(keys)).expect("the store works");
     }
-    let place = folder.path().display().to_string();
+    check_line(folder.path());
+    // What a scan leaves behind is damage as well.
+    let (folder, store) = damaged(keyspace, &key, value);
+    assert_eq!(scanned(&store, 2, 1).0, in_order(&[1, 3], true));
+    check_line(folder.path());
+}
+
+/// One line was logged of the store in this folder.
+fn check_line(folder: &Path) {
+    let place = folder.display().to_string();
     let lines = LOG.0.lock().expect("no test panics with it").clone();
     let lines: Vec<_> = lines.iter().filter(|(_, text)| text.contains(&place)).collect();
     let [(level, text)] = lines[..] else { panic!("{lines:?}") };

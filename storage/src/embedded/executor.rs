@@ -219,7 +219,8 @@ impl<'a> Executor<'a> {
         self.commit(batch)
     }
 
-    /// Commits a batch, with it the services and the counters that changed. It is atomic, and visible to look-ups at once.
+    /// Commits a batch, with it the services and the counters that changed. It is atomic, and visible to look-ups at
+    /// once.
     pub(super) fn commit(&mut self, mut batch: Batch) -> Result<()> {
         for (id, service) in std::mem::take(&mut batch.services) {
             batch.put(&self.engine.services, id.as_bytes(), layout::put_service(&service));

@@ -39,8 +39,8 @@ use writer::Job;
 ///
 /// When a write or a sync fails, that group and everything after it fails, look-ups too: what the database
 /// shows then may not be what is on the disk. The store must be opened again, which goes back to what is
-/// durable. A record that cannot be decoded fails only the keys and operations that need it, and expiry goes on
-/// behind it. Both are logged, without identifiers.
+/// durable. A record that cannot be decoded fails only the keys and operations that need it; expiry and scans
+/// go on behind it. Both are logged, without identifiers.
 ///
 /// A deleted message is not overwritten at once. One that was deleted soon is only in the journal, and gone
 /// from the disk when the journal has moved on by at most [`EmbeddedOptions::journal_bytes`]; one that waited

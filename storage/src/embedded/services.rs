@@ -101,7 +101,8 @@ impl Executor<'_> {
         Ok(OpResult::Subscribed { message, has_messages: backlog.is_some(), former })
     }
 
-    /// A queue or notifier becomes one of a service, if that is known in this role. The service counts it by the id `counted`.
+    /// A queue or notifier becomes one of a service, if that is known in this role. The service counts it by the id
+    /// `counted`.
     pub(super) fn join_service(
         &self,
         batch: &mut Batch,

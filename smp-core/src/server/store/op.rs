@@ -16,8 +16,8 @@ use crate::wire::{AuthPublicKey, EntityId, MessageId, ServiceRole};
 /// [`Count`](Self::Count) also [`OpResult::Unauthorized`], and each but [`Delete`](Self::Delete), and those
 /// [changes](QueueChange) that say so, [`OpResult::Blocked`] when the right is there and the operator blocked the queue.
 ///
-/// A queue may be one of a service that is known in the role of receiving messages, a notifier one of a service that is
-/// known in that of being notified. What names another as its service is [`OpResult::Unauthorized`].
+/// A queue may be one of a service that is known in the role of receiving messages, a notifier one of a service that
+/// is known in that of being notified. What names another as its service is [`OpResult::Unauthorized`].
 #[derive(Clone, Debug)]
 pub enum QueueOp {
     /// Creates a queue: [`OpResult::Done`], or [`OpResult::IdTaken`] when any of its ids is in use or empty. Ids of
@@ -127,14 +127,13 @@ pub enum QueueOp {
         /// Its id, if it is new.
         id: EntityId,
     },
-    /// Reads how many queues a service has, or notifiers if that is its role, and their hash: [`OpResult::ServiceQueues`]. A
-    /// proxy has none.
+    /// Reads how many queues a service has, or notifiers if that is its role, and their hash:
+    /// [`OpResult::ServiceQueues`]. A proxy has none.
     CountService {
         /// The service.
         service: EntityId,
     },
-    /// Visits queues of a service in the order of their ids: [`OpResult::Scanned`]. What of them cannot be read is left
-    /// behind.
+    /// Visits queues of a service in the order of their ids: [`OpResult::Scanned`]. Goes on behind what cannot be read.
     ScanService {
         /// The service.
         service: EntityId,

@@ -350,9 +350,8 @@ fn a_queue_is_of_the_service_that_subscribes_last() {
     }
     let new = Box::new(NotifierRecord { service: Some(id(23)), ..*notifier(5) });
     let result = run(&mut store, set_notifier(new));
-    assert!(
-        matches!(&result, OpResult::Released { notifier: Some(former), service: None } if former.service == Some(id(23)))
-    );
+    let OpResult::Released { notifier: Some(former), service: None } = result else { panic!("{result:?}") };
+    assert_eq!(former.service, Some(id(23)));
     run(&mut store, subscribe(Some(22)));
     let deleted = run(&mut store, QueueOp::Delete { queue: id(1), by: Some(BY) });
     assert!(matches!(deleted, OpResult::Released { service: Some(service), .. } if service == id(22)));
