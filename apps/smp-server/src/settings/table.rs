@@ -418,7 +418,8 @@ const WEB: Section = Section {
         optional(
             "cert",
             "/etc/opt/simplex/web.crt",
-            "Certificates for HTTPS, PEM, that of the server first. Without the line web.crt beside this file.",
+            "Certificates for HTTPS, PEM, that of the server first. They are read when the server starts. Without the \
+             line web.crt beside this file.",
         ),
         optional(
             "key",
