@@ -460,7 +460,8 @@ const WEB: Section = Section {
             "/var/opt/simplex/www",
             "Folder of files for the web site: those in it are added to the site and replace its own, index.html the \
              first page. They are read when the server starts. Up to 1000 files of 4 MiB, together 64 MiB; symbolic \
-             links are not followed.",
+             links are not followed. Pages that the reference server has generated there are taken for yours: move them \
+             away.",
         ),
         optional("http", "8000", "Port for plain HTTP."),
         optional(
@@ -472,7 +473,8 @@ const WEB: Section = Section {
         optional(
             "cert",
             "/etc/opt/simplex/web.crt",
-            "Certificates for HTTPS, PEM, that of the server first. Without the line web.crt beside this file.",
+            "Certificates for HTTPS, PEM, that of the server first. They are read when the server starts. Without the \
+             line web.crt beside this file.",
         ),
         optional(
             "key",

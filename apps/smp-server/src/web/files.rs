@@ -14,6 +14,9 @@ pub(super) fn load(folder: &Path) -> Vec<(String, Response)> {
     let mut loading = Loading { pages: Vec::new(), files: 0, bytes: 0 };
     if folder.is_dir() {
         loading.folder(folder, "/", 0);
+        let first = loading.pages.iter().any(|(path, _)| path == "/");
+        let replaced = if first { "; index.html replaces the page about the server" } else { "" };
+        log::info!("{}: files of yours on the web site: {}{replaced}", folder.display(), loading.files);
     } else {
         log::info!(
             "{}: is no folder, so the web site has its own pages only. [WEB] static_path names it",

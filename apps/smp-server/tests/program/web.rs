@@ -66,7 +66,7 @@ fn one_port_serves_smp_and_the_web_site() {
     place.replace("https = 443", "https = 0\nhttp = 0");
     let certificate = certify(&place);
 
-    let serving = place.serve(&["start"]);
+    let serving = place.serve(&["start", "--log-level", "debug"]);
     let shared = address(&serving, "Listening on ");
     let mut smp = Connection::to(&serving);
     let page = ask(secure(connect(shared), &certificate), "/");
@@ -95,6 +95,17 @@ fn one_port_serves_smp_and_the_web_site() {
     }
     assert!(smp.request(Request::ping()).is_ok());
     assert!(serving.signal("TERM").success());
+    let log = place.log();
+    assert!(log.contains("www: files of yours on the web site: 1\n"), "{log}");
+    // Nothing that anybody asked for is in the log.
+    assert!(!log.contains("passwd") && !log.contains("mine.txt") && !log.contains("/a "), "{log}");
+
+    std::fs::write(place.data().join("www/index.html"), "my first page").unwrap();
+    let serving = place.serve(&["start"]);
+    let plain = address(&serving, "Serving the web site on ");
+    assert!(ask(connect(plain), "/").ends_with("my first page"));
+    assert!(serving.signal("TERM").success());
+    assert!(place.log().contains("index.html replaces the page about the server"));
 }
 
 #[test]

@@ -92,6 +92,20 @@ fn the_time_of_a_handshake_begins_when_a_connection_is_accepted() {
 }
 
 #[test]
+fn what_nobody_serves_yet_is_a_handshake_and_what_is_served_is_none() {
+    let (world, site) = shared(Limits { handshakes: 1, ..Limits::default() });
+    let silent = world.connect("192.0.2.1");
+    assert!(world.connect("192.0.2.2").is_at_end());
+    assert!(world.events().contains(&ServerEvent::Refused(Refusal::Handshakes)));
+    drop(silent);
+    world.runtime.run();
+    let mut browser = Browser::tls(world.connect("192.0.2.1"), &site, &version::TLS13);
+    assert!(browser.ask(&world, "/3").ends_with("xxx"));
+    assert_serves(&world, &mut Peer::connect(&world, "192.0.2.2"));
+    assert!(browser.ask(&world, "/3").ends_with("xxx"));
+}
+
+#[test]
 fn a_connection_that_nobody_serves_yet_ends_with_the_server() {
     let (mut world, _) = shared(Limits::default());
     let silent = world.connect("192.0.2.1");

@@ -1,3 +1,5 @@
+mod web_socket;
+
 use core::time::Duration;
 
 use super::super::identity::{Algorithm, ServerIdentity};
