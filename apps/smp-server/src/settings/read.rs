@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use smp_core::server::{IdleClients, Limits, ServerConfig};
 use smp_core::wire::Password;
-use smp_runtime::SocksMode;
+use smp_runtime::{Socks, SocksMode};
 use smp_runtime::client::HostMode;
 
 use super::table;
