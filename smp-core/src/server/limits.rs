@@ -168,17 +168,18 @@ impl Limits {
             http_head_bytes,
             http_requests,
             http_timeout,
-            client_forwards,
-            relay_forwards,
-            relays,
-            relay_failures,
-            relay_failure_ttl,
-            relay_connecting,
-            relay_answer,
-            relay_idle,
-            forwarded_keys,
+            client_forwards: _,
+            relay_forwards: _,
+            relays: _,
+            relay_failures: _,
+            relay_failure_ttl: _,
+            relay_connecting: _,
+            relay_answer: _,
+            relay_idle: _,
+            forwarded_keys: _,
             expiry_queues,
         } = *self;
+        self.validate_routing()?;
         let notifications = usize::try_from(notifications).unwrap_or(usize::MAX);
         let expiry_queues = usize::try_from(expiry_queues).unwrap_or(usize::MAX);
         InvalidSetting::check_numbers(&[
@@ -203,11 +204,6 @@ impl Limits {
             ("http_connections", http_connections, 1, MANY),
             ("http_head_bytes", http_head_bytes, 256, MIB),
             ("http_requests", http_requests, 1, MANY),
-            ("client_forwards", client_forwards, 1, 1000),
-            ("relay_forwards", relay_forwards, 1, 100_000),
-            ("relays", relays, 1, 100_000),
-            ("relay_failures", relay_failures, 0, 1_000_000),
-            ("forwarded_keys", forwarded_keys, 1, 1_000_000),
             ("expiry_queues", expiry_queues, 1, 1_000_000),
         ])?;
         InvalidSetting::check_times(&[
@@ -219,10 +215,23 @@ impl Limits {
             ("stalled_output", stalled_output, MILLISECOND, HOUR),
             ("closing_timeout", closing_timeout, MILLISECOND, HOUR),
             ("http_timeout", http_timeout, MILLISECOND, HOUR),
-            ("relay_failure_ttl", relay_failure_ttl, Duration::ZERO, HOUR),
-            ("relay_connecting", relay_connecting, MILLISECOND, HOUR),
-            ("relay_answer", relay_answer, MILLISECOND, HOUR),
-            ("relay_idle", relay_idle, MILLISECOND, DAY),
+        ])
+    }
+
+    /// The limits of private routing.
+    fn validate_routing(&self) -> Result<(), InvalidSetting> {
+        InvalidSetting::check_numbers(&[
+            ("client_forwards", self.client_forwards, 1, 1000),
+            ("relay_forwards", self.relay_forwards, 1, 100_000),
+            ("relays", self.relays, 1, 100_000),
+            ("relay_failures", self.relay_failures, 0, 1_000_000),
+            ("forwarded_keys", self.forwarded_keys, 1, 1_000_000),
+        ])?;
+        InvalidSetting::check_times(&[
+            ("relay_failure_ttl", self.relay_failure_ttl, Duration::ZERO, HOUR),
+            ("relay_connecting", self.relay_connecting, MILLISECOND, HOUR),
+            ("relay_answer", self.relay_answer, MILLISECOND, HOUR),
+            ("relay_idle", self.relay_idle, MILLISECOND, DAY),
         ])
     }
 }

@@ -7,6 +7,7 @@ mod events;
 mod lateness;
 mod leaks;
 mod peer;
+mod relay;
 mod server_test;
 
 use core::time::Duration;

@@ -3,8 +3,8 @@
 use std::collections::VecDeque;
 
 use super::*;
-use crate::crypto::Nonce;
 use crate::crypto::auth::{AuthorizationRef, verify};
+use crate::crypto::{BoxKey, Nonce};
 use crate::time::UnixTime;
 use crate::transport::identity::{Algorithm, Authority, ServerIdentity, Subject};
 use crate::transport::{
@@ -83,6 +83,13 @@ impl Peer {
 
     fn parameters(&self) -> &Parameters {
         self.parameters.as_ref().expect("the handshake is done")
+    }
+
+    /// The box of the session keys of both sides.
+    pub(super) fn box_key(&self) -> BoxKey {
+        let Parameters { session_key, peer_key, .. } = self.parameters();
+        let (ours, theirs) = session_key.as_ref().zip(peer_key.as_ref()).expect("keys of both");
+        ours.diffie_hellman(theirs).unwrap().box_key()
     }
 
     pub(super) fn poll_transmit(&mut self) -> Option<Vec<u8>> {
