@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use smp_core::server::{IdleClients, Limits, ServerConfig};
 use smp_core::wire::Password;
-use smp_runtime::{Socks, SocksMode};
 use smp_runtime::client::HostMode;
+use smp_runtime::{Socks, SocksMode};
 
 use super::table;
 use super::value::{self, Parsed, Unit, bytes, duration, number, one_of, switch, unless_off};

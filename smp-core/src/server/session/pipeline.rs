@@ -273,7 +273,7 @@ impl Session {
         let (request, kind) = match (&entry.command, key) {
             (Command::New(new), Some(_)) => return self.create(entry, new),
             (Command::Send { flags, body }, by) => {
-                let version = entry.via.as_ref().map_or(self.version(), |via| via.version);
+                let version = entry.via.as_ref().map_or_else(|| self.version(), |via| via.version);
                 if body.len() > version.message_length_max() {
                     return Err(ErrorType::LargeMessage);
                 }
