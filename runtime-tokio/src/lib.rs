@@ -134,7 +134,8 @@ impl Runtime for TokioRuntime {
     }
 
     fn connect(&self, address: SocketAddr) -> impl Future<Output = io::Result<TokioStream>> + Send + 'static {
-        async move { TokioStream::new(TcpStream::connect(address).await?) }
+        let connected = TcpStream::connect(address);
+        async move { TokioStream::new(connected.await?) }
     }
 
     async fn listen(&self, address: SocketAddr) -> io::Result<TokioListener> {

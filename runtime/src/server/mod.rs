@@ -219,9 +219,8 @@ fn to_relays<R: Runtime>(
     limits: &Limits,
     seeds: &Seeds,
 ) -> io::Result<Connector<R>> {
-    let mut options = ClientOptions::default();
-    options.proxy_server = true;
-    options.versions = VersionRange::SUPPORTED.capped(max).unwrap_or(VersionRange::SUPPORTED);
+    let versions = VersionRange::SUPPORTED.capped(max).unwrap_or(VersionRange::SUPPORTED);
+    let options = ClientOptions { proxy_server: true, versions, ..ClientOptions::default() };
     let mut client = ClientLimits::default();
     client.commands = limits.relay_forwards;
     client.waiting_bytes = limits.relay_forwards.saturating_mul(BLOCK_LEN);

@@ -24,9 +24,8 @@ struct World {
 
 impl World {
     fn new(limits: Limits) -> Self {
-        let mut config = ServerConfig::default();
-        config.limits = limits;
-        config.own_server_domains = vec!["example.org".to_owned()];
+        let own_server_domains = vec!["example.org".to_owned()];
+        let config = ServerConfig { limits, own_server_domains, ..ServerConfig::default() };
         let now = Now { mono: Timestamp::ZERO, unix: UnixTime::from_secs(1_800_000_000) };
         Self {
             proxy: Proxy::new(Arc::new(config), Version(18), now),
