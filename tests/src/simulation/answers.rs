@@ -50,6 +50,10 @@ fn event(
     let of_site = |queue: &SimQueue| queue.recipient_id == received.entity && queue.site == site;
     let index = shared.queues.iter().position(of_site);
     let Some(index) = index else {
+        let about = (&received.entity, &received.message);
+        if super::notifiers::event(shared, model, site, link, about, mark) {
+            return;
+        }
         // Of a queue whose creation was not answered yet, or never.
         return shared.expect(matches!(received.message, BrokerMessage::End | BrokerMessage::Deld), || {
             "an event of an unknown queue".into()
@@ -155,6 +159,25 @@ fn accepted(
             _ => shared.expect(is_ok, || "GET was answered wrongly".into()),
         },
         Sent::Ack(index, id) => acknowledged(shared, model, peer, link, (index, id), answer, mark),
+        Sent::SetLink(index, user) => {
+            let at = model.linked.get(&(shared.queues[index].recipient_id.clone(), user.to_vec()));
+            let is_durable = is_ok && durable(at);
+            shared.expect(is_durable, || format!("LSET of queue {index} was answered before it was durable"));
+        }
+        Sent::RemoveLink(_) | Sent::RemoveNotifier(_) => {
+            shared.expect(is_ok, || "LDEL or NDEL was answered wrongly".into());
+        }
+        Sent::ReadLink(index, key) => super::links::read(shared, model, (index, key), answer, mark),
+        Sent::SetNotifier(index, keys) => {
+            super::notifiers::created(shared, model, site, (index, *keys), answer, mark);
+        }
+        Sent::SubscribeNotifier(index) => {
+            shared.note("client hears OK to NSUB: notifier", &[peer as u64, index as u64]);
+            link.notifiers.insert(index);
+            shared.expect(is_ok || matches!(answer, BrokerMessage::Sok(None)), || {
+                "NSUB was answered wrongly".into()
+            });
+        }
         Sent::Que(_) => {
             shared.expect(matches!(answer, BrokerMessage::Info(_)), || "QUE was answered wrongly".into());
         }
@@ -238,7 +261,9 @@ fn created(
     let mode = ids.mode.filter(|_| version >= Some(Version::SKEY));
     let same = model.mode(&recipient) == mode;
     shared.expect(same || version < Some(Version::SKEY), || "a queue is not what it was created for".into());
-    shared.queues.push(SimQueue::new(recipient, sender, recipient_key, secret, (peer, site), mode));
+    let link_id = EntityId::from(shared.dice.entropy().bytes::<24>());
+    let queue = SimQueue::new(recipient, sender, recipient_key, (secret, link_id), (peer, site), mode);
+    shared.queues.push(queue);
 }
 
 fn acknowledged(
@@ -308,6 +333,9 @@ fn refused(
             | Sent::Off(index)
             | Sent::Del(index)
             | Sent::Que(index)
+            | Sent::RemoveLink(index)
+            | Sent::SetNotifier(index, _)
+            | Sent::RemoveNotifier(index)
             | Sent::RKey { queue: index, .. },
             ErrorType::Auth,
         ) => {
@@ -321,6 +349,13 @@ fn refused(
             let on_link = link.queues.entry(*index).or_default();
             on_link.is_subscribed = false;
             on_link.in_flight = None;
+        }
+        (Sent::SetLink(index, _), ErrorType::Auth) => {
+            let queue = &shared.queues[*index];
+            let lost = rkeys.is_some_and(|rkeys| rkeys != queue.rkeys_sent);
+            let is_secured = queue.keys_tried > 0 && queue.mode == Some(QueueMode::Messaging);
+            let may = queue.delete_asked || lost || is_secured;
+            shared.expect(may, || format!("LSET of queue {index} was refused"));
         }
         (Sent::Ack(index, id), ErrorType::NoMessage) => {
             let on_link = link.queues.entry(*index).or_default();

@@ -1,6 +1,6 @@
 //! A client: a transport, and what it knows of the queues that it receives from.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use smp_core::Timestamp;
 use smp_core::crypto::{AuthPrivateKey, Ed448PrivateKey, Ed25519PrivateKey, Nonce, X25519PrivateKey};
@@ -40,6 +40,8 @@ pub(super) struct Link {
     /// Commands that were not answered.
     pub(super) pending: BTreeMap<Vec<u8>, Pending>,
     pub(super) queues: BTreeMap<usize, OnLink>,
+    /// Notifiers that it is subscribed to, by their index.
+    pub(super) notifiers: BTreeSet<usize>,
 }
 
 /// A command that was not answered.
@@ -88,6 +90,7 @@ impl Link {
             heard_at: now,
             pending: BTreeMap::new(),
             queues: BTreeMap::new(),
+            notifiers: BTreeSet::new(),
         }
     }
 

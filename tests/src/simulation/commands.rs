@@ -2,11 +2,13 @@
 
 use bytes::Bytes;
 use smp_core::crypto::{AuthPrivateKey, X25519PrivateKey};
-use smp_core::wire::command::{NewQueue, QueueRequestData, SubscriptionMode};
+use smp_core::wire::command::{MessageFlags, NewQueue, QueueRequestData, SubscriptionMode};
 use smp_core::wire::{Command, EntityId, MessageId, Password, QueueMode, Version};
 
 use super::client::{Peer, Pending, new_dh_key, new_key};
+use super::links::set_link;
 use super::model::Attempt;
+use super::notifiers::set_notifier;
 use super::setup::password;
 use super::shared::Shared;
 use crate::in_memory::send;
@@ -38,6 +40,15 @@ pub(super) enum Sent {
     Off(usize),
     Del(usize),
     Que(usize),
+    /// The user data.
+    SetLink(usize, Bytes),
+    RemoveLink(usize),
+    /// With the key of LKEY.
+    ReadLink(usize, Option<AuthPrivateKey>),
+    SetNotifier(usize, Box<(AuthPrivateKey, X25519PrivateKey)>),
+    RemoveNotifier(usize),
+    /// The notifier.
+    SubscribeNotifier(usize),
     Ping,
     /// Of somebody without the right.
     Attack,
@@ -95,7 +106,7 @@ impl Peer {
     }
 
     fn draw(&mut self, shared: &mut Shared) -> Option<Vec<u8>> {
-        let choice = shared.dice.below(100);
+        let choice = shared.dice.below(116);
         let known = self.pick(shared);
         let Some(queue) = known.filter(|_| choice >= 10 || shared.queues.len() >= shared.options.queues)
         else {
@@ -130,6 +141,12 @@ impl Peer {
                 self.recipient(shared, queue, Sent::Ack(queue, other))
             }
             96..98 => self.recipient(shared, queue, Sent::Ack(queue, MessageId::empty())),
+            98..100 => self.set_link(shared, queue),
+            100 => self.recipient(shared, queue, Sent::RemoveLink(queue)),
+            101..104 => self.read_link(shared, queue),
+            104..106 => self.set_notifier(shared, queue),
+            106 => self.recipient(shared, queue, Sent::RemoveNotifier(queue)),
+            107..113 => self.subscribe_notifier(shared),
             _ => {
                 shared.note("client sends PING", &[self.index as u64]);
                 let link = self.link.as_mut()?;
@@ -198,13 +215,15 @@ impl Peer {
             "client sends SEND: queue, body",
             &[self.index as u64, index as u64, shared.counts.commands],
         );
+        let notification = shared.dice.chance(5_000);
         let link = self.link.as_mut()?;
         let has_right = key.is_some() && link.queues.get(&index).is_some_and(|queue| queue.is_secured_here);
         let sent = Sent::Send { queue: index, body: body.clone(), has_right };
-        link.transmission(shared, key.as_ref(), &entity, &send(&body), sent)
+        let flags = MessageFlags { notification };
+        link.transmission(shared, key.as_ref(), &entity, &Command::Send { flags, body: body.into() }, sent)
     }
 
-    fn new_sender_key(&self, shared: &mut Shared, index: usize) -> AuthPrivateKey {
+    pub(super) fn new_sender_key(&self, shared: &mut Shared, index: usize) -> AuthPrivateKey {
         let known = shared.queues[index].sender_key.clone().filter(|_| shared.dice.chance(8_000));
         if let Some(key) = known {
             return key;
@@ -232,7 +251,7 @@ impl Peer {
     }
 
     /// A command of a queue's recipient.
-    fn recipient(&mut self, shared: &mut Shared, index: usize, sent: Sent) -> Option<Vec<u8>> {
+    pub(super) fn recipient(&mut self, shared: &mut Shared, index: usize, sent: Sent) -> Option<Vec<u8>> {
         let queue = &mut shared.queues[index];
         let id = queue.recipient_id.clone();
         let asked = &mut shared.asked;
@@ -247,7 +266,12 @@ impl Peer {
             Sent::Off(_) => ("OFF", Command::Off),
             Sent::Del(_) => ("DEL", Command::Del),
             Sent::Que(_) => ("QUE", Command::Que),
+            Sent::SetLink(index, user) => ("LSET", set_link(&queue.link_id, *index, user)),
+            Sent::RemoveLink(_) => ("LDEL", Command::LDel),
+            Sent::SetNotifier(_, keys) => ("NKEY", set_notifier(keys)),
+            Sent::RemoveNotifier(_) => ("NDEL", Command::NDel),
             Sent::New { .. } | Sent::Send { .. } | Sent::Ping | Sent::Attack => return None,
+            Sent::ReadLink(..) | Sent::SubscribeNotifier(_) => return None,
         };
         match &sent {
             Sent::Sub(_) | Sent::Get(_) => drop(asked.reads.insert(id.clone())),
@@ -259,6 +283,10 @@ impl Peer {
                 queue.former_keys.extend(queue.second_key.take());
                 asked.recipient_keys.insert((id.clone(), key.public()));
             }
+            Sent::SetLink(_, user) => drop(asked.links.insert((id.clone(), user.clone()))),
+            Sent::RemoveLink(_) => drop(asked.removed_links.insert(id.clone())),
+            Sent::SetNotifier(_, keys) => drop(asked.notifiers.insert((id.clone(), keys.0.public()))),
+            Sent::RemoveNotifier(_) => drop(asked.removed_notifiers.insert(id.clone())),
             Sent::Off(_) => {
                 queue.off_asked = true;
                 asked.offs.insert(id.clone());
@@ -307,7 +335,7 @@ impl Peer {
         let former = former.or_else(|| Some(queue.recipient_key.clone()).filter(|_| queue.site != self.site));
         let key = former.unwrap_or_else(|| new_key(shared));
         let body = Bytes::from(format!("attack {}", shared.counts.commands));
-        let (entity, command) = match shared.dice.below(9) {
+        let (entity, command) = match shared.dice.below(12) {
             0 | 1 if is_secured => {
                 let (connection, number) = (self.link.as_ref()?.id, shared.counts.commands);
                 let attempt = Attempt { key: None, has_right: false, connection, number };
@@ -320,6 +348,13 @@ impl Peer {
             5 => (recipient, Command::Get),
             6 => (recipient, Command::Key(key.public())),
             7 if shared.options.password => (EntityId::empty(), new_without_password(shared, &key)),
+            8 => (recipient, Command::LDel),
+            9 => (recipient, Command::NDel),
+            10 if !shared.notifiers.is_empty() => {
+                let drawn = shared.dice.below(shared.notifiers.len());
+                (shared.notifiers[drawn].id.clone(), Command::NSub)
+            }
+            11 => (recipient, set_link(&EntityId::from(shared.dice.entropy().bytes::<24>()), index, &body)),
             _ => (recipient, Command::Sub),
         };
         let is_unsigned = matches!(command, Command::Send { .. }) && shared.dice.chance(5_000);

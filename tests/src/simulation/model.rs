@@ -1,13 +1,17 @@
 //! The naive reference: what queues are according to the operations that took effect, in their order, and when each thing
 //! happened. It knows neither connections nor blocks.
 
+mod effects;
+
 use std::collections::{BTreeMap, BTreeSet};
 
+use bytes::Bytes;
 use smp_core::UnixTime;
 use smp_core::server::ConnectionId;
 use smp_core::server::store::{
     Append, MessageContent, OpResult, QueueChange, QueueOp, QueueRecord, StoredMessage, Waiting,
 };
+use smp_core::wire::command::LinkData;
 use smp_core::wire::{AuthPublicKey, EntityId, MessageId, QueueMode};
 
 /// A place in the log of operations. What has a place below the durable length of the log survives every crash.
@@ -24,6 +28,11 @@ pub(super) struct Asked {
     pub(super) reads: BTreeSet<EntityId>,
     pub(super) offs: BTreeSet<EntityId>,
     pub(super) deletes: BTreeSet<EntityId>,
+    /// User data.
+    pub(super) links: BTreeSet<(EntityId, Bytes)>,
+    pub(super) removed_links: BTreeSet<EntityId>,
+    pub(super) notifiers: BTreeSet<(EntityId, AuthPublicKey)>,
+    pub(super) removed_notifiers: BTreeSet<EntityId>,
 }
 
 /// A SEND.
@@ -45,6 +54,10 @@ struct Queue {
     messages: Vec<(MessageId, UnixTime, bool)>,
     /// Its last message is a quota marker that was not acknowledged.
     is_full: bool,
+    link: Option<(EntityId, LinkData)>,
+    notifier: Option<(EntityId, AuthPublicKey)>,
+    /// Messages that its notifier was not told of.
+    notifications: Vec<(MessageId, UnixTime)>,
 }
 
 /// Queues, and what happened when.
@@ -57,6 +70,10 @@ pub(super) struct Model {
     pub(super) secured: BTreeMap<(EntityId, AuthPublicKey), Place>,
     pub(super) recipient_keys: BTreeMap<(EntityId, AuthPublicKey), Place>,
     pub(super) suspended: BTreeMap<EntityId, Place>,
+    /// User data of links.
+    pub(super) linked: BTreeMap<(EntityId, Vec<u8>), Place>,
+    /// Notifiers, by their ids.
+    pub(super) notified: BTreeMap<EntityId, Place>,
     /// Messages of each queue in their order, with their places.
     pub(super) history: BTreeMap<EntityId, Vec<(MessageId, Place)>>,
     /// Messages that were acknowledged or have expired.
@@ -83,8 +100,10 @@ impl Model {
                     asked.deletes.contains(queue),
                     "a queue was deleted that nobody with the key deleted",
                 )?;
-                let is_deleted = matches!(result, OpResult::Released { notifier: None, service: None });
-                expect(is_deleted, "DEL of the recipient was refused")?;
+                let OpResult::Released { notifier, service: None } = result else {
+                    return Err("DEL of the recipient was refused".into());
+                };
+                expect(self.is_notifier(queue, notifier.as_ref()), "DEL released another notifier")?;
                 for (message, ..) in self.queues.remove(queue).map(|queue| queue.messages).unwrap_or_default()
                 {
                     self.gone.insert(message, at);
@@ -138,8 +157,20 @@ impl Model {
                 self.expire(at, queue, *before);
                 Ok(())
             }
-            QueueOp::ExpireNotifications { .. } | QueueOp::Count => Ok(()),
-            _ => Err("an operation that nobody asked for".into()),
+            QueueOp::ExpireNotifications { before, after, limit } => {
+                let queues = self.queues.iter_mut().filter(|(_, queue)| !queue.notifications.is_empty());
+                let queues = queues.filter(|(id, _)| after.as_ref().is_none_or(|after| *id > after));
+                for (_, queue) in queues.take(*limit as usize) {
+                    let old = queue.notifications.iter().take_while(|(_, at)| *at < *before).count();
+                    queue.notifications.drain(..old);
+                }
+                Ok(())
+            }
+            QueueOp::Count => Ok(()),
+            QueueOp::SetLink { .. } | QueueOp::RemoveLink { .. } | QueueOp::ReadLink { .. } => {
+                self.link(at, op, result, asked)
+            }
+            _ => self.notifier(at, op, result, asked),
         }
     }
 
@@ -176,6 +207,9 @@ impl Model {
             is_active: true,
             messages: Vec::new(),
             is_full: false,
+            link: None,
+            notifier: None,
+            notifications: Vec::new(),
         };
         expect(matches!(result, OpResult::Done), "a queue with new ids was not created")?;
         expect(self.sender_ids.insert(record.sender.clone()), "a sender id was used twice")?;
@@ -232,6 +266,9 @@ impl Model {
         let Some(from) = from.filter(|from| from.has_right && from.key == append.by) else {
             return Err("a stranger's message was stored".into());
         };
+        if queue.mode == Some(QueueMode::Messaging) && queue.sender_key.is_some() {
+            queue.link = None;
+        }
         let last = self.last_sent.insert((append.queue.clone(), from.connection), from.number);
         expect(last < Some(from.number), "messages of one connection were stored in another order")?;
         if queue.is_full && !queue.messages.is_empty() {
@@ -248,6 +285,14 @@ impl Model {
         }
         expect(self.bodies.insert(body, at).is_none(), "a message was stored twice")?;
         let OpResult::Appended(appended) = result else { return Err("a message was not stored".into()) };
+        let notifier = queue.notifier.as_ref().filter(|_| append.notification).map(|(id, _)| id);
+        let is_notified = appended.notifier.as_ref().map(|notifier| &notifier.id) == notifier;
+        expect(is_notified, "a message was notified otherwise than asked for")?;
+        if notifier.is_some() {
+            queue.notifications.push((append.id.clone(), append.sent_at));
+            let surplus = queue.notifications.len().saturating_sub(append.notification_capacity as usize);
+            queue.notifications.drain(..surplus);
+        }
         let is_message =
             matches!(appended.message.message, StoredMessage { content: MessageContent::Message { .. }, .. });
         expect(appended.was_empty == was_empty && is_message, "a message was stored otherwise than sent")

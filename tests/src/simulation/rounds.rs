@@ -155,6 +155,9 @@ impl World {
             shared
                 .expect(missing == 0, || format!("{missing} accepted messages of queue {index} never came"));
         }
+        let models: Vec<_> = self.sites.iter().map(|site| &site.store.model).collect();
+        let links: Vec<_> = self.peers.iter().filter_map(|peer| peer.link.as_ref()).collect();
+        super::notifiers::check_settled(&mut self.shared, &models, &links);
     }
 
     /// All clients go: nothing of them is left.

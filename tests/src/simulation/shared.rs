@@ -11,6 +11,7 @@ use smp_core::{Now, Timestamp, UnixTime};
 
 use super::dice::{Dice, Options};
 use super::model::Asked;
+use super::notifiers::SimNotifier;
 
 /// A queue, as its users know it.
 pub(super) struct SimQueue {
@@ -41,6 +42,8 @@ pub(super) struct SimQueue {
     /// Bodies that were answered OK, and those that were received.
     pub(super) accepted: BTreeSet<Vec<u8>>,
     pub(super) received: BTreeSet<Vec<u8>>,
+    /// The id of its link, which whoever receives from it sets and removes.
+    pub(super) link_id: EntityId,
     /// Messages whose ACK was answered OK: on which connection, with which output, and when that was received.
     pub(super) acknowledged: BTreeMap<MessageId, (ConnectionId, u64, Timestamp)>,
 }
@@ -50,7 +53,7 @@ impl SimQueue {
         recipient_id: EntityId,
         sender_id: EntityId,
         recipient_key: AuthPrivateKey,
-        secret: DhSecret,
+        (secret, link_id): (DhSecret, EntityId),
         (owner, site): (usize, usize),
         mode: Option<QueueMode>,
     ) -> Self {
@@ -73,6 +76,7 @@ impl SimQueue {
             delete_asked: false,
             accepted: BTreeSet::new(),
             received: BTreeSet::new(),
+            link_id,
             acknowledged: BTreeMap::new(),
         }
     }
@@ -89,6 +93,7 @@ pub(super) struct Shared {
     pub(super) asked: Asked,
     /// All ids of queues.
     pub(super) ids: BTreeSet<EntityId>,
+    pub(super) notifiers: Vec<SimNotifier>,
     /// Which queue and body a message has.
     pub(super) messages: BTreeMap<MessageId, (usize, Vec<u8>)>,
     /// Commands and answers that were exchanged, and messages that were received.
@@ -146,6 +151,7 @@ impl Shared {
             queues: Vec::new(),
             asked: Asked::default(),
             ids: BTreeSet::new(),
+            notifiers: Vec::new(),
             messages: BTreeMap::new(),
             counts,
             failure: None,
