@@ -10,6 +10,8 @@
 //! | serve the web on the same port, or behind a proxy | [`server::Endpoint`], [`http`] |
 //! | use a server | [`client::Connector`] |
 //! | stay connected to a server | [`client::Connector::reconnecting`] |
+//! | send through a proxy, so that neither server knows both sender and queue | [`client::Client::relay`] |
+//! | connect through Tor | [`client::Connector::socks`] |
 //! | find out whether a server works | [`client::Connector::test`] |
 //! | bring another runtime | [`Runtime`] |
 //! | run all this on a virtual clock and a network in memory | the feature and module `testing` |

@@ -3,12 +3,15 @@
 use std::time::Duration;
 
 use smp_core::crypto::{AuthPrivateKey, Nonce};
+use smp_core::server::proxy::{ProxyInput, ProxyOutput};
 use smp_core::server::{CloseReason, ServerConfig, SessionInput};
 use smp_core::transport::{ClientOptions, ServerOptions};
 use smp_core::wire::codec::decode_all;
-use smp_core::wire::command::{QueueRequestData, SubscriptionMode};
+use smp_core::wire::command::{QueueRequestData, RelayRequest, SubscriptionMode};
 use smp_core::wire::error::{CommandError, ErrorType};
-use smp_core::wire::{BrokerMessage, Command, EntityId, MessageId, ReceivedBody, Version, VersionRange};
+use smp_core::wire::{
+    BrokerMessage, Command, EntityId, Host, MessageId, ReceivedBody, ServerAddress, Version, VersionRange,
+};
 use smp_tests::in_memory::{InMemoryPeer, InMemoryServer, TestQueue, send};
 
 const OK: BrokerMessage = BrokerMessage::Ok;
@@ -431,4 +434,29 @@ fn a_message_that_does_not_fit_beside_its_correlation_id_is_answered_with_an_err
     }
     peer.exchange(&mut server);
     assert_eq!(only(peer.take()), BrokerMessage::Err(ErrorType::LargeMessage));
+}
+
+#[test]
+fn whoever_has_gone_does_not_wait_for_a_relay() {
+    let prxy = || {
+        let relay =
+            ServerAddress::new(vec![Host::Ipv4([1, 1, 1, 1].into())], None, [1; 32]).expect("one host");
+        Command::Prxy(RelayRequest { relay, password: None })
+    };
+    let mut server = server();
+    let [mut gone, mut waits] = [(); 2].map(|()| server.connect(ClientOptions::default()));
+    for peer in [&mut gone, &mut waits] {
+        assert!(peer.ask(&mut server, None, &EntityId::empty(), &prxy()).is_empty());
+    }
+    let goodbye = gone.end();
+    server.input(gone.id, SessionInput::Received(&goodbye));
+    assert_eq!(server.closed(gone.id), Some(CloseReason::PeerClosed));
+    // A server that stops waits, for as long as its shell lets it.
+    server.input(waits.id, SessionInput::Stop);
+    assert_eq!(server.closed(waits.id), None);
+    let [ProxyOutput::Connect(relay, _)] = server.to_relays[..] else { panic!("one relay for both") };
+    server.proxy_input(ProxyInput::ConnectFailed(relay, ErrorType::Internal));
+    assert_eq!(server.closed(waits.id), Some(CloseReason::Stopped));
+    waits.exchange(&mut server);
+    assert_eq!(only(waits.take()), BrokerMessage::Err(ErrorType::Internal));
 }

@@ -124,3 +124,50 @@ fn may_be_public(destination: &Destination) -> bool {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hosts(dialing: &Dialing, hosts: &[&str]) -> Result<Vec<String>, ConnectError> {
+        let hosts = hosts.iter().map(|host| host.parse().unwrap()).collect();
+        let server = ServerAddress::new(hosts, None, [1; 32]).unwrap();
+        Ok(dialing.candidates(&server)?.iter().map(ToString::to_string).collect())
+    }
+
+    #[test]
+    fn the_mode_decides_on_order_and_socks_on_onion_names() {
+        use HostMode::{InOrder, Onion, Public};
+        let (both, onion, public) = (["a.onion", "a.example"], ["a.onion"], ["a.example"]);
+        let socks = || Some(Socks::new("localhost", 9050, SocksMode::Onion));
+        for (mode, required, proxy, given, expected) in [
+            (InOrder, false, true, &both[..], Ok(&["a.onion", "a.example"][..])),
+            (InOrder, false, false, &both, Ok(&["a.example"])),
+            (Public, false, true, &both, Ok(&["a.example", "a.onion"])),
+            (Public, true, true, &both, Ok(&["a.example"])),
+            (Onion, false, true, &both, Ok(&["a.onion", "a.example"])),
+            (Onion, true, true, &both, Ok(&["a.onion"])),
+            (Onion, false, false, &both, Ok(&["a.example"])),
+            (Onion, true, false, &both, Err(ConnectError::OnionOnly)),
+            (Onion, true, true, &public, Err(ConnectError::NoHost)),
+            (Public, true, true, &onion, Err(ConnectError::NoHost)),
+            (Public, false, false, &onion, Err(ConnectError::OnionOnly)),
+        ] {
+            let socks = if proxy { socks() } else { None };
+            let dialing = Dialing { hosts: mode, required, socks, public_only: true };
+            let expected = expected.map(|hosts| hosts.iter().map(|host| (*host).to_owned()).collect());
+            assert_eq!(hosts(&dialing, given), expected, "{mode:?} {required} {proxy}");
+        }
+    }
+
+    #[test]
+    fn names_of_private_places_are_not_given_to_a_socks_proxy() {
+        let name = |name: &str| may_be_public(&Destination::Name(name.to_owned()));
+        assert!(name("a.example") && name("a.example.") && name("a.onion") && name("1.example"));
+        for private in ["localhost", "a.localhost", "A.LOCALHOST.", "router", "127.1", "1.2.3.4", "10.0x7f"] {
+            assert!(!name(private), "{private}");
+        }
+        assert!(!may_be_public(&Destination::Address(IpAddr::from([10, 0, 0, 1]))));
+        assert!(may_be_public(&Destination::Address(IpAddr::from([8, 8, 8, 8]))));
+    }
+}

@@ -21,6 +21,8 @@ pub struct Counters {
     pub failed_handshakes: u64,
     /// Accepted connections that ended.
     pub closed: u64,
+    /// Commands that other servers' clients had forwarded to this server.
+    pub forwarded: u64,
     /// Sessions with relays that clients asked for: with the operator's own, and with others.
     pub relays: [Proxied; 2],
     /// Commands that clients had forwarded, likewise.
@@ -57,6 +59,7 @@ pub(crate) struct Counting {
     handshakes: AtomicU64,
     failed_handshakes: AtomicU64,
     closed: AtomicU64,
+    forwarded: AtomicU64,
     relays: [ProxiedCounting; 2],
     forwards: [ProxiedCounting; 2],
 }
@@ -76,6 +79,7 @@ impl Counting {
                 }
                 &self.closed
             }
+            ServerEvent::Session(_, SessionEvent::Forwarded) => &self.forwarded,
             ServerEvent::Proxy(ProxyEvent::Relay { own, outcome }) => proxied(&self.relays, *own, *outcome),
             ServerEvent::Proxy(ProxyEvent::Forward { own, outcome }) => {
                 proxied(&self.forwards, *own, *outcome)
@@ -94,6 +98,7 @@ impl Counting {
             handshakes: self.handshakes.load(Ordering::Relaxed),
             failed_handshakes: self.failed_handshakes.load(Ordering::Relaxed),
             closed,
+            forwarded: self.forwarded.load(Ordering::Relaxed),
             relays: self.relays.each_ref().map(read_proxied),
             forwards: self.forwards.each_ref().map(read_proxied),
         }

@@ -195,8 +195,13 @@ impl<R: Runtime> Relays<R> {
         });
         // Relays have nothing to tell a proxy but their end.
         while events.next().await.is_ok() {}
+        self.lost(id);
+    }
+
+    /// A connection to a relay is over.
+    fn lost(self: &Arc<Self>, id: RelayId) {
         self.change(|state, now, later| {
-            state.links.remove(&id);
+            later.disconnect.extend(state.links.remove(&id));
             state.proxy.handle(now, ProxyInput::Lost(id));
             state.carry_out(later);
         });
@@ -213,7 +218,7 @@ impl<R: Runtime> Relays<R> {
         self.runtime.spawn(async move {
             if panic::catch(task).await.is_err() {
                 log::error!("the task of a relay panicked");
-                relays.tell(ProxyInput::Lost(id));
+                relays.lost(id);
             }
         });
     }

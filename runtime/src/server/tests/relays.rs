@@ -137,6 +137,7 @@ fn clients_send_through_a_relay_that_they_share() {
     let [own, others] = world.counters().forwards;
     assert_eq!((own.done, others.done, others.failed), (0, 6, 0));
     assert_eq!(world.counters().relays[1].done, 3);
+    assert_eq!((world.counters().forwarded, world.servers[1].counters().forwarded), (0, 6));
 }
 
 #[test]

@@ -115,6 +115,8 @@ pub enum CloseReason {
 pub enum SessionEvent {
     /// The handshake is done; the agreed version.
     Ready(u16),
+    /// The peer, a proxy, has forwarded a command that could be opened.
+    Forwarded,
 }
 
 /// The session machine: see the [module](super) for how it is driven.
@@ -301,8 +303,8 @@ impl Session {
         if let State::Stopping(reason) = self.state
             && self.pipeline.is_empty()
             && self.pending.is_empty()
-            && self.resolving.is_empty()
-            && self.proxied.len() == 0
+            // Whoever has gone does not wait for a relay or a resolver, which may take long.
+            && (self.resolving.is_empty() && self.proxied.len() == 0 || reason == CloseReason::PeerClosed)
         {
             self.close(reason);
         }

@@ -8,9 +8,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::Session;
 use super::pipeline::{Entry, LookUp};
 use super::verify::Verifier;
+use super::{Session, SessionEvent, SessionOutput};
 use crate::crypto::ForwardLayer;
 use crate::crypto::hash::sha256;
 use crate::wire::batch::{decode_batch, encode_single};
@@ -71,6 +71,9 @@ impl Session {
             self.verifications += 1;
             let Some(verifier) = &mut self.verifier else { return true };
             open_entry(verifier, &mut self.forwarded, entry);
+            if entry.via.is_some() {
+                self.outputs.push_back(SessionOutput::Event(SessionEvent::Forwarded));
+            }
         }
         true
     }
