@@ -69,11 +69,17 @@ impl Ledger {
             leaving: false,
             received_on: None,
             before: self.entries.len(),
-            could_be_refused: self.may_be_marked,
+            could_be_refused: self.could_be_marked(),
             full_since: self.is_full.then_some(self.markers),
             markers: self.markers,
         });
         number
+    }
+
+    /// Whether the marker of a full queue may be there: one that was told of, or that of a SEND that is not answered yet.
+    fn could_be_marked(&self) -> bool {
+        let could_be_refused = |entry: &Entry| entry.could_be_refused || entry.before >= self.quota;
+        self.may_be_marked || self.entries.iter().any(|entry| !entry.accepted && could_be_refused(entry))
     }
 
     /// A SEND was answered OK.
@@ -193,7 +199,7 @@ impl Ledger {
 
     /// The marker of a full queue came.
     pub(crate) fn marker(&self) -> Verdict {
-        if !self.may_be_marked {
+        if !self.could_be_marked() {
             return Err("the marker of a full queue came from one that never was".into());
         }
         match self.entries.iter().find(|entry| entry.accepted && !entry.leaving) {
@@ -269,6 +275,9 @@ mod tests {
         let mut ledger = accepted(2);
         ledger.send();
         says(ledger.refused(2), "message 2 was refused with 2 in the queue");
+        let mut ledger = accepted(2);
+        ledger.send();
+        says(ledger.marker(), "never was");
     }
 
     #[test]
@@ -308,5 +317,22 @@ mod tests {
         assert_eq!(ledger.counts, Counts { accepted: 1, received: 2, again: 1, refused: 0 });
         assert!(ledger.accepted(1).is_err(), "it cannot have been stored");
         assert_eq!(ledger.owed(), 0);
+    }
+
+    #[test]
+    fn a_refusal_may_be_told_after_what_follows_from_it() {
+        let mut ledger = accepted(3);
+        // It is refused, and two messages go, before its sender hears of that.
+        assert_eq!(ledger.send(), 3);
+        take(&mut ledger, 0);
+        take(&mut ledger, 1);
+        assert_eq!(ledger.send(), 4);
+        ledger.refused(3).unwrap();
+        ledger.refused(4).unwrap();
+        // The recipient hears of the marker first.
+        let mut ledger = accepted(3);
+        ledger.send();
+        (0..3).for_each(|number| take(&mut ledger, number));
+        ledger.marker().unwrap();
     }
 }
