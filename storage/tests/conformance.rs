@@ -113,8 +113,9 @@ fn nothing_is_left_of_deleted_queues() {
     let results = run_now(&store, batch).expect("the store works");
     let Some(OpResult::Counts(counts)) = results.last() else { panic!("no counters") };
     // Services are known for good; they have nothing.
-    let QueueCounts { messaging_services, notifier_services, .. } = *counts;
-    let only_services = QueueCounts { messaging_services, notifier_services, ..QueueCounts::default() };
+    let QueueCounts { services, messaging_services, notifier_services, .. } = *counts;
+    let only_services =
+        QueueCounts { services, messaging_services, notifier_services, ..QueueCounts::default() };
     assert_eq!(*counts, only_services);
     drop(store);
     let database = fjall::Database::builder(folder.path()).open().expect("the database below");

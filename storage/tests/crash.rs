@@ -148,6 +148,7 @@ fn verify(path: &Path, policy: &str, last_answered: u64) -> u64 {
     let expected = QueueCounts {
         queues: QUEUES,
         notifiers: QUEUES,
+        services: 4,
         messaging_services: 2,
         messaging_service_queues,
         notifier_services: 2,

@@ -61,6 +61,7 @@ fn counters(messages: u64, notifications: u64) -> QueueCounts {
         messages,
         notifiers: 3,
         notifications,
+        services: 2,
         messaging_services: 1,
         messaging_service_queues: 3,
         notifier_services: 1,

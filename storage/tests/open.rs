@@ -194,6 +194,7 @@ fn a_store_of_format_1_is_brought_up_to_date() {
         messages: 1,
         notifiers: 1,
         notifications: 1,
+        services: 1,
         messaging_services: 1,
         messaging_service_queues: 1,
         ..QueueCounts::default()

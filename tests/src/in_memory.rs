@@ -15,7 +15,7 @@ use smp_core::server::{
 use smp_core::transport::identity::{Algorithm, Authority, ServerIdentity, Subject};
 use smp_core::transport::{
     ClientOptions, ClientTransportConfig, Parameters, ServerOptions, ServerTransportConfig, Transport,
-    TransportEvent,
+    TransportEvent, TransportFault,
 };
 use smp_core::wire::command::{NewQueue, QueueRequestData, SubscriptionMode};
 use smp_core::wire::transmission::authorized_bytes;
@@ -89,6 +89,32 @@ impl InMemoryServer {
         peer.exchange(self);
         assert!(peer.parameters.is_some(), "the handshake failed: {:?}", self.closed(id));
         peer
+    }
+
+    /// How the handshake of a client fails, if it does.
+    ///
+    /// # Panics
+    /// When the options are of no use.
+    pub fn handshake_fault(&mut self, options: ClientOptions) -> Option<TransportFault> {
+        let id = self.accept();
+        let config = ClientTransportConfig::new(self.key_hash, options).expect("a usable configuration");
+        let mut transport = Transport::client(config, self.entropy.fork_seed(), self.now);
+        loop {
+            let mut moved = false;
+            while let Some(bytes) = transport.poll_transmit() {
+                self.input(id, SessionInput::Received(&bytes));
+                moved = true;
+            }
+            for bytes in self.take_output(id) {
+                if let Err(fault) = transport.receive(self.now, &bytes) {
+                    return Some(fault);
+                }
+                moved = true;
+            }
+            if !moved {
+                return None;
+            }
+        }
     }
 
     /// A connection without a peer yet.

@@ -93,6 +93,9 @@ pub struct Limits {
     /// Notifications that wait for the notifier of one queue; of more the oldest are deleted. Default: 128, as many as
     /// messages.
     pub notifications: u32,
+    /// Services that the server knows. Further ones are refused with HANDSHAKE BAD_SERVICE. Default: 10,000. A service is
+    /// known for good, by its certificate, with a few hundred bytes on the disk.
+    pub services: u64,
     /// Connections of the web: of the site of the server and of what its operator watches. Further ones are closed. They
     /// count among [`connections`](Self::connections) too. Default: 1000.
     pub http_connections: usize,
@@ -142,32 +145,33 @@ impl Limits {
             connections,
             connections_per_address,
             new_connections_per_address,
-            new_connections_interval,
+            new_connections_interval: _,
             handshakes,
-            handshake_timeout,
+            handshake_timeout: _,
             accepts_in_turn,
-            accept_pause_min,
-            accept_pause_max,
+            accept_pause_min: _,
+            accept_pause_max: _,
             commands_in_flight,
             input_bytes,
-            stalled_input,
+            stalled_input: _,
             verifications_in_turn,
             rounds_in_turn,
             output_bytes,
             queued_output,
-            stalled_output,
+            stalled_output: _,
             deliveries_in_flight,
             queued_bytes,
-            closing_timeout,
+            closing_timeout: _,
             closing_input,
             subscriptions,
             get_queues,
             recipient_keys,
-            notifications,
-            http_connections,
-            http_head_bytes,
-            http_requests,
-            http_timeout,
+            notifications: _,
+            services: _,
+            http_connections: _,
+            http_head_bytes: _,
+            http_requests: _,
+            http_timeout: _,
             client_forwards: _,
             relay_forwards: _,
             relays: _,
@@ -177,11 +181,12 @@ impl Limits {
             relay_answer: _,
             relay_idle: _,
             forwarded_keys: _,
-            expiry_queues,
+            expiry_queues: _,
         } = *self;
+        self.validate_times()?;
+        self.validate_store()?;
+        self.validate_http()?;
         self.validate_routing()?;
-        let notifications = usize::try_from(notifications).unwrap_or(usize::MAX);
-        let expiry_queues = usize::try_from(expiry_queues).unwrap_or(usize::MAX);
         InvalidSetting::check_numbers(&[
             ("connections", connections, 1, MANY),
             ("connections_per_address", connections_per_address, 1, usize::MAX),
@@ -200,21 +205,37 @@ impl Limits {
             ("subscriptions", subscriptions, 1, MANY),
             ("get_queues", get_queues, 1, MANY),
             ("recipient_keys", recipient_keys, 1, 255),
-            ("notifications", notifications, 1, 1_000_000),
-            ("http_connections", http_connections, 1, MANY),
-            ("http_head_bytes", http_head_bytes, 256, MIB),
-            ("http_requests", http_requests, 1, MANY),
-            ("expiry_queues", expiry_queues, 1, 1_000_000),
-        ])?;
+        ])
+    }
+
+    fn validate_times(&self) -> Result<(), InvalidSetting> {
         InvalidSetting::check_times(&[
-            ("new_connections_interval", new_connections_interval, MILLISECOND, HOUR),
-            ("handshake_timeout", handshake_timeout, MILLISECOND, HOUR),
-            ("accept_pause_min", accept_pause_min, MILLISECOND, HOUR),
-            ("accept_pause_max", accept_pause_max, accept_pause_min, HOUR),
-            ("stalled_input", stalled_input, MILLISECOND, HOUR),
-            ("stalled_output", stalled_output, MILLISECOND, HOUR),
-            ("closing_timeout", closing_timeout, MILLISECOND, HOUR),
-            ("http_timeout", http_timeout, MILLISECOND, HOUR),
+            ("new_connections_interval", self.new_connections_interval, MILLISECOND, HOUR),
+            ("handshake_timeout", self.handshake_timeout, MILLISECOND, HOUR),
+            ("accept_pause_min", self.accept_pause_min, MILLISECOND, HOUR),
+            ("accept_pause_max", self.accept_pause_max, self.accept_pause_min, HOUR),
+            ("stalled_input", self.stalled_input, MILLISECOND, HOUR),
+            ("stalled_output", self.stalled_output, MILLISECOND, HOUR),
+            ("closing_timeout", self.closing_timeout, MILLISECOND, HOUR),
+            ("http_timeout", self.http_timeout, MILLISECOND, HOUR),
+        ])
+    }
+
+    /// The limits of what a store keeps and reads at once.
+    fn validate_store(&self) -> Result<(), InvalidSetting> {
+        let number = |value: u64| usize::try_from(value).unwrap_or(usize::MAX);
+        InvalidSetting::check_numbers(&[
+            ("notifications", number(self.notifications.into()), 1, 1_000_000),
+            ("services", number(self.services), 0, MANY),
+            ("expiry_queues", number(self.expiry_queues.into()), 1, 1_000_000),
+        ])
+    }
+
+    fn validate_http(&self) -> Result<(), InvalidSetting> {
+        InvalidSetting::check_numbers(&[
+            ("http_connections", self.http_connections, 1, MANY),
+            ("http_head_bytes", self.http_head_bytes, 256, MIB),
+            ("http_requests", self.http_requests, 1, MANY),
         ])
     }
 
@@ -264,6 +285,7 @@ impl Default for Limits {
             get_queues: 100_000,
             recipient_keys: 16,
             notifications: 128,
+            services: 10_000,
             http_connections: 1000,
             http_head_bytes: 8 * 1024,
             http_requests: 100,

@@ -130,6 +130,12 @@ fn describe_counts(counts: QueueCounts) -> String {
     add([services, queues], ["messaging services", "queues of theirs"]);
     let (services, notifiers) = (counts.notifier_services, counts.notifier_service_queues);
     add([services, notifiers], ["notifier services", "notifiers of theirs"]);
+    let proxies = i128::from(counts.services)
+        - i128::from(counts.messaging_services)
+        - i128::from(counts.notifier_services);
+    if proxies != 0 {
+        let _ = write!(text, ", {proxies} proxies");
+    }
     text
 }
 

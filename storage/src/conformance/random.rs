@@ -233,7 +233,12 @@ impl RandomOps {
                 let id = if self.one_in(6) { self.below(SERVICES) } else { number };
                 let id = if self.one_in(20) { EntityId::empty() } else { service_id(id) };
                 let role = if self.one_in(6) { self.below(SERVICES) } else { number };
-                QueueOp::FindService { fingerprint: fingerprint(number), role: role_of(role), id }
+                QueueOp::FindService {
+                    fingerprint: fingerprint(number),
+                    role: role_of(role),
+                    id,
+                    capacity: self.below(7),
+                }
             }
             4..6 => count_service(self.below(SERVICES + 1)),
             6..9 => {

@@ -255,7 +255,7 @@ pub fn subscribe_notifier(queue: u64, number: u64, service: Option<u64>) -> Queu
 /// Finds or makes the service with this number.
 #[must_use]
 pub fn find_service(number: u64, role: ServiceRole) -> QueueOp {
-    QueueOp::FindService { fingerprint: fingerprint(number), role, id: service_id(number) }
+    QueueOp::FindService { fingerprint: fingerprint(number), role, id: service_id(number), capacity: 100 }
 }
 
 /// Reads how many queues a service has.

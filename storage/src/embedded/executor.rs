@@ -79,7 +79,9 @@ impl<'a> Executor<'a> {
             QueueOp::TakeNotifications { queue, notifier, limit } => {
                 self.take_notifications(&queue, &notifier, limit)
             }
-            QueueOp::FindService { fingerprint, role, id } => self.find_service(&fingerprint, role, id),
+            QueueOp::FindService { fingerprint, role, id, capacity } => {
+                self.find_service(&fingerprint, role, id, capacity)
+            }
             QueueOp::CountService { service } => self.count_service(&service),
             QueueOp::ScanService { service, after, limit } => {
                 self.scan_service(&service, after.as_ref(), limit)

@@ -15,6 +15,7 @@ impl Executor<'_> {
         fingerprint: &[u8; 32],
         role: ServiceRole,
         id: EntityId,
+        capacity: u64,
     ) -> Outcome {
         let engine = self.engine;
         if let Some(known) = engine.certificates.get(fingerprint)? {
@@ -27,6 +28,10 @@ impl Executor<'_> {
             return Ok(OpResult::IdTaken);
         }
         let mut batch = self.batch();
+        if batch.counts.services >= capacity {
+            return Ok(OpResult::QuotaExceeded);
+        }
+        batch.counts.services += 1;
         batch.services.insert(id.clone(), Service { role, set: QueueSet::EMPTY });
         batch.put(&engine.certificates, fingerprint, id.as_bytes().to_vec());
         match role {

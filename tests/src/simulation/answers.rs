@@ -338,18 +338,7 @@ fn refused(
             | Sent::RemoveNotifier(index)
             | Sent::RKey { queue: index, .. },
             ErrorType::Auth,
-        ) => {
-            let queue = &shared.queues[*index];
-            let lost = rkeys.is_some_and(|rkeys| rkeys != queue.rkeys_sent);
-            if lost && !queue.delete_asked {
-                return;
-            }
-            let may = queue.delete_asked;
-            shared.expect(may, || format!("a command of the recipient of queue {index} was refused"));
-            let on_link = link.queues.entry(*index).or_default();
-            on_link.is_subscribed = false;
-            on_link.in_flight = None;
-        }
+        ) => recipient_refused(shared, link, *index, rkeys),
         (Sent::SetLink(index, _), ErrorType::Auth) => {
             let queue = &shared.queues[*index];
             let lost = rkeys.is_some_and(|rkeys| rkeys != queue.rkeys_sent);
@@ -369,6 +358,19 @@ fn refused(
         // The store failed, or the state of the connection forbids it.
         _ => {}
     }
+}
+
+fn recipient_refused(shared: &mut Shared, link: &mut Link, index: usize, rkeys: Option<usize>) {
+    let queue = &shared.queues[index];
+    let lost = rkeys.is_some_and(|rkeys| rkeys != queue.rkeys_sent);
+    let may = queue.delete_asked;
+    if lost && !may {
+        return;
+    }
+    shared.expect(may, || format!("a command of the recipient of queue {index} was refused"));
+    let on_link = link.queues.entry(index).or_default();
+    on_link.is_subscribed = false;
+    on_link.in_flight = None;
 }
 
 fn wrong(shared: &mut Shared, command: &str) {

@@ -92,25 +92,7 @@ impl Model {
         match op {
             QueueOp::Create { record, .. } => self.create(at, record, result),
             QueueOp::Change { queue, change, .. } => self.change(at, queue, change, result, asked),
-            QueueOp::Delete { queue, by } => {
-                if !self.is_recipient(queue, by.as_ref()) {
-                    return refused(result);
-                }
-                expect(
-                    asked.deletes.contains(queue),
-                    "a queue was deleted that nobody with the key deleted",
-                )?;
-                let OpResult::Released { notifier, service: None } = result else {
-                    return Err("DEL of the recipient was refused".into());
-                };
-                expect(self.is_notifier(queue, notifier.as_ref()), "DEL released another notifier")?;
-                for (message, ..) in self.queues.remove(queue).map(|queue| queue.messages).unwrap_or_default()
-                {
-                    self.gone.insert(message, at);
-                }
-                self.deleted.insert(queue.clone(), at);
-                Ok(())
-            }
+            QueueOp::Delete { queue, by } => self.delete(at, queue, by.as_ref(), result, asked),
             QueueOp::Append(append) => self.append(at, append, result, asked),
             QueueOp::Peek { queue, by, .. } => {
                 if !self.is_recipient(queue, by.as_ref()) {
@@ -158,12 +140,7 @@ impl Model {
                 Ok(())
             }
             QueueOp::ExpireNotifications { before, after, limit } => {
-                let queues = self.queues.iter_mut().filter(|(_, queue)| !queue.notifications.is_empty());
-                let queues = queues.filter(|(id, _)| after.as_ref().is_none_or(|after| *id > after));
-                for (_, queue) in queues.take(*limit as usize) {
-                    let old = queue.notifications.iter().take_while(|(_, at)| *at < *before).count();
-                    queue.notifications.drain(..old);
-                }
+                self.expire_notifications(*before, after.as_ref(), *limit);
                 Ok(())
             }
             QueueOp::Count => Ok(()),
@@ -171,6 +148,38 @@ impl Model {
                 self.link(at, op, result, asked)
             }
             _ => self.notifier(at, op, result, asked),
+        }
+    }
+
+    fn delete(
+        &mut self,
+        at: Place,
+        queue: &EntityId,
+        by: Option<&AuthPublicKey>,
+        result: &OpResult,
+        asked: &Asked,
+    ) -> Verdict {
+        if !self.is_recipient(queue, by) {
+            return refused(result);
+        }
+        expect(asked.deletes.contains(queue), "a queue was deleted that nobody with the key deleted")?;
+        let OpResult::Released { notifier, service: None } = result else {
+            return Err("DEL of the recipient was refused".into());
+        };
+        expect(self.is_notifier(queue, notifier.as_ref()), "DEL released another notifier")?;
+        for (message, ..) in self.queues.remove(queue).map(|queue| queue.messages).unwrap_or_default() {
+            self.gone.insert(message, at);
+        }
+        self.deleted.insert(queue.clone(), at);
+        Ok(())
+    }
+
+    fn expire_notifications(&mut self, before: UnixTime, after: Option<&EntityId>, limit: u32) {
+        let queues = self.queues.iter_mut().filter(|(_, queue)| !queue.notifications.is_empty());
+        let queues = queues.filter(|(id, _)| after.is_none_or(|after| *id > after));
+        for (_, queue) in queues.take(limit as usize) {
+            let old = queue.notifications.iter().take_while(|(_, at)| *at < before).count();
+            queue.notifications.drain(..old);
         }
     }
 

@@ -13,16 +13,17 @@ use smp_core::server::store::{OpResult, QueueOp};
 use smp_core::server::{
     Broker, BrokerInput, BrokerOutput, CloseReason, IdleClients, Limits, ServerConfig, Session, SessionInput,
 };
-use smp_core::transport::ClientOptions;
+use smp_core::transport::identity::{Algorithm, self_signed_client};
+use smp_core::transport::{ClientOptions, ServiceIdentity, TransportFault};
 use smp_core::wire::command::{
     ForwardRequest, MessageFlags, NotifierKeys, QueueRequestData, RelayRequest, SubscriptionMode,
 };
-use smp_core::wire::error::ErrorType;
+use smp_core::wire::error::{ErrorType, HandshakeError, TransportError};
 use smp_core::wire::{
-    BrokerMessage, Command, CorrelationId, EntityId, FwdTransmission, Host, ServerAddress, Version,
-    encode_single,
+    BrokerMessage, Command, CorrelationId, EntityId, FwdTransmission, Host, ServerAddress, ServiceRole,
+    Version, encode_single,
 };
-use smp_core::{Now, Timestamp};
+use smp_core::{Now, SeededEntropy, Timestamp};
 use smp_tests::in_memory::{InMemoryPeer, InMemoryServer, TestQueue, send};
 
 use super::{BLOCK, alone, push, server};
@@ -43,7 +44,7 @@ macro_rules! every_limit {
 every_limit! {
     machines:
         handshake_timeout commands_in_flight input_bytes stalled_input verifications_in_turn output_bytes
-        stalled_output deliveries_in_flight subscriptions get_queues recipient_keys notifications expiry_queues
+        stalled_output deliveries_in_flight subscriptions get_queues recipient_keys notifications services expiry_queues
         client_forwards forwarded_keys;
     proxy:
         relay_forwards relays relay_failures relay_failure_ttl relay_connecting relay_answer relay_idle;
@@ -284,6 +285,23 @@ fn notifications() {
     let answers = peer.ask(&mut server, key, &notifier.notifier_id, &Command::NSub);
     let told = answers.iter().filter(|(_, message)| matches!(message, BrokerMessage::NMsg { .. })).count();
     assert_eq!(told, 2);
+}
+
+fn services() {
+    let mut server = server(Limits { services: 1, ..Limits::default() });
+    let mut entropy = SeededEntropy::new([6; 32]);
+    let mut service = || {
+        let issued = self_signed_client("service", Algorithm::Ed25519, &mut entropy, server.now.unix);
+        let issued = issued.expect("a certificate");
+        let (chain, key) = (vec![issued.certificate].into(), Arc::new(issued.key));
+        let service = Some(ServiceIdentity { role: ServiceRole::Notifier, chain, key });
+        ClientOptions { service, ..ClientOptions::default() }
+    };
+    let (known, other) = (service(), service());
+    let refused = TransportFault::ServiceRefused(TransportError::Handshake(HandshakeError::BadService));
+    for (options, fault) in [(known.clone(), None), (other, Some(refused)), (known, None)] {
+        assert_eq!(server.handshake_fault(options), fault);
+    }
 }
 
 fn expiry_queues() {

@@ -183,6 +183,7 @@ fn limits(from: &Source<'_>) -> Result<Limits, IniError> {
         get_queues: count("get_queues")?,
         recipient_keys: from.get("LIMITS", "recipient_keys", number(1..=255))?,
         notifications: from.get("LIMITS", "notifications", number(1..=1_000_000))?,
+        services: from.get("LIMITS", "services", number(0..=100_000_000))?,
         http_connections: count("http_connections")?,
         http_head_bytes: from.get("LIMITS", "http_head_bytes", bytes(256..=MIB))?,
         http_requests: count("http_requests")?,

@@ -365,6 +365,7 @@ const LIMITS: Section = Section {
             "128",
             "Notifications that wait for the notifier of one queue. Of more the oldest are deleted.",
         ),
+        setting("services", "10000", "Services that the server knows. More are refused."),
         setting(
             "relay_forwards",
             "1024",

@@ -27,7 +27,7 @@ every_limit! {
         http_timeout;
     machines:
         commands_in_flight input_bytes stalled_input output_bytes stalled_output deliveries_in_flight
-        subscriptions get_queues recipient_keys notifications client_forwards relay_forwards relays relay_failures
+        subscriptions get_queues recipient_keys notifications services client_forwards relay_forwards relays relay_failures
         relay_failure_ttl relay_connecting relay_answer relay_idle forwarded_keys expiry_queues;
 }
 

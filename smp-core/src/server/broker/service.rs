@@ -30,7 +30,9 @@ impl Broker {
         (fingerprint, role): ([u8; 32], ServiceRole),
         id: EntityId,
     ) {
-        self.store(QueueOp::FindService { fingerprint, role, id }, Context::FindService { connection });
+        let capacity = self.config.limits.services;
+        let op = QueueOp::FindService { fingerprint, role, id, capacity };
+        self.store(op, Context::FindService { connection });
     }
 
     pub(super) fn service_found(&mut self, connection: ConnectionId, result: OpResult) {

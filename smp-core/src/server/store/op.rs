@@ -118,7 +118,8 @@ pub enum QueueOp {
         limit: u32,
     },
     /// Finds the service with a certificate, or remembers it as a new one: [`OpResult::Service`]. Refused when it is known in
-    /// another role; [`OpResult::IdTaken`] when it is not known and the id is another's.
+    /// another role; [`OpResult::IdTaken`] when it is not known and the id is another's, and
+    /// [`OpResult::QuotaExceeded`] when it is not known and too many are.
     FindService {
         /// SHA-256 of its identity certificate.
         fingerprint: [u8; 32],
@@ -126,6 +127,8 @@ pub enum QueueOp {
         role: ServiceRole,
         /// Its id, if it is new.
         id: EntityId,
+        /// How many services may be known.
+        capacity: u64,
     },
     /// Reads how many queues a service has, or notifiers if that is its role, and their hash:
     /// [`OpResult::ServiceQueues`]. A proxy has none.

@@ -144,6 +144,8 @@ pub struct QueueCounts {
     pub notifiers: u64,
     /// Notifications that wait.
     pub notifications: u64,
+    /// Services, of all roles.
+    pub services: u64,
     /// Services that receive messages.
     pub messaging_services: u64,
     /// Queues of those.

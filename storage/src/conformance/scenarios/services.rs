@@ -16,30 +16,47 @@ pub(super) fn finds_services(store: &impl Backend) {
         assert_eq!(run_one(store, scan_service(number, None, 9)), "Unauthorized", "there is no such service");
         assert_eq!(run_one(store, find_service(number, role)), found(number));
         assert_eq!(run_one(store, find_service(number, role)), found(number), "the same again");
-        let offered = QueueOp::FindService { fingerprint: fingerprint(number), role, id: service_id(9) };
+        let offered =
+            QueueOp::FindService { fingerprint: fingerprint(number), role, id: service_id(9), capacity: 9 };
         assert_eq!(run_one(store, offered), found(number), "it keeps its id");
         for other in [Messaging, Notifier, Proxy].into_iter().filter(|other| *other != role) {
             assert_eq!(run_one(store, find_service(number, other)), "Unauthorized", "another role");
-            let taken =
-                QueueOp::FindService { fingerprint: fingerprint(7), role: other, id: service_id(number) };
+            let taken = QueueOp::FindService {
+                fingerprint: fingerprint(7),
+                role: other,
+                id: service_id(number),
+                capacity: 9,
+            };
             assert_eq!(run_one(store, taken), "IdTaken");
         }
         assert_eq!(set(store, number), QueueSet::EMPTY);
         assert_eq!(scan(store, number, 9), (vec![], 1));
     }
-    let nameless = QueueOp::FindService { fingerprint: fingerprint(7), role: Proxy, id: EntityId::empty() };
+    let nameless =
+        QueueOp::FindService { fingerprint: fingerprint(7), role: Proxy, id: EntityId::empty(), capacity: 9 };
     assert_eq!(run_one(store, nameless), "IdTaken");
     assert_eq!(run_one(store, find_service(9, Messaging)), found(9), "what was offered is free");
     assert_eq!(run_one(store, find_service(7, Proxy)), found(7), "nothing was left of the refusals");
+    let find = |number| {
+        let (fingerprint, id) = (fingerprint(number), service_id(number));
+        QueueOp::FindService { fingerprint, role: Notifier, id, capacity: 5 }
+    };
+    assert_eq!(run_one(store, find(10)), "QuotaExceeded", "five are known");
+    assert_eq!(run_one(store, find(2)), found(2), "also when too many are");
     let long = EntityId::new(&[7; 255]).expect("the longest id");
-    let find = QueueOp::FindService { fingerprint: fingerprint(8), role: Notifier, id: long.clone() };
+    let find =
+        QueueOp::FindService { fingerprint: fingerprint(8), role: Notifier, id: long.clone(), capacity: 9 };
     assert_eq!(run_one(store, find), describe(&OpResult::Service(long)));
-    assert_eq!(counts(store), NO_QUEUES);
+    assert_eq!(counts(store), no_queues(2));
 }
 
-/// The counters of two services that receive messages and two that are notified.
-const NO_QUEUES: &str = "0 queues, 0 messages, 2 messaging services, 0 queues of theirs, \
-     2 notifier services, 0 notifiers of theirs";
+/// The counters of two services that receive messages, two that are notified, and these that forward.
+fn no_queues(proxies: u32) -> String {
+    format!(
+        "0 queues, 0 messages, 2 messaging services, 0 queues of theirs, \
+         2 notifier services, 0 notifiers of theirs, {proxies} proxies"
+    )
+}
 
 /// Services 1 and 2 receive messages, 3 and 4 are notified, 5 forwards, and there is no service 6.
 fn make_services(store: &impl Backend) {
@@ -73,7 +90,7 @@ pub(super) fn keeps_queues(store: &impl Backend) {
     let by_operator = QueueOp::Delete { queue: recipient(2), by: None };
     run_now(store, vec![delete(1), by_operator, delete(3)]).expect("the store works");
     assert!((1..=5).all(|number| set(store, number) == QueueSet::EMPTY));
-    assert_eq!(counts(store), NO_QUEUES);
+    assert_eq!(counts(store), no_queues(1));
 }
 
 /// What names a service that is not known or not for that has no effect. There are queues 1 to 3.
@@ -232,7 +249,8 @@ pub(super) fn scans_queues(store: &impl Backend) {
     let expected = (queues(&[0, 1, 2, 4]), notifiers(&[0, 2, 4]));
     assert_eq!((set(store, 1), set(store, 3)), expected);
     let text = counts(store);
-    let expected = "2 messaging services, 11 queues of theirs, 2 notifier services, 10 notifiers of theirs";
+    let expected =
+        "2 messaging services, 11 queues of theirs, 2 notifier services, 10 notifiers of theirs, 1 proxies";
     assert!(text.ends_with(expected), "{text}");
 }
 

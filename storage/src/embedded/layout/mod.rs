@@ -67,16 +67,17 @@ pub(crate) fn link_data(bytes: &Bytes) -> Decoded<LinkData> {
     })
 }
 
-/// 65 bytes: version 2, then `u64` each: queues, messages, notifiers, notifications, services that receive messages, their
-/// queues, services that are notified, their notifiers.
+/// 73 bytes: version 2, then `u64` each: queues, messages, notifiers, notifications, services, those that receive messages,
+/// their queues, services that are notified, their notifiers.
 pub(crate) fn put_counters(counts: QueueCounts) -> Vec<u8> {
-    let mut out = Vec::with_capacity(65);
+    let mut out = Vec::with_capacity(73);
     out.push(2);
     for count in [
         counts.queues,
         counts.messages,
         counts.notifiers,
         counts.notifications,
+        counts.services,
         counts.messaging_services,
         counts.messaging_service_queues,
         counts.notifier_services,
@@ -96,6 +97,7 @@ pub(crate) fn counters(bytes: &Bytes) -> Decoded<QueueCounts> {
         if version == 2 {
             counts.notifiers = u64(reader)?;
             counts.notifications = u64(reader)?;
+            counts.services = u64(reader)?;
             counts.messaging_services = u64(reader)?;
             counts.messaging_service_queues = u64(reader)?;
             counts.notifier_services = u64(reader)?;

@@ -198,15 +198,16 @@ fn counters_have_their_documented_bytes() {
         messages: 2,
         notifiers: 3,
         notifications: 4,
-        messaging_services: 5,
-        messaging_service_queues: 6,
-        notifier_services: 7,
-        notifier_service_queues: 8,
+        services: 5,
+        messaging_services: 6,
+        messaging_service_queues: 7,
+        notifier_services: 8,
+        notifier_service_queues: 9,
     };
     let number = |number: u8| [0, 0, 0, 0, 0, 0, 0, number];
-    let numbers: Vec<_> = (1..=8).flat_map(number).collect();
+    let numbers: Vec<_> = (1..=9).flat_map(number).collect();
     let bytes = [&[2][..], &numbers].concat();
-    assert_eq!(bytes.len(), 65);
+    assert_eq!(bytes.len(), 73);
     assert_eq!(put_counters(value), bytes);
     assert_eq!(counters(&bytes.clone().into()), Ok(value));
     refuses_other_bytes(&bytes, counters);

@@ -93,7 +93,9 @@ impl MemoryStore {
             QueueOp::TakeNotifications { queue, notifier, limit } => {
                 self.take_notifications(&queue, &notifier, limit)?
             }
-            QueueOp::FindService { fingerprint, role, id } => self.find_service(fingerprint, role, id)?,
+            QueueOp::FindService { fingerprint, role, id, capacity } => {
+                self.find_service(fingerprint, role, id, capacity)?
+            }
             QueueOp::CountService { service } => self.count_service(&service)?,
             QueueOp::ScanService { service, after, limit } => self.scan_service(&service, after, limit)?,
             QueueOp::Block { queue, info } => {
@@ -133,6 +135,7 @@ impl MemoryStore {
             messages: self.messages,
             notifiers: self.notifiers.len() as u64,
             notifications: self.notifications,
+            services: self.services.len() as u64,
             messaging_services,
             messaging_service_queues,
             notifier_services,

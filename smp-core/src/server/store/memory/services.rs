@@ -21,6 +21,7 @@ impl MemoryStore {
         fingerprint: [u8; 32],
         role: ServiceRole,
         id: EntityId,
+        capacity: u64,
     ) -> Result<OpResult, Refusal> {
         if let Some(known) = self.certificates.get(&fingerprint) {
             let same_role = self.services.get(known).is_some_and(|service| service.role == role);
@@ -28,6 +29,9 @@ impl MemoryStore {
         }
         if id.is_empty() || self.services.contains_key(&id) {
             return Ok(OpResult::IdTaken);
+        }
+        if self.services.len() as u64 >= capacity {
+            return Ok(OpResult::QuotaExceeded);
         }
         self.certificates.insert(fingerprint, id.clone());
         let service = Service { role, queues: BTreeSet::new(), set: QueueSet::EMPTY };

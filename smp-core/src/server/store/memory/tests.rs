@@ -93,6 +93,7 @@ fn counted(store: &MemoryStore) -> QueueCounts {
         messages: sum(|queue| queue.messages.len()),
         notifiers: sum(|queue| queue.record.notifier.iter().len()),
         notifications: sum(|queue| queue.notifications.len()),
+        services: store.certificates.len() as u64,
         messaging_services,
         messaging_service_queues: sum(|queue| queue.record.service.iter().len()),
         notifier_services,
@@ -294,7 +295,7 @@ fn old_notifications_expire_a_few_queues_at_a_time() {
 }
 
 fn find_service(number: u8, role: ServiceRole) -> QueueOp {
-    QueueOp::FindService { fingerprint: [number; 32], role, id: id(number) }
+    QueueOp::FindService { fingerprint: [number; 32], role, id: id(number), capacity: 100 }
 }
 
 fn subscribe(service: Option<u8>) -> QueueOp {
@@ -379,7 +380,8 @@ fn services_that_are_not_known_or_not_for_that_have_no_effect() {
     for (number, role) in [(21, ServiceRole::Notifier), (24, ServiceRole::Messaging)] {
         assert!(matches!(run(&mut store, find_service(number, role)), OpResult::Unauthorized));
     }
-    let of_another = QueueOp::FindService { fingerprint: [9; 32], role: ServiceRole::Proxy, id: id(21) };
+    let of_another =
+        QueueOp::FindService { fingerprint: [9; 32], role: ServiceRole::Proxy, id: id(21), capacity: 100 };
     assert!(matches!(run(&mut store, of_another), OpResult::IdTaken));
     for op in [
         QueueOp::CountService { service: id(25) },

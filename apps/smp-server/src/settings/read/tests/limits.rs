@@ -33,6 +33,7 @@ const ROWS: &[(&str, &str, [&str; 2], &str)] = &[
     ("http_requests", "29", ["1", "100000000"], "0"),
     ("http_timeout", "30s", ["1ms", "1h"], "0"),
     ("notifications", "31", ["1", "1000000"], "0"),
+    ("services", "39", ["0", "100000000"], "many"),
     ("relay_forwards", "36", ["1", "100000"], "0"),
     ("relays", "37", ["1", "100000"], "0"),
     ("relay_failures", "38", ["0", "1000000"], "many"),
@@ -91,6 +92,7 @@ fn every_limit_takes_effect() {
         forwarded_keys: 35,
         expiry_queues: 26,
         notifications: 31,
+        services: 39,
     };
     assert_eq!(with(&lines), Ok(expected));
 }
