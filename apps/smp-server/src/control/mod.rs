@@ -36,6 +36,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
+#[cfg(test)]
+pub(crate) use access::Role;
 pub(crate) use access::{Access, Passphrase};
 pub(crate) use desk::About;
 pub(crate) use quota::Quota;
