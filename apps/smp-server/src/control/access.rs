@@ -38,8 +38,8 @@ impl Access {
     }
 }
 
-/// The digest of a password. Digests are compared in constant time, so that neither length nor content of the
-/// password shows, and the memory holds no text that could be used to log in.
+/// The digest of a password. Digests are compared in constant time, so that the time tells neither length nor content of the
+/// password.
 #[derive(Clone)]
 pub(crate) struct Passphrase([u8; 32]);
 

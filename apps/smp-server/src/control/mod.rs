@@ -14,7 +14,7 @@
 //! | a connection without a password | [`session::LOGIN_LINES`] lines, [`session::LOGIN_TIME`] |
 //! | a connection that says nothing | [`session::IDLE_TIME`] |
 //! | answers that are not taken | [`session::WRITE_TIME`] |
-//! | commands under way | one for each connection; they are carried out one after the other |
+//! | commands under way | one for each connection, carried out one after the other, [`session::ANSWER_TIME`] |
 //! | queues that users block | `daily_block_queue_quota` |
 
 mod access;
@@ -85,6 +85,9 @@ impl Control {
         let mut desk = Desk::new(server, about, self.quota);
         let working = async {
             while let Some(Request { role, command, answer }) = received.recv().await {
+                if answer.is_closed() {
+                    continue;
+                }
                 // Whoever asked may be gone.
                 let _ = answer.send(desk.carry_out(role, command).await);
             }

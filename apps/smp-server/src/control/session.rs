@@ -153,8 +153,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
         }
         let gone = || "the server is stopping".to_owned();
         let (answer, answered) = oneshot::channel();
-        self.requests.send(Request { role, command, answer }).await.map_err(|_| gone())?;
-        answered.await.unwrap_or_else(|_| Err(gone()))
+        let asking = async {
+            self.requests.send(Request { role, command, answer }).await.map_err(|_| gone())?;
+            answered.await.unwrap_or_else(|_| Err(gone()))
+        };
+        let late = |_| Err("the server took too long. What was asked may be done later, or not".to_owned());
+        timeout(ANSWER_TIME, asking).await.unwrap_or_else(late)
     }
 
     async fn answer(&mut self, answer: &Answer) -> io::Result<()> {
@@ -233,6 +237,8 @@ pub(super) const LOGIN_LINES: u32 = 16;
 pub(super) const LOGIN_TIME: Duration = Duration::from_secs(60);
 /// How long a connection may say nothing when somebody is logged in.
 pub(super) const IDLE_TIME: Duration = Duration::from_secs(600);
+/// How long the server may take, when its store is slow.
+pub(super) const ANSWER_TIME: Duration = Duration::from_secs(60);
 /// How long an answer may take to be taken.
 pub(super) const WRITE_TIME: Duration = Duration::from_secs(10);
 

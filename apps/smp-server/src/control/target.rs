@@ -54,8 +54,7 @@ fn of_link(link: &str) -> Result<EntityId, &'static str> {
         }
         "a" | "c" | "g" | "r" => {
             let mut derived = Zeroizing::new([0; 56]);
-            hkdf_sha512(b"", &*key(rest)?, b"SimpleXContactLink", &mut derived[..])
-                .map_err(|_| INCOMPLETE)?;
+            hkdf_sha512(b"", &key(rest)?, b"SimpleXContactLink", &mut derived[..]).map_err(|_| INCOMPLETE)?;
             EntityId::new(derived.get(..24).unwrap_or_default()).map_err(|_| INCOMPLETE)
         }
         "contact" | "invitation" => Err(LONG),

@@ -154,3 +154,17 @@ async fn a_server_that_stops_says_so() {
     drop((operator.input, operator.answers));
     operator.session.await.unwrap();
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_does_not_answer_keeps_nobody_waiting_for_ever() {
+    let mut operator = connect(&door()).await;
+    assert_eq!(operator.answer("auth user-pw").await, "role: user");
+    assert_eq!(operator.line().await, "ok");
+    for _ in 0..2 {
+        let started = Instant::now();
+        assert!(operator.answer("stats").await.starts_with("error: the server took too long"));
+        assert!(started.elapsed() >= ANSWER_TIME);
+    }
+    // Nobody waits for the first one any more, which the server can see.
+    assert!(operator.requests.recv().await.unwrap().answer.is_closed());
+}
