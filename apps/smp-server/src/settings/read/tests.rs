@@ -257,16 +257,6 @@ fn bad_values_are_refused_with_their_place_and_the_way_out() {
         ("AUTH", "new_queues = true", switch),
         ("AUTH", "create_password = ", "has to be 1 to 255 printable ASCII characters"),
         ("AUTH", "create_password = a b", "has to be 1 to 255 printable ASCII characters"),
-        (
-            "AUTH",
-            "control_port_admin_password = ",
-            "has to be 1 to 255 printable ASCII characters without space",
-        ),
-        ("AUTH", "control_port_user_password = a b", "has to be 1 to 255 printable ASCII characters"),
-        ("AUTH", "daily_block_queue_quota = -2", count),
-        ("AUTH", "daily_block_queue_quota = off", count),
-        ("TRANSPORT", "control_port = off", count),
-        ("TRANSPORT", "control_port = 5223", "port 5223 is also for something else"),
         ("TRANSPORT", "host = a b", "has to be domain names or IP addresses"),
         ("TRANSPORT", "port = 5223;443", "has to be different ports from 0 to 65535"),
         ("TRANSPORT", "bind = localhost", "has to be IP addresses of this machine"),
@@ -363,7 +353,22 @@ fn the_control_port_takes_a_password() {
     let (read, _) = control("control_port_admin_password = a\ncontrol_port_user_password = u\n");
     let access = read.control.unwrap().access;
     assert_eq!((access.role(b"a"), access.role(b"u")), (Some(Role::Admin), Some(Role::User)));
+}
 
+#[test]
+fn bad_values_of_the_control_port() {
+    let graphic = "has to be 1 to 255 printable ASCII characters without space";
+    for (section, line, start) in [
+        ("AUTH", "control_port_admin_password = ", graphic),
+        ("AUTH", "control_port_user_password = a b", graphic),
+        ("AUTH", "daily_block_queue_quota = -2", "has to be a number from 0 to 1000000, 0 for as many"),
+        ("AUTH", "daily_block_queue_quota = off", "has to be a number from 0 to 1000000, 0 for as many"),
+        ("TRANSPORT", "control_port = off", "has to be a number from 0 to 65535"),
+        ("TRANSPORT", "control_port = 5223", "port 5223 is also for something else"),
+    ] {
+        let problem = problem(section, line);
+        assert!(problem.starts_with(start), "{line}: {problem}");
+    }
     let same = "[AUTH]\ncontrol_port_admin_password = a\ncontrol_port_user_password = a\n";
     let problem = settings(same).err().unwrap();
     assert!(
