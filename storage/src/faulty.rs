@@ -44,6 +44,8 @@ pub enum CallKind<'a> {
     Run(&'a [QueueOp]),
     /// [`Backend::look_up`].
     LookUp(&'a [QueueKey]),
+    /// [`Backend::sync`].
+    Sync,
     /// [`Backend::close`].
     Close,
 }
@@ -124,6 +126,13 @@ impl<B: Backend + 'static> Backend for Faulty<B> {
 
     fn ready(&self) -> impl Future<Output = ()> + Send + use<B> {
         self.inner.ready()
+    }
+
+    fn sync(&self) -> impl Future<Output = Result<(), StoreFailure>> + Send + use<B> {
+        let fault = self.decide(CallKind::Sync);
+        let works = !matches!(fault, Fault::FailBefore | Fault::Crash { .. });
+        let reply = works.then(|| self.inner.sync());
+        answer(fault, reply)
     }
 
     fn close(&self) -> impl Future<Output = Result<(), StoreFailure>> + Send + use<B> {

@@ -68,6 +68,12 @@ pub trait Backend: Send + Sync {
     /// always ready.
     fn ready(&self) -> impl Future<Output = ()> + Send + use<Self>;
 
+    /// Puts what was handed over before on the disk, whatever the store's policy; a store in memory has nothing to do.
+    ///
+    /// # Errors
+    /// The future gives [`StoreFailure`] when that could not be done.
+    fn sync(&self) -> impl Future<Output = Result<(), StoreFailure>> + Send + use<Self>;
+
     /// Carries out what was handed over before, makes it durable and lets go of all files and locks. What is
     /// handed over later fails.
     ///
@@ -88,6 +94,10 @@ impl<B: Backend + 'static> Backend for Arc<B> {
 
     fn ready(&self) -> impl Future<Output = ()> + Send + use<B> {
         B::ready(self)
+    }
+
+    fn sync(&self) -> impl Future<Output = Result<(), StoreFailure>> + Send + use<B> {
+        B::sync(self)
     }
 
     fn close(&self) -> impl Future<Output = Result<(), StoreFailure>> + Send + use<B> {

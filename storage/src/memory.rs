@@ -43,6 +43,10 @@ impl Backend for Memory {
         ready(())
     }
 
+    fn sync(&self) -> impl Future<Output = Result<(), StoreFailure>> + Send + use<> {
+        ready(self.store().as_ref().map(|_| ()).ok_or(StoreFailure))
+    }
+
     fn close(&self) -> impl Future<Output = Result<(), StoreFailure>> + Send + use<> {
         *self.store() = None;
         ready(Ok(()))

@@ -74,7 +74,7 @@ pub(crate) struct Init {
     /// Password for creating queues (default: a random one)
     #[arg(long, value_name = "PASSWORD")]
     pub(crate) password: Option<String>,
-    /// Port for administration (only set in the ini file: not served yet)
+    /// Port on 127.0.0.1 for administration while the server runs
     #[arg(long, value_name = "PORT", num_args = 0..=1, default_missing_value = "5224")]
     pub(crate) control_port: Option<u16>,
     /// SOCKS proxy for connections to other servers (only set in the ini file: not used yet)
@@ -237,6 +237,11 @@ FILES
   Data: /var/opt/simplex, or the folder that SMP_SERVER_LOG_PATH names:
     smp-server-store/  queues and messages
   A folder that holds the queues and messages of another SMP server is refused.
+
+CONTROL PORT
+  With [TRANSPORT] control_port, and a password for it in [AUTH], operators look at the server and block, unblock and
+  delete queues while it runs: `nc 127.0.0.1 5224`, then `auth <password>`, then `help`. Each answer ends with a line
+  `ok` or `error: ...`. Only programs on this machine can connect.
 
 SIGNALS
   SIGINT or SIGTERM: accept nothing more, finish what is under way, write everything to disk, end.

@@ -3,6 +3,7 @@
 mod address;
 mod cli;
 mod commands;
+mod control;
 mod failure;
 mod folders;
 mod identity;

@@ -1,8 +1,11 @@
 //! Serving, from the settings to the end.
 
+use std::convert::Infallible;
+use std::future::pending;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Instant;
 
 use smp_core::server::CloseReason;
 use smp_core::server::store::QueueOp;
@@ -15,6 +18,7 @@ use smp_storage::{Backend, Embedded, EmbeddedOptions, Memory};
 use tokio::sync::Notify;
 
 use crate::address::say_address;
+use crate::control::{About, Control};
 use crate::failure::{Failure, because};
 use crate::folders::DATA_SETTING;
 use crate::identity::Loaded;
@@ -79,9 +83,10 @@ fn open(folder: &Path, chosen: settings::Embedded) -> Result<Embedded, Failure> 
 
 async fn with_store<B: Backend + 'static>(plan: Plan, store: B, signals: Signals) -> Result<(), Failure> {
     if plan.maintenance {
-        announce(&plan, &[])?;
+        announce(&plan, &[], None)?;
         return maintenance::run(&plan.settings, &store).await;
     }
+    let control = Control::open(&plan.settings).await?;
     let trouble = Arc::new(Notify::new());
     let server = server(&plan, store, Arc::clone(&trouble))?;
     let handle = server.serve_on(&endpoints(&plan)?).await.map_err(|e| {
@@ -91,9 +96,9 @@ async fn with_store<B: Backend + 'static>(plan: Plan, store: B, signals: Signals
             addresses.join(", ")
         ))
     })?;
-    announce(&plan, handle.addresses())?;
+    announce(&plan, handle.addresses(), control.as_ref())?;
     log::info!("serving");
-    until_stopped(&plan, handle, signals, &trouble).await
+    until_stopped(&plan, handle, control, signals, &trouble).await
 }
 
 fn server<B: Backend + 'static>(
@@ -181,6 +186,7 @@ fn log_event(event: &ServerEvent, log_tls_errors: bool) {
 async fn until_stopped<B: Backend + 'static>(
     plan: &Plan,
     handle: ServerHandle<TokioRuntime, B>,
+    control: Option<Control>,
     mut signals: Signals,
     trouble: &Notify,
 ) -> Result<(), Failure> {
@@ -188,6 +194,7 @@ async fn until_stopped<B: Backend + 'static>(
         () = signals.next() => false,
         () = handle.failed() => return Err(Failure::new("the server ended by a defect, see the log")),
         () = store_is_lost(handle.backend(), trouble) => true,
+        never = serve_control(plan, control, &handle) => match never {},
     };
     log::info!("stopping; a second signal ends at once");
     let stopped = tokio::select! {
@@ -214,6 +221,22 @@ async fn until_stopped<B: Backend + 'static>(
     }
 }
 
+/// Lets operators in, if there is a port for them.
+async fn serve_control<B: Backend + 'static>(
+    plan: &Plan,
+    control: Option<Control>,
+    handle: &ServerHandle<TokioRuntime, B>,
+) -> Infallible {
+    match control {
+        None => pending().await,
+        Some(control) => {
+            let about =
+                About { versions: plan.settings.versions, store: store_of(plan), started: Instant::now() };
+            control.run(handle, about).await
+        }
+    }
+}
+
 /// Completes when the store fails for good: one that cannot even count has to be opened again.
 async fn store_is_lost(store: &impl Backend, trouble: &Notify) {
     loop {
@@ -225,7 +248,7 @@ async fn store_is_lost(store: &impl Backend, trouble: &Notify) {
 }
 
 /// The lines that people look for when a server starts.
-fn announce(plan: &Plan, addresses: &[SocketAddr]) -> Result<(), Failure> {
+fn announce(plan: &Plan, addresses: &[SocketAddr], control: Option<&Control>) -> Result<(), Failure> {
     let listening = || addresses.iter().zip(plan.sockets.iter().map(|socket| socket.serves));
     let smp = listening().filter(|(_, serves)| serves.is_smp());
     let ports: Vec<u16> = smp.map(|(address, _)| address.port()).collect();
@@ -239,18 +262,25 @@ fn announce(plan: &Plan, addresses: &[SocketAddr]) -> Result<(), Failure> {
             Serves::Https => format!("Serving the web site on {address}: https"),
         });
     }
-    say(&match plan.settings.store {
-        Store::Memory => "Store: in memory".to_owned(),
+    if let Some(control) = control {
+        say(&format!("Control port: {}", control.address()));
+    }
+    say(&format!("Store: {}", store_of(plan)));
+    Ok(())
+}
+
+fn store_of(plan: &Plan) -> String {
+    match plan.settings.store {
+        Store::Memory => "in memory".to_owned(),
         Store::Embedded(embedded) => {
             let durability = match embedded.durability {
                 Durability::Always => "always".to_owned(),
                 Durability::Interval(interval) => format!("every {} ms", interval.as_millis()),
                 Durability::OnExit => "on exit".to_owned(),
             };
-            format!("Store: {}, durable {durability}", plan.store.display())
+            format!("{}, durable {durability}", plan.store.display())
         }
-    });
-    Ok(())
+    }
 }
 
 /// The exit code after a second signal.

@@ -122,6 +122,14 @@ impl Backend for TestStore {
         self.until(|state| !state.full)
     }
 
+    fn sync(&self) -> impl Future<Output = Result<(), StoreFailure>> + Send + use<> {
+        let released = self.until(|state| !state.held);
+        async move {
+            released.await;
+            Ok(())
+        }
+    }
+
     fn close(&self) -> impl Future<Output = Result<(), StoreFailure>> + Send + use<> {
         self.0.lock().unwrap().closed = true;
         std::future::ready(Ok(()))

@@ -163,6 +163,13 @@ impl Backend for Embedded {
         std::future::poll_fn(move |context| shared.jobs.poll_ready(context.waker()))
     }
 
+    fn sync(&self) -> impl Future<Output = Result<(), StoreFailure>> + Send + use<> {
+        let (sender, reply) = oneshot::channel();
+        // A job that is refused is dropped with its sender, which tells the caller.
+        let _ = self.shared.jobs.push(Job::Sync(sender), 0);
+        received(reply)
+    }
+
     fn close(&self) -> impl Future<Output = Result<(), StoreFailure>> + Send + use<> {
         let (sender, reply) = oneshot::channel();
         // On a store that is closed the sender is dropped, which tells the caller.

@@ -16,6 +16,8 @@ use super::{Durability, Shared};
 pub(super) enum Job {
     /// Carry out a batch.
     Run(Vec<QueueOp>, Sender<BatchReply>),
+    /// Put everything on the disk.
+    Sync(Sender<Result<(), StoreFailure>>),
     /// Make everything durable and end.
     Close(Sender<Result<(), StoreFailure>>),
 }
@@ -79,16 +81,21 @@ impl Writer<'_> {
                 Taken::Closed => break,
             };
             let mut replies = Vec::with_capacity(jobs.len());
+            let mut syncing = Vec::new();
             for job in jobs {
                 match job {
                     Job::Run(ops, reply) => replies.push((reply, self.run(ops))),
+                    Job::Sync(reply) => syncing.push(reply),
                     Job::Close(reply) => closing.push(reply),
                 }
             }
-            self.finish_group();
+            self.finish_group(!syncing.is_empty());
             for (reply, result) in replies {
                 // One failed sync fails the whole group. A caller may have gone, which is its own affair.
                 let _ = reply.send(self.shared.check().and(result));
+            }
+            for reply in syncing {
+                let _ = reply.send(self.shared.check());
             }
         }
         if self.shared.check().is_ok() {
@@ -120,8 +127,8 @@ impl Writer<'_> {
         }
     }
 
-    /// Makes the group durable as the policy says.
-    fn finish_group(&mut self) {
+    /// Makes the group durable as the policy says, or on the disk if somebody asked for that.
+    fn finish_group(&mut self, on_disk: bool) {
         if self.executor.take_written() {
             self.unsynced_since.get_or_insert_with(Instant::now);
         }
@@ -131,6 +138,7 @@ impl Writer<'_> {
         }
         match self.durability {
             Durability::Always => self.persist(PersistMode::SyncData),
+            _ if on_disk => self.persist(PersistMode::SyncData),
             _ if self.sync_due().is_some_and(|due| due <= Instant::now()) => {
                 self.persist(PersistMode::SyncData);
             }

@@ -31,7 +31,8 @@ pub(crate) fn init(mut flags: Init, folders: &Folders, answers: &mut dyn BufRead
     if !flags.no_password && flags.password.is_none() {
         flags.password = Some(random_password()?);
     }
-    create(folders, flags.sign_algorithm, &choices(&flags))?;
+    let control = [random_password()?, random_password()?];
+    create(folders, flags.sign_algorithm, &choices(&flags, control))?;
     report(folders)
 }
 
@@ -103,7 +104,7 @@ fn ask_what_is_open(flags: &mut Init, answers: &mut dyn BufRead) -> Result<(), F
 }
 
 /// What the file sets: what the reference's file sets, and what was asked for.
-fn choices(flags: &Init) -> Vec<Choice> {
+fn choices(flags: &Init, [admin, user]: [String; 2]) -> Vec<Choice> {
     let host = flags.fqdn.as_ref().unwrap_or(&flags.ip);
     let on = |on: bool| if on { "on" } else { "off" }.to_owned();
     let mut choices = vec![
@@ -127,6 +128,8 @@ fn choices(flags: &Init) -> Vec<Choice> {
     ];
     let given = [
         ("AUTH", "create_password", flags.password.clone()),
+        ("AUTH", "control_port_admin_password", Some(admin)),
+        ("AUTH", "control_port_user_password", Some(user)),
         ("TRANSPORT", "control_port", flags.control_port.map(|port| port.to_string())),
         ("PROXY", "socks_proxy", flags.socks_proxy.clone()),
         ("PROXY", "own_server_domains", flags.own_domains.clone()),

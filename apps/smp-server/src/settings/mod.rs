@@ -14,6 +14,7 @@ use smp_core::wire::{Host, VersionRange};
 use smp_runtime::Socks;
 use smp_runtime::client::HostMode;
 
+use crate::control::{Access, Quota};
 pub(crate) use read::read;
 pub(crate) use template::{Choice, render};
 
@@ -47,8 +48,20 @@ pub(crate) struct Settings {
     pub(crate) stop_timeout: Duration,
     /// How other servers are connected to.
     pub(crate) outgoing: Outgoing,
+    /// The control port, if there is one.
+    pub(crate) control: Option<Control>,
     /// The settings of the protocol.
     pub(crate) server: ServerConfig,
+}
+
+/// Where operators look at the server and moderate queues while it runs.
+pub(crate) struct Control {
+    /// The port on 127.0.0.1.
+    pub(crate) port: u16,
+    /// The passwords, of which there is one at least.
+    pub(crate) access: Access,
+    /// How many queues users may block.
+    pub(crate) quota: Quota,
 }
 
 /// How other servers are connected to, for private routing.

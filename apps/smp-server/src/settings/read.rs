@@ -1,5 +1,6 @@
 //! From the ini file to the settings.
 
+mod control;
 mod web;
 
 use std::time::Duration;
@@ -21,6 +22,7 @@ pub(crate) fn read(ini: &Ini) -> Result<(Settings, Vec<String>), IniError> {
     let web = web::web(&from)?;
     let (ports, web_sockets) = web::ports(&from, &web)?;
     let settings = Settings {
+        control: control::control(&from, (&ports, &web_sockets), &web)?,
         store: store(&from)?,
         hosts: from.get("TRANSPORT", "host", value::hosts)?,
         proxy_protocol: web::proxy_protocol(&from, (&ports, &web_sockets), &web)?,
@@ -41,7 +43,7 @@ pub(crate) fn read(ini: &Ini) -> Result<(Settings, Vec<String>), IniError> {
         outgoing: outgoing(&from)?,
         server: server(&from)?,
     };
-    let notes = notes(ini, settings.store);
+    let notes = notes(ini, &settings);
     Ok((settings, notes))
 }
 
@@ -220,10 +222,10 @@ fn password(text: &str) -> Parsed<Password> {
 }
 
 /// What the file has that has no effect, so that nobody relies on it: a line for each reason.
-fn notes(ini: &Ini, store: Store) -> Vec<String> {
+fn notes(ini: &Ini, settings: &Settings) -> Vec<String> {
     let mut reasons: Vec<(String, Vec<String>)> = Vec::new();
     for entry in ini.entries() {
-        let Some(reason) = without_effect(entry, store) else { continue };
+        let Some(reason) = without_effect(entry, settings) else { continue };
         let line = entry.line.map(|line| format!(" (line {line})")).unwrap_or_default();
         let place = format!("[{}] {}{line}", entry.section, entry.key);
         match reasons.iter_mut().find(|(known, _)| *known == reason) {
@@ -239,13 +241,16 @@ fn notes(ini: &Ini, store: Store) -> Vec<String> {
 }
 
 /// Why a setting has no effect, if it has none.
-fn without_effect(entry: &Entry, store: Store) -> Option<String> {
+fn without_effect(entry: &Entry, settings: &Settings) -> Option<String> {
     let (section, key, value) = (entry.section.as_str(), entry.key.as_str(), entry.value.as_str());
     let Some(setting) = table::find(section, key) else {
         return Some("this server does not know it".to_owned());
     };
-    if (section, key, value) == ("STORE_LOG", "restore_messages", "off") && store != Store::Memory {
+    if (section, key, value) == ("STORE_LOG", "restore_messages", "off") && settings.store != Store::Memory {
         return Some("the embedded store keeps messages with their queues".to_owned());
+    }
+    if (section, key) == ("TRANSPORT", "control_port") && settings.control.is_none() {
+        return Some(NO_CONTROL.to_owned());
     }
     let feature = setting.later.filter(|_| setting.default != Some(value))?;
     Some(format!("this server does not have {feature} yet"))
@@ -284,6 +289,9 @@ const fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
+/// Whoever can connect to the port could do everything.
+const NO_CONTROL: &str = "the port is not opened while neither [AUTH] control_port_admin_password nor \
+                          control_port_user_password is set";
 const MILLISECOND: Duration = Duration::from_millis(1);
 /// More is a mistake, and would overflow what is computed from it.
 const CENTURY: Duration = seconds(36_500 * 86_400);

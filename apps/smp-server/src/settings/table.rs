@@ -163,12 +163,22 @@ const AUTH: Section = Section {
             "The password for creating queues. Without it anybody may. Printable \
             ASCII characters without space, `@`, `:` and `/`.",
         ),
-        optional("control_port_admin_password", "PASSWORD", "For all commands of the control port.")
-            .later(CONTROL),
-        optional("control_port_user_password", "PASSWORD", "For some commands of the control port.")
-            .later(CONTROL),
-        setting("daily_block_queue_quota", "20", "How many queues a control port user may block a day.")
-            .later(CONTROL),
+        optional(
+            "control_port_admin_password",
+            "PASSWORD",
+            "For all commands of the control port. Printable ASCII characters without space. `init` makes a random one.",
+        ),
+        optional(
+            "control_port_user_password",
+            "PASSWORD",
+            "For looking at the server and at queues, and for blocking and unblocking queues. Another one than that.",
+        ),
+        setting(
+            "daily_block_queue_quota",
+            "20",
+            "How many queues those with the user password may block a day (UTC), all together and counted from the \
+             start of the server. 0: as many as they like. -1: none. Admins may always.",
+        ),
     ],
 };
 
@@ -219,7 +229,13 @@ const TRANSPORT: Section = Section {
              connections to these ports are closed. Nobody but the proxy may reach them: the header is believed. The \
              reference server does not know this setting.",
         ),
-        optional("control_port", "5224", "Port on 127.0.0.1 for administration.").later(CONTROL),
+        optional(
+            "control_port",
+            "5224",
+            "Port for administration while the server runs: lines of text, as with `nc 127.0.0.1 5224`; `help` lists \
+             the commands. It is on 127.0.0.1 alone, whatever `bind` says, and is opened only when a password for it is \
+             set in [AUTH].",
+        ),
         setting("accept_service_credentials", "on", "Whether clients may be services with certificates."),
     ],
 };
@@ -500,5 +516,4 @@ const NAMES: Section = Section {
 
 const STATISTICS: &str = "statistics";
 const DATABASE: &str = "the PostgreSQL store";
-const CONTROL: &str = "the control port";
 const RESOLVER: &str = "name resolution";

@@ -5,10 +5,10 @@ use std::net::TcpStream;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use smp_core::client::{
-    Answer, Client, ClientInput, ClientLimits, ClientOutput, CommandId, Request, RequestError,
+    Answer, Client, ClientEvent, ClientInput, ClientLimits, ClientOutput, CommandId, Request, RequestError,
 };
 use smp_core::transport::{ClientOptions, ClientTransportConfig, Transport};
-use smp_core::wire::{ServerUri, Version};
+use smp_core::wire::{ServerUri, Version, VersionRange};
 use smp_core::{Now, SeededEntropy, Timestamp, UnixTime};
 
 use crate::harness::Serving;
@@ -26,11 +26,16 @@ pub(crate) struct Connection {
 impl Connection {
     /// Connects, and checks that the server is the one of the address that it printed.
     pub(crate) fn to(serving: &Serving) -> Self {
+        Self::speaking(serving, VersionRange::SUPPORTED)
+    }
+
+    /// Connects as a client of these versions.
+    pub(crate) fn speaking(serving: &Serving, versions: VersionRange) -> Self {
         let address: ServerUri = serving.line("Server address: ").parse().unwrap();
         let stream = TcpStream::connect(("127.0.0.1", address.server.port().unwrap())).unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
-        let config =
-            ClientTransportConfig::new(*address.server.key_hash(), ClientOptions::default()).unwrap();
+        let options = ClientOptions { versions, ..ClientOptions::default() };
+        let config = ClientTransportConfig::new(*address.server.key_hash(), options).unwrap();
         let started = Instant::now();
         let mut entropy = entropy();
         let transport = Transport::client(config, entropy.fork_seed(), now(started));
@@ -60,6 +65,14 @@ impl Connection {
         self.client.handle(now(self.started), ClientInput::Command(id, request));
         self.until(|output| match output {
             ClientOutput::Answer(answered, answer) if answered == id => Some(answer),
+            _ => None,
+        })
+    }
+
+    /// The next event.
+    pub(crate) fn event(&mut self) -> ClientEvent {
+        self.until(|output| match output {
+            ClientOutput::Event(event) => Some(event),
             _ => None,
         })
     }

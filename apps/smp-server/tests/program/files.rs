@@ -72,6 +72,8 @@ fn init_writes_what_its_flags_ask_for() {
         assert!(ini.lines().any(|line| line == setting), "{setting}");
     }
     assert!(!ini.lines().any(|line| line.starts_with("create_password")));
+    let passwords: Vec<&str> = ini.lines().filter(|line| line.starts_with("control_port_")).collect();
+    assert!(passwords.len() == 2 && passwords.iter().all(|line| line.len() > 50), "{passwords:?}");
     // An Ed448 key of 57 bytes makes a longer file than an Ed25519 key.
     assert!(place.read("server.key").len() > 140 && place.read("ca.key").len() > 140);
     assert_eq!(place.run(&["start", "--maintenance"]).code, Some(0));

@@ -4,6 +4,7 @@
 
 mod browser;
 mod client;
+mod control;
 mod files;
 mod harness;
 mod queues;

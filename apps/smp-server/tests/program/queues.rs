@@ -55,7 +55,7 @@ pub(crate) fn take(
     Some(body)
 }
 
-fn refused(answer: Result<impl std::fmt::Debug, RequestError>) -> ErrorType {
+pub(crate) fn refused(answer: Result<impl std::fmt::Debug, RequestError>) -> ErrorType {
     match answer {
         Err(RequestError::Server(error)) => error,
         other => panic!("{other:?}"),
@@ -67,6 +67,7 @@ fn messages_survive_restarts_with_every_durability() {
     for (algorithm, durability) in [("ed25519", "always"), ("ed448", "interval"), ("ed25519", "on-exit")] {
         let place = Place::of_reference(algorithm);
         place.replace("port: 5223,443", "port: 0\nbind: 127.0.0.1");
+        place.replace("control_port: 5224", "control_port: 0");
         place.replace("enable: on", &format!("enable: on\ndurability: {durability}"));
         let keys = QueueKeys::generate(&mut entropy());
 

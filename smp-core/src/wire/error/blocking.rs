@@ -1,10 +1,12 @@
 //! Why a queue was blocked: `reason=spam` or `reason=content`, then `,notice={"ttl":86400}` from version 18.
 
 use core::fmt;
+use core::str::FromStr;
 
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use super::super::codec::{DecodeError, Decoded, Reader};
+use super::super::codec::{DecodeError, Decoded, Reader, decode_all};
 use super::super::json;
 use super::super::version::Version;
 
@@ -35,6 +37,15 @@ impl BlockingInfo {
             out.extend_from_slice(NOTICE);
             json::encode(&notice, out);
         }
+    }
+}
+
+/// The form of the wire: `reason=spam`, `reason=content,notice={"ttl":86400}`.
+impl FromStr for BlockingInfo {
+    type Err = DecodeError;
+
+    fn from_str(text: &str) -> Decoded<Self> {
+        decode_all(&Bytes::copy_from_slice(text.as_bytes()), Self::decode)
     }
 }
 

@@ -422,9 +422,11 @@ fn keeps_the_order_of_calls(store: &impl Backend) {
 fn fails_when_closed(store: &impl Backend) {
     run_one(store, create(1));
     let before = store.run(vec![append(1, 1, 10)]);
+    pollster::block_on(store.sync()).expect("everything is on the disk");
     pollster::block_on(store.close()).expect("everything is durable");
     assert!(pollster::block_on(before).is_ok(), "what came before the close was carried out");
     assert!(run_now(store, vec![QueueOp::Count]).is_err());
+    assert!(pollster::block_on(store.sync()).is_err());
     assert!(pollster::block_on(store.look_up(vec![QueueKey::Recipient(recipient(1))])).is_err());
     pollster::block_on(store.ready());
 }

@@ -103,6 +103,15 @@ impl Backend for SimBackend {
         self.until(|state| !state.is_full || state.is_closed)
     }
 
+    fn sync(&self) -> impl Future<Output = Result<(), StoreFailure>> + Send + use<> {
+        // What was answered is durable, so what is left is to be answered.
+        let answered = self.until(|state| state.batches.is_empty());
+        async move {
+            answered.await;
+            Ok(())
+        }
+    }
+
     fn close(&self) -> impl Future<Output = Result<(), StoreFailure>> + Send + use<> {
         self.state().is_closed = true;
         self.wake();

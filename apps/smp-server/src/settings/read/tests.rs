@@ -302,8 +302,10 @@ fn bad_values_are_refused_with_their_place_and_the_way_out() {
 
 #[test]
 fn a_message_never_repeats_a_password() {
-    let problem = settings("[AUTH]\ncreate_password = my secret\n").err().unwrap();
-    assert!(!problem.contains("secret"), "{problem}");
+    for key in ["create_password", "control_port_admin_password", "control_port_user_password"] {
+        let problem = settings(&format!("[AUTH]\n{key} = my secret\n")).err().unwrap();
+        assert!(!problem.contains("secret"), "{problem}");
+    }
 }
 
 #[test]
@@ -315,7 +317,8 @@ fn what_has_no_effect_is_said() {
         notes,
         [
             "f.ini: without effect, because this server does not know it: [AUTH] new_quues (line 2), [OTHER] x (line 4)",
-            "f.ini: without effect, because this server does not have the control port yet: [TRANSPORT] control_port (line 6)",
+            "f.ini: without effect, because the port is not opened while neither [AUTH] control_port_admin_password nor \
+             control_port_user_password is set: [TRANSPORT] control_port (line 6)",
             "f.ini: without effect, because the embedded store keeps messages with their queues: [STORE_LOG] restore_messages (line 9)",
         ]
     );
@@ -327,4 +330,54 @@ fn onion_names_alone_take_a_socks_proxy() {
     let problem = settings(text).err().unwrap();
     assert!(problem.starts_with("f.ini, line 3: [PROXY] required_host_mode: onion names alone"), "{problem}");
     assert!(settings(&format!("{text}socks_proxy = localhost:9050\n")).is_ok());
+}
+
+#[test]
+fn the_control_port_takes_a_password() {
+    use crate::control::{Quota, Role};
+
+    let control = |text: &str| settings(&format!("[TRANSPORT]\ncontrol_port = 7\n[AUTH]\n{text}")).unwrap();
+    assert!(control("").0.control.is_none());
+    assert!(settings("[AUTH]\ncontrol_port_user_password = u\n").unwrap().0.control.is_none());
+    for (quota, expected) in [
+        ("", Quota::Daily(20)),
+        ("daily_block_queue_quota = 0", Quota::Unlimited),
+        ("daily_block_queue_quota = 3", Quota::Daily(3)),
+        ("daily_block_queue_quota = -1", Quota::Daily(0)),
+    ] {
+        let (read, notes) = control(&format!("control_port_user_password = u/=\n{quota}\n"));
+        let control = read.control.unwrap();
+        assert_eq!((control.port, control.quota, notes), (7, expected, Vec::new()));
+        assert_eq!((control.access.role(b"u/="), control.access.role(b"")), (Some(Role::User), None));
+    }
+    let (read, _) = control("control_port_admin_password = a\ncontrol_port_user_password = u\n");
+    let access = read.control.unwrap().access;
+    assert_eq!((access.role(b"a"), access.role(b"u")), (Some(Role::Admin), Some(Role::User)));
+}
+
+#[test]
+fn bad_values_of_the_control_port() {
+    let graphic = "has to be 1 to 255 printable ASCII characters without space";
+    for (section, line, start) in [
+        ("AUTH", "control_port_admin_password = ", graphic),
+        ("AUTH", "control_port_user_password = a b", graphic),
+        ("AUTH", "daily_block_queue_quota = -2", "has to be a number from 0 to 1000000, 0 for as many"),
+        ("AUTH", "daily_block_queue_quota = off", "has to be a number from 0 to 1000000, 0 for as many"),
+        ("TRANSPORT", "control_port = off", "has to be a number from 0 to 65535"),
+        ("TRANSPORT", "control_port = 5223", "port 5223 is also for something else"),
+    ] {
+        let problem = problem(section, line);
+        assert!(problem.starts_with(start), "{line}: {problem}");
+    }
+    let same = "[AUTH]\ncontrol_port_admin_password = a\ncontrol_port_user_password = a\n";
+    let problem = settings(same).err().unwrap();
+    assert!(
+        problem.starts_with("f.ini, line 3: [AUTH] control_port_user_password: has to be another"),
+        "{problem}"
+    );
+    for other in ["port = 7", "websockets = 7", "[WEB]\nhttp = 7", "[WEB]\nhttps = 7"] {
+        let text = format!("[TRANSPORT]\ncontrol_port = 7\n{other}\n");
+        let problem = settings(&text).err().unwrap();
+        assert!(problem.starts_with("f.ini, line 2: [TRANSPORT] control_port: port 7 is also"), "{problem}");
+    }
 }
