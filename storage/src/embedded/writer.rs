@@ -188,3 +188,35 @@ pub(super) fn spawn(
     let shared = Arc::clone(shared);
     std::thread::Builder::new().name("store-writer".into()).spawn(move || work(&shared, durability))
 }
+
+#[cfg(all(test, feature = "conformance"))]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::conformance::samples;
+    use crate::{Embedded, EmbeddedOptions};
+
+    /// Whatever the policy, a group in which somebody asked for it leaves nothing that is not on the disk.
+    #[test]
+    fn what_is_synced_is_on_the_disk() {
+        for durability in [Durability::OnExit, Durability::Interval(Duration::from_secs(3600))] {
+            let folder = tempfile::tempdir().expect("a folder");
+            let options = EmbeddedOptions { durability, ..EmbeddedOptions::default() };
+            let store = Embedded::open(folder.path().join("store"), options).expect("a store");
+            {
+                // The store's own writer has nothing to do meanwhile.
+                let engine = store.shared.engine();
+                let engine = engine.as_ref().expect("it is open");
+                let executor = Executor::new(engine).expect("it can be read");
+                let mut writer =
+                    Writer { shared: &store.shared, engine, executor, durability, unsynced_since: None };
+                writer.run(vec![samples::create(1)]).expect("it works");
+                writer.finish_group(false);
+                assert!(writer.unsynced_since.is_some());
+                writer.finish_group(true);
+                assert!(writer.unsynced_since.is_none());
+            }
+        }
+    }
+}
