@@ -120,7 +120,7 @@ impl<R: Runtime> HttpResolver<R> {
     }
 
     /// Resolves a name, for [`Server::resolver`](super::Server::resolver).
-    pub fn resolve(&self, name: Name) -> impl Future<Output = Resolved> + Send + 'static {
+    pub fn resolve(&self, name: Name) -> impl Future<Output = Resolved> + Send + use<R> {
         let inner = Arc::clone(&self.0);
         async move { inner.ask(&name).await }
     }

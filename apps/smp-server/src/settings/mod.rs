@@ -13,6 +13,8 @@ use smp_core::server::ServerConfig;
 use smp_core::wire::{Host, VersionRange};
 use smp_runtime::Socks;
 use smp_runtime::client::HostMode;
+use smp_runtime::http::Url;
+use smp_runtime::server::ResolverOptions;
 
 pub(crate) use read::read;
 pub(crate) use template::{Choice, render};
@@ -47,6 +49,8 @@ pub(crate) struct Settings {
     pub(crate) stop_timeout: Duration,
     /// How other servers are connected to.
     pub(crate) outgoing: Outgoing,
+    /// Who resolves names, if anybody does.
+    pub(crate) names: Option<Names>,
     /// The settings of the protocol.
     pub(crate) server: ServerConfig,
 }
@@ -61,6 +65,14 @@ pub(crate) struct Outgoing {
     pub(crate) socks: Option<Socks>,
     /// Whether private addresses may be connected to.
     pub(crate) private: bool,
+}
+
+/// Who resolves names.
+pub(crate) struct Names {
+    /// Where it is.
+    pub(crate) resolver: Url,
+    /// How it is asked.
+    pub(crate) options: ResolverOptions,
 }
 
 /// Where queues and messages are kept.

@@ -1,5 +1,6 @@
 //! From the ini file to the settings.
 
+mod names;
 mod web;
 
 use std::time::Duration;
@@ -39,9 +40,11 @@ pub(crate) fn read(ini: &Ini) -> Result<(Settings, Vec<String>), IniError> {
             duration(Unit::Seconds, Duration::ZERO..=seconds(8)),
         )?,
         outgoing: outgoing(&from)?,
+        names: names::names(&from)?,
         server: server(&from)?,
     };
-    let notes = notes(ini, settings.store);
+    let mut notes = notes(ini, settings.store);
+    notes.extend(names::note(ini, &settings));
     Ok((settings, notes))
 }
 
@@ -95,6 +98,7 @@ fn server(from: &Source<'_>) -> Result<ServerConfig, IniError> {
     let mut server = ServerConfig::default();
     server.new_queues = from.get("AUTH", "new_queues", switch)?;
     server.password = from.optional("AUTH", "create_password", password)?;
+    server.names = from.get("NAMES", "enable", switch)?;
     server.proxy = from.get("PROXY", "enable", switch)?;
     server.own_server_domains =
         from.optional("PROXY", "own_server_domains", value::domains)?.unwrap_or_default();
