@@ -8,14 +8,15 @@ use crate::wire::error::{ErrorType, NameError};
 use crate::wire::names::{Name, NameRecord};
 
 impl Session {
-    /// Has a name resolved. Nothing waits for that but its answer: it gives no right and takes none.
+    /// Has a name resolved. Nothing waits for that but its answer, neither other answers to its block: it may take seconds,
+    /// and a block may hold what a proxy forwards for others.
     pub(super) fn resolve(&mut self, entry: &Entry, name: &Name) {
         self.last_resolve += 1;
         let id = ResolveId(self.last_resolve);
         let pending = entry.pending(PendingKind::Plain);
         self.resolving.insert(id, pending);
         self.outputs.push_back(SessionOutput::Resolve(id, name.clone()));
-        self.group_decided(entry.group);
+        self.group_gives_up(entry.group);
     }
 
     pub(super) fn resolved(&mut self, id: ResolveId, found: Result<Box<NameRecord>, NameError>) {
@@ -25,9 +26,11 @@ impl Session {
             Ok(record) => BrokerMessage::RName(record),
             Err(error) => BrokerMessage::Err(ErrorType::Name(error)),
         };
-        let (correlation, entity, via) =
-            (&pending.correlation_id, &pending.entity_id, pending.via.as_deref());
-        self.group_answer(pending.group, correlation, entity, via, &answer);
-        self.group_sent(pending.group);
+        let (correlation, entity) = (&pending.correlation_id, &pending.entity_id);
+        let bytes = match pending.via.as_deref() {
+            Some(via) => self.encode_via(via, correlation, entity, &answer),
+            None => self.encode(correlation, entity, &answer),
+        };
+        self.send_transmissions(vec![bytes], 0);
     }
 }
