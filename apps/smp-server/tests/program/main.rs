@@ -6,6 +6,7 @@ mod browser;
 mod client;
 mod files;
 mod harness;
+mod names;
 mod queues;
 mod serving;
 mod site;

@@ -1,7 +1,5 @@
 //! Names: who resolves them.
 
-use std::time::Duration;
-
 use smp_core::wire::Version;
 use smp_runtime::http::{Authorization, Url};
 use smp_runtime::server::ResolverOptions;
