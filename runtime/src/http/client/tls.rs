@@ -88,3 +88,16 @@ impl<R> fmt::Debug for Clock<R> {
         f.write_str("Clock")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_to_trust_is_an_error() {
+        let broken = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+        for text in ["", "no PEM", broken, &broken[..40]] {
+            assert_eq!(Roots::from_pem(text.as_bytes()).err(), Some(RootsError::Pem), "{text:?}");
+        }
+    }
+}
