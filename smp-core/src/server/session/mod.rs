@@ -277,8 +277,7 @@ impl Session {
             && self.pipeline.len() + self.pending.len() + self.resolving.len() + self.proxied.len()
                 < limits.commands_in_flight
             && self.input_bytes < limits.input_bytes
-            // Each block that is not answered will be answered by one at least. Answers of a resolver and of relays do not
-            // count: one client of a proxy would keep the others waiting for them.
+            // Each block that is not answered will be answered by one at least.
             && self.outbox.len() + self.groups.len() * BLOCK_LEN < limits.output_bytes
     }
 

@@ -8,13 +8,12 @@ use crate::wire::error::{ErrorType, NameError};
 use crate::wire::names::{Name, NameRecord};
 
 impl Session {
-    /// Has a name resolved. Nothing waits for that but its answer, neither other answers to its block: it may take seconds,
-    /// and a block may hold what a proxy forwards for others.
+    /// Has a name resolved. Nothing waits for that but its answer, which leaves its block: it gives no right and takes none,
+    /// and a resolver may be slow.
     pub(super) fn resolve(&mut self, entry: &Entry, name: &Name) {
         self.last_resolve += 1;
         let id = ResolveId(self.last_resolve);
-        let pending = entry.pending(PendingKind::Plain);
-        self.resolving.insert(id, pending);
+        self.resolving.insert(id, entry.pending(PendingKind::Plain));
         self.outputs.push_back(SessionOutput::Resolve(id, name.clone()));
         self.group_gives_up(entry.group);
     }
@@ -27,7 +26,7 @@ impl Session {
             Err(error) => BrokerMessage::Err(ErrorType::Name(error)),
         };
         let (correlation, entity) = (&pending.correlation_id, &pending.entity_id);
-        let bytes = match pending.via.as_deref() {
+        let bytes = match &pending.via {
             Some(via) => self.encode_via(via, correlation, entity, &answer),
             None => self.encode(correlation, entity, &answer),
         };
