@@ -1,8 +1,9 @@
 //! One deadline of a task.
 
-use std::future::Future;
-use std::pin::Pin;
+use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use smp_core::Timestamp;
 
@@ -41,11 +42,26 @@ impl<R: Runtime> Timer<R> {
     }
 }
 
+/// The output of a future, if it has one in time.
+pub(crate) async fn within<R: Runtime, F: Future>(
+    runtime: &R,
+    time: Duration,
+    future: F,
+) -> Option<F::Output> {
+    let deadline = runtime.now().mono + time;
+    let mut timer = Timer::new(runtime.clone());
+    let mut future = pin!(future);
+    poll_fn(|cx| match future.as_mut().poll(cx) {
+        Poll::Ready(output) => Poll::Ready(Some(output)),
+        Poll::Pending => timer.poll(cx, Some(deadline)).map(|()| None),
+    })
+    .await
+}
+
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
     use std::sync::atomic::{AtomicU64, Ordering};
-    use std::time::Duration;
 
     use super::*;
     use crate::testing::TestRuntime;
@@ -60,7 +76,7 @@ mod tests {
             let mut timer = Timer::new(runtime.clone());
             let (fired, fired_at) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
             let (count, at) = (Arc::clone(&fired), Arc::clone(&fired_at));
-            let mut polled = std::future::poll_fn(move |cx| {
+            let mut polled = poll_fn(move |cx| {
                 let deadline = Timestamp::from_micros(moved.load(Ordering::Relaxed));
                 std::task::ready!(timer.poll(cx, Some(deadline)));
                 count.fetch_add(1, Ordering::Relaxed);
@@ -69,7 +85,7 @@ mod tests {
             });
             // A task that is polled each time the deadline moves, as a task is whose machine took an input.
             let mut steps = deadlines.into_iter();
-            runtime.spawn(std::future::poll_fn(move |cx| {
+            runtime.spawn(poll_fn(move |cx| {
                 if let Some(step) = steps.next() {
                     deadline.store(step * 1_000_000, Ordering::Relaxed);
                     cx.waker().wake_by_ref();

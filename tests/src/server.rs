@@ -10,7 +10,7 @@ use smp_core::transport::identity::{Algorithm, Authority, ServerIdentity, Subjec
 use smp_core::transport::{ServerOptions, ServerTransportConfig};
 use smp_core::wire::{Password, VersionRange};
 use smp_runtime::client::Connector;
-use smp_runtime::server::{Disconnect, Server, ServerEvent, ServerHandle};
+use smp_runtime::server::{Disconnect, HttpResolver, ResolverOptions, Server, ServerEvent, ServerHandle};
 use smp_runtime_tokio::TokioRuntime;
 use smp_storage::{Backend, Durability, Embedded, EmbeddedOptions, Memory};
 use tempfile::TempDir;
@@ -41,6 +41,8 @@ pub struct Settings {
     pub password: Option<&'static str>,
     /// Whether it forwards to relays, private addresses among them.
     pub proxy: bool,
+    /// Where names are resolved, and how long that may take.
+    pub resolver: Option<(String, Duration)>,
     /// Bytes of new ids.
     pub id_bytes: usize,
     /// Messages that a queue holds.
@@ -76,6 +78,7 @@ impl Default for Settings {
             new_queues: true,
             password: None,
             proxy: true,
+            resolver: None,
             id_bytes: 24,
             quota: 128,
             message_ttl: None,
@@ -98,6 +101,7 @@ impl Settings {
         config.new_queues = self.new_queues;
         config.password = self.password.map(|word| Password::new(word.as_bytes()).expect("a password"));
         config.proxy = self.proxy;
+        config.names = self.resolver.is_some();
         config.id_bytes = self.id_bytes;
         config.message_quota = self.quota;
         config.message_ttl = self.message_ttl;
@@ -276,8 +280,14 @@ impl TestServer {
             _ => {}
         };
         let tokio = TokioRuntime::new(runtime.handle().clone());
-        let server = Server::new(tokio.clone(), backend, transport, self.settings.server())
-            .outgoing(Connector::new(tokio));
+        let mut server = Server::new(tokio.clone(), backend, transport, self.settings.server())
+            .outgoing(Connector::new(tokio.clone()));
+        if let Some((address, timeout)) = &self.settings.resolver {
+            let address = address.parse().expect("an address of a resolver");
+            let options = ResolverOptions { timeout: *timeout, ..ResolverOptions::default() };
+            let resolver = HttpResolver::new(tokio, address, options).expect("a resolver without TLS");
+            server = server.resolver(move |name| resolver.resolve(name));
+        }
         let any: SocketAddr = (Ipv4Addr::LOCALHOST, 0).into();
         let served = runtime.block_on(server.on_event(watch).serve(&[any]));
         served.expect("a free port")

@@ -11,8 +11,9 @@ use smp_core::server::CloseReason;
 use smp_core::server::store::QueueOp;
 use smp_core::transport::tls::Alpn;
 use smp_core::transport::{ServerOptions, ServerTransportConfig};
+use smp_runtime::Runtime;
 use smp_runtime::client::Connector;
-use smp_runtime::server::{Disconnect, Endpoint, Server, ServerEvent, ServerHandle};
+use smp_runtime::server::{Disconnect, Endpoint, HttpResolver, Server, ServerEvent, ServerHandle};
 use smp_runtime_tokio::TokioRuntime;
 use smp_storage::{Backend, Embedded, EmbeddedOptions, Memory};
 use tokio::sync::Notify;
@@ -115,13 +116,37 @@ fn server<B: Backend + 'static>(
         .hosts(outgoing.hosts, outgoing.required)
         .socks(outgoing.socks.clone())
         .public_only(!outgoing.private);
-    let server = Server::new(runtime, store, transport, settings.server.clone()).outgoing(connector);
+    let resolver = resolver(settings, &runtime)?;
+    let mut server = Server::new(runtime, store, transport, settings.server.clone()).outgoing(connector);
+    if let Some(resolver) = resolver {
+        server = server.resolver(move |name| resolver.resolve(name));
+    }
     Ok(server.on_event(move |event| {
         if event == ServerEvent::StoreFailed {
             trouble.notify_one();
         }
         log_event(&event, log_tls_errors);
     }))
+}
+
+/// Who resolves names, if they are resolved. Whether it is there is found out meanwhile: all else is served without it.
+fn resolver(
+    settings: &Settings,
+    runtime: &TokioRuntime,
+) -> Result<Option<HttpResolver<TokioRuntime>>, Failure> {
+    let Some(names) = &settings.names else { return Ok(None) };
+    let resolver = HttpResolver::new(runtime.clone(), names.resolver.clone(), names.options.clone())
+        .map_err(|e| Failure::new(format!("[NAMES] resolver_endpoint: {e}")))?;
+    let asked = resolver.clone();
+    runtime.spawn(async move {
+        match asked.check().await {
+            Ok(()) => log::info!("the resolver of names is there"),
+            Err(e) => log::warn!(
+                "[NAMES] resolver_endpoint: /health: {e}. Names cannot be resolved until it is there"
+            ),
+        }
+    });
+    Ok(Some(resolver))
 }
 
 fn transport(plan: &Plan, change: impl FnOnce(&mut ServerOptions)) -> Result<ServerTransportConfig, Failure> {

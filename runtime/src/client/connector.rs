@@ -1,10 +1,8 @@
 //! Connecting.
 
-use std::future::{Future, poll_fn};
+use std::future::Future;
 use std::io;
-use std::pin::pin;
 use std::sync::Arc;
-use std::task::Poll;
 use std::time::Duration;
 
 use smp_core::SeededEntropy;
@@ -19,7 +17,7 @@ use super::driver::Driver;
 use super::shared::Shared;
 use super::{Client, Disconnect, EventLimits, Events, HostMode};
 use crate::seed::Seeds;
-use crate::timer::Timer;
+use crate::timer::within;
 use crate::{Runtime, Socks, panic};
 
 /// Makes connections to servers. Clones share its source of randomness.
@@ -230,7 +228,7 @@ impl<R: Runtime> Connector<R> {
 
     async fn open(&self, host: &Host, port: u16) -> Result<R::Stream, ConnectError> {
         let stream = self.dialing.open(&self.runtime, host, port);
-        self.within(self.connect.tcp, stream).await.unwrap_or(Err(ConnectError::Timeout))
+        within(&self.runtime, self.connect.tcp, stream).await.unwrap_or(Err(ConnectError::Timeout))
     }
 
     pub(super) fn config(&self, server: &ServerAddress) -> Result<ClientTransportConfig, ConnectError> {
@@ -247,18 +245,6 @@ impl<R: Runtime> Connector<R> {
 
     pub(super) fn entropy(&self) -> Result<SeededEntropy, ConnectError> {
         self.seeds.next().map(SeededEntropy::new).map_err(|_| ConnectError::NoEntropy)
-    }
-
-    /// The output of a future, if it has one in time.
-    async fn within<F: Future>(&self, time: Duration, future: F) -> Option<F::Output> {
-        let deadline = self.runtime.now().mono + time;
-        let mut timer = Timer::new(self.runtime.clone());
-        let mut future = pin!(future);
-        poll_fn(|cx| match future.as_mut().poll(cx) {
-            Poll::Ready(output) => Poll::Ready(Some(output)),
-            Poll::Pending => timer.poll(cx, Some(deadline)).map(|()| None),
-        })
-        .await
     }
 
     pub(super) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {

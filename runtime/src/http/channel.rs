@@ -3,7 +3,8 @@
 use std::io::{Read, Write};
 use std::sync::Arc;
 
-use rustls::ServerConnection;
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, ClientConnection, Connection, ServerConnection};
 
 use super::WebTls;
 
@@ -12,17 +13,33 @@ pub(crate) enum Channel {
     /// The bytes as they are.
     Plain(Vec<u8>),
     /// TLS.
-    Tls(Box<ServerConnection>),
+    Tls(Box<Connection>),
 }
 
 /// The peer broke TLS. What is left to transmit tells it why.
-pub(crate) struct Broken;
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Broken {
+    /// Its certificate is not one to trust for its name.
+    Certificate,
+    /// Anything else.
+    Protocol,
+}
 
 impl Channel {
-    /// TLS if it is configured.
+    /// The side of a server, with TLS if it is configured.
     pub(crate) fn new(tls: Option<&WebTls>) -> Result<Self, rustls::Error> {
         Ok(match tls {
-            Some(tls) => Self::Tls(Box::new(ServerConnection::new(Arc::clone(&tls.0))?)),
+            Some(tls) => Self::Tls(Box::new(ServerConnection::new(Arc::clone(&tls.0))?.into())),
+            None => Self::Plain(Vec::new()),
+        })
+    }
+
+    /// The side of a client of the server with this name, with TLS if it is configured.
+    pub(crate) fn client(
+        tls: Option<(Arc<ClientConfig>, ServerName<'static>)>,
+    ) -> Result<Self, rustls::Error> {
+        Ok(match tls {
+            Some((config, name)) => Self::Tls(Box::new(ClientConnection::new(config, name)?.into())),
             None => Self::Plain(Vec::new()),
         })
     }
@@ -35,7 +52,7 @@ impl Channel {
         };
         let mut rest = bytes;
         while !rest.is_empty() {
-            connection.read_tls(&mut rest).map_err(|_| Broken)?;
+            connection.read_tls(&mut rest).map_err(|_| Broken::Protocol)?;
             if !take_plaintext(connection, &mut take)? {
                 return Ok(false);
             }
@@ -76,11 +93,14 @@ impl Channel {
 }
 
 /// Decrypts what came; false at the end of the stream.
-fn take_plaintext(connection: &mut ServerConnection, take: &mut impl FnMut(&[u8])) -> Result<bool, Broken> {
-    let state = connection.process_new_packets().map_err(|_| Broken)?;
+fn take_plaintext(connection: &mut Connection, take: &mut impl FnMut(&[u8])) -> Result<bool, Broken> {
+    let state = connection.process_new_packets().map_err(|error| match error {
+        rustls::Error::InvalidCertificate(_) => Broken::Certificate,
+        _ => Broken::Protocol,
+    })?;
     let mut plaintext = vec![0; state.plaintext_bytes_to_read()];
     if !plaintext.is_empty() {
-        connection.reader().read_exact(&mut plaintext).map_err(|_| Broken)?;
+        connection.reader().read_exact(&mut plaintext).map_err(|_| Broken::Protocol)?;
         take(&plaintext);
     }
     Ok(!state.peer_has_closed())

@@ -126,7 +126,7 @@ impl<R: Runtime> HttpConnection<R> {
         self.link.send(self.channel.transmit());
         match received {
             Ok(open) => self.open = open,
-            Err(Broken) => {
+            Err(_) => {
                 self.open = false;
                 self.exchange.finish();
             }

@@ -21,6 +21,7 @@
 //! | batches that wait for the store | the requests of all sessions; nobody reads while it is behind |
 //! | a peer that says or takes nothing | timers of its session |
 //! | the processor | [`Limits::verifications_in_turn`], [`Limits::rounds_in_turn`], [`Limits::accepts_in_turn`] |
+//! | names that are resolved | [`ResolverOptions`] |
 //! | relays, commands that are forwarded, of a client and to a relay | `relay` limits of [`Limits`] |
 //! | the end of a connection | [`Limits::closing_timeout`], [`Limits::closing_input`] |
 //! | the end of the server | the grace given to [`ServerHandle::stop`] |
@@ -41,6 +42,7 @@ mod phase;
 mod proxy_header;
 mod relays;
 mod resolve;
+mod resolver;
 mod served;
 mod tasks;
 #[cfg(test)]
@@ -51,6 +53,7 @@ pub use endpoint::Endpoint;
 pub use event::{Disconnect, Refusal, ServerEvent};
 pub use handle::{ServerHandle, Stopped};
 pub use resolve::Resolved;
+pub use resolver::{HttpResolver, ResolverError, ResolverFailure, ResolverOptions};
 
 use std::future::Future;
 use std::io;
@@ -117,7 +120,8 @@ impl<R: Runtime, B: Backend + 'static> Server<R, B> {
         self
     }
 
-    /// Has `resolver` resolve the names that clients ask for (RSLV). It must give up after a bounded time. Without it they
+    /// Has `resolver`, such as [`HttpResolver::resolve`], resolve the names that clients ask for (RSLV), if
+    /// [`ServerConfig::names`] is set. It must give up after a bounded time. Without it they
     /// are told that there is none, whatever [`ServerConfig::names`] says.
     #[must_use]
     pub fn resolver<F>(mut self, resolver: impl Fn(Name) -> F + Send + Sync + 'static) -> Self

@@ -2,6 +2,7 @@
 
 mod front;
 mod limits;
+mod names;
 mod peer;
 mod relays;
 mod web;

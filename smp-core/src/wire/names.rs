@@ -3,9 +3,11 @@
 use core::fmt;
 use core::str::FromStr;
 
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::codec::{DecodeError, Decoded, Reader};
+use super::json;
 
 /// A domain name: at least two labels with dots between them, at most 253 bytes, in lower case.
 ///
@@ -121,6 +123,17 @@ pub struct NameRecord {
     pub resolver: String,
 }
 
+impl NameRecord {
+    /// Reads a record from JSON, as in RNAME and as resolvers answer: `eth`, `btc`, `xmr` and `dot` may be absent or null,
+    /// all else has to be there.
+    ///
+    /// # Errors
+    /// When it is no such object.
+    pub fn from_json(bytes: &[u8]) -> Decoded<Self> {
+        json::decode(&mut Reader::new(&Bytes::copy_from_slice(bytes)))
+    }
+}
+
 opaque_debug!(NameRecord);
 
 const NAME_LENGTH_MAX: usize = 253;
@@ -134,7 +147,6 @@ fn is_label(label: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::super::codec::decode_all;
-    use super::super::json;
     use super::*;
 
     fn decode(bytes: &[u8]) -> Decoded<Name> {
@@ -195,6 +207,7 @@ mod tests {
                 .concat();
         let bytes = [&bytes[..], br#""resolver":"0x1"}"#].concat();
         let record: NameRecord = decode_all(&bytes.clone().into(), json::decode).unwrap();
+        assert!(NameRecord::from_json(&bytes) == Ok(record.clone()));
         assert_eq!((record.nickname.as_str(), record.btc.as_deref()), ("A \"\\\n", Some("b")));
         assert_eq!((record.owner.as_str(), record.resolver.as_str()), ("0x0", "0x1"));
         let mut out = Vec::new();

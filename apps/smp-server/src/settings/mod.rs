@@ -13,6 +13,8 @@ use smp_core::server::ServerConfig;
 use smp_core::wire::{Host, VersionRange};
 use smp_runtime::Socks;
 use smp_runtime::client::HostMode;
+use smp_runtime::http::Url;
+use smp_runtime::server::ResolverOptions;
 
 use crate::control::{Access, Quota};
 pub(crate) use read::read;
@@ -50,6 +52,8 @@ pub(crate) struct Settings {
     pub(crate) outgoing: Outgoing,
     /// The control port, if there is one.
     pub(crate) control: Option<Control>,
+    /// Who resolves names, if anybody does.
+    pub(crate) names: Option<Names>,
     /// The settings of the protocol.
     pub(crate) server: ServerConfig,
 }
@@ -74,6 +78,14 @@ pub(crate) struct Outgoing {
     pub(crate) socks: Option<Socks>,
     /// Whether private addresses may be connected to.
     pub(crate) private: bool,
+}
+
+/// Who resolves names.
+pub(crate) struct Names {
+    /// Where it is.
+    pub(crate) resolver: Url,
+    /// How it is asked.
+    pub(crate) options: ResolverOptions,
 }
 
 /// Where queues and messages are kept.

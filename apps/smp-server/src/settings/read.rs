@@ -1,6 +1,7 @@
 //! From the ini file to the settings.
 
 mod control;
+mod names;
 mod web;
 
 use std::time::Duration;
@@ -41,9 +42,11 @@ pub(crate) fn read(ini: &Ini) -> Result<(Settings, Vec<String>), IniError> {
             duration(Unit::Seconds, Duration::ZERO..=seconds(8)),
         )?,
         outgoing: outgoing(&from)?,
+        names: names::names(&from)?,
         server: server(&from)?,
     };
-    let notes = notes(ini, &settings);
+    let mut notes = notes(ini, &settings);
+    notes.extend(names::note(ini, &settings));
     Ok((settings, notes))
 }
 
@@ -97,6 +100,7 @@ fn server(from: &Source<'_>) -> Result<ServerConfig, IniError> {
     let mut server = ServerConfig::default();
     server.new_queues = from.get("AUTH", "new_queues", switch)?;
     server.password = from.optional("AUTH", "create_password", password)?;
+    server.names = from.get("NAMES", "enable", switch)?;
     server.proxy = from.get("PROXY", "enable", switch)?;
     server.own_server_domains =
         from.optional("PROXY", "own_server_domains", value::domains)?.unwrap_or_default();

@@ -503,17 +503,41 @@ const WEB: Section = Section {
 
 const NAMES: Section = Section {
     name: "NAMES",
-    about: "Resolution of names.",
+    about: "Resolution of names, by asking a web server: GET {resolver_endpoint}/resolve/{name}, answered in JSON.",
     settings: &[
-        setting("enable", "off", "Whether names are resolved.").later(RESOLVER),
-        optional("resolver_endpoint", "http://127.0.0.1:8000", "Address of the resolver.").later(RESOLVER),
-        optional("resolver_auth", "bearer:TOKEN", "How to log in to it.").later(RESOLVER),
-        setting("resolver_timeout_ms", "3000", "How long it may take. In milliseconds.").later(RESOLVER),
-        setting("resolver_max_response_bytes", "16000", "How long its answers may be.").later(RESOLVER),
-        setting("resolver_concurrency", "1000", "Names that are resolved at the same time.").later(RESOLVER),
+        setting(
+            "enable",
+            "off",
+            "Whether names are resolved. Apps ask for them from version 20 on: see [TRANSPORT] smp_versions.",
+        ),
+        optional(
+            "resolver_endpoint",
+            "http://127.0.0.1:8000",
+            "Address of the resolver, with http:// or https://. Certificates for https are checked with the \
+             authorities that this system trusts.",
+        ),
+        optional(
+            "resolver_auth",
+            "bearer:TOKEN",
+            "How to log in to it: bearer:TOKEN or basic:USER:PASSWORD. Over http:// only to a resolver on this machine.",
+        ),
+        setting(
+            "resolver_timeout_ms",
+            "3000",
+            "How long a question may take, until the end of the answer. In milliseconds.",
+        ),
+        setting(
+            "resolver_max_response_bytes",
+            "16000",
+            "How long its answers may be. About 16300 bytes fit in an answer to a client.",
+        ),
+        setting(
+            "resolver_concurrency",
+            "1000",
+            "Names that are resolved at the same time. More are refused at once.",
+        ),
     ],
 };
 
 const STATISTICS: &str = "statistics";
 const DATABASE: &str = "the PostgreSQL store";
-const RESOLVER: &str = "name resolution";

@@ -7,6 +7,7 @@ mod client;
 mod control;
 mod files;
 mod harness;
+mod names;
 mod queues;
 mod serving;
 mod site;

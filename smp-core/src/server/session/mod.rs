@@ -279,8 +279,9 @@ impl Session {
             && self.pipeline.len() + self.pending.len() + self.resolving.len() + self.proxied.len()
                 < limits.commands_in_flight
             && self.input_bytes < limits.input_bytes
-            // Each block that is not answered will be answered by one at least, and each name.
-            && self.outbox.len() + (self.groups.len() + self.resolving.len()) * BLOCK_LEN < limits.output_bytes
+            // Each block that is not answered will be answered by one at least. Names that are being resolved are left out:
+            // a few slow ones would stop the connection, which may be that of a proxy and many people's.
+            && self.outbox.len() + self.groups.len() * BLOCK_LEN < limits.output_bytes
     }
 
     /// Does what has become possible, and gives out what came of it.

@@ -1,0 +1,153 @@
+//! A client of the web that asks for one thing at a time: GET, HTTP/1.1, no redirects, no cookies, no cache, no second
+//! request on a connection.
+
+mod answer;
+mod tls;
+
+pub use tls::{Roots, RootsError};
+
+use std::future::poll_fn;
+use std::io;
+use std::sync::Arc;
+
+use rustls::ClientConfig;
+use rustls_pki_types::ServerName;
+
+use super::channel::{Broken, Channel};
+use super::{Authorization, Url};
+use crate::Runtime;
+use crate::link::Link;
+use answer::{AnswerReader, HEAD_MAX};
+
+pub(crate) use answer::Answer;
+
+/// A client of one server.
+///
+/// It waits without end: who calls it sets a time, and drops the future.
+pub(crate) struct HttpClient<R> {
+    runtime: R,
+    url: Url,
+    tls: Option<(Arc<ClientConfig>, ServerName<'static>)>,
+    authorization: Option<Authorization>,
+}
+
+/// Why there is no answer. What it says names nobody.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub(crate) enum HttpFailure {
+    #[error("cannot be reached ({0})")]
+    Io(io::ErrorKind),
+    #[error("certificate not trusted")]
+    Certificate,
+    #[error("TLS failed")]
+    Tls,
+    #[error("answer too large")]
+    TooLarge,
+    #[error("malformed answer")]
+    Malformed,
+}
+
+impl<R: Runtime> HttpClient<R> {
+    /// A client that logs in with `authorization`, if it is given. `tls` and the name of the server are for `https`.
+    pub(crate) fn new(
+        runtime: R,
+        url: Url,
+        tls: Option<(Arc<ClientConfig>, ServerName<'static>)>,
+        authorization: Option<Authorization>,
+    ) -> Self {
+        Self { runtime, url, tls, authorization }
+    }
+
+    /// Asks for `path` below the address, which has to be percent-encoded; takes a body of at most so many bytes, or with
+    /// `None` ends behind the head.
+    pub(crate) async fn get(&self, path: &str, body_max: Option<usize>) -> Result<Answer, HttpFailure> {
+        let link = Link::new(self.connect().await?);
+        let channel = Channel::client(self.tls.clone()).map_err(|_| HttpFailure::Tls)?;
+        exchange(link, channel, &self.request(path), body_max).await
+    }
+
+    /// Connects to the first address that takes the connection.
+    async fn connect(&self) -> Result<R::Stream, HttpFailure> {
+        let io = |error: io::Error| HttpFailure::Io(error.kind());
+        let mut failure = HttpFailure::Io(io::ErrorKind::NotFound);
+        for address in self.runtime.resolve(&self.url.host(), self.url.port()).await.map_err(io)? {
+            // Whatever `localhost` is taken for: a secret leaves this machine in TLS only.
+            if self.authorization.is_some() && !self.url.is_secure() && !address.ip().is_loopback() {
+                continue;
+            }
+            match self.runtime.connect(address).await {
+                Ok(stream) => return Ok(stream),
+                Err(error) => failure = io(error),
+            }
+        }
+        Err(failure)
+    }
+
+    fn request(&self, path: &str) -> String {
+        let (folder, host) = (self.url.path(), self.url.authority());
+        let authorization = self.authorization.as_ref();
+        let authorization =
+            authorization.map_or(String::new(), |value| format!("Authorization: {}\r\n", value.header()));
+        format!(
+            "GET {folder}{path} HTTP/1.1\r\nHost: {host}\r\nAccept: application/json\r\n{authorization}\
+             User-Agent: smp-runtime/{}\r\nConnection: close\r\n\r\n",
+            env!("CARGO_PKG_VERSION")
+        )
+    }
+}
+
+/// Sends the request and reads the answer. The connection ends with it.
+async fn exchange<S: crate::ByteStream>(
+    mut link: Link<S>,
+    mut channel: Channel,
+    request: &str,
+    body_max: Option<usize>,
+) -> Result<Answer, HttpFailure> {
+    let mut reader = AnswerReader::new(body_max);
+    // What carries the body may be longer than it, but not without end.
+    let mut input_left = INPUT_EXTRA + body_max.unwrap_or_default().saturating_mul(CHUNK_FACTOR);
+    let io = |error: io::Error| HttpFailure::Io(error.kind());
+    channel.send(request.as_bytes());
+    loop {
+        link.send(channel.transmit());
+        while link.queued() > 0 {
+            poll_fn(|cx| link.poll_write(cx)).await.map_err(io)?;
+        }
+        let (mut length, mut received) = (0, Ok(true));
+        let read = poll_fn(|cx| {
+            link.poll_read(cx, |bytes| {
+                length = bytes.len();
+                received = channel.receive(bytes, |plain| reader.receive(plain));
+            })
+        });
+        let open = read.await.map_err(io)?;
+        input_left = input_left.checked_sub(length).ok_or(HttpFailure::TooLarge)?;
+        match received {
+            // Many servers of the web end TLS without a goodbye. An answer that was cut there is no JSON.
+            Ok(more) if !open || !more => reader.end(),
+            Ok(_) => {}
+            Err(broken) => {
+                link.send(channel.transmit());
+                // The server is told why, if it listens.
+                _ = poll_fn(|cx| link.poll_write(cx)).await;
+                return Err(broken.into());
+            }
+        }
+        if let Some(answer) = reader.take() {
+            return answer;
+        }
+    }
+}
+
+impl From<Broken> for HttpFailure {
+    fn from(broken: Broken) -> Self {
+        match broken {
+            Broken::Certificate => Self::Certificate,
+            Broken::Protocol => Self::Tls,
+        }
+    }
+}
+
+/// Bytes beside the body: a handshake of TLS with a long chain, and heads.
+const INPUT_EXTRA: usize = 128 * 1024 + 4 * HEAD_MAX;
+/// A body in chunks of a byte each, with their lines.
+const CHUNK_FACTOR: usize = 8;
