@@ -5,6 +5,17 @@
 //! batches and events are outputs. A small shell moves them: see the `smp-runtime` crate for one that is ready.
 
 #![forbid(unsafe_code)]
+// Whatever bytes say, they reach no panic. `expect` is for what cannot fail, and says why.
+#![cfg_attr(
+    not(test),
+    warn(
+        clippy::unwrap_used,
+        clippy::indexing_slicing,
+        clippy::string_slice,
+        clippy::panic,
+        clippy::unreachable
+    )
+)]
 
 pub mod crypto;
 pub mod entropy;

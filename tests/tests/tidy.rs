@@ -14,6 +14,16 @@ const EXAMPLE_LINES_MAX: usize = 150;
 const LAYERS: &[&[&str]] =
     &[&["time", "entropy"], &["wire"], &["crypto"], &["transport"], &["client"], &["server"]];
 
+/// What says that something is not done, in two pieces each, so that this file keeps the rule too.
+const UNFINISHED: &[&str] = &[
+    concat!("TO", "DO"),
+    concat!("FIX", "ME"),
+    concat!("XX", "X"),
+    concat!("todo", "!("),
+    concat!("unimplemented", "!("),
+    concat!("#[", "ignore"),
+];
+
 /// What the pure crate must not name: clocks, randomness, environment, files, sockets, threads, runtimes.
 const AMBIENT: &[&str] = &[
     "Instant::now",
@@ -136,13 +146,9 @@ fn no_panic_by_unwrap_outside_tests() {
 #[test]
 fn nothing_is_left_to_do() {
     let mut faults = Vec::new();
-    for (path, text) in rust_files(".").into_iter().filter(|(path, _)| !path.ends_with("tests/tests/tidy.rs"))
-    {
+    for (path, text) in rust_files(".") {
         for (number, line) in text.lines().enumerate() {
-            if ["TODO", "FIXME", "XXX", "todo!(", "unimplemented!(", "#[ignore"]
-                .iter()
-                .any(|word| line.contains(word))
-            {
+            if UNFINISHED.iter().any(|word| line.contains(word)) {
                 faults.push(format!("{}:{}: {}", path.display(), number + 1, line.trim()));
             }
         }
@@ -226,12 +232,11 @@ fn the_project_names_no_place_of_one_machine() {
     let mut faults = Vec::new();
     let documents =
         ["rs", "md", "toml", "json", "yml"].iter().flat_map(|extension| files(&root(), extension));
-    for path in documents.filter(|path| !path.ends_with("tests/tests/tidy.rs")) {
+    let places = ["work", "root", "home"].map(|folder| format!("/{folder}/"));
+    for path in documents {
         let text = fs::read_to_string(&path).expect("a readable file");
-        for word in ["/work/", "/root/", "/home/"] {
-            if text.contains(word) {
-                faults.push(format!("{}: {word}", path.display()));
-            }
+        for place in places.iter().filter(|place| text.contains(*place)) {
+            faults.push(format!("{}: {place}", path.display()));
         }
     }
     report(&faults);

@@ -149,7 +149,7 @@ impl Session {
 
     pub(super) fn new_id(&mut self) -> EntityId {
         let mut id = [0; 32];
-        let id = &mut id[..self.config.id_bytes.clamp(16, 32)];
+        let (id, _) = id.split_at_mut(self.config.id_bytes.clamp(16, 32));
         self.entropy.fill(id);
         EntityId::new(id).unwrap_or_default()
     }
