@@ -28,6 +28,7 @@ mod config;
 mod limits;
 pub mod proxy;
 mod session;
+pub mod statistics;
 pub mod store;
 
 pub use broker::{Broker, BrokerInput, BrokerOutput, BrokerReply, BrokerRequest, Moderation, ModerationId};

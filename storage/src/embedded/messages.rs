@@ -33,16 +33,17 @@ impl Executor<'_> {
         let notifier = record.notifier.as_ref().map(NotifierRef::from).filter(|_| notifies);
         let (queue, notification_capacity) = (append.queue.clone(), append.notification_capacity);
         let (message, is_open) = put_message(&mut batch, engine, backlog, append);
-        if is_open && notifier.is_some() {
+        let notification_lost = is_open && notifier.is_some() && {
             let notification = Notification { message: message.id.clone(), sent_at: message.sent_at };
-            self.put_notification(&mut batch, &queue, notification, notification_capacity)?;
-        }
+            self.put_notification(&mut batch, &queue, notification, notification_capacity)?
+        };
         self.commit(batch)?;
         if !is_open {
             return Ok(OpResult::QuotaExceeded);
         }
         let message = Waiting { message, secret: record.secret };
-        Ok(OpResult::Appended(Appended { was_empty, message, notifier, service: record.service }))
+        let service = record.service;
+        Ok(OpResult::Appended(Appended { was_empty, message, notifier, notification_lost, service }))
     }
 
     pub(super) fn peek(&mut self, queue: &EntityId, by: Option<&AuthPublicKey>, today: UnixDay) -> Outcome {

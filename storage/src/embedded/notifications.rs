@@ -88,20 +88,21 @@ impl Executor<'_> {
         Ok(OpResult::Notifications(PendingNotifications { notifications, secret, more }))
     }
 
-    /// Has a notification wait. When too many do, the oldest go.
+    /// Has a notification wait. When too many do, the oldest go, which is told.
     pub(super) fn put_notification(
         &self,
         batch: &mut Batch,
         queue: &EntityId,
         notification: Notification,
         capacity: u32,
-    ) -> Result<()> {
+    ) -> Result<bool> {
         let mut notifications = self.notifications(queue)?;
         notifications.push(notification);
         batch.counts.notifications += 1;
         let capacity = usize::try_from(capacity).unwrap_or(usize::MAX);
         let surplus = notifications.len().saturating_sub(capacity);
-        self.put_rest(batch, queue, &notifications[surplus..], surplus)
+        self.put_rest(batch, queue, &notifications[surplus..], surplus)?;
+        Ok(surplus > 0)
     }
 
     /// Deletes the way from a notifier to its queue, and what waits for it.

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::notification::NOTIFICATIONS_PER_SLOT;
 use super::request::{Ending, Notified, Tag};
-use super::subscription::Place;
-use crate::wire::{AuthPublicKey, EntityId, MessageId};
+use super::subscription::{Delivered, Place};
+use crate::wire::{AuthPublicKey, EntityId, ServiceRole};
 
 /// What the broker knows of a connection.
 #[derive(Default)]
@@ -13,7 +13,7 @@ pub(super) struct Connection {
     /// Queues that it is subscribed to, or asked to be.
     pub(super) subscriptions: BTreeSet<EntityId>,
     /// Queues received by GET, with the message that was not acknowledged yet.
-    pub(super) got: BTreeMap<EntityId, Option<MessageId>>,
+    pub(super) got: BTreeMap<EntityId, Option<Delivered>>,
     /// Notifiers that it is subscribed to, or asked to be.
     pub(super) notifiers: BTreeSet<EntityId>,
     /// Those for which notifications wait in the store, until there is a slot.
@@ -22,6 +22,8 @@ pub(super) struct Connection {
     pub(super) notifications: Vec<Notified>,
     /// The service that it is.
     pub(super) service: Option<EntityId>,
+    /// What it does as a service, if it says that it is one.
+    pub(super) role: Option<ServiceRole>,
     /// How far the search for what waits for the service is.
     pub(super) scan: Option<Scan>,
     /// Deliveries and news of ended subscriptions that its socket has not taken yet, or that are being read for it.

@@ -1,9 +1,10 @@
 //! Messages: stored, delivered, acknowledged.
 
 use super::request::{Answer, Context, ReadId, Reply, Request, Tag};
-use super::subscription::State;
+use super::subscription::{Delivered, State};
 use super::{Broker, READ_AGAIN};
 use crate::server::ConnectionId;
+use crate::server::statistics::Counter;
 use crate::server::store::{Append, Appended, OpResult, QueueOp, Waiting};
 use crate::wire::{AuthPublicKey, EntityId, MessageId};
 
@@ -14,19 +15,22 @@ impl Broker {
                 if subscribe && self.is_fully_subscribed(connection) {
                     return self.answer(connection, tag, Answer::LimitReached);
                 }
-                let queue = record.recipient.clone();
+                let (queue, has_notifier) = (record.recipient.clone(), record.notifier.is_some());
                 let op = QueueOp::Create { record, link };
-                self.store(op, Context::Create { connection, tag, queue, subscribe });
+                self.store(op, Context::Create { connection, tag, queue, subscribe, has_notifier });
             }
-            Request::Store { tag, op } => self.store(*op, Context::Store { connection, tag }),
+            Request::Store { tag, op } => {
+                let secures = op.secures();
+                self.store(*op, Context::Store { connection, tag, secures });
+            }
             Request::SetNotifier { tag, queue, by, notifier } => {
                 self.set_notifier(connection, tag, (queue, by), notifier);
             }
             Request::SubscribeNotifier { tag, queue, notifier, by } => {
                 self.subscribe_notifier(connection, tag, (queue, notifier), by);
             }
-            Request::Delete { tag, queue, by } => {
-                let context = Context::Delete { connection, tag, queue: queue.clone() };
+            Request::Delete { tag, queue, by, is_secured } => {
+                let context = Context::Delete { connection, tag, queue: queue.clone(), is_secured };
                 self.store(QueueOp::Delete { queue, by: Some(by) }, context);
             }
             Request::Append { tag, append } => self.append(connection, tag, append),
@@ -34,7 +38,7 @@ impl Broker {
             Request::FindService { fingerprint, role, id } => {
                 self.find_service(connection, (fingerprint, role), id);
             }
-            Request::SubscribeService { tag } => self.subscribe_service(connection, tag),
+            Request::SubscribeService { tag, expected } => self.subscribe_service(connection, tag, expected),
             Request::Get { tag, queue, by } => self.get(connection, tag, queue, by),
             Request::Acknowledge { tag, queue, by, message } => {
                 self.acknowledge(connection, tag, queue, by, message);
@@ -74,7 +78,9 @@ impl Broker {
         result: OpResult,
     ) {
         let answer = (&result).into();
-        if let OpResult::Appended(Appended { notifier, service, was_empty, .. }) = &result {
+        if let OpResult::Appended(appended) = &result {
+            self.count_appended(queue, appended);
+            let Appended { notifier, service, was_empty, .. } = appended;
             notifier.iter().for_each(|notifier| self.notified(notifier.clone(), queue));
             self.appended_for_service(service.as_ref(), queue, *was_empty);
         }
@@ -96,6 +102,7 @@ impl Broker {
         let limits = self.config.limits;
         let Some(state) = self.connections.get_mut(&connection) else { return };
         if state.subscriptions.contains(&queue) {
+            self.count(Counter::GetsProhibited, 1);
             return self.answer(connection, tag, Answer::Prohibited);
         }
         if state.got.len() >= limits.get_queues && !state.got.contains_key(&queue) {
@@ -109,12 +116,15 @@ impl Broker {
     pub(super) fn got(&mut self, connection: ConnectionId, tag: Tag, queue: &EntityId, result: OpResult) {
         match result {
             OpResult::Message(Some(waiting)) => {
-                self.set_got(connection, queue, Some(waiting.message.id.clone()));
+                let delivered = Delivered::new(&waiting.message, self.now.mono);
+                let is_repeated = self.set_got(connection, queue, Some(delivered)).is_some();
+                self.count(if is_repeated { Counter::GetsRepeated } else { Counter::Gets }, 1);
                 self.answer(connection, tag, Answer::Message(waiting));
             }
             other => {
                 // What an earlier GET delivered is not there any more.
                 self.set_got(connection, queue, None);
+                self.count(Counter::GetsEmpty, u64::from(matches!(other, OpResult::Message(None))));
                 self.release_slots(connection, 1);
                 self.answer(connection, tag, (&other).into());
             }
@@ -132,7 +142,7 @@ impl Broker {
         message: MessageId,
     ) {
         let today = self.today();
-        let matches = |delivered: &MessageId| message.is_empty() || *delivered == message;
+        let matches = |delivered: &Delivered| message.is_empty() || delivered.message == message;
         if let Some(sub) = self.subscriptions.get_mut(&queue).filter(|sub| sub.connection == connection) {
             let Some(delivered) = sub.delivered.take_if(|delivered| matches(delivered)) else {
                 return self.answer(connection, tag, Answer::NoMessage);
@@ -142,16 +152,18 @@ impl Broker {
             let former = core::mem::replace(&mut sub.state, State::Reading(read));
             self.leave_line(connection, former);
             let op = QueueOp::Acknowledge { queue: queue.clone(), by, message, today };
-            let context = Context::Acknowledge { connection, tag, queue, read, message: delivered };
+            let context = Context::Acknowledge { connection, tag, queue, read, delivered };
             return self.store(op, context);
         }
         match self.got_mut(connection, &queue) {
-            Some(got) if got.as_ref().is_some_and(matches) => {
-                let delivered = got.take().unwrap_or_default();
+            Some(got) => {
+                let Some(delivered) = got.take_if(|delivered| matches(delivered)) else {
+                    return self.answer(connection, tag, Answer::NoMessage);
+                };
                 let op = QueueOp::Acknowledge { queue: queue.clone(), by, message, today };
-                self.store(op, Context::AcknowledgeGot { connection, tag, queue, message: delivered });
+                self.store(op, Context::AcknowledgeGot { connection, tag, queue, delivered });
             }
-            _ => self.answer(connection, tag, Answer::NoMessage),
+            None => self.answer(connection, tag, Answer::NoMessage),
         }
     }
 
@@ -162,11 +174,14 @@ impl Broker {
         connection: ConnectionId,
         tag: Tag,
         queue: &EntityId,
-        message: &MessageId,
+        delivered: &Delivered,
         result: &OpResult,
     ) {
-        if let Some(got) = self.got_mut(connection, queue).filter(|got| got.as_ref() == Some(message)) {
-            *got = None;
+        let is_same = |got: &mut Delivered| got.message == delivered.message;
+        _ = self.got_mut(connection, queue).and_then(|got| got.take_if(is_same));
+        if let OpResult::Acknowledged { deleted: Some(false), .. } = result {
+            self.count_acknowledged(queue, delivered);
+            self.count(Counter::MessagesReceivedByGet, 1);
         }
         self.answer(connection, tag, result.into());
     }
@@ -176,10 +191,10 @@ impl Broker {
         &mut self,
         connection: ConnectionId,
         queue: &EntityId,
-        message: MessageId,
+        delivered: Delivered,
     ) {
         if let Some(got) = self.got_mut(connection, queue) {
-            got.get_or_insert(message);
+            got.get_or_insert(delivered);
         }
     }
 
@@ -189,13 +204,16 @@ impl Broker {
         tag: Tag,
         queue: &EntityId,
         read: ReadId,
-        message: MessageId,
+        delivered: &Delivered,
         result: OpResult,
     ) {
+        if let OpResult::Acknowledged { deleted: Some(false), .. } = result {
+            self.count_acknowledged(queue, delivered);
+        }
         // A SUB between the two may have delivered the message again: it is acknowledged all the same.
         if let Some(sub) = self.subscriptions.get_mut(queue)
             && sub.connection == connection
-            && sub.delivered.take_if(|delivered| *delivered == message).is_some()
+            && sub.delivered.take_if(|again| again.message == delivered.message).is_some()
         {
             let former = core::mem::replace(&mut sub.state, State::Reading(read));
             self.leave_line(connection, former);
@@ -213,7 +231,7 @@ impl Broker {
             return self.answer(connection, tag, Answer::Done);
         }
         if self.take_slot(connection) {
-            self.set_delivered(queue, read, next.message.id.clone());
+            self.set_delivered(queue, read, Delivered::new(&next.message, self.now.mono));
             self.answer(connection, tag, Answer::Message(next));
         } else {
             self.set_read(queue, read, State::Idle);
@@ -223,8 +241,8 @@ impl Broker {
     }
 
     /// The acknowledged message may still be there: the client may acknowledge it again.
-    pub(super) fn acknowledge_failed(&mut self, queue: &EntityId, read: ReadId, message: MessageId) {
-        self.set_delivered(queue, read, message);
+    pub(super) fn acknowledge_failed(&mut self, queue: &EntityId, read: ReadId, delivered: Delivered) {
+        self.set_delivered(queue, read, delivered);
     }
 
     pub(super) fn inspected(
@@ -253,7 +271,7 @@ impl Broker {
     ) {
         match result {
             OpResult::Message(Some(message)) if self.is_reading(queue, read) => {
-                self.set_delivered(queue, read, message.message.id.clone());
+                self.set_delivered(queue, read, Delivered::new(&message.message, self.now.mono));
                 self.reply(connection, Reply::Message(queue.clone(), message));
             }
             _ => {
@@ -334,22 +352,27 @@ impl Broker {
     }
 
     /// The message that GET delivered and that was not acknowledged, of a queue that the connection receives by GET.
-    fn got_mut(&mut self, connection: ConnectionId, queue: &EntityId) -> Option<&mut Option<MessageId>> {
+    fn got_mut(&mut self, connection: ConnectionId, queue: &EntityId) -> Option<&mut Option<Delivered>> {
         self.connections.get_mut(&connection)?.got.get_mut(queue)
     }
 
-    fn set_got(&mut self, connection: ConnectionId, queue: &EntityId, message: Option<MessageId>) {
-        if let Some(got) = self.got_mut(connection, queue) {
-            *got = message;
-        }
+    /// What GET delivers now, in place of what it returns.
+    fn set_got(
+        &mut self,
+        connection: ConnectionId,
+        queue: &EntityId,
+        delivered: Option<Delivered>,
+    ) -> Option<Delivered> {
+        let got = self.got_mut(connection, queue)?;
+        core::mem::replace(got, delivered)
     }
 
     fn deliver(&mut self, queue: &EntityId, message: Waiting) {
         let Some(connection) = self.subscriptions.get(queue).map(|sub| sub.connection) else { return };
         if self.take_slot(connection) {
+            let delivered = Delivered::new(&message.message, self.now.mono);
             if let Some(sub) = self.subscriptions.get_mut(queue) {
-                sub.state = State::Delivered;
-                sub.delivered = Some(message.message.id.clone());
+                (sub.state, sub.delivered) = (State::Delivered, Some(delivered));
             }
             self.reply(connection, Reply::Message(queue.clone(), message));
         } else {
@@ -373,10 +396,10 @@ impl Broker {
     }
 
     /// The message that a read found was delivered, unless the subscription has moved on.
-    fn set_delivered(&mut self, queue: &EntityId, read: ReadId, message: MessageId) {
+    fn set_delivered(&mut self, queue: &EntityId, read: ReadId, delivered: Delivered) {
         if let Some(sub) = self.subscriptions.get_mut(queue).filter(|sub| sub.state == State::Reading(read)) {
             sub.state = State::Delivered;
-            sub.delivered = Some(message);
+            sub.delivered = Some(delivered);
         }
     }
 

@@ -19,6 +19,7 @@
 //! broker knows of a queue is always what the store knew at one moment, and nothing falls between two moments.
 
 mod connection;
+mod counting;
 mod delivery;
 mod moderation;
 mod notification;
@@ -35,6 +36,7 @@ pub(crate) use request::{Answer, Ending, Notified, Reply, Request, SubscriptionI
 
 pub use moderation::{Moderation, ModerationId};
 
+use super::statistics::{Counter, Statistics};
 use super::store::{Batch, BatchId, BatchReply, OpResult, QueueOp, StoreFailure, UnixDay};
 use super::{ConnectionId, ServerConfig};
 use crate::time::{Now, Timestamp};
@@ -80,6 +82,7 @@ pub enum BrokerOutput {
 pub struct Broker {
     config: Arc<ServerConfig>,
     now: Now,
+    statistics: Statistics,
     connections: BTreeMap<ConnectionId, Connection>,
     subscriptions: BTreeMap<EntityId, Subscription>,
     notifier_subscriptions: BTreeMap<EntityId, NotifierSubscription>,
@@ -123,6 +126,7 @@ impl Broker {
         Self {
             config,
             now,
+            statistics: Statistics::new(now.unix),
             connections: BTreeMap::new(),
             subscriptions: BTreeMap::new(),
             notifier_subscriptions: BTreeMap::new(),
@@ -293,49 +297,58 @@ impl Broker {
 
     fn op_done(&mut self, context: Context, result: OpResult) {
         match context {
-            Context::Create { connection, tag, queue, subscribe } => {
-                self.created(connection, tag, queue, subscribe, &result);
+            Context::Create { connection, tag, queue, subscribe, has_notifier } => {
+                self.created(connection, tag, queue, (subscribe, has_notifier), &result);
             }
-            Context::Store { connection, tag } => self.answer(connection, tag, (&result).into()),
-            Context::SetNotifier { connection, tag } => self.notifier_set(connection, tag, &result),
-            Context::SubscribeNotifier { connection, tag, queue, notifier } => {
-                self.notifier_subscribed(connection, tag, (queue, notifier), result);
+            Context::Store { connection, tag, secures } => {
+                let is_done = matches!(result, OpResult::Done | OpResult::Link { .. });
+                self.count(Counter::QueuesSecured, u64::from(secures && is_done));
+                self.answer(connection, tag, (&result).into());
+            }
+            Context::SetNotifier { connection, tag, sets } => {
+                self.notifier_set(connection, tag, sets, &result);
+            }
+            Context::SubscribeNotifier { connection, tag, queue, notifier, is_known } => {
+                self.notifier_subscribed(connection, tag, (queue, notifier), is_known, result);
             }
             Context::FindService { connection } => self.service_found(connection, result),
-            Context::SubscribeService { connection, tag } => {
-                self.service_subscribed(connection, tag, &result);
+            Context::SubscribeService { connection, tag, expected } => {
+                self.service_subscribed(connection, tag, expected, &result);
             }
             Context::ScanService { connection } => self.service_scanned(connection, result),
             Context::AllDelivered { connection } => self.all_delivered(connection),
             Context::TakeNotifications { connection, notifier, is_last } => {
                 self.notifications_taken(connection, notifier, is_last, result);
             }
-            Context::Delete { connection, tag, queue } => self.deleted(connection, tag, &queue, &result),
+            Context::Delete { connection, tag, queue, is_secured } => {
+                self.deleted(connection, tag, &queue, is_secured, &result);
+            }
             Context::Append { connection, tag, queue } => self.appended(connection, tag, &queue, result),
-            Context::Subscribe { connection, tag, queue, slot } => {
-                self.subscribed(connection, tag, queue, slot, result);
+            Context::Subscribe { connection, tag, queue, slot, is_known } => {
+                self.subscribed(connection, tag, queue, (slot, is_known), result);
             }
             Context::Get { connection, tag, queue } => self.got(connection, tag, &queue, result),
-            Context::Acknowledge { connection, tag, queue, read, message } => {
-                self.acknowledged(connection, tag, &queue, read, message, result);
+            Context::Acknowledge { connection, tag, queue, read, delivered } => {
+                self.acknowledged(connection, tag, &queue, read, &delivered, result);
             }
-            Context::AcknowledgeGot { connection, tag, queue, message } => {
-                self.acknowledged_got(connection, tag, &queue, &message, &result);
+            Context::AcknowledgeGot { connection, tag, queue, delivered } => {
+                self.acknowledged_got(connection, tag, &queue, &delivered, &result);
             }
             Context::Read { queue, read, connection } => self.read_done(&queue, read, connection, result),
             Context::Inspect { connection, tag, queue } => self.inspected(connection, tag, &queue, result),
             Context::Expire => {
-                if let OpResult::Expired { next: Some(next), .. } = result {
+                if let Some(next) = self.count_expired(Counter::MessagesExpired, result) {
                     self.expire(Some(next));
                 }
             }
             Context::Moderate { id, moderation } => self.moderated(id, &moderation, &result),
             Context::ExpireNotifications => {
-                if let OpResult::Expired { next: Some(next), .. } = result {
+                if let Some(next) = self.count_expired(Counter::NotificationsExpired, result) {
                     self.expire_notifications(Some(next));
                 }
             }
-            Context::ExpireQueue => {}
+            // A visit of one queue does not go on.
+            Context::ExpireQueue => _ = self.count_expired(Counter::MessagesExpired, result),
         }
     }
 
@@ -344,9 +357,9 @@ impl Broker {
     fn op_failed(&mut self, context: Context) {
         match context {
             Context::Create { connection, tag, .. }
-            | Context::Store { connection, tag }
-            | Context::SetNotifier { connection, tag }
-            | Context::SubscribeService { connection, tag }
+            | Context::Store { connection, tag, .. }
+            | Context::SetNotifier { connection, tag, .. }
+            | Context::SubscribeService { connection, tag, .. }
             | Context::Delete { connection, tag, .. }
             | Context::Inspect { connection, tag, .. } => self.answer(connection, tag, Answer::StoreFailed),
             Context::Append { connection, tag, queue } => {
@@ -363,7 +376,7 @@ impl Broker {
             Context::TakeNotifications { connection, notifier, is_last } => {
                 self.take_notifications_failed(connection, notifier, is_last);
             }
-            Context::Subscribe { connection, tag, queue, slot } => {
+            Context::Subscribe { connection, tag, queue, slot, .. } => {
                 self.subscribe_failed(connection, &queue, slot);
                 self.answer(connection, tag, Answer::StoreFailed);
             }
@@ -371,12 +384,12 @@ impl Broker {
                 self.release_slots(connection, 1);
                 self.answer(connection, tag, Answer::StoreFailed);
             }
-            Context::Acknowledge { connection, tag, queue, read, message } => {
-                self.acknowledge_failed(&queue, read, message);
+            Context::Acknowledge { connection, tag, queue, read, delivered } => {
+                self.acknowledge_failed(&queue, read, delivered);
                 self.answer(connection, tag, Answer::StoreFailed);
             }
-            Context::AcknowledgeGot { connection, tag, queue, message } => {
-                self.acknowledge_got_failed(connection, &queue, message);
+            Context::AcknowledgeGot { connection, tag, queue, delivered } => {
+                self.acknowledge_got_failed(connection, &queue, delivered);
                 self.answer(connection, tag, Answer::StoreFailed);
             }
             Context::Read { queue, read, connection } => self.read_failed(&queue, read, connection),

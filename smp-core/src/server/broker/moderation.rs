@@ -2,6 +2,7 @@
 
 use super::request::{Context, Reply};
 use super::{Broker, BrokerOutput};
+use crate::server::statistics::Counter;
 use crate::server::store::{OpResult, QueueOp, StoreFailure};
 use crate::wire::EntityId;
 use crate::wire::error::BlockingInfo;
@@ -48,6 +49,7 @@ impl Broker {
         };
         match moderation {
             Moderation::Block(queue, info) if done == Ok(true) => {
+                self.count(Counter::QueuesBlocked, 1);
                 if let Some(subscription) = self.subscriptions.get(queue) {
                     self.reply(subscription.connection, Reply::Blocked(queue.clone(), *info));
                 }

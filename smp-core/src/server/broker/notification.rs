@@ -9,6 +9,7 @@ use std::collections::btree_map::Entry;
 use super::Broker;
 use super::request::{Answer, Context, Ending, Notified, Reply, Tag};
 use crate::server::ConnectionId;
+use crate::server::statistics::Counter;
 use crate::server::store::{NotifierRecord, NotifierRef, OpResult, QueueOp};
 use crate::time::UnixTime;
 use crate::wire::{AuthPublicKey, EntityId};
@@ -33,14 +34,19 @@ impl Broker {
         notifier: Option<Box<NotifierRecord>>,
     ) {
         let today = self.today();
+        let sets = notifier.is_some();
         let op = match notifier {
             Some(notifier) => QueueOp::SetNotifier { queue, by, notifier, today },
             None => QueueOp::RemoveNotifier { queue, by, today },
         };
-        self.store(op, Context::SetNotifier { connection, tag });
+        self.store(op, Context::SetNotifier { connection, tag, sets });
     }
 
-    pub(super) fn notifier_set(&mut self, connection: ConnectionId, tag: Tag, result: &OpResult) {
+    pub(super) fn notifier_set(&mut self, connection: ConnectionId, tag: Tag, sets: bool, result: &OpResult) {
+        if let OpResult::Released { notifier, .. } = result {
+            self.count(Counter::NotifiersCreated, u64::from(sets));
+            self.count(Counter::NotifiersDeleted, u64::from(!sets && notifier.is_some()));
+        }
         if let OpResult::Released { notifier: Some(former), .. } = result {
             self.end_notifier(Some(connection), former, Ending::Deleted);
         }
@@ -56,8 +62,8 @@ impl Broker {
         by: AuthPublicKey,
     ) {
         let Some(state) = self.connections.get(&connection) else { return };
-        let is_known = state.notifiers.contains(&notifier) || state.ended.contains_key(&notifier);
-        if !is_known && self.is_fully_subscribed(connection) {
+        let is_known = state.notifiers.contains(&notifier);
+        if !is_known && !state.ended.contains_key(&notifier) && self.is_fully_subscribed(connection) {
             return self.answer(connection, tag, Answer::LimitReached);
         }
         let Some(state) = self.connections.get_mut(&connection) else { return };
@@ -68,7 +74,7 @@ impl Broker {
             by,
             service: state.service.clone(),
         };
-        self.store(op, Context::SubscribeNotifier { connection, tag, queue, notifier });
+        self.store(op, Context::SubscribeNotifier { connection, tag, queue, notifier, is_known });
     }
 
     pub(super) fn notifier_subscribed(
@@ -76,12 +82,15 @@ impl Broker {
         connection: ConnectionId,
         tag: Tag,
         (queue, notifier): (EntityId, EntityId),
+        is_known: bool,
         result: OpResult,
     ) {
         let OpResult::NotifierSubscribed { has_notifications, former } = result else {
             self.subscribe_notifier_failed(connection, &notifier);
             return self.answer(connection, tag, (&result).into());
         };
+        self.count_notifier_subscribed(connection, is_known);
+        self.count_association(true, (self.service_of(connection).as_ref(), former.as_ref()));
         self.change_service(connection, former, &notifier);
         let Some(state) = self.connections.get_mut(&connection) else { return };
         state.notifiers.insert(notifier.clone());
@@ -224,6 +233,8 @@ impl Broker {
         if notifications.is_empty() {
             self.release_slots(connection, 1);
         } else {
+            self.count(Counter::Notifications, notifications.len() as u64);
+            self.count(Counter::NotificationBatches, 1);
             self.reply(connection, Reply::Notifications(notifications));
             // Others may wait, for another slot.
             self.release_slots(connection, 0);

@@ -1,6 +1,7 @@
 //! What sessions and the broker say to each other, and what the broker remembers of an operation until it is done.
 
 use super::moderation::{Moderation, ModerationId};
+use super::subscription::Delivered;
 use crate::crypto::DhSecret;
 use crate::server::ConnectionId;
 use crate::server::store::{
@@ -44,6 +45,8 @@ pub(crate) enum Request {
         tag: Tag,
         queue: EntityId,
         by: AuthPublicKey,
+        /// It had a sender key.
+        is_secured: bool,
     },
     Append {
         tag: Tag,
@@ -63,6 +66,8 @@ pub(crate) enum Request {
     /// SUBS and NSUBS.
     SubscribeService {
         tag: Tag,
+        /// What the service takes for its queues.
+        expected: QueueSet,
     },
     Get {
         tag: Tag,
@@ -186,24 +191,103 @@ pub(crate) struct SubscriptionInfo {
 
 /// What an operation was for.
 pub(super) enum Context {
-    Create { connection: ConnectionId, tag: Tag, queue: EntityId, subscribe: bool },
-    Store { connection: ConnectionId, tag: Tag },
-    SetNotifier { connection: ConnectionId, tag: Tag },
-    SubscribeNotifier { connection: ConnectionId, tag: Tag, queue: EntityId, notifier: EntityId },
-    TakeNotifications { connection: ConnectionId, notifier: EntityId, is_last: bool },
-    Delete { connection: ConnectionId, tag: Tag, queue: EntityId },
-    Append { connection: ConnectionId, tag: Tag, queue: EntityId },
-    Subscribe { connection: ConnectionId, tag: Tag, queue: EntityId, slot: bool },
-    FindService { connection: ConnectionId },
-    SubscribeService { connection: ConnectionId, tag: Tag },
-    ScanService { connection: ConnectionId },
-    AllDelivered { connection: ConnectionId },
-    Get { connection: ConnectionId, tag: Tag, queue: EntityId },
-    Acknowledge { connection: ConnectionId, tag: Tag, queue: EntityId, read: ReadId, message: MessageId },
-    AcknowledgeGot { connection: ConnectionId, tag: Tag, queue: EntityId, message: MessageId },
-    Read { queue: EntityId, read: ReadId, connection: ConnectionId },
-    Inspect { connection: ConnectionId, tag: Tag, queue: EntityId },
-    Moderate { id: ModerationId, moderation: Box<Moderation> },
+    Create {
+        connection: ConnectionId,
+        tag: Tag,
+        queue: EntityId,
+        subscribe: bool,
+        has_notifier: bool,
+    },
+    /// `secures` tells whether a queue gets its sender key by it.
+    Store {
+        connection: ConnectionId,
+        tag: Tag,
+        secures: bool,
+    },
+    /// `sets` is false when it is taken away.
+    SetNotifier {
+        connection: ConnectionId,
+        tag: Tag,
+        sets: bool,
+    },
+    /// `is_known` tells whether the connection was subscribed to it.
+    SubscribeNotifier {
+        connection: ConnectionId,
+        tag: Tag,
+        queue: EntityId,
+        notifier: EntityId,
+        is_known: bool,
+    },
+    TakeNotifications {
+        connection: ConnectionId,
+        notifier: EntityId,
+        is_last: bool,
+    },
+    Delete {
+        connection: ConnectionId,
+        tag: Tag,
+        queue: EntityId,
+        is_secured: bool,
+    },
+    Append {
+        connection: ConnectionId,
+        tag: Tag,
+        queue: EntityId,
+    },
+    /// `is_known` tells whether the connection was subscribed to it.
+    Subscribe {
+        connection: ConnectionId,
+        tag: Tag,
+        queue: EntityId,
+        slot: bool,
+        is_known: bool,
+    },
+    FindService {
+        connection: ConnectionId,
+    },
+    SubscribeService {
+        connection: ConnectionId,
+        tag: Tag,
+        expected: QueueSet,
+    },
+    ScanService {
+        connection: ConnectionId,
+    },
+    AllDelivered {
+        connection: ConnectionId,
+    },
+    Get {
+        connection: ConnectionId,
+        tag: Tag,
+        queue: EntityId,
+    },
+    Acknowledge {
+        connection: ConnectionId,
+        tag: Tag,
+        queue: EntityId,
+        read: ReadId,
+        delivered: Delivered,
+    },
+    AcknowledgeGot {
+        connection: ConnectionId,
+        tag: Tag,
+        queue: EntityId,
+        delivered: Delivered,
+    },
+    Read {
+        queue: EntityId,
+        read: ReadId,
+        connection: ConnectionId,
+    },
+    Inspect {
+        connection: ConnectionId,
+        tag: Tag,
+        queue: EntityId,
+    },
+    Moderate {
+        id: ModerationId,
+        moderation: Box<Moderation>,
+    },
     Expire,
     ExpireNotifications,
     ExpireQueue,

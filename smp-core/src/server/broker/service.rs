@@ -10,14 +10,15 @@ use super::connection::Scan;
 use super::request::{Answer, Context, Ending, Reply, Tag};
 use super::subscription::{State, Subscription};
 use crate::server::ConnectionId;
+use crate::server::statistics::{Counter, ServiceCounter};
 use crate::server::store::{OpResult, QueueOp, set_of};
 use crate::wire::{EntityId, QueueSet, ServiceRole};
 
 /// A service with a connection that is subscribed.
 pub(super) struct Service {
-    connection: ConnectionId,
+    pub(super) connection: ConnectionId,
     /// What the connection is subscribed to.
-    set: QueueSet,
+    pub(super) set: QueueSet,
     /// It has subscribed to all.
     has_all: bool,
 }
@@ -31,6 +32,9 @@ impl Broker {
         id: EntityId,
     ) {
         let capacity = self.config.limits.services;
+        if let Some(state) = self.connections.get_mut(&connection) {
+            state.role = Some(role);
+        }
         let op = QueueOp::FindService { fingerprint, role, id, capacity };
         self.store(op, Context::FindService { connection });
     }
@@ -47,23 +51,35 @@ impl Broker {
     }
 
     /// SUBS and NSUBS: the first in a connection; a later one tells what the connection has.
-    pub(super) fn subscribe_service(&mut self, connection: ConnectionId, tag: Tag) {
+    pub(super) fn subscribe_service(&mut self, connection: ConnectionId, tag: Tag, expected: QueueSet) {
         let Some(service) = self.service_of(connection) else {
             return self.answer(connection, tag, Answer::Prohibited);
         };
         match self.services.get(&service) {
             Some(state) if state.connection == connection && state.has_all => {
-                self.answer(connection, tag, Answer::ServiceQueues(state.set));
+                let set = state.set;
+                self.count_service(connection, ServiceCounter::SubscriptionsRepeated, 1);
+                self.answer(connection, tag, Answer::ServiceQueues(set));
             }
-            _ => self.store(QueueOp::CountService { service }, Context::SubscribeService { connection, tag }),
+            _ => {
+                let context = Context::SubscribeService { connection, tag, expected };
+                self.store(QueueOp::CountService { service }, context);
+            }
         }
     }
 
-    pub(super) fn service_subscribed(&mut self, connection: ConnectionId, tag: Tag, result: &OpResult) {
+    pub(super) fn service_subscribed(
+        &mut self,
+        connection: ConnectionId,
+        tag: Tag,
+        expected: QueueSet,
+        result: &OpResult,
+    ) {
         let OpResult::ServiceQueues(set) = result else {
             return self.answer(connection, tag, result.into());
         };
         let Some(service) = self.service_of(connection) else { return };
+        self.count_expected(connection, expected, *set);
         self.take_service_over(connection, &service);
         if let Some(state) = self.services.get_mut(&service) {
             (state.set, state.has_all) = (*set, true);
@@ -151,8 +167,11 @@ impl Broker {
 
     /// A queue of the service has messages.
     fn deliver_to_service(&mut self, connection: ConnectionId, queue: &EntityId) {
-        if !self.subscriptions.contains_key(queue) {
+        if self.subscriptions.contains_key(queue) {
+            self.count(Counter::ServiceMessagesRepeated, 1);
+        } else {
             self.subscribe_for_service(connection, queue);
+            self.count(Counter::ServiceMessages, 1);
         }
         self.wake_subscription(queue);
     }
@@ -213,6 +232,7 @@ impl Broker {
             && (is_new || state.set == QueueSet::EMPTY)
         {
             state.set = state.set.plus(set_of(id));
+            self.count_service(connection, ServiceCounter::Queues, 1);
         }
     }
 
@@ -237,11 +257,14 @@ impl Broker {
     /// The connection becomes the one that is subscribed for its service. A former one is told, and loses all.
     fn take_service_over(&mut self, connection: ConnectionId, service: &EntityId) {
         let new = || Service { connection, set: QueueSet::EMPTY, has_all: false };
+        let is_first = !self.services.contains_key(service);
         let state = self.services.entry(service.clone()).or_insert_with(new);
         if state.connection == connection {
-            return;
+            return self.count_service(connection, ServiceCounter::Subscriptions, u64::from(is_first));
         }
         let former = replace(state, new());
+        self.count_service(connection, ServiceCounter::Subscriptions, 1);
+        self.count_service(connection, ServiceCounter::SubscriptionsEnded, 1);
         self.reply(former.connection, Reply::ServiceEnded(former.set));
         self.drop_subscriptions(former.connection);
     }
@@ -263,7 +286,7 @@ impl Broker {
         }
     }
 
-    fn service_of(&self, connection: ConnectionId) -> Option<EntityId> {
+    pub(super) fn service_of(&self, connection: ConnectionId) -> Option<EntityId> {
         self.connections.get(&connection)?.service.clone()
     }
 }

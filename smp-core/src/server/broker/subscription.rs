@@ -6,7 +6,9 @@ use super::Broker;
 use super::connection::Connection;
 use super::request::{Answer, Context, Ending, ReadId, SubscriptionInfo, Tag};
 use crate::server::ConnectionId;
-use crate::server::store::{OpResult, QueueOp};
+use crate::server::statistics::Counter;
+use crate::server::store::{MessageContent, OpResult, QueueOp, StoredMessage};
+use crate::time::Timestamp;
 use crate::wire::{AuthPublicKey, EntityId, MessageId};
 
 /// The subscription of a queue: there is at most one.
@@ -15,10 +17,28 @@ pub(super) struct Subscription {
     pub(super) state: State,
     /// The message that the connection got last, while it may acknowledge it. It may also do so while it waits for the same
     /// message again, because it subscribed again.
-    pub(super) delivered: Option<MessageId>,
+    pub(super) delivered: Option<Delivered>,
     /// It stands for a message of a queue of the service that the connection is, and goes with it: the service is subscribed
     /// without it.
     pub(super) is_of_service: bool,
+}
+
+/// A message that was delivered and is not acknowledged.
+#[derive(Clone)]
+pub(super) struct Delivered {
+    pub(super) message: MessageId,
+    /// When it was.
+    pub(super) at: Timestamp,
+    /// Its recipient should be notified.
+    pub(super) is_notified: bool,
+}
+
+impl Delivered {
+    /// This message, now.
+    pub(super) fn new(message: &StoredMessage, at: Timestamp) -> Self {
+        let is_notified = matches!(message.content, MessageContent::Message { notification: true, .. });
+        Self { message: message.id.clone(), at, is_notified }
+    }
 }
 
 /// What a subscription waits for.
@@ -49,10 +69,11 @@ impl Broker {
         let limits = self.config.limits;
         let Some(state) = self.connections.get(&connection) else { return };
         if state.got.contains_key(&queue) {
+            self.count(Counter::SubscriptionsProhibited, 1);
             return self.answer(connection, tag, Answer::Prohibited);
         }
-        let is_known = state.subscriptions.contains(&queue) || state.ended.contains_key(&queue);
-        if !is_known && self.is_fully_subscribed(connection) {
+        let is_known = state.subscriptions.contains(&queue);
+        if !is_known && !state.ended.contains_key(&queue) && self.is_fully_subscribed(connection) {
             return self.answer(connection, tag, Answer::LimitReached);
         }
         let Some(state) = self.connections.get_mut(&connection) else { return };
@@ -62,7 +83,7 @@ impl Broker {
         let service = state.service.clone();
         let today = self.today();
         let op = QueueOp::Subscribe { queue: queue.clone(), by, service, peek: slot, today };
-        self.store(op, Context::Subscribe { connection, tag, queue, slot });
+        self.store(op, Context::Subscribe { connection, tag, queue, slot, is_known });
     }
 
     pub(super) fn subscribed(
@@ -70,7 +91,7 @@ impl Broker {
         connection: ConnectionId,
         tag: Tag,
         queue: EntityId,
-        slot: bool,
+        (slot, is_known): (bool, bool),
         result: OpResult,
     ) {
         if !self.connections.contains_key(&connection) {
@@ -82,9 +103,11 @@ impl Broker {
         };
         let state = if message.is_some() { State::Delivered } else { State::Idle };
         let waits = has_messages && message.is_none();
+        self.count_subscribed(is_known, has_messages);
+        self.count_association(false, (self.service_of(connection).as_ref(), former.as_ref()));
         self.change_service(connection, former, &queue);
         let delivered = match &message {
-            Some(waiting) => Some(waiting.message.id.clone()),
+            Some(waiting) => Some(Delivered::new(&waiting.message, self.now.mono)),
             None if waits => self.delivered(connection, &queue),
             None => None,
         };
@@ -122,9 +145,13 @@ impl Broker {
         connection: ConnectionId,
         tag: Tag,
         queue: EntityId,
-        subscribe: bool,
+        (subscribe, has_notifier): (bool, bool),
         result: &OpResult,
     ) {
+        if let OpResult::Done = result {
+            self.count(Counter::QueuesCreated, 1);
+            self.count(Counter::NotifiersCreatedNew, u64::from(has_notifier));
+        }
         if subscribe && matches!(result, OpResult::Done) && self.connections.contains_key(&connection) {
             self.change_service(connection, None, &queue);
             let (state, delivered) = (State::Idle, None);
@@ -139,8 +166,14 @@ impl Broker {
         connection: ConnectionId,
         tag: Tag,
         queue: &EntityId,
+        is_secured: bool,
         result: &OpResult,
     ) {
+        if let OpResult::Released { .. } = result {
+            let which = if is_secured { Counter::QueuesDeletedSecured } else { Counter::QueuesDeletedNew };
+            self.count(Counter::QueuesDeleted, 1);
+            self.count(which, 1);
+        }
         self.queue_deleted(Some(connection), queue, result);
         if let (OpResult::Released { .. }, Some(state)) = (result, self.connections.get_mut(&connection)) {
             state.got.remove(queue);
@@ -166,14 +199,14 @@ impl Broker {
         queue: &EntityId,
     ) -> Option<SubscriptionInfo> {
         if let Some(delivered) = self.connections.get(&connection)?.got.get(queue) {
-            return Some(SubscriptionInfo { prohibited: true, delivered: delivered.clone() });
+            return Some(SubscriptionInfo { prohibited: true, delivered: message_of(delivered.as_ref()) });
         }
         let subscription = self.subscriptions.get(queue).filter(|sub| sub.connection == connection)?;
-        Some(SubscriptionInfo { prohibited: false, delivered: subscription.delivered.clone() })
+        Some(SubscriptionInfo { prohibited: false, delivered: message_of(subscription.delivered.as_ref()) })
     }
 
     /// The message that this connection got last of a queue that it is subscribed to.
-    fn delivered(&self, connection: ConnectionId, queue: &EntityId) -> Option<MessageId> {
+    fn delivered(&self, connection: ConnectionId, queue: &EntityId) -> Option<Delivered> {
         self.subscriptions.get(queue).filter(|sub| sub.connection == connection)?.delivered.clone()
     }
 
@@ -258,4 +291,8 @@ impl Broker {
             self.ends_due.get_or_insert(due);
         }
     }
+}
+
+fn message_of(delivered: Option<&Delivered>) -> Option<MessageId> {
+    delivered.map(|delivered| delivered.message.clone())
 }

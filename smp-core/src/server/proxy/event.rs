@@ -25,7 +25,7 @@ pub enum ProxyEvent {
 /// What came of a request to the proxy.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum ProxyOutcome {
-    /// It was done.
+    /// It was done, be the relay's answer an error.
     Done,
     /// The relay could not be reached, or did not answer.
     Unreachable,
@@ -44,6 +44,9 @@ impl ProxyOutcome {
                 BrokerErrorType::Network(_) | BrokerErrorType::Timeout | BrokerErrorType::Host,
             ) => Self::Unreachable,
             ProxyError::Broker(BrokerErrorType::Transport(TransportError::Version)) => Self::Incompatible,
+            ProxyError::NoSession => Self::Unreachable,
+            // The relay did its part: it answered.
+            ProxyError::Protocol(_) => Self::Done,
             _ => Self::Failed,
         }
     }

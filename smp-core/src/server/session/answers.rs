@@ -5,11 +5,13 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::Session;
+use super::counting::Counted;
 use super::create::{Creation, NewNotifier};
 use super::pipeline::store_failed;
 use super::relay::Via;
 use crate::crypto::Nonce;
 use crate::server::broker::{Answer, Ending, Notified, Reply, SubscriptionInfo, Tag};
+use crate::server::statistics::Counter;
 use crate::server::store::{Inspected, MessageContent, Waiting};
 use crate::wire::batch::item_max;
 use crate::wire::broker::{
@@ -63,6 +65,8 @@ pub(super) struct Pending {
     pub(super) input_bytes: usize,
     /// How it came, if it was forwarded.
     pub(super) via: Option<Arc<Via>>,
+    /// What a refusal of it is counted as.
+    pub(super) counted: Counted,
     pub(super) kind: PendingKind,
 }
 
@@ -223,6 +227,8 @@ impl Session {
             Reply::Ended(ended) => {
                 // Among the answers may be that to the SUB of what ended, which the peer must see first.
                 self.send_held();
+                self.count(Counter::SubscriptionsEnded, ended.len() as u64);
+                self.count(Counter::EndBatches, 1);
                 let transmissions = ended.into_iter().map(|(queue, ending)| {
                     let event = match ending {
                         Ending::TakenOver => BrokerMessage::End,
@@ -308,6 +314,7 @@ impl Session {
             Answer::LimitReached => BrokerMessage::Err(ErrorType::Internal),
             Answer::StoreFailed => BrokerMessage::Err(store_failed()),
         };
+        self.count_refusal(pending.counted, &message);
         let (correlation, entity) = (&pending.correlation_id, &pending.entity_id);
         self.group_answer(pending.group, correlation, entity, pending.via.as_deref(), &message);
         self.group_sent(pending.group);

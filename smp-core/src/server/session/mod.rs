@@ -12,6 +12,7 @@
 //! by a command before it. So it is refused only when nothing before it is under way, after one more look.
 
 mod answers;
+mod counting;
 mod create;
 mod names;
 mod output;
@@ -28,6 +29,7 @@ use std::sync::Arc;
 use super::ServerConfig;
 use super::broker::{BrokerReply, BrokerRequest, Request, Tag};
 use super::proxy::{ProxyReply, ProxyRequest};
+use super::statistics::Counter;
 use super::store::{Found, QueueKey, StoreFailure};
 use crate::entropy::SeededEntropy;
 use crate::time::{Now, Timestamp};
@@ -115,8 +117,8 @@ pub enum CloseReason {
 pub enum SessionEvent {
     /// The handshake is done; the agreed version.
     Ready(u16),
-    /// The peer, a proxy, has forwarded a command that could be opened.
-    Forwarded,
+    /// Something happened so many times, of which there is a counter.
+    Counted(Counter, u64),
 }
 
 /// The session machine: see the [module](super) for how it is driven.

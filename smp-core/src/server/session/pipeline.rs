@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::answers::{GroupId, Pending, PendingKind};
+use super::counting::Counted;
 use super::relay::Via;
 use super::service::check_form;
 use super::verify::Right;
@@ -16,7 +17,7 @@ use crate::server::store::{
 use crate::transport::ServiceParameters;
 use crate::wire::batch::decode_batch;
 use crate::wire::command::Party;
-use crate::wire::error::{CommandError, ErrorType, NameError};
+use crate::wire::error::{CommandError, ErrorType};
 use crate::wire::transmission::{Authorization, ClientTransmission};
 use crate::wire::{AuthPublicKey, BrokerMessage, Command, CorrelationId, EntityId, Version};
 
@@ -64,6 +65,7 @@ impl Entry {
             entity_id: self.from.entity_id.clone(),
             input_bytes: self.input_bytes,
             via: self.via.clone(),
+            counted: Counted::of(&self.command),
             kind,
         }
     }
@@ -111,9 +113,11 @@ impl Session {
         match content.and_then(|content| decode_batch(content).ok()) {
             None => self.refuse(group, &CorrelationId::empty(), &EntityId::empty(), ErrorType::Block),
             Some(transmissions) => {
+                let before = self.pipeline.len();
                 for bytes in transmissions {
                     self.take_transmission(version, group, &bytes);
                 }
+                self.count_batch(before);
             }
         }
         self.group_read(group);
@@ -243,14 +247,12 @@ impl Session {
             self.finish(&entry, &BrokerMessage::Err(ErrorType::Service));
             return None;
         }
-        if matches!(entry.command, Command::Subs(_) | Command::NSubs(_)) {
-            let tag = self.next_tag();
-            self.give(&entry, Request::SubscribeService { tag }, PendingKind::Plain);
+        if let Command::Subs(expected) | Command::NSubs(expected) = entry.command {
+            let request = Request::SubscribeService { tag: self.next_tag(), expected };
+            self.give(&entry, request, PendingKind::Plain);
             return None;
         }
-        if let Command::Rslv(name) = &entry.command
-            && self.config.names
-        {
+        if let Command::Rslv(name) = &entry.command {
             self.resolve(&entry, name);
             return None;
         }
@@ -258,9 +260,8 @@ impl Session {
             self.take_proxied(entry);
             return None;
         }
-        if needs_no_right(&entry.command) {
-            let answer = self.answer_at_once(&entry);
-            self.finish(&entry, &answer);
+        if let Command::Ping = entry.command {
+            self.finish(&entry, &BrokerMessage::Pong);
             return None;
         }
         match verifier.right(&entry.from, &entry.command, record, entry.via.is_some()) {
@@ -276,17 +277,6 @@ impl Session {
             }
         }
         None
-    }
-
-    /// Answers that need neither a queue nor the broker. What this server does not do yet is refused as by a server that has
-    /// it switched off.
-    fn answer_at_once(&self, entry: &Entry) -> BrokerMessage {
-        let prohibited = ErrorType::Command(CommandError::Prohibited);
-        match &entry.command {
-            Command::Ping => BrokerMessage::Pong,
-            Command::Rslv(_) => BrokerMessage::Err(ErrorType::Name(NameError::NoResolver)),
-            _ => BrokerMessage::Err(prohibited),
-        }
     }
 
     /// Gives a verified command to the broker, or says why not.
@@ -342,7 +332,10 @@ impl Session {
                 (Request::SubscribeNotifier { tag, queue, notifier, by }, PendingKind::Plain)
             }
             (Command::NKey(keys), Some(by)) => return self.create_notifier(entry, queue, by, keys),
-            (command, Some(by)) => (self.recipient_request(command, tag, queue, by)?, PendingKind::Plain),
+            (command, Some(by)) => {
+                let is_secured = record.is_some_and(|record| record.sender_key.is_some());
+                (self.recipient_request(command, tag, (queue, is_secured), by)?, PendingKind::Plain)
+            }
             (_, None) => return Err(ErrorType::Auth),
         };
         self.give(entry, request, kind);
@@ -353,7 +346,7 @@ impl Session {
         &self,
         command: &Command,
         tag: Tag,
-        queue: EntityId,
+        (queue, is_secured): (EntityId, bool),
         by: AuthPublicKey,
     ) -> Result<Request, ErrorType> {
         let today = self.today();
@@ -364,7 +357,7 @@ impl Session {
             Command::Ack(message) => {
                 return Ok(Request::Acknowledge { tag, queue, by, message: message.clone() });
             }
-            Command::Del => return Ok(Request::Delete { tag, queue, by }),
+            Command::Del => return Ok(Request::Delete { tag, queue, by, is_secured }),
             Command::Que => return Ok(Request::Inspect { tag, queue, by }),
             Command::NDel => return Ok(Request::SetNotifier { tag, queue, by, notifier: None }),
             Command::Key(key) => change(QueueChange::SecureByRecipient { by, key: *key }),
@@ -399,6 +392,7 @@ impl Session {
     /// Answers a command without the broker.
     pub(super) fn finish(&mut self, entry: &Entry, answer: &BrokerMessage) {
         self.input_bytes -= entry.input_bytes;
+        self.count_refusal(Counted::of(&entry.command), answer);
         let (correlation, entity) = (&entry.from.correlation_id, &entry.from.entity_id);
         self.group_answer(entry.group, correlation, entity, entry.via.as_deref(), answer);
         self.group_decided(entry.group);

@@ -8,11 +8,12 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::Session;
 use super::pipeline::{Entry, LookUp};
 use super::verify::Verifier;
-use super::{Session, SessionEvent, SessionOutput};
 use crate::crypto::ForwardLayer;
 use crate::crypto::hash::sha256;
+use crate::server::statistics::Counter;
 use crate::wire::batch::{decode_batch, encode_single};
 use crate::wire::codec::decode_all;
 use crate::wire::error::{BrokerErrorType, CommandError, ErrorType, ProxyError, TransportError};
@@ -72,7 +73,7 @@ impl Session {
             let Some(verifier) = &mut self.verifier else { return true };
             open_entry(verifier, &mut self.forwarded, entry);
             if entry.via.is_some() {
-                self.outputs.push_back(SessionOutput::Event(SessionEvent::Forwarded));
+                self.count(Counter::ForwardsReceived, 1);
             }
         }
         true

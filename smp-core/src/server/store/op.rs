@@ -240,6 +240,19 @@ pub enum QueueOp {
     Count,
 }
 
+impl QueueOp {
+    /// Whether a queue gets its sender key by it (or has it already).
+    pub(crate) const fn secures(&self) -> bool {
+        match self {
+            Self::Change { change, .. } => {
+                matches!(change, QueueChange::SecureByRecipient { .. } | QueueChange::SecureBySender { .. })
+            }
+            Self::ReadLink { secure, .. } => secure.is_some(),
+            _ => false,
+        }
+    }
+}
+
 /// A change of a queue's record, with the right to make it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum QueueChange {

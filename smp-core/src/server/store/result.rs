@@ -101,6 +101,8 @@ pub struct Appended {
     pub message: Waiting,
     /// The notifier for which a notification was stored with it.
     pub notifier: Option<NotifierRef>,
+    /// An older notification gave way to it, because too many wait.
+    pub notification_lost: bool,
     /// The service that the queue is one of.
     pub service: Option<EntityId>,
 }

@@ -264,7 +264,7 @@ fn another_connection_takes_the_subscription_over() {
     assert_eq!(world.take(), [(A, Said::NoMessage)]);
     world.pass(Duration::from_millis(500));
     assert_eq!(world.take(), [(A, Said::Ended(Ending::TakenOver))]);
-    world.ask(A, Request::Delete { tag: 0, queue: queue(1), by: KEY });
+    world.ask(A, Request::Delete { tag: 0, queue: queue(1), by: KEY, is_secured: false });
     assert_eq!(world.take(), [(A, Said::Done)]);
     world.pass(Duration::from_millis(500));
     assert_eq!(world.take(), [(B, Said::Ended(Ending::Deleted))]);
@@ -351,7 +351,7 @@ fn a_subscription_waits_for_a_slot_once_however_often_it_is_made() {
     world.subscribe(B, 2);
     world.take();
     assert_eq!(waiting(&world), [queue(3)]);
-    world.ask(B, Request::Delete { tag: 0, queue: queue(3), by: KEY });
+    world.ask(B, Request::Delete { tag: 0, queue: queue(3), by: KEY, is_secured: false });
     world.take();
     assert_eq!(waiting(&world), []);
 }

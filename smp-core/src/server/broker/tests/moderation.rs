@@ -43,7 +43,7 @@ fn a_blocked_queue_delivers_again_when_that_ends() {
 fn a_blocked_queue_can_be_deleted_by_its_recipient() {
     let mut world = World::new(|_| ());
     assert_eq!(world.moderate(Moderation::Block(queue(1), SPAM)), Ok(true));
-    world.ask(A, Request::Delete { tag: 0, queue: queue(1), by: KEY });
+    world.ask(A, Request::Delete { tag: 0, queue: queue(1), by: KEY, is_secured: false });
     assert_eq!(world.take(), [(A, Said::Done)]);
     for moderation in [Moderation::Block(queue(1), SPAM), Moderation::Unblock(queue(1))] {
         assert_eq!(world.moderate(moderation), Ok(false));

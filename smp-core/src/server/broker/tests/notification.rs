@@ -107,7 +107,7 @@ fn a_replaced_notifier_is_told_and_hears_no_more() {
 #[test]
 fn a_deleted_queue_ends_its_notifier() {
     let mut world = World::with_notifier();
-    world.ask(A, Request::Delete { tag: 0, queue: queue(1), by: KEY });
+    world.ask(A, Request::Delete { tag: 0, queue: queue(1), by: KEY, is_secured: false });
     assert_eq!(world.take(), [(A, Said::Done)]);
     world.pass(INTERVAL);
     assert_eq!(world.take(), [(B, Said::Ended(Ending::Deleted))]);

@@ -1,7 +1,7 @@
 //! Services: subscribed to all that is theirs with one command.
 
 use super::*;
-use crate::wire::ServiceRole;
+use crate::wire::{QueueSet, ServiceRole};
 
 const C: ConnectionId = ConnectionId(3);
 
@@ -13,7 +13,7 @@ impl World {
     }
 
     fn subscribe_service(&mut self, connection: ConnectionId) {
-        self.ask(connection, Request::SubscribeService { tag: 0 });
+        self.ask(connection, Request::SubscribeService { tag: 0, expected: QueueSet::EMPTY });
     }
 
     /// `A` is service 250 with queues 1 and 2.
@@ -112,11 +112,11 @@ fn who_is_no_service_takes_a_queue_out_of_one() {
 #[test]
 fn a_deleted_queue_leaves_its_service() {
     let mut world = World::with_service();
-    world.ask(B, Request::Delete { tag: 0, queue: queue(1), by: KEY });
+    world.ask(B, Request::Delete { tag: 0, queue: queue(1), by: KEY, is_secured: false });
     assert_eq!(world.take(), [(A, Said::Ended(Ending::Deleted)), (B, Said::Done)]);
     world.subscribe_service(A);
     assert_eq!(world.take()[0], (A, Said::ServiceQueues(1)));
-    world.ask(A, Request::Delete { tag: 0, queue: queue(2), by: KEY });
+    world.ask(A, Request::Delete { tag: 0, queue: queue(2), by: KEY, is_secured: false });
     assert_eq!(world.take(), [(A, Said::Done)]);
     world.subscribe_service(A);
     assert_eq!(world.take(), [(A, Said::ServiceQueues(0))]);

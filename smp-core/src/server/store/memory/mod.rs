@@ -230,20 +230,22 @@ impl MemoryStore {
         };
         let message = StoredMessage { id: append.id, sent_at: append.sent_at, content };
         queue.messages.push_back(message.clone());
-        let result = if queue.open {
+        let mut result = if queue.open {
             let notifier = queue.record.notifier.as_ref().filter(|_| notifies);
             let notifier = notifier.map(NotifierRef::from);
             let message = Waiting { message, secret: queue.record.secret.clone() };
             let service = queue.record.service.clone();
-            OpResult::Appended(Appended { was_empty, message, notifier, service })
+            OpResult::Appended(Appended { was_empty, message, notifier, notification_lost: false, service })
         } else {
             OpResult::QuotaExceeded
         };
         self.messages += 1;
-        if let OpResult::Appended(Appended { message, notifier: Some(_), .. }) = &result {
+        if let OpResult::Appended(Appended { message, notifier: Some(_), notification_lost, .. }) =
+            &mut result
+        {
             let notification =
                 Notification { message: message.message.id.clone(), sent_at: message.message.sent_at };
-            self.notify(&append.queue, notification, append.notification_capacity)?;
+            *notification_lost = self.notify(&append.queue, notification, append.notification_capacity)?;
         }
         Ok(result)
     }

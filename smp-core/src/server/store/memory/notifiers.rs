@@ -68,19 +68,19 @@ impl MemoryStore {
         OpResult::Expired { deleted, next }
     }
 
-    /// Has a notification wait. When too many do, the oldest goes.
+    /// Has a notification wait. When too many do, the oldest goes, which is told.
     pub(super) fn notify(
         &mut self,
         queue: &EntityId,
         notification: Notification,
         capacity: u32,
-    ) -> Result<(), Refusal> {
+    ) -> Result<bool, Refusal> {
         let queue = self.queue(queue)?;
         queue.notifications.push_back(notification);
         let surplus = queue.notifications.len().saturating_sub(capacity as usize);
         queue.notifications.drain(..surplus);
         self.notifications = self.notifications + 1 - surplus as u64;
-        Ok(())
+        Ok(surplus > 0)
     }
 }
 
