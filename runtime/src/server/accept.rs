@@ -15,6 +15,7 @@ use smp_storage::Backend;
 
 use super::admission::Admission;
 use super::budget::Budget;
+use super::counters::SocketCounting;
 use super::endpoint::Endpoint;
 use super::event::{Disconnect, Refusal, ServerEvent, Watcher};
 use super::front::Newcomer;
@@ -53,6 +54,7 @@ impl<R: Runtime, B: Backend + 'static> Acceptor<R, B> {
         self: Arc<Self>,
         mut listener: R::Listener,
         endpoint: Arc<Endpoint>,
+        counting: Arc<SocketCounting>,
         _guard: TaskGuard,
     ) {
         let limits = self.config.limits;
@@ -62,7 +64,7 @@ impl<R: Runtime, B: Backend + 'static> Acceptor<R, B> {
             match accepted {
                 Ok((stream, address)) => {
                     pause = limits.accept_pause_min;
-                    self.welcome(stream, address, &endpoint);
+                    self.welcome(stream, address, &endpoint, &counting);
                 }
                 Err(error) if is_of_one_connection(&error) => {}
                 Err(error) => {
@@ -108,7 +110,13 @@ impl<R: Runtime, B: Backend + 'static> Acceptor<R, B> {
     }
 
     /// Serves a connection in a task of its own, or closes it when there is no room.
-    fn welcome(self: &Arc<Self>, stream: R::Stream, address: SocketAddr, endpoint: &Arc<Endpoint>) {
+    fn welcome(
+        self: &Arc<Self>,
+        stream: R::Stream,
+        address: SocketAddr,
+        endpoint: &Arc<Endpoint>,
+        counting: &Arc<SocketCounting>,
+    ) {
         let accepted = self.runtime.now();
         let address = (!endpoint.behind_proxy).then_some(address.ip());
         let admitted = self
@@ -125,15 +133,18 @@ impl<R: Runtime, B: Backend + 'static> Acceptor<R, B> {
         let newcomer = Newcomer { link, place, handshaking, entropy, accepted };
         let mut served = Some(Served::new(self, endpoint, newcomer));
         let watcher = Arc::clone(&self.watcher);
-        let mut guards = Some((permit, self.tasks.enter()));
+        let mut guards = Some((permit, counting.accept(), self.tasks.enter()));
         self.runtime.spawn(poll_fn(move |cx| {
-            if let (Some(connection), Some((permit, _))) = (&mut served, &mut guards) {
+            if let (Some(connection), Some((permit, socket, _))) = (&mut served, &mut guards) {
                 let ended = ready!(panic::catch_poll(|| connection.poll(cx, permit))).unwrap_or_else(
                     |panic::Panicked| {
                         log::error!("the task of a connection panicked");
                         Disconnect::Panicked
                     },
                 );
+                if ended != Disconnect::Panicked {
+                    socket.close();
+                }
                 served = None;
                 watcher(ServerEvent::Closed(id, ended));
                 // Last, because who waits for the last connection takes its events as told.

@@ -1,8 +1,10 @@
-//! What happened to the connections of a server, in numbers.
+//! What happens to a server, in numbers: connections, and what sessions and the proxy count.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use smp_core::server::proxy::{ProxyEvent, ProxyOutcome};
+use smp_core::server::statistics::{Counter, Counts, ProxyCounter};
 use smp_core::server::{CloseReason, SessionEvent};
 
 use super::event::{Disconnect, ServerEvent};
@@ -13,7 +15,7 @@ use super::event::{Disconnect, ServerEvent};
 pub struct Counters {
     /// Connections that were accepted.
     pub accepted: u64,
-    /// Connections that were closed at once, because a limit was reached.
+    /// Connections that were refused because a limit was reached, at once or when they had said what they are.
     pub refused: u64,
     /// TLS and SMP handshakes that succeeded.
     pub handshakes: u64,
@@ -21,26 +23,18 @@ pub struct Counters {
     pub failed_handshakes: u64,
     /// Accepted connections that ended.
     pub closed: u64,
-    /// Commands that other servers' clients had forwarded to this server.
-    pub forwarded: u64,
-    /// Sessions with relays that clients asked for: with the operator's own, and with others.
-    pub relays: [Proxied; 2],
-    /// Commands that clients had forwarded, likewise.
-    pub forwards: [Proxied; 2],
 }
 
-/// Requests to the proxy, by what came of them.
+/// The connections of one address that a server listens on.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 #[non_exhaustive]
-pub struct Proxied {
-    /// Done.
-    pub done: u64,
-    /// The relay could not be reached, or did not answer.
-    pub unreachable: u64,
-    /// There was no common version.
-    pub incompatible: u64,
-    /// Anything else.
-    pub failed: u64,
+pub struct SocketCounters {
+    /// Those that were accepted.
+    pub accepted: u64,
+    /// Those of them that ended in order.
+    pub closed: u64,
+    /// Those that are there. One that was accepted and is neither there nor ended in order ended by a defect.
+    pub active: u64,
 }
 
 impl Counters {
@@ -52,41 +46,49 @@ impl Counters {
 }
 
 /// Counts events, from any thread.
-#[derive(Default)]
 pub(crate) struct Counting {
     accepted: AtomicU64,
     refused: AtomicU64,
     handshakes: AtomicU64,
     failed_handshakes: AtomicU64,
     closed: AtomicU64,
-    forwarded: AtomicU64,
-    relays: [ProxiedCounting; 2],
-    forwards: [ProxiedCounting; 2],
+    /// What sessions and the proxy count, by the places of the counters.
+    counts: [AtomicU64; Counter::COUNT],
 }
 
-/// In the order of the fields of [`Proxied`].
-type ProxiedCounting = [AtomicU64; 4];
-
 impl Counting {
+    pub(crate) fn new() -> Self {
+        let zero = || AtomicU64::new(0);
+        Self {
+            accepted: zero(),
+            refused: zero(),
+            handshakes: zero(),
+            failed_handshakes: zero(),
+            closed: zero(),
+            counts: [const { AtomicU64::new(0) }; Counter::COUNT],
+        }
+    }
+
     pub(crate) fn count(&self, event: &ServerEvent) {
         let counter = match event {
             ServerEvent::Accepted(_) => &self.accepted,
             ServerEvent::Refused(_) => &self.refused,
             ServerEvent::Session(_, SessionEvent::Ready(_)) => &self.handshakes,
+            ServerEvent::Session(_, SessionEvent::Counted(counter, times)) => {
+                return self.add(*counter, *times);
+            }
             ServerEvent::Closed(_, how) => {
-                if *how == Disconnect::Session(CloseReason::Handshake) {
-                    self.failed_handshakes.fetch_add(1, Ordering::Relaxed);
+                match how {
+                    Disconnect::Session(CloseReason::Handshake) => increment(&self.failed_handshakes),
+                    Disconnect::Refused(_) => increment(&self.refused),
+                    _ => {}
                 }
                 &self.closed
             }
-            ServerEvent::Session(_, SessionEvent::Forwarded) => &self.forwarded,
-            ServerEvent::Proxy(ProxyEvent::Relay { own, outcome }) => proxied(&self.relays, *own, *outcome),
-            ServerEvent::Proxy(ProxyEvent::Forward { own, outcome }) => {
-                proxied(&self.forwards, *own, *outcome)
-            }
+            ServerEvent::Proxy(event) => return self.count_proxy(*event),
             _ => return,
         };
-        counter.fetch_add(1, Ordering::Relaxed);
+        increment(counter);
     }
 
     pub(crate) fn read(&self) -> Counters {
@@ -98,26 +100,85 @@ impl Counting {
             handshakes: self.handshakes.load(Ordering::Relaxed),
             failed_handshakes: self.failed_handshakes.load(Ordering::Relaxed),
             closed,
-            forwarded: self.forwarded.load(Ordering::Relaxed),
-            relays: self.relays.each_ref().map(read_proxied),
-            forwards: self.forwards.each_ref().map(read_proxied),
+        }
+    }
+
+    /// What sessions and the proxy counted since this was asked last.
+    pub(crate) fn take(&self) -> Counts {
+        let mut counts = Counts::default();
+        for (counter, _) in Counter::all() {
+            if let Some(counted) = self.counts.get(counter.index()) {
+                counts.add(counter, counted.swap(0, Ordering::Relaxed));
+            }
+        }
+        counts
+    }
+
+    fn count_proxy(&self, event: ProxyEvent) {
+        let (of_all, of_own, own, outcome): (fn(_) -> _, fn(_) -> _, _, _) = match event {
+            ProxyEvent::Relay { own, outcome } => (Counter::Relays, Counter::OwnRelays, own, outcome),
+            ProxyEvent::Forward { own, outcome } => (Counter::Forwards, Counter::OwnForwards, own, outcome),
+            _ => return,
+        };
+        let counter = match outcome {
+            ProxyOutcome::Done => ProxyCounter::Successes,
+            ProxyOutcome::Unreachable => ProxyCounter::Unreachable,
+            ProxyOutcome::Incompatible => ProxyCounter::Incompatible,
+            ProxyOutcome::Failed => ProxyCounter::Failed,
+        };
+        for counter in [ProxyCounter::Requests, counter] {
+            self.add(of_all(counter), 1);
+            if own {
+                self.add(of_own(counter), 1);
+            }
+        }
+    }
+
+    fn add(&self, counter: Counter, times: u64) {
+        if let Some(counted) = self.counts.get(counter.index()) {
+            counted.fetch_add(times, Ordering::Relaxed);
         }
     }
 }
 
-const fn proxied(counting: &[ProxiedCounting; 2], own: bool, outcome: ProxyOutcome) -> &AtomicU64 {
-    let [ours, others] = counting;
-    let [done, unreachable, incompatible, failed] = if own { ours } else { others };
-    match outcome {
-        ProxyOutcome::Done => done,
-        ProxyOutcome::Unreachable => unreachable,
-        ProxyOutcome::Incompatible => incompatible,
-        ProxyOutcome::Failed => failed,
+/// Counts the connections of one address.
+#[derive(Default)]
+pub(crate) struct SocketCounting {
+    accepted: AtomicU64,
+    closed: AtomicU64,
+    active: AtomicU64,
+}
+
+/// A connection that is there, until this is dropped.
+pub(crate) struct ActiveSocket(Arc<SocketCounting>);
+
+impl SocketCounting {
+    pub(crate) fn accept(self: &Arc<Self>) -> ActiveSocket {
+        increment(&self.accepted);
+        increment(&self.active);
+        ActiveSocket(Arc::clone(self))
+    }
+
+    pub(crate) fn read(&self) -> SocketCounters {
+        let closed = self.closed.load(Ordering::Relaxed);
+        let active = self.active.load(Ordering::Relaxed);
+        SocketCounters { accepted: self.accepted.load(Ordering::Relaxed), closed, active }
     }
 }
 
-fn read_proxied(counting: &ProxiedCounting) -> Proxied {
-    let [done, unreachable, incompatible, failed] =
-        counting.each_ref().map(|counter| counter.load(Ordering::Relaxed));
-    Proxied { done, unreachable, incompatible, failed }
+impl ActiveSocket {
+    /// It ended in order.
+    pub(crate) fn close(&self) {
+        increment(&self.0.closed);
+    }
+}
+
+impl Drop for ActiveSocket {
+    fn drop(&mut self) {
+        self.0.active.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+fn increment(counter: &AtomicU64) {
+    counter.fetch_add(1, Ordering::Relaxed);
 }

@@ -7,17 +7,20 @@ use std::task::Poll;
 use std::time::Duration;
 
 use smp_core::server::Moderation;
+use smp_core::server::statistics::{Day, Statistics, Survey};
 use smp_core::server::store::{QueueKey, QueueRecord, StoreFailure};
 use smp_storage::Backend;
 
 use super::admission::Admission;
 use super::budget::Budget;
-use super::counters::{Counters, Counting};
+use super::counters::{Counters, Counting, SocketCounters, SocketCounting};
 use super::hub::Hub;
 use super::phase::Phase;
 use super::relays::Relays;
 use super::tasks::Tasks;
 use crate::Runtime;
+#[cfg(doc)]
+use crate::server::Server;
 use crate::timer::Timer;
 
 /// A server that runs. Dropping it ends the server without grace; [`ServerHandle::stop`] does it in order.
@@ -31,14 +34,17 @@ pub struct ServerHandle<R: Runtime, B: Backend + 'static> {
     tasks: Arc<Tasks>,
     counting: Arc<Counting>,
     addresses: Vec<SocketAddr>,
+    sockets: Vec<Arc<SocketCounting>>,
 }
 
 /// How a server stopped.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub struct Stopped {
     /// Connections that did not finish in time and were cut.
     pub cut: usize,
+    /// What was counted to the end.
+    pub statistics: Box<Statistics>,
 }
 
 impl<R: Runtime, B: Backend + 'static> ServerHandle<R, B> {
@@ -49,10 +55,10 @@ impl<R: Runtime, B: Backend + 'static> ServerHandle<R, B> {
         relays: Arc<Relays<R>>,
         (admission, budget): (Arc<Admission>, Arc<Budget>),
         tasks: Arc<Tasks>,
-        counting: Arc<Counting>,
-        addresses: Vec<SocketAddr>,
+        (counting, sockets): (Arc<Counting>, Vec<(SocketAddr, Arc<SocketCounting>)>),
     ) -> Self {
-        Self { runtime, backend, hub, relays, admission, budget, tasks, counting, addresses }
+        let (addresses, sockets) = sockets.into_iter().unzip();
+        Self { runtime, backend, hub, relays, admission, budget, tasks, counting, addresses, sockets }
     }
 
     /// The addresses that it listens on, in the order in which they were given.
@@ -88,7 +94,7 @@ impl<R: Runtime, B: Backend + 'static> ServerHandle<R, B> {
     /// How many queues are subscribed to now.
     #[must_use]
     pub fn subscriptions(&self) -> usize {
-        self.hub.subscriptions()
+        self.hub.with_broker(|broker| broker.subscriptions())
     }
 
     /// The record of a queue, for an operator.
@@ -119,6 +125,41 @@ impl<R: Runtime, B: Backend + 'static> ServerHandle<R, B> {
         self.counting.read()
     }
 
+    /// The connections of each of [`addresses`](Self::addresses) since the start.
+    #[must_use]
+    pub fn sockets(&self) -> Vec<(SocketAddr, SocketCounters)> {
+        let counters = self.sockets.iter().map(|socket| socket.read());
+        self.addresses.iter().copied().zip(counters).collect()
+    }
+
+    /// What was counted since the time that it tells, which may be before the start ([`Server::statistics`]).
+    #[must_use]
+    pub fn statistics(&self) -> Statistics {
+        let counted = self.counting.take();
+        self.hub.with_broker(|broker| {
+            let statistics = broker.statistics_mut();
+            statistics.counts.add_all(&counted);
+            statistics.clone()
+        })
+    }
+
+    /// The day that ended since this was asked last, if one did: see [`Statistics::end_day`].
+    #[must_use]
+    pub fn end_day(&self, counts_daily: bool) -> Option<Day> {
+        let (counted, now) = (self.counting.take(), self.runtime.now().unix);
+        self.hub.with_broker(|broker| {
+            let statistics = broker.statistics_mut();
+            statistics.counts.add_all(&counted);
+            statistics.end_day(now, counts_daily)
+        })
+    }
+
+    /// Goes on with a survey of who is subscribed now, for at most `steps` subscriptions or connections; true while there
+    /// is more to do. The server does nothing else meanwhile, so a thousand steps are many.
+    pub fn survey(&self, survey: &mut Survey, steps: usize) -> bool {
+        self.hub.with_broker(|broker| broker.survey(survey, steps))
+    }
+
     /// Completes when the server ended because of a defect; never if it does not. A program should then end
     /// too.
     pub async fn failed(&self) {
@@ -141,7 +182,7 @@ impl<R: Runtime, B: Backend + 'static> ServerHandle<R, B> {
         self.hub.advance(Phase::Ended);
         self.wait_for_tasks(CUT).await;
         self.backend.close().await?;
-        Ok(Stopped { cut })
+        Ok(Stopped { cut, statistics: Box::new(self.statistics()) })
     }
 
     /// Waits until all listeners and connections ended, or `limit` is over.

@@ -134,9 +134,9 @@ impl<R: Runtime, B: Backend + 'static> Hub<R, B> {
         done.await.unwrap_or(Err(StoreFailure))
     }
 
-    /// How many queues are subscribed to.
-    pub(crate) fn subscriptions(&self) -> usize {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner).broker.subscriptions()
+    /// Looks at the broker, or changes what it counts. Nothing that has effects.
+    pub(crate) fn with_broker<T>(&self, look: impl FnOnce(&mut Broker) -> T) -> T {
+        look(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner).broker)
     }
 
     /// Moves the server to a later phase and tells all of its tasks.

@@ -48,7 +48,7 @@ mod tasks;
 #[cfg(test)]
 mod tests;
 
-pub use counters::{Counters, Proxied};
+pub use counters::{Counters, SocketCounters};
 pub use endpoint::Endpoint;
 pub use event::{Disconnect, Refusal, ServerEvent};
 pub use handle::{ServerHandle, Stopped};
@@ -63,6 +63,7 @@ use std::sync::atomic::AtomicU64;
 
 use smp_core::client::ClientLimits;
 use smp_core::server::proxy::Proxy;
+use smp_core::server::statistics::Statistics;
 use smp_core::server::{Broker, Limits, ServerConfig};
 use smp_core::transport::block::BLOCK_LEN;
 use smp_core::transport::{ClientOptions, ServerTransportConfig};
@@ -76,7 +77,7 @@ use crate::{Listener, Runtime};
 use accept::Acceptor;
 use admission::Admission;
 use budget::Budget;
-use counters::Counting;
+use counters::{Counting, SocketCounting};
 use event::Watcher;
 use hub::Hub;
 use relays::Relays;
@@ -93,6 +94,7 @@ pub struct Server<R: Runtime, B> {
     watcher: Watcher,
     seeds: Seeds,
     outgoing: Connector<R>,
+    statistics: Option<Box<Statistics>>,
 }
 
 impl<R: Runtime, B: Backend + 'static> Server<R, B> {
@@ -110,7 +112,15 @@ impl<R: Runtime, B: Backend + 'static> Server<R, B> {
             resolver: no_resolver(),
             watcher: Arc::new(|_| ()),
             seeds: Seeds::System,
+            statistics: None,
         }
+    }
+
+    /// Goes on counting from statistics that were kept when the server stopped ([`ServerHandle::statistics`]).
+    #[must_use]
+    pub fn statistics(mut self, kept: Statistics) -> Self {
+        self.statistics = Some(Box::new(kept));
+        self
     }
 
     /// Calls `watcher` with all events. It runs where they happen, so it must return soon.
@@ -172,7 +182,7 @@ impl<R: Runtime, B: Backend + 'static> Server<R, B> {
         }
         let local = listeners.iter().map(Listener::local_address).collect::<io::Result<Vec<_>>>()?;
 
-        let counting = Arc::new(Counting::default());
+        let counting = Arc::new(Counting::new());
         let watcher: Watcher = Arc::new({
             let (counting, watcher) = (Arc::clone(&counting), self.watcher);
             move |event| {
@@ -181,7 +191,10 @@ impl<R: Runtime, B: Backend + 'static> Server<R, B> {
             }
         });
         let backend = Arc::new(self.backend);
-        let broker = Broker::new(Arc::clone(&self.config), self.runtime.now());
+        let mut broker = Broker::new(Arc::clone(&self.config), self.runtime.now());
+        if let Some(kept) = self.statistics {
+            *broker.statistics_mut() = *kept;
+        }
         let hub = Hub::new(self.runtime.clone(), Arc::clone(&backend), broker, Arc::clone(&watcher));
         let max = self.transport.versions().max();
         let proxy = Proxy::new(Arc::clone(&self.config), max, self.runtime.now());
@@ -208,11 +221,14 @@ impl<R: Runtime, B: Backend + 'static> Server<R, B> {
         self.runtime.spawn(Arc::clone(&hub).keep_time());
         let watched = Arc::clone(&hub);
         self.runtime.spawn(relays.clone().keep_time(move |cx| watched.signal.watch(cx)));
-        for (listener, endpoint) in listeners.into_iter().zip(endpoints) {
-            let endpoint = Arc::new(endpoint.clone());
-            self.runtime.spawn(Arc::clone(&acceptor).run(listener, endpoint, tasks.enter()));
+        let mut sockets = Vec::new();
+        for ((listener, endpoint), address) in listeners.into_iter().zip(endpoints).zip(local) {
+            let (endpoint, counting) = (Arc::new(endpoint.clone()), Arc::<SocketCounting>::default());
+            sockets.push((address, Arc::clone(&counting)));
+            self.runtime.spawn(Arc::clone(&acceptor).run(listener, endpoint, counting, tasks.enter()));
         }
-        Ok(ServerHandle::new(self.runtime, backend, hub, relays, (admission, budget), tasks, counting, local))
+        let counting = (counting, sockets);
+        Ok(ServerHandle::new(self.runtime, backend, hub, relays, (admission, budget), tasks, counting))
     }
 }
 

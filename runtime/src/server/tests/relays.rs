@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use smp_core::SeededEntropy;
 use smp_core::client::{QueueKeys, RequestError};
 use smp_core::crypto::AuthPrivateKey;
+use smp_core::server::statistics::{Counter, ProxyCounter};
 use smp_core::wire::ServerAddress;
 use smp_core::wire::broker::CreatedQueue;
 use smp_core::wire::command::{MessageFlags, SubscriptionMode};
@@ -99,8 +100,10 @@ impl Relays {
         self.runtime.block_on(async move { relay.send(queue, None, NO_FLAGS, "hello".into()).await })
     }
 
-    fn counters(&self) -> Counters {
-        self.servers[0].counters()
+    /// What a server counted.
+    fn counted<const N: usize>(&self, server: usize, counters: [Counter; N]) -> [u64; N] {
+        let statistics = self.servers[server].statistics();
+        counters.map(|counter| statistics.counts.of(counter))
     }
 }
 
@@ -134,10 +137,12 @@ fn clients_send_through_a_relay_that_they_share() {
         assert_eq!(refused, Err(RequestError::Relay(ErrorType::Auth)));
     }
     assert_eq!((world.servers[0].relays(), world.servers[1].connections()), (1, 2));
-    let [own, others] = world.counters().forwards;
-    assert_eq!((own.done, others.done, others.failed), (0, 6, 0));
-    assert_eq!(world.counters().relays[1].done, 3);
-    assert_eq!((world.counters().forwarded, world.servers[1].counters().forwarded), (0, 6));
+    let proxy = [ProxyCounter::Requests, ProxyCounter::Successes, ProxyCounter::Failed];
+    assert_eq!(world.counted(0, proxy.map(Counter::Forwards)), [6, 6, 0]);
+    assert_eq!(world.counted(0, proxy.map(Counter::OwnForwards)), [0, 0, 0]);
+    assert_eq!(world.counted(0, proxy.map(Counter::Relays)), [3, 3, 0]);
+    let received = [Counter::ForwardsReceived, Counter::MessagesSent, Counter::MessagesRefused];
+    assert_eq!((world.counted(0, received), world.counted(1, received)), ([0, 0, 0], [6, 3, 3]));
 }
 
 #[test]

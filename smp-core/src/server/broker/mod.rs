@@ -82,7 +82,7 @@ pub enum BrokerOutput {
 pub struct Broker {
     config: Arc<ServerConfig>,
     now: Now,
-    statistics: Statistics,
+    statistics: Box<Statistics>,
     connections: BTreeMap<ConnectionId, Connection>,
     subscriptions: BTreeMap<EntityId, Subscription>,
     notifier_subscriptions: BTreeMap<EntityId, NotifierSubscription>,
@@ -126,7 +126,7 @@ impl Broker {
         Self {
             config,
             now,
-            statistics: Statistics::new(now.unix),
+            statistics: Box::new(Statistics::new(now.unix)),
             connections: BTreeMap::new(),
             subscriptions: BTreeMap::new(),
             notifier_subscriptions: BTreeMap::new(),

@@ -22,15 +22,7 @@ impl Distinct {
         for byte in id.as_bytes().iter().take(3) {
             position = position << 8 | usize::from(*byte);
         }
-        let position = position % BITS;
-        if self.bits.is_empty() {
-            self.bits = vec![0; WORDS];
-        }
-        if let Some(word) = self.bits.get_mut(position / 64) {
-            let bit = 1 << (position % 64);
-            self.set += usize::from(*word & bit == 0);
-            *word |= bit;
-        }
+        self.set(position % BITS);
     }
 
     /// About how many ids there were.
@@ -42,22 +34,50 @@ impl Distinct {
         (-free.ln() * BITS as f64).round() as u64
     }
 
-    /// 2^20 bits, eight to a byte, the lowest first; nothing when there are none.
+    /// 2^20 bits, eight to a byte, the lowest first (131,072 bytes); or when that is shorter, the numbers of those that are
+    /// set, four bytes each, big-endian.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
-        self.bits.iter().flat_map(|word| word.to_le_bytes()).collect()
+        if self.set >= BITS / 32 {
+            return self.bits.iter().flat_map(|word| word.to_le_bytes()).collect();
+        }
+        let is_set = |position: &u32| {
+            let word = self.bits.get(*position as usize / 64).copied().unwrap_or_default();
+            word >> (position % 64) & 1 == 1
+        };
+        (0..BITS as u32).filter(is_set).flat_map(u32::to_be_bytes).collect()
     }
 
     /// What [`Self::to_bytes`] gave; `None` for anything else.
     #[must_use]
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
-        if !bytes.is_empty() && bytes.len() != BITS / 8 {
-            return None;
+        let mut distinct = Self::default();
+        if bytes.len() == BITS / 8 {
+            let (words, _) = bytes.as_chunks::<8>();
+            distinct.bits = words.iter().map(|word| u64::from_le_bytes(*word)).collect();
+            distinct.set = distinct.bits.iter().map(|word| word.count_ones() as usize).sum();
+            return Some(distinct);
         }
-        let (words, _) = bytes.as_chunks::<8>();
-        let bits: Vec<u64> = words.iter().map(|word| u64::from_le_bytes(*word)).collect();
-        let set = bits.iter().map(|word| word.count_ones() as usize).sum();
-        Some(Self { bits, set })
+        let (positions, rest) = bytes.as_chunks::<4>();
+        for position in positions {
+            let position = u32::from_be_bytes(*position) as usize;
+            if position >= BITS {
+                return None;
+            }
+            distinct.set(position);
+        }
+        (rest.is_empty() && bytes.len() < BITS / 8).then_some(distinct)
+    }
+
+    fn set(&mut self, position: usize) {
+        if self.bits.is_empty() {
+            self.bits = vec![0; WORDS];
+        }
+        if let Some(word) = self.bits.get_mut(position / 64) {
+            let bit = 1 << (position % 64);
+            self.set += usize::from(*word & bit == 0);
+            *word |= bit;
+        }
     }
 }
 
@@ -173,11 +193,14 @@ mod tests {
 
     #[test]
     fn bytes_keep_it() {
-        for ids in [0, 1, 1000] {
+        for (ids, length) in [(0, 0), (1, 4), (1000, 4000), (100_000, BITS / 8)] {
             let distinct = counted(ids);
+            assert_eq!(distinct.to_bytes().len(), length);
             assert_eq!(Distinct::from_bytes(&distinct.to_bytes()), Some(distinct));
         }
-        assert_eq!(Distinct::from_bytes(&[0; 100]), None);
+        for bad in [&[0; 3][..], &[0, 0x10, 0, 0], &[0; BITS / 8 + 4]] {
+            assert_eq!(Distinct::from_bytes(bad), None);
+        }
     }
 
     #[test]

@@ -52,9 +52,9 @@ impl Statistics {
         }
         let mut reading = Reading::default();
         for (index, line) in lines.enumerate() {
-            reading.take(line).ok_or(invalid(index + 2))?;
+            reading.take(line).ok_or_else(|| invalid(index + 2))?;
         }
-        reading.finish().ok_or(invalid(text.lines().count()))
+        reading.finish().ok_or_else(|| invalid(text.lines().count()))
     }
 }
 

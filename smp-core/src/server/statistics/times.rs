@@ -5,7 +5,7 @@ use core::time::Duration;
 /// A histogram of times.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Times {
-    buckets: [u64; Times::BOUNDS.len() + 1],
+    buckets: [u64; Self::BOUNDS.len() + 1],
     sum: u64,
     max: u64,
 }
