@@ -49,7 +49,7 @@ pub(crate) struct Init {
     /// Keep queues and messages in memory only: they end with the server
     #[arg(long)]
     pub(crate) disable_store_log: bool,
-    /// Write daily statistics (only set in the ini file: not served yet)
+    /// Write a line of statistics every day
     #[arg(short = 's', long)]
     pub(crate) daily_stats: bool,
     /// Algorithm of the certificates
@@ -77,10 +77,10 @@ pub(crate) struct Init {
     /// Port on 127.0.0.1 for administration while the server runs
     #[arg(long, value_name = "PORT", num_args = 0..=1, default_missing_value = "5224")]
     pub(crate) control_port: Option<u16>,
-    /// SOCKS proxy for connections to other servers (only set in the ini file: not used yet)
+    /// SOCKS proxy for connections to other servers
     #[arg(long, value_name = "HOST:PORT")]
     pub(crate) socks_proxy: Option<String>,
-    /// Domains of your other servers, separated by commas (only set in the ini file: not used yet)
+    /// Domains of your other servers, separated by commas
     #[arg(long, value_name = "DOMAINS")]
     pub(crate) own_domains: Option<String>,
     /// Where the source code of this server is; needed with what else is said about it. Without URI it stays to be set in

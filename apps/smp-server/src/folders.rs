@@ -61,6 +61,26 @@ impl Folders {
         self.data.join("smp-server-store")
     }
 
+    /// What was counted, to go on from.
+    pub(crate) fn statistics(&self) -> PathBuf {
+        self.data.join("smp-server-statistics")
+    }
+
+    /// A line of statistics for each day.
+    pub(crate) fn daily_statistics(&self) -> PathBuf {
+        self.data.join("smp-server-stats.daily.log")
+    }
+
+    /// Metrics for Prometheus.
+    pub(crate) fn metrics(&self) -> PathBuf {
+        self.data.join("smp-server-metrics.txt")
+    }
+
+    /// All files that serving makes.
+    pub(crate) fn made(&self) -> [PathBuf; 4] {
+        [self.store(), self.statistics(), self.daily_statistics(), self.metrics()]
+    }
+
     /// All files that make up a configuration.
     pub(crate) fn configuration(&self) -> [PathBuf; 6] {
         [self.ini(), self.ca_certificate(), self.ca_key(), self.certificate(), self.key(), self.fingerprint()]

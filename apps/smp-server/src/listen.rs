@@ -26,6 +26,8 @@ pub(crate) enum Serves {
     Http,
     /// The web site over HTTPS.
     Https,
+    /// Metrics, for this machine alone.
+    Metrics,
 }
 
 impl Serves {
@@ -41,6 +43,15 @@ impl Serves {
 pub(crate) fn sockets(settings: &Settings, has_tls: bool) -> Result<Vec<Socket>, Failure> {
     let mut sockets = Vec::new();
     let mut left_out = None;
+    if let Some(port) = settings.statistics.port {
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        TcpListener::bind(address).map_err(|e| {
+            Failure::new(format!(
+                "cannot listen on {address} for metrics: {e}. Set another [TRANSPORT] metrics_port, or none"
+            ))
+        })?;
+        sockets.push(Socket { address, serves: Serves::Metrics });
+    }
     for (number, serves, optional) in wanted(settings, has_tls) {
         match of_port(&settings.bind, number) {
             Ok(found) => sockets.extend(found.into_iter().map(|address| Socket { address, serves })),

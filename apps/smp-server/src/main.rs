@@ -15,6 +15,7 @@ mod reference_store;
 mod serve;
 mod settings;
 mod signals;
+mod statistics;
 mod terminal;
 mod web;
 

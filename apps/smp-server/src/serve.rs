@@ -27,6 +27,7 @@ use crate::listen::{Serves, Socket};
 use crate::maintenance;
 use crate::settings::{self, Durability, Settings, Store};
 use crate::signals::Signals;
+use crate::statistics::Keeper;
 use crate::terminal::say;
 use crate::web::Web;
 
@@ -39,6 +40,8 @@ pub(crate) struct Plan {
     pub(crate) web: Option<Web>,
     /// The folder of the embedded store.
     pub(crate) store: PathBuf,
+    /// What is counted.
+    pub(crate) statistics: Keeper,
     /// Open the store, do what is due, and end.
     pub(crate) maintenance: bool,
 }
@@ -118,6 +121,9 @@ fn server<B: Backend + 'static>(
         .public_only(!outgoing.private);
     let resolver = resolver(settings, &runtime)?;
     let mut server = Server::new(runtime, store, transport, settings.server.clone()).outgoing(connector);
+    if let Some(kept) = plan.statistics.kept() {
+        server = server.statistics(kept);
+    }
     if let Some(resolver) = resolver {
         server = server.resolver(move |name| resolver.resolve(name));
     }
@@ -176,6 +182,7 @@ fn endpoints(plan: &Plan) -> Result<Vec<Endpoint>, Failure> {
             Serves::Shared => Endpoint::shared(address, tls()?, handler()?),
             Serves::Http => Endpoint::web(address, handler()?),
             Serves::Https => Endpoint::web_tls(address, tls()?, handler()?),
+            Serves::Metrics => return Some(Endpoint::web(address, plan.statistics.handler())),
         };
         let behind_proxy = plan.settings.proxy_protocol.covers(address.port());
         Some(if behind_proxy { endpoint.behind_proxy() } else { endpoint })
@@ -220,6 +227,7 @@ async fn until_stopped<B: Backend + 'static>(
         () = handle.failed() => return Err(Failure::new("the server ended by a defect, see the log")),
         () = store_is_lost(handle.backend(), trouble) => true,
         never = serve_control(plan, control, &handle) => match never {},
+        never = plan.statistics.run(&handle) => match never {},
     };
     log::info!("stopping; a second signal ends at once");
     let stopped = tokio::select! {
@@ -240,6 +248,7 @@ async fn until_stopped<B: Backend + 'static>(
             "the server stopped, but the store in {store} could not write everything; {WHY}. {DATA_SETTING}"
         ))),
         Ok(stopped) => {
+            plan.statistics.finish(&stopped.statistics);
             log::info!("stopped, everything is written; {} connections had to be cut", stopped.cut);
             Ok(())
         }
@@ -285,6 +294,7 @@ fn announce(plan: &Plan, addresses: &[SocketAddr], control: Option<&Control>) ->
             Serves::WebSocket => format!("Listening on {address} for SMP over WebSockets"),
             Serves::Http => format!("Serving the web site on {address}: http"),
             Serves::Https => format!("Serving the web site on {address}: https"),
+            Serves::Metrics => format!("Metrics: http://{address}/metrics"),
         });
     }
     if let Some(control) = control {

@@ -8,10 +8,9 @@ use crate::failure::{Failure, because};
 use crate::folders::Folders;
 use crate::terminal::{ask_yes, say};
 
-/// Deletes the files of the configuration and the store, and the folders if nothing else is in them.
+/// Deletes the files of the configuration, the store and the statistics, and the folders if nothing else is in them.
 pub(crate) fn delete(flags: &Delete, folders: &Folders, answers: &mut dyn BufRead) -> Result<(), Failure> {
-    let store = folders.store();
-    let files = folders.configuration().into_iter().chain([store]);
+    let files = folders.configuration().into_iter().chain(folders.made());
     let files: Vec<PathBuf> = files.filter(|file| file.symlink_metadata().is_ok()).collect();
     if files.is_empty() {
         let (config, data) = (folders.config.display(), folders.data.display());

@@ -7,6 +7,7 @@ use crate::folders::Folders;
 use crate::ini::Ini;
 use crate::serve::{Plan, serve};
 use crate::settings::{self, Choice, Store};
+use crate::statistics::Keeper;
 use crate::terminal::say;
 use crate::web::Web;
 use crate::{identity, listen, logging, reference_store};
@@ -80,5 +81,6 @@ fn begin(ini: &Ini, folders: &Folders, maintenance: bool) -> Result<(), Failure>
         let has_tls = web.as_ref().is_some_and(|web| web.tls.is_some());
         (web, listen::sockets(&settings, has_tls)?)
     };
-    serve(Plan { store: folders.store(), identity, settings, web, sockets, maintenance })
+    let statistics = Keeper::new(&settings, folders);
+    serve(Plan { store: folders.store(), identity, settings, web, statistics, sockets, maintenance })
 }

@@ -4,10 +4,11 @@ use std::fmt::Write as _;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use smp_core::server::Moderation;
+use smp_core::server::statistics::Counter;
 use smp_core::server::store::{OpResult, QueueOp, QueueRecord, QueueStatus, StoreFailure};
 use smp_core::wire::VersionRange;
 use smp_core::wire::error::{BlockingInfo, Notice};
-use smp_runtime::server::{Proxied, ServerHandle};
+use smp_runtime::server::ServerHandle;
 use smp_runtime_tokio::TokioRuntime;
 use smp_storage::Backend;
 
@@ -113,14 +114,15 @@ impl<'a, B: Backend + 'static> Desk<'a, B> {
     async fn stats(&self) -> Answer {
         let results = self.server.backend().run(vec![QueueOp::Count]).await.map_err(failed)?;
         let Some(OpResult::Counts(counts)) = results.first() else { return Err(failed(StoreFailure)) };
-        let counters = self.server.counters();
+        let statistics = self.server.statistics();
         let mut out = String::new();
         line(&mut out, "queues", counts.queues);
         line(&mut out, "messages", counts.messages);
         line(&mut out, "subscriptions", self.server.subscriptions());
-        for (name, [own, others]) in [("relays", counters.relays), ("forwards", counters.forwards)] {
-            proxied(&mut out, &format!("{name}, own"), own);
-            proxied(&mut out, &format!("{name}, others"), others);
+        line(&mut out, "queues used today", statistics.active.day.count());
+        line(&mut out, "counted since (seconds since 1970)", statistics.since.as_millis() / 1000);
+        for (counter, name) in Counter::all() {
+            line(&mut out, &name, statistics.counts.of(counter));
         }
         Ok(out)
     }
@@ -160,13 +162,6 @@ fn status(record: &QueueRecord) -> String {
         }
     }
     out
-}
-
-fn proxied(out: &mut String, name: &str, counted: Proxied) {
-    line(out, &format!("{name}, done"), counted.done);
-    line(out, &format!("{name}, unreachable"), counted.unreachable);
-    line(out, &format!("{name}, incompatible"), counted.incompatible);
-    line(out, &format!("{name}, failed"), counted.failed);
 }
 
 fn line(out: &mut String, name: &str, value: impl std::fmt::Display) {

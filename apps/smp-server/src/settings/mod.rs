@@ -38,8 +38,8 @@ pub(crate) struct Settings {
     pub(crate) web: Web,
     /// Who runs the server.
     pub(crate) information: Information,
-    /// Whether statistics are written.
-    pub(crate) statistics: bool,
+    /// How statistics are told.
+    pub(crate) statistics: Statistics,
     /// The versions offered to clients.
     pub(crate) versions: VersionRange,
     /// Whether clients may be services.
@@ -56,6 +56,17 @@ pub(crate) struct Settings {
     pub(crate) names: Option<Names>,
     /// The settings of the protocol.
     pub(crate) server: ServerConfig,
+}
+
+/// How statistics are told.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Statistics {
+    /// A line is written every day.
+    pub(crate) daily: bool,
+    /// How often metrics are written to a file, if they are.
+    pub(crate) interval: Option<Duration>,
+    /// The port on 127.0.0.1 where they are, if there is one.
+    pub(crate) port: Option<u16>,
 }
 
 /// Where operators look at the server and moderate queues while it runs.

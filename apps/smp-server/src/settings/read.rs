@@ -13,7 +13,7 @@ use smp_runtime::{Socks, SocksMode};
 
 use super::table;
 use super::value::{self, Parsed, Unit, bytes, duration, number, one_of, switch, unless_off};
-use super::{Durability, Embedded, Outgoing, Settings, Store};
+use super::{Control, Durability, Embedded, Outgoing, Port, Settings, Statistics, Store, Web};
 use crate::ini::{Entry, Ini, IniError};
 
 /// The settings of a file, and what its operator should know about it.
@@ -22,16 +22,18 @@ pub(crate) fn read(ini: &Ini) -> Result<(Settings, Vec<String>), IniError> {
     refuse_database(&from)?;
     let web = web::web(&from)?;
     let (ports, web_sockets) = web::ports(&from, &web)?;
+    let known = Ports { smp: &ports, web_sockets: &web_sockets, web: &web };
+    let control = control::control(&from, &known)?;
     let settings = Settings {
-        control: control::control(&from, (&ports, &web_sockets), &web)?,
+        statistics: statistics(&from, &known, control.as_ref())?,
+        control,
         store: store(&from)?,
         hosts: from.get("TRANSPORT", "host", value::hosts)?,
-        proxy_protocol: web::proxy_protocol(&from, (&ports, &web_sockets), &web)?,
+        proxy_protocol: web::proxy_protocol(&from, &known)?,
         ports,
         web_sockets,
         web,
         information: web::information(&from)?,
-        statistics: statistics(&from)?,
         bind: from.get("TRANSPORT", "bind", value::bind)?,
         versions: from.get("TRANSPORT", "smp_versions", value::versions)?,
         accepts_services: from.get("TRANSPORT", "accept_service_credentials", switch)?,
@@ -89,10 +91,24 @@ fn refuse_database(from: &Source<'_>) -> Result<(), IniError> {
     Ok(())
 }
 
-/// While statistics are not there they are not written, whatever the file says.
-fn statistics(from: &Source<'_>) -> Result<bool, IniError> {
-    let there = table::find("STORE_LOG", "log_stats").is_some_and(|setting| setting.later.is_none());
-    Ok(from.get("STORE_LOG", "log_stats", switch)? && there)
+fn statistics(
+    from: &Source<'_>,
+    known: &Ports<'_>,
+    control: Option<&Control>,
+) -> Result<Statistics, IniError> {
+    let port = from.optional("TRANSPORT", "metrics_port", number(0..=u16::MAX))?;
+    if let Some(port) = port.filter(|port| *port != 0)
+        && (known.has(port) || control.is_some_and(|control| control.port == port))
+    {
+        let problem = format!("port {port} is also for something else, and this one is for metrics alone");
+        return Err(from.error("TRANSPORT", "metrics_port", &problem));
+    }
+    let interval = duration(Unit::Seconds, seconds(1)..=seconds(86_400));
+    Ok(Statistics {
+        daily: from.get("STORE_LOG", "log_stats", switch)?,
+        interval: from.optional("STORE_LOG", "prometheus_interval", interval)?,
+        port,
+    })
 }
 
 fn server(from: &Source<'_>) -> Result<ServerConfig, IniError> {
@@ -258,6 +274,21 @@ fn without_effect(entry: &Entry, settings: &Settings) -> Option<String> {
     }
     let feature = setting.later.filter(|_| setting.default != Some(value))?;
     Some(format!("this server does not have {feature} yet"))
+}
+
+/// The ports that people connect to.
+struct Ports<'a> {
+    smp: &'a [Port],
+    web_sockets: &'a [u16],
+    web: &'a Web,
+}
+
+impl Ports<'_> {
+    fn has(&self, port: u16) -> bool {
+        self.smp.iter().any(|smp| smp.number == port)
+            || self.web_sockets.contains(&port)
+            || [self.web.http, self.web.https].contains(&Some(port))
+    }
 }
 
 /// Where values come from, and who is to blame for them.

@@ -142,8 +142,17 @@ const STORE_LOG: Section = Section {
             `off` keeps them for ever.",
         ),
         setting("expire_ntfs_interval", "1h", "How often such notifications are looked for."),
-        setting("log_stats", "off", "Write a line of statistics every day.").later(STATISTICS),
-        optional("prometheus_interval", "60", "Write metrics this often. In seconds.").later(STATISTICS),
+        setting(
+            "log_stats",
+            "off",
+            "Write a line of statistics every day to smp-server-stats.daily.log, next to the other data; counting \
+             then begins anew.",
+        ),
+        optional(
+            "prometheus_interval",
+            "60",
+            "Write metrics for Prometheus to smp-server-metrics.txt, next to the other data, this often. In seconds.",
+        ),
         optional("db_connection", "postgresql://smp@/smp_server_store", "The database.").later(DATABASE),
         setting("db_schema", "smp_server", "Its schema.").later(DATABASE),
         setting("db_pool_size", "10", "Connections to it.").later(DATABASE),
@@ -235,6 +244,12 @@ const TRANSPORT: Section = Section {
             "Port for administration while the server runs: lines of text, as with `nc 127.0.0.1 5224`; `help` lists \
              the commands. It is on 127.0.0.1 alone, whatever `bind` says, and is opened only when a password for it is \
              set in [AUTH].",
+        ),
+        optional(
+            "metrics_port",
+            "9223",
+            "Port for whatever watches the server: HTTP with /metrics (for Prometheus), /healthz and /readyz. It is on \
+             127.0.0.1 alone, whatever `bind` says. The reference server does not know this setting.",
         ),
         setting("accept_service_credentials", "on", "Whether clients may be services with certificates."),
     ],
@@ -539,5 +554,4 @@ const NAMES: Section = Section {
     ],
 };
 
-const STATISTICS: &str = "statistics";
 const DATABASE: &str = "the PostgreSQL store";

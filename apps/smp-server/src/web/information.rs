@@ -67,7 +67,7 @@ fn configuration(settings: &Settings) -> Rows {
     vec![
         ("Queues and messages are kept", kept.to_owned()),
         ("Messages that nobody receives are deleted", expiry),
-        ("Statistics are written", yes(settings.statistics)),
+        ("Statistics are written", yes(settings.statistics.daily)),
         ("New queues are allowed", yes(server.new_queues)),
         ("Creating queues needs a password", yes(server.password.is_some())),
     ]

@@ -255,7 +255,10 @@ fn numbers_and_what_is_saved() {
     assert_eq!(admin.ask("save"), "ok");
     for (command, lines) in [
         ("server-info", &["version: ", "SMP versions: 6-18\n", "store: ", "relays connected: 0\n"][..]),
-        ("stats", &["queues: 1\n", "messages: 1\n", "subscriptions: 1\n", "forwards, own, done: 0\n"]),
+        (
+            "stats",
+            &["queues: 1\n", "messages: 1\n", "subscriptions: 1\n", "msgSent: 1\n", "pMsgFwds.requests: 0\n"],
+        ),
         ("clients", &["connections: ", "subscriptions: 1\n"]),
         ("sockets", &["accepted: 2\n", "refused: 0\n", "handshakes: 2\n"]),
     ] {

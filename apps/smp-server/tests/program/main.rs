@@ -11,5 +11,6 @@ mod names;
 mod queues;
 mod serving;
 mod site;
+mod statistics;
 mod web;
 mod web_socket;

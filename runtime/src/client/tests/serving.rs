@@ -50,8 +50,7 @@ fn a_server_that_stops_answers_what_it_was_asked() {
     let answered = world.run(pending);
     assert!(answered.is_ok(), "{answered:?}");
     world.runtime.run();
-    let stopped = *stopped.lock().unwrap();
-    assert_eq!(stopped.map(|stopped| stopped.cut), Some(0));
+    assert_eq!(stopped.lock().unwrap().as_ref().map(|stopped| stopped.cut), Some(0));
     assert!(world.store.is_closed());
     let closed = Disconnect::Closed(CloseReason::ServerClosed);
     assert_eq!(world.run(async move { idle_events.next().await }), Err(closed));
@@ -69,7 +68,7 @@ fn a_server_that_must_stop_cuts_what_is_not_done_in_time() {
     world.runtime.run();
     let stopped = world.stop(3 * SECOND);
     world.runtime.advance(3 * SECOND);
-    assert_eq!(stopped.lock().unwrap().map(|stopped| stopped.cut), Some(1));
+    assert_eq!(stopped.lock().unwrap().as_ref().map(|stopped| stopped.cut), Some(1));
     assert!(world.store.is_closed());
     assert_eq!(world.run(pending), Err(RequestError::OutcomeUnknown));
 }

@@ -1,16 +1,12 @@
 //! The control port: its number and its passwords.
 
+use super::super::Control;
 use super::super::value::{Parsed, number};
-use super::super::{Control, Port, Web};
-use super::{IniError, Source};
+use super::{IniError, Ports, Source};
 use crate::control::{Access, Passphrase, Quota};
 
 /// Where the control port is and who may use it; nothing without a password. No other port may have its number.
-pub(super) fn control(
-    from: &Source<'_>,
-    (smp, web_sockets): (&[Port], &[u16]),
-    web: &Web,
-) -> Result<Option<Control>, IniError> {
+pub(super) fn control(from: &Source<'_>, known: &Ports<'_>) -> Result<Option<Control>, IniError> {
     let access = Access {
         admin: from.optional("AUTH", "control_port_admin_password", password)?,
         user: from.optional("AUTH", "control_port_user_password", password)?,
@@ -25,10 +21,7 @@ pub(super) fn control(
     let Some(port) = from.optional("TRANSPORT", "control_port", number(0..=u16::MAX))? else {
         return Ok(None);
     };
-    let taken = smp.iter().any(|smp| smp.number == port)
-        || web_sockets.contains(&port)
-        || [web.http, web.https].contains(&Some(port));
-    if port != 0 && taken {
+    if port != 0 && known.has(port) {
         let problem =
             format!("port {port} is also for something else, and this one is for administration alone");
         return Err(from.error("TRANSPORT", "control_port", &problem));

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::super::value::{self, Parsed, number};
 use super::super::{Contact, Information, Port, ProxyProtocol, Web};
-use super::{IniError, Source};
+use super::{IniError, Ports, Source};
 
 /// Who runs the server. A server that says anything of it says where its source code is.
 pub(super) fn information(from: &Source<'_>) -> Result<Information, IniError> {
@@ -96,19 +96,10 @@ pub(super) fn ports(from: &Source<'_>, web: &Web) -> Result<(Vec<Port>, Vec<u16>
 }
 
 /// Which ports are behind a proxy that says who connected. One that nobody listens on is a mistake.
-pub(super) fn proxy_protocol(
-    from: &Source<'_>,
-    (smp, web_sockets): (&[Port], &[u16]),
-    web: &Web,
-) -> Result<ProxyProtocol, IniError> {
+pub(super) fn proxy_protocol(from: &Source<'_>, known: &Ports<'_>) -> Result<ProxyProtocol, IniError> {
     let chosen = from.get("TRANSPORT", "proxy_protocol", value::proxy_protocol)?;
     let ProxyProtocol::Ports(ports) = &chosen else { return Ok(chosen) };
-    let known = |port: &u16| {
-        smp.iter().any(|smp| smp.number == *port)
-            || web_sockets.contains(port)
-            || [web.http, web.https].contains(&Some(*port))
-    };
-    match ports.iter().find(|port| !known(port)) {
+    match ports.iter().find(|port| !known.has(**port)) {
         None => Ok(chosen),
         Some(port) => {
             let problem = format!("port {port} is none that the server listens on");
