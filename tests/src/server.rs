@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use smp_core::server::statistics::Statistics;
 use smp_core::server::{IdleClients, Limits, ServerConfig};
 use smp_core::transport::identity::{Algorithm, Authority, ServerIdentity, Subject};
 use smp_core::transport::{ServerOptions, ServerTransportConfig};
@@ -203,6 +204,18 @@ impl TestServer {
         match &self.running.as_ref().expect("a running server").handle {
             Handle::Memory(handle) => handle.queued_bytes(),
             Handle::Embedded(handle) => handle.queued_bytes(),
+        }
+    }
+
+    /// What it has counted.
+    ///
+    /// # Panics
+    /// When it is stopped.
+    #[must_use]
+    pub fn statistics(&self) -> Statistics {
+        match &self.running.as_ref().expect("a running server").handle {
+            Handle::Memory(handle) => handle.statistics(),
+            Handle::Embedded(handle) => handle.statistics(),
         }
     }
 

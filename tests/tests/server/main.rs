@@ -24,6 +24,7 @@ mod routing;
 mod secure;
 mod services;
 mod sizes;
+mod statistics;
 mod syntax;
 mod takeover;
 
