@@ -18,9 +18,9 @@ pub(super) fn blocks_queues(store: &impl Backend) {
         .expect("the store works");
     assert_eq!(run_one(store, block(9, Some(blocking()))), "Unauthorized", "no such queue");
     for number in [1, 2] {
-        assert_eq!(run_one(store, block(number, None)), "Done");
+        assert_eq!(run_one(store, block(number, None)), MODERATED);
         assert_eq!(status(number), Some(QueueStatus::Active), "it was not blocked");
-        assert_eq!(run_one(store, block(number, Some(blocking()))), "Done");
+        assert_eq!(run_one(store, block(number, Some(blocking()))), MODERATED);
         assert_eq!(status(number), Some(QueueStatus::Blocked(blocking())));
     }
     let blocked = describe(&OpResult::Blocked(blocking()));
@@ -36,14 +36,17 @@ pub(super) fn blocks_queues(store: &impl Backend) {
     assert_eq!(run_one(store, change(1, QueueChange::Suspend { by: recipient_key(1) })), "Done");
     assert_eq!(status(1), Some(QueueStatus::Blocked(blocking())), "suspended or not, it stays blocked");
     assert!(run_one(store, take_notifications(1, 1, 9)).contains("at 1000"), "for the notifier");
-    assert_eq!(run_one(store, block(1, None)), "Done");
+    assert_eq!(run_one(store, block(1, None)), MODERATED);
     assert_eq!(status(1), Some(QueueStatus::Active));
     assert!(first(store, 1).is_some(), "nothing was lost");
     assert!(run_one(store, delete(2)).starts_with("released"), "a blocked queue can be deleted");
     run_one(store, change(1, QueueChange::Suspend { by: recipient_key(1) }));
-    assert_eq!(run_one(store, block(1, None)), "Done");
+    assert_eq!(run_one(store, block(1, None)), MODERATED);
     assert_eq!(status(1), Some(QueueStatus::Off), "it was not blocked");
 }
+
+/// What becomes of a queue of no service.
+const MODERATED: &str = "moderated, service none";
 
 /// What recipient and sender do with messaging queue 1; with 0 they have the right keys.
 fn messaging_ops(other: u64) -> Vec<QueueOp> {

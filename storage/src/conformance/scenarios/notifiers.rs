@@ -15,8 +15,10 @@ pub(super) fn keeps_notifications(store: &impl Backend) {
     assert_eq!(run_one(store, set_notifier(1, 1)), "released none");
     assert_eq!(run_one(store, set_notifier(1, 1)), "IdTaken", "its own");
     assert!(run_one(store, append(1, 2, 99)).ends_with("notifies none"), "the sender did not ask for it");
-    for message in [3, 5, 7, 9] {
-        assert!(!run_one(store, append(1, message, 99)).ends_with("notifies none"));
+    for (message, lost) in [(3, false), (5, false), (7, false), (9, true)] {
+        let appended = run_one(store, append(1, message, 99));
+        assert!(!appended.ends_with("notifies none"));
+        assert!(appended.contains(&format!(", another lost {lost}, ")), "{message}: {appended}");
     }
     assert_eq!(taken(store, take_notifications(1, 1, 0)), (vec![], true));
     assert_eq!(taken(store, take_notifications(1, 1, 2)), (vec![5, 7], true), "the oldest went");
