@@ -39,7 +39,9 @@
 //! let contact = ContactDetails { direct: true, owners: Vec::new(), relays: Vec::new() };
 //! let user = UserLinkData { versions, contact: Some(contact), data: "a profile".into() };
 //! let data = owned.seal(&user, &root, &mut entropy)?;
-//! // NEW takes `correlation`, `owned.link_id()` and `data`; LSET takes what `seal` makes of other user data.
+//! let queue_data = owned.queue_data(address.sender_id.clone(), data.clone());
+//! // NEW takes `queue_data` with `correlation`; LSET takes what `seal` makes of other user data.
+//! # let _ = queue_data;
 //! let text = owned.short_link(LinkKind::Contact(ContactKind::Contact), server)?.to_string();
 //!
 //! // Who has the link reads the data with LGET (LKEY for an invitation), which says the sender id too.

@@ -8,7 +8,7 @@ use super::super::secret_box::BoxKey;
 use super::sealed::{self, FIXED, USER};
 use super::{LinkFault, LinkPart, contact_link, open_fixed, owners, owners_of, secret_of};
 use crate::Entropy;
-use crate::wire::command::LinkData;
+use crate::wire::command::{ContactLink, LinkData, MessagingLink, QueueRequestData};
 use crate::wire::link::{
     ConnectionMode, ConnectionRequest, FixedLinkData, LinkKey, LinkKind, LinkServer, ShortLink, UserLinkData,
 };
@@ -90,6 +90,16 @@ impl OwnedLink {
         user.encode(&mut data);
         let user = sealed::seal(&USER, &self.secret, &data, signer, entropy)?;
         Ok(LinkData { fixed: self.fixed.clone(), user })
+    }
+
+    /// What NEW is told of a queue with this link: `sender_id` follows from the correlation id of the command, see
+    /// [`chosen_sender_id`](crate::crypto::chosen_sender_id), and `data` was [sealed](Self::seal).
+    #[must_use]
+    pub fn queue_data(&self, sender_id: EntityId, data: LinkData) -> QueueRequestData {
+        match self.link_id() {
+            None => QueueRequestData::Messaging(Some(MessagingLink { sender_id, data })),
+            Some(link_id) => QueueRequestData::Contact(Some(ContactLink { link_id, sender_id, data })),
+        }
     }
 
     /// The link to give away. The id of an invitation is in the server's answer to NEW.

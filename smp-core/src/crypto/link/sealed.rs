@@ -52,7 +52,7 @@ pub(super) fn seal(
 /// tells whether it is whole.
 pub(super) fn open(size: &Size, key: &BoxKey, sealed: &[u8]) -> Result<Signed, LinkFault> {
     let fault = |error| LinkFault::Sealed(size.part, error);
-    let (nonce, sealed) = sealed.split_first_chunk::<24>().ok_or(fault(CryptoError::Open))?;
+    let (nonce, sealed) = sealed.split_first_chunk::<24>().ok_or_else(|| fault(CryptoError::Open))?;
     let signed = key.open_padded(&Nonce::from_bytes(*nonce), sealed).map_err(fault)?;
     decode_all(&signed.into(), Signed::decode).map_err(|_| LinkFault::Malformed(size.part))
 }
