@@ -62,8 +62,9 @@ fn check_same_bytes<T: PartialEq>(
     assert!(decode_all(&written.into(), decode).as_ref() == Ok(value), "the bytes of a text lead elsewhere");
 }
 
-/// Data that somebody signed and encrypted for a link: whoever has the link can write anything there. The first byte says of
-/// which mode the link is and what is sealed without a right signature, then comes the length of the fixed data.
+/// Data that somebody signed and encrypted for a link: whoever has the link can write anything there. The first byte
+/// says of which mode the link is and what is sealed without a right signature, then comes the length of the fixed
+/// data.
 pub fn link_data(bytes: &[u8]) {
     let mut input = Input::new(bytes);
     let choice = input.u8();

@@ -8,9 +8,10 @@
 //! sealed part = nonce of 24 bytes, secret box of the signed part, padded to 2008 bytes (fixed) or 13784 (user)
 //! ```
 //!
-//! The server keeps two sealed parts of 2048 and 13824 bytes and can neither read nor exchange them: the key of the link is
-//! the hash of the fixed part, which holds the root key, which signs both parts. Whoever has the link reads and verifies all
-//! of it. The user part may be signed by further owners too, each of whom the root key or an earlier owner named.
+//! The server keeps two sealed parts of 2048 and 13824 bytes and can neither read nor exchange them: the key of the
+//! link is the hash of the fixed part, which holds the root key, which signs both parts. Whoever has the link reads
+//! and verifies all of it. The user part may be signed by further owners too, each of whom the root key or an earlier
+//! owner named.
 //!
 //! ```
 //! use smp_core::SeededEntropy;
@@ -138,9 +139,9 @@ impl core::fmt::Display for LinkPart {
 
 /// Opens what the server answered to LGET or LKEY: `sender_id` and `data`.
 ///
-/// Checks all that can be checked: [`decrypt`]'s promises, that the link, the request and the user data are of one mode, that
-/// the first queue of the request has the sender id that the server told, and the server of the link among its hosts. The
-/// queue in the result has the server of the link, which may have moved since the data was made.
+/// Checks all that can be checked: [`decrypt`]'s promises, that the link, the request and the user data are of one
+/// mode, that the first queue of the request has the sender id that the server told, and the server of the link among
+/// its hosts. The queue in the result has the server of the link, which may have moved since the data was made.
 ///
 /// # Errors
 /// What is wrong with the data, each fault by its name.

@@ -1,5 +1,5 @@
-//! `agent_short_links.json`: short links as text and bytes, and the data that they lead to: keys, signatures, encryption,
-//! owners.
+//! `agent_short_links.json`: short links as text and bytes, and the data that they lead to: keys, signatures,
+//! encryption, owners.
 
 mod data;
 

@@ -15,8 +15,8 @@ pub(super) enum Target {
 }
 
 impl Target {
-    /// Reads an id in base64url, with padding or without, or a short link as apps show it. The server in a link is not looked
-    /// at: a link of another server has an id that this one does not know.
+    /// Reads an id in base64url, with padding or without, or a short link as apps show it. The server in a link is
+    /// not looked at: a link of another server has an id that this one does not know.
     pub(super) fn parse(text: &str) -> Result<Self, &'static str> {
         match text.parse::<ShortLink>() {
             Ok(link) => Ok(Self::Link(link_id(&link))),

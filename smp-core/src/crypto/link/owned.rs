@@ -16,8 +16,8 @@ use crate::wire::{Ed25519PublicKey, EntityId, VersionRange};
 
 /// A link whose data one may set.
 ///
-/// To keep it: [`Self::mode`], [`Self::key`] and [`Self::fixed`], which [`Self::load`] takes, and the private key of an owner.
-/// The server accepts other user data only together with the same bytes of fixed data.
+/// To keep it: [`Self::mode`], [`Self::key`] and [`Self::fixed`], which [`Self::load`] takes, and the private key of
+/// an owner. The server accepts other user data only together with the same bytes of fixed data.
 #[derive(Clone)]
 pub struct OwnedLink {
     mode: ConnectionMode,
@@ -28,8 +28,8 @@ pub struct OwnedLink {
 }
 
 impl OwnedLink {
-    /// A link to `request`: an invitation or a contact address, as that is. `root` is a new key of this link's own, `versions`
-    /// are those of the agent, `entity_id` is of the app's own.
+    /// A link to `request`: an invitation or a contact address, as that is. `root` is a new key of this link's own,
+    /// `versions` are those of the agent, `entity_id` is of the app's own.
     ///
     /// # Errors
     /// [`LinkFault::TooLarge`] when the request does not fit into 1.9 KB.
@@ -60,11 +60,12 @@ impl OwnedLink {
         Ok(Self { mode, key, secret, root, fixed })
     }
 
-    /// The data of the link, for NEW and for LSET, with this user data, signed by `signer`: the root key or an owner's.
+    /// The data of the link, for NEW and for LSET, with this user data, signed by `signer`: the root key or an
+    /// owner's.
     ///
     /// # Errors
-    /// What would keep others from opening it: user data of the other mode or of more than 13.7 KB, owners out of order, a
-    /// signer who is none.
+    /// What would keep others from opening it: user data of the other mode or of more than 13.7 KB, owners out of
+    /// order, a signer who is none.
     pub fn seal(
         &self,
         user: &UserLinkData,

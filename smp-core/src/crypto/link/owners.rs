@@ -5,8 +5,8 @@ use super::{LinkFault, LinkPart};
 use crate::wire::Ed25519PublicKey;
 use crate::wire::link::LinkOwner;
 
-/// Names the owner of `key` an owner of a link, under an `id` of the app's choice. `by` is the root key of the link or the key
-/// of one who is an owner already, and comes before the new one in the list.
+/// Names the owner of `key` an owner of a link, under an `id` of the app's choice. `by` is the root key of the link
+/// or the key of one who is an owner already, and comes before the new one in the list.
 ///
 /// # Errors
 /// [`LinkFault::TooLarge`] for an id of more than [`LinkOwner::ID_LEN_MAX`] bytes.

@@ -48,8 +48,8 @@ pub(super) fn seal(
     Ok([&nonce.as_bytes()[..], &sealed].concat().into())
 }
 
-/// Decrypts a part and takes it apart; the signature is for the caller to verify. Other sizes than ours are accepted: the box
-/// tells whether it is whole.
+/// Decrypts a part and takes it apart; the signature is for the caller to verify. Other sizes than ours are accepted:
+/// the box tells whether it is whole.
 pub(super) fn open(size: &Size, key: &BoxKey, sealed: &[u8]) -> Result<Signed, LinkFault> {
     let fault = |error| LinkFault::Sealed(size.part, error);
     let (nonce, sealed) = sealed.split_first_chunk::<24>().ok_or_else(|| fault(CryptoError::Open))?;

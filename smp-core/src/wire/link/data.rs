@@ -12,8 +12,8 @@ use super::short::{LinkKind, ShortLink};
 
 /// The part of a link's data that never changes: the link's key is its hash.
 ///
-/// On the wire: versions, root key, request, optionally an entity id as a short string. What follows is of later versions and
-/// is ignored.
+/// On the wire: versions, root key, request, optionally an entity id as a short string. What follows is of later
+/// versions and is ignored.
 #[derive(Clone, PartialEq, Eq)]
 pub struct FixedLinkData {
     /// The versions of the agent protocol that its maker spoke.
@@ -60,8 +60,8 @@ impl FixedLinkData {
 /// C versions, bool: direct, list of owners, list of short links of relays, app data
 /// ```
 ///
-/// App data is a short string of at most 254 bytes, or the byte 255 and a large string. What follows is of later versions
-/// and is ignored.
+/// App data is a short string of at most 254 bytes, or the byte 255 and a large string. What follows is of later
+/// versions and is ignored.
 #[derive(Clone, PartialEq, Eq)]
 pub struct UserLinkData {
     /// The versions of the agent protocol that its writer spoke.
@@ -162,8 +162,8 @@ fn encode_app_data(data: &[u8], out: &mut Vec<u8>) {
 
 /// One more owner of a contact address.
 ///
-/// On the wire a short string of: id as a short string, key, signature as a short string. What follows in it is of later
-/// versions and is ignored.
+/// On the wire a short string of: id as a short string, key, signature as a short string. What follows in it is of
+/// later versions and is ignored.
 #[derive(Clone, PartialEq, Eq)]
 pub struct LinkOwner {
     id: Bytes,

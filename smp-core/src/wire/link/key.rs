@@ -8,8 +8,8 @@ use super::super::text::{from_base64url_any, to_base64url_unpadded};
 
 /// The key of a short link: SHA3-256 of the fixed part of the data that the link leads to.
 ///
-/// It both decrypts the data and tells whether it is the right data. 32 bytes, on the wire a short string, as text base64url
-/// without padding. Compared in constant time, erased when dropped, never printed.
+/// It both decrypts the data and tells whether it is the right data. 32 bytes, on the wire a short string, as text
+/// base64url without padding. Compared in constant time, erased when dropped, never printed.
 #[derive(Clone, Zeroize, ZeroizeOnDrop)]
 pub struct LinkKey([u8; 32]);
 

@@ -7,8 +7,8 @@
 //! | `server` | the server of a short link, whose address may be shortened |
 //! | `data` | what a short link leads to: a fixed part with the full link, and a part that its owner may change |
 //!
-//! All of it is for clients: a server stores the data encrypted, and sees neither links nor their keys. How the data is
-//! signed, encrypted and bound to the link is in [`crate::crypto::link`]. Versions are those of the agent, but for
+//! All of it is for clients: a server stores the data encrypted, and sees neither links nor their keys. How the data
+//! is signed, encrypted and bound to the link is in [`crate::crypto::link`]. Versions are those of the agent, but for
 //! those of queue addresses and of the ratchet.
 
 mod data;

@@ -56,8 +56,8 @@ impl RatchetKeys {
         });
     }
 
-    /// The keys in the text of a link, after percent-decoding. A ciphertext beside the KEM key is of an answer, never of an
-    /// invitation.
+    /// The keys in the text of a link, after percent-decoding. A ciphertext beside the KEM key is of an answer, never
+    /// of an invitation.
     pub(super) fn from_text(text: &str) -> Decoded<Self> {
         let query = Query::parse(text)?;
         if query.value("kem_ct").is_some() {

@@ -22,8 +22,8 @@ use super::{ConnectionMode, LinkError, LinkText};
 ///        simplex:/contact#/?v=2-7&smp=<queue>[;<queue>...][&data=<client data>]
 /// ```
 ///
-/// The text may start with `https://<any site>/` instead of `simplex:/`. `Display` shows the addresses: it is for the people
-/// who are to use the link, never for a log.
+/// The text may start with `https://<any site>/` instead of `simplex:/`. `Display` shows the addresses: it is for the
+/// people who are to use the link, never for a log.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ConnectionRequest {
     /// The versions of the agent protocol that its maker speaks.

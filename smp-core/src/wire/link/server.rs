@@ -8,8 +8,8 @@ use super::LinkError;
 
 /// Where the data of a short link is.
 ///
-/// On the wire as [`ServerAddress`], but that the key hash may be empty: a link to a server that every app knows has one
-/// host of it and no more, and is [restored](Self::restored) from the app's list of such servers.
+/// On the wire as [`ServerAddress`], but that the key hash may be empty: a link to a server that every app knows has
+/// one host of it and no more, and is [restored](Self::restored) from the app's list of such servers.
 #[derive(Clone, PartialEq, Eq)]
 pub struct LinkServer {
     hosts: Vec<Host>,

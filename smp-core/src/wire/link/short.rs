@@ -21,10 +21,10 @@ use super::{ConnectionMode, LinkError, LinkText};
 ///        https://<first host>/<kind>#<key>[?[h=<other hosts>][&p=<port>][&c=<key hash>]]
 /// ```
 ///
-/// Ids, keys and hashes are base64url without padding. The second text form leads people without an app to a page of the
-/// server; what follows `#` is not sent there. A server that apps know needs neither port nor key hash, see
-/// [`LinkServer`]. `Display` writes the first form, with the key: it is for the people who are to use the link, never for
-/// a log.
+/// Ids, keys and hashes are base64url without padding. The second text form leads people without an app to a page of
+/// the server; what follows `#` is not sent there. A server that apps know needs neither port nor key hash, see
+/// [`LinkServer`]. `Display` writes the first form, with the key: it is for the people who are to use the link, never
+/// for a log.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ShortLink {
     /// What it leads to.

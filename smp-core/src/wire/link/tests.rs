@@ -380,7 +380,10 @@ quickcheck! {
         let server = LinkServer::from(server).shortened(&presets);
         let id = [&[1][..], &id].concat();
         let link = match kind % 5 {
-            0 => ShortLink { kind: LinkKind::Invitation(EntityId::new(&id[..id.len().min(255)]).unwrap()), ..invitation(server) },
+            0 => {
+                let id = EntityId::new(&id[..id.len().min(255)]).unwrap();
+                ShortLink { kind: LinkKind::Invitation(id), ..invitation(server) }
+            }
             1 => contact(ContactKind::Contact, server),
             2 => contact(ContactKind::Channel, server),
             3 => contact(ContactKind::Group, server),

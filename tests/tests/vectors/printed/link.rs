@@ -80,7 +80,8 @@ fn request(request: &ConnectionRequest) -> String {
     let queues: Vec<_> = request.queues().iter().map(queue).collect();
     let (first, rest) = queues.split_first().expect("a request has a queue");
     let data = format!(
-        "ConnReqUriData {{crScheme = SSSimplex, crAgentVRange = {}, crSmpQueues = {first} :| [{}], crClientData = {}}}",
+        "ConnReqUriData {{crScheme = SSSimplex, crAgentVRange = {}, crSmpQueues = {first} :| [{}], \
+         crClientData = {}}}",
         versions(request.versions),
         rest.join(","),
         optional(request.client_data().map(text))
@@ -128,7 +129,8 @@ fn user(user: &UserLinkData) -> String {
             let owners: Vec<_> = contact.owners.iter().map(owner).collect();
             let relays: Vec<_> = contact.relays.iter().map(|link| short_link(link, Form::Https)).collect();
             format!(
-                "ContactLinkData ({}) (UserContactData {{direct = {}, owners = [{}], relays = [{}], userData = {data}}})",
+                "ContactLinkData ({}) (UserContactData {{direct = {}, owners = [{}], relays = [{}], \
+                 userData = {data}}})",
                 versions(user.versions),
                 boolean(contact.direct),
                 owners.join(","),
