@@ -30,10 +30,10 @@ pub fn to_base64url_unpadded(bytes: &[u8]) -> String {
     URL_SAFE_NO_PAD.encode(bytes)
 }
 
-/// The bytes of base64url text, with padding or without: what people copy from a link or from a log.
+/// The bytes of base64url text, with all of its padding, some or none: what people copy from a link or from a log.
 ///
 /// # Errors
-/// For other characters, wrong padding, or bits left over.
+/// For other characters, too much padding, or bits left over.
 pub fn from_base64url_any(text: &str) -> Decoded<Vec<u8>> {
     ANY_PADDING.decode(text).map_err(|_| DecodeError)
 }
@@ -136,11 +136,11 @@ mod tests {
 
     #[test]
     fn base64url_with_padding_or_without() {
-        for text in ["_w==", "_w"] {
+        for text in ["_w==", "_w=", "_w"] {
             assert_eq!(from_base64url_any(text).as_deref(), Ok(&b"\xff"[..]));
         }
         assert_eq!(to_base64url_unpadded(b"\xff"), "_w");
-        for text in ["_w=", "_x", "/w", "_w===", "_w ", "Y"] {
+        for text in ["_x", "/w", "_w===", "_w ", "Y"] {
             assert_eq!(from_base64url_any(text), Err(DecodeError), "{text}");
         }
     }
