@@ -19,7 +19,7 @@ scenarios![
 const AUTH: &str = "ERR AUTH";
 
 /// The forms of client that can say so in NEW.
-fn with_links() -> Vec<Form> {
+pub(super) fn with_links() -> Vec<Form> {
     ALL.iter().copied().filter(|form| form.version >= Version::SHORT_LINKS).collect()
 }
 

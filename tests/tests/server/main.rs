@@ -14,6 +14,7 @@ mod handshake;
 mod intruder;
 mod later;
 mod links;
+mod made_links;
 mod names;
 mod notifications;
 mod order;
