@@ -6,6 +6,8 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use smp_core::server::Limits;
+use smp_core::server::Limits;
 use smp_core::wire::broker::BrokerMessage;
 use smp_core::wire::{EntityId, Version};
 use smp_tests::peer::{Auth, Form, Peer, Queue, Relay, Request};
@@ -156,8 +158,13 @@ fn nothing_waits_for_a_slow_resolver(store: Store) {
         assert_eq!(answers[0].text(), rname("held.simplex"));
         assert_eq!(answers[1].text(), rname("release.simplex"));
         peer.assert_silent();
+        // Nor when what asks for them is large, as all is that comes through a proxy: only the name is kept of it.
+        let large = format!("RSLV silent.simplex {}", "x".repeat(15_000));
+        for _ in 0..2 * Limits::default().input_bytes / large.len() {
+            peer.send(&[request(&large)]);
+        }
+        assert_eq!(peer.ask(Auth::None, &none, "PING"), "PONG");
         // Who leaves meanwhile leaves nothing.
-        peer.send(&[request("RSLV silent.simplex")]);
         drop(peer);
         server.wait_for_no_connections();
     });
