@@ -1,12 +1,13 @@
 //! What clients make of what they are sent, and whether it may be so.
 
-use smp_core::crypto::{AuthPrivateKey, Nonce, X25519PrivateKey};
+use smp_core::crypto::Nonce;
 use smp_core::wire::codec::decode_all;
 use smp_core::wire::error::ErrorType;
-use smp_core::wire::{BrokerMessage, CorrelationId, EntityId, MessageId, QueueMode, ReceivedBody, Version};
+use smp_core::wire::{BrokerMessage, CorrelationId, EntityId, MessageId, QueueMode, ReceivedBody};
 
 use super::client::{Link, Mark, Peer, Pending};
 use super::commands::Sent;
+use super::creations::created;
 use super::model::{Model, Place};
 use super::shared::{Shared, SimQueue};
 
@@ -135,9 +136,7 @@ fn accepted(
     let answer = &received.message;
     let is_ok = matches!(answer, BrokerMessage::Ok);
     match sent {
-        Sent::New { recipient_key, dh_key, subscribe } => {
-            created(shared, model, (peer, site), link, (recipient_key, dh_key, subscribe), answer, mark);
-        }
+        Sent::New(creation) => created(shared, model, (peer, site), link, *creation, answer, mark),
         Sent::Send { queue: index, body, .. } => {
             shared.note("client hears OK to SEND: queue", &[peer as u64, index as u64]);
             let is_durable = is_ok && durable(model.bodies.get(&body));
@@ -233,39 +232,6 @@ fn changed(shared: &mut Shared, model: &Model, link: &mut Link, sent: Sent, is_o
     }
 }
 
-fn created(
-    shared: &mut Shared,
-    model: &Model,
-    (peer, site): (usize, usize),
-    link: &mut Link,
-    (recipient_key, dh_key, subscribe): (AuthPrivateKey, X25519PrivateKey, bool),
-    answer: &BrokerMessage,
-    mark: Mark,
-) {
-    let BrokerMessage::Ids(ids) = answer else { return wrong(shared, "NEW") };
-    let is_durable = model.created.get(&ids.recipient_id).is_some_and(|at| *at < mark.durable);
-    shared.expect(is_durable, || "NEW was answered before it was durable".into());
-    for id in [&ids.recipient_id, &ids.sender_id] {
-        let is_new = shared.ids.insert(id.clone());
-        shared.expect(is_new, || "an id was given out twice".into());
-    }
-    let Ok(secret) = dh_key.diffie_hellman(&ids.dh_key) else { return wrong(shared, "NEW") };
-    let index = shared.queues.len();
-    shared.note("client hears IDS: queue", &[peer as u64, index as u64]);
-    link.queues.entry(index).or_default().is_subscribed = subscribe;
-    if subscribe {
-        shared.asked.reads.insert(ids.recipient_id.clone());
-    }
-    let (recipient, sender) = (ids.recipient_id.clone(), ids.sender_id.clone());
-    let version = link.parameters.as_ref().map(|parameters| parameters.version);
-    let mode = ids.mode.filter(|_| version >= Some(Version::SKEY));
-    let same = model.mode(&recipient) == mode;
-    shared.expect(same || version < Some(Version::SKEY), || "a queue is not what it was created for".into());
-    let link_id = EntityId::from(shared.dice.entropy().bytes::<24>());
-    let queue = SimQueue::new(recipient, sender, recipient_key, (secret, link_id), (peer, site), mode);
-    shared.queues.push(queue);
-}
-
 fn acknowledged(
     shared: &mut Shared,
     model: &Model,
@@ -352,7 +318,7 @@ fn refused(
                 on_link.in_flight = None;
             }
         }
-        (Sent::New { .. } | Sent::Ping, ErrorType::Auth) | (_, ErrorType::Block | ErrorType::Session) => {
+        (Sent::New(_) | Sent::Ping, ErrorType::Auth) | (_, ErrorType::Block | ErrorType::Session) => {
             shared.expect(false, || format!("a good command was refused: {error}"));
         }
         // The store failed, or the state of the connection forbids it.

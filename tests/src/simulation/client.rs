@@ -108,8 +108,22 @@ impl Link {
         command: &Command,
         sent: impl Into<Pending>,
     ) -> Option<Vec<u8>> {
-        let parameters = self.parameters.as_ref()?;
+        self.parameters.as_ref()?;
         let correlation_id = CorrelationId::from(shared.dice.entropy().bytes::<24>());
+        self.transmission_as(shared, correlation_id, key, entity, command, sent)
+    }
+
+    /// The same, with this correlation id.
+    pub(super) fn transmission_as(
+        &mut self,
+        shared: &mut Shared,
+        correlation_id: CorrelationId,
+        key: Option<&AuthPrivateKey>,
+        entity: &EntityId,
+        command: &Command,
+        sent: impl Into<Pending>,
+    ) -> Option<Vec<u8>> {
+        let parameters = self.parameters.as_ref()?;
         let mut bytes = Vec::new();
         command.encode(parameters.version, &mut bytes);
         let authorized = authorized_bytes(&parameters.session_id, &correlation_id, entity, &bytes);

@@ -6,20 +6,16 @@ use smp_core::wire::command::{MessageFlags, NewQueue, QueueRequestData, Subscrip
 use smp_core::wire::{Command, EntityId, MessageId, Password, QueueMode, Version};
 
 use super::client::{Peer, Pending, new_dh_key, new_key};
+use super::creations::Creation;
 use super::links::set_link;
 use super::model::Attempt;
 use super::notifiers::set_notifier;
-use super::setup::password;
 use super::shared::Shared;
 use crate::in_memory::send;
 
 /// A command that was sent. Queues are named by their index.
 pub(super) enum Sent {
-    New {
-        recipient_key: AuthPrivateKey,
-        dh_key: X25519PrivateKey,
-        subscribe: bool,
-    },
+    New(Box<Creation>),
     Send {
         queue: usize,
         body: Vec<u8>,
@@ -177,27 +173,6 @@ impl Peer {
             && shared.queues[queue].mode == Some(QueueMode::Contact)
     }
 
-    fn create(&mut self, shared: &mut Shared) -> Option<Vec<u8>> {
-        let (recipient_key, dh_key) = (new_key(shared), new_dh_key(shared));
-        let subscribe = shared.dice.chance(5_000);
-        let new = NewQueue {
-            recipient_key: recipient_key.public(),
-            dh_key: dh_key.public(),
-            password: shared.options.password.then(password),
-            subscribe: if subscribe { SubscriptionMode::Subscribe } else { SubscriptionMode::OnlyCreate },
-            queue_data: Some(match shared.dice.chance(2_500) {
-                true => QueueRequestData::Contact(None),
-                false => QueueRequestData::Messaging(None),
-            }),
-            notifier: None,
-        };
-        shared.note("client sends NEW", &[self.index as u64, subscribe.into()]);
-        let sent = Sent::New { recipient_key: recipient_key.clone(), dh_key, subscribe };
-        let command = Command::New(Box::new(new));
-        let link = self.link.as_mut()?;
-        link.transmission(shared, Some(&recipient_key), &EntityId::empty(), &command, sent)
-    }
-
     fn append(&mut self, shared: &mut Shared, index: usize) -> Option<Vec<u8>> {
         let queue = &shared.queues[index];
         let key =
@@ -266,11 +241,11 @@ impl Peer {
             Sent::Off(_) => ("OFF", Command::Off),
             Sent::Del(_) => ("DEL", Command::Del),
             Sent::Que(_) => ("QUE", Command::Que),
-            Sent::SetLink(index, user) => ("LSET", set_link(&queue.link_id, *index, user)),
+            Sent::SetLink(_, user) => ("LSET", set_link(&queue.link_id, &queue.link_fixed, user)),
             Sent::RemoveLink(_) => ("LDEL", Command::LDel),
             Sent::SetNotifier(_, keys) => ("NKEY", set_notifier(keys)),
             Sent::RemoveNotifier(_) => ("NDEL", Command::NDel),
-            Sent::New { .. } | Sent::Send { .. } | Sent::Ping | Sent::Attack => return None,
+            Sent::New(_) | Sent::Send { .. } | Sent::Ping | Sent::Attack => return None,
             Sent::ReadLink(..) | Sent::SubscribeNotifier(_) => return None,
         };
         match &sent {
@@ -329,7 +304,7 @@ impl Peer {
         let index = self.pick_victim(shared);
         let queue = shared.queues.get(index)?;
         let (recipient, sender) = (queue.recipient_id.clone(), queue.sender_id.clone());
-        let is_secured = queue.is_secured;
+        let (is_secured, fixed) = (queue.is_secured, queue.link_fixed.clone());
         let former = queue.former_keys.last().cloned().filter(|_| queue.rkeys_open == 0);
         // At another server the right key is as good as any.
         let former = former.or_else(|| Some(queue.recipient_key.clone()).filter(|_| queue.site != self.site));
@@ -354,7 +329,7 @@ impl Peer {
                 let drawn = shared.dice.below(shared.notifiers.len());
                 (shared.notifiers[drawn].id.clone(), Command::NSub)
             }
-            11 => (recipient, set_link(&EntityId::from(shared.dice.entropy().bytes::<24>()), index, &body)),
+            11 => (recipient, set_link(&EntityId::from(shared.dice.entropy().bytes::<24>()), &fixed, &body)),
             _ => (recipient, Command::Sub),
         };
         let is_unsigned = matches!(command, Command::Send { .. }) && shared.dice.chance(5_000);

@@ -18,7 +18,9 @@ mod client;
 mod clients;
 mod commands;
 mod connections;
+mod creations;
 mod dice;
+mod features;
 mod links;
 mod model;
 mod network;
@@ -35,6 +37,7 @@ mod world;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 pub use clients::{ClientCounts, run_clients};
+pub use features::FIRST as FEATURES_FIRST;
 pub use shared::Counts;
 
 use world::World;

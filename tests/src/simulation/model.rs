@@ -33,6 +33,29 @@ pub(super) struct Asked {
     pub(super) removed_links: BTreeSet<EntityId>,
     pub(super) notifiers: BTreeSet<(EntityId, AuthPublicKey)>,
     pub(super) removed_notifiers: BTreeSet<EntityId>,
+    /// Queues, by the keys of their recipients.
+    pub(super) creations: BTreeMap<AuthPublicKey, AskedQueue>,
+}
+
+/// What a queue is created with.
+pub(super) struct AskedQueue {
+    /// The sender id, that of the link unless it is the server's choice, and the data.
+    pub(super) link: Option<(EntityId, Option<EntityId>, LinkData)>,
+    /// The key of its notifier.
+    pub(super) notifier: Option<AuthPublicKey>,
+}
+
+impl AskedQueue {
+    /// Whether a queue is what was asked for.
+    fn is(&self, record: &QueueRecord, data: Option<&LinkData>) -> bool {
+        let same_link = match (&self.link, &record.link, data) {
+            (Some((sender, id, asked)), Some(link), Some(data)) => {
+                record.sender == *sender && id.as_ref().is_none_or(|id| id == link) && asked == data
+            }
+            (asked, link, data) => asked.is_none() && link.is_none() && data.is_none(),
+        };
+        same_link && record.notifier.as_ref().map(|notifier| notifier.key) == self.notifier
+    }
 }
 
 /// A SEND.
@@ -80,6 +103,8 @@ pub(super) struct Model {
     pub(super) gone: BTreeMap<MessageId, Place>,
     pub(super) bodies: BTreeMap<Vec<u8>, Place>,
     pub(super) over_quota: BTreeSet<Vec<u8>>,
+    /// Queues with a message whose SEND was said to have failed: nobody hurries to tell their notifiers.
+    unheard: BTreeSet<EntityId>,
     /// The number of the last message that each connection stored in each queue.
     last_sent: BTreeMap<(EntityId, ConnectionId), u64>,
 }
@@ -90,7 +115,7 @@ impl Model {
     /// An operation took effect at this place, with this result.
     pub(super) fn apply(&mut self, at: Place, op: &QueueOp, result: &OpResult, asked: &Asked) -> Verdict {
         match op {
-            QueueOp::Create { record, .. } => self.create(at, record, result),
+            QueueOp::Create { record, link } => self.create(at, record, link.as_deref(), result, asked),
             QueueOp::Change { queue, change, .. } => self.change(at, queue, change, result, asked),
             QueueOp::Delete { queue, by } => self.delete(at, queue, by.as_ref(), result, asked),
             QueueOp::Append(append) => self.append(at, append, result, asked),
@@ -208,7 +233,23 @@ impl Model {
         )
     }
 
-    fn create(&mut self, at: Place, record: &QueueRecord, result: &OpResult) -> Verdict {
+    fn create(
+        &mut self,
+        at: Place,
+        record: &QueueRecord,
+        link: Option<&LinkData>,
+        result: &OpResult,
+        asked: &Asked,
+    ) -> Verdict {
+        let by = record.recipient_keys.first().and_then(|key| asked.creations.get(key));
+        let by = by.ok_or("a queue was created that nobody asked for")?;
+        expect(by.is(record, link), "a queue was created with another link or notifier than asked for")?;
+        if let Some(link) = link {
+            self.linked.insert((record.recipient.clone(), link.user.to_vec()), at);
+        }
+        if let Some(notifier) = &record.notifier {
+            self.notified.insert(notifier.id.clone(), at);
+        }
         let queue = Queue {
             recipient_keys: record.recipient_keys.clone(),
             sender_key: record.sender_key,
@@ -216,8 +257,8 @@ impl Model {
             is_active: true,
             messages: Vec::new(),
             is_full: false,
-            link: None,
-            notifier: None,
+            link: record.link.clone().zip(link.cloned()),
+            notifier: record.notifier.as_ref().map(|notifier| (notifier.id.clone(), notifier.key)),
             notifications: Vec::new(),
         };
         expect(matches!(result, OpResult::Done), "a queue with new ids was not created")?;

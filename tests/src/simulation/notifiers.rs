@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use smp_core::client::Notification;
 use smp_core::crypto::{AuthPrivateKey, DhSecret, X25519PrivateKey};
+use smp_core::wire::broker::CreatedNotifier;
 use smp_core::wire::command::NotifierKeys;
 use smp_core::wire::{BrokerMessage, Command, EntityId, MessageId};
 
@@ -47,7 +48,7 @@ impl Peer {
     }
 }
 
-/// NID: the notifier is there for good.
+/// NID.
 pub(super) fn created(
     shared: &mut Shared,
     model: &Model,
@@ -59,8 +60,20 @@ pub(super) fn created(
     let BrokerMessage::Nid(created) = answer else {
         return shared.expect(false, || "NKEY was answered wrongly".into());
     };
+    added(shared, model, site, (queue, keys), created, mark);
+}
+
+/// A queue has a notifier, which is there for good.
+pub(super) fn added(
+    shared: &mut Shared,
+    model: &Model,
+    site: usize,
+    (queue, keys): (usize, (AuthPrivateKey, X25519PrivateKey)),
+    created: &CreatedNotifier,
+    mark: Mark,
+) {
     let is_durable = model.notified.get(&created.notifier_id).is_some_and(|at| *at < mark.durable);
-    shared.expect(is_durable, || format!("NKEY of queue {queue} was answered before it was durable"));
+    shared.expect(is_durable, || format!("the notifier of queue {queue} was told of before it was durable"));
     let is_new = shared.ids.insert(created.notifier_id.clone());
     shared.expect(is_new, || "an id was given out twice".into());
     let (key, dh_key) = keys;

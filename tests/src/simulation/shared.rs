@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::ops::AddAssign;
 
+use bytes::Bytes;
 use smp_core::crypto::{AuthPrivateKey, DhSecret};
 use smp_core::server::ConnectionId;
 use smp_core::wire::{EntityId, MessageId, QueueMode};
@@ -44,6 +45,8 @@ pub(super) struct SimQueue {
     pub(super) received: BTreeSet<Vec<u8>>,
     /// The id of its link, which whoever receives from it sets and removes.
     pub(super) link_id: EntityId,
+    /// The part of its data that never changes.
+    pub(super) link_fixed: Bytes,
     /// Messages whose ACK was answered OK: on which connection, with which output, and when that was received.
     pub(super) acknowledged: BTreeMap<MessageId, (ConnectionId, u64, Timestamp)>,
 }
@@ -53,7 +56,7 @@ impl SimQueue {
         recipient_id: EntityId,
         sender_id: EntityId,
         recipient_key: AuthPrivateKey,
-        (secret, link_id): (DhSecret, EntityId),
+        (secret, (link_id, link_fixed)): (DhSecret, (EntityId, Bytes)),
         (owner, site): (usize, usize),
         mode: Option<QueueMode>,
     ) -> Self {
@@ -77,6 +80,7 @@ impl SimQueue {
             accepted: BTreeSet::new(),
             received: BTreeSet::new(),
             link_id,
+            link_fixed,
             acknowledged: BTreeMap::new(),
         }
     }

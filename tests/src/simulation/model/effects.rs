@@ -6,11 +6,19 @@ use smp_core::wire::{EntityId, QueueMode};
 use super::{Asked, Model, Place, Verdict, expect, refused};
 
 impl Model {
-    /// How many notifications wait for a notifier.
+    /// How many notifications wait for a notifier that should have been told.
     pub(in crate::simulation) fn notifications(&self, notifier: &EntityId) -> usize {
         let has = |(id, _): &(EntityId, _)| id == notifier;
-        let queue = self.queues.values().find(|queue| queue.notifier.as_ref().is_some_and(has));
-        queue.map_or(0, |queue| queue.notifications.len())
+        let mut queues = self.queues.iter().filter(|(id, _)| !self.unheard.contains(*id));
+        let queue = queues.find(|(_, queue)| queue.notifier.as_ref().is_some_and(has));
+        queue.map_or(0, |(_, queue)| queue.notifications.len())
+    }
+
+    /// An operation took effect, and the server does not know.
+    pub(in crate::simulation) fn reply_lost(&mut self, op: &QueueOp) {
+        if let QueueOp::Append(append) = op {
+            self.unheard.insert(append.queue.clone());
+        }
     }
 
     /// Whether this is what the queue has for a notifier.
