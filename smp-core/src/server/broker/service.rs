@@ -138,6 +138,7 @@ impl Broker {
                 self.scan_service(connection, Some(after));
             }
             Some(Scan::Queued(end)) if first.is_none_or(|place| place >= end) => {
+                state.scan = Some(Scan::Telling);
                 // Behind the reads of the last, whose results are acted on in order.
                 self.store(QueueOp::Count, Context::AllDelivered { connection });
             }
@@ -145,8 +146,13 @@ impl Broker {
         }
     }
 
+    /// The service is told that all was sent, unless another connection took it over meanwhile.
     pub(super) fn all_delivered(&mut self, connection: ConnectionId) {
-        self.reply(connection, Reply::AllDelivered);
+        let Some(state) = self.connections.get_mut(&connection) else { return };
+        match state.scan.take() {
+            Some(Scan::Telling) => self.reply(connection, Reply::AllDelivered),
+            scan => state.scan = scan,
+        }
     }
 
     /// A queue of the service has messages.
