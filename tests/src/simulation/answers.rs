@@ -21,7 +21,7 @@ pub(super) struct Received {
 impl Peer {
     /// Takes a transmission, which was sent at `mark`.
     pub(super) fn take(&mut self, shared: &mut Shared, model: &Model, received: Received, mark: Mark) {
-        let peer = (self.index, self.site);
+        let (peer, owner) = ((self.index, self.site), self.receives_as());
         let Some(link) = &mut self.link else { return };
         if received.correlation.is_empty() {
             return event(shared, model, peer, link, &received, mark);
@@ -36,6 +36,9 @@ impl Peer {
         if let BrokerMessage::Err(error) = &received.message {
             return refused(shared, model, self.index, link, (&sent, rkeys), error);
         }
+        if let Sent::New(creation) = sent {
+            return created(shared, model, (owner, self.site), link, *creation, &received.message, mark);
+        }
         accepted(shared, model, peer, link, sent, received, mark);
     }
 }
@@ -48,6 +51,9 @@ fn event(
     received: &Received,
     mark: Mark,
 ) {
+    if super::services::event(shared, link, received) {
+        return;
+    }
     let of_site = |queue: &SimQueue| queue.recipient_id == received.entity && queue.site == site;
     let index = shared.queues.iter().position(of_site);
     let Some(index) = index else {
@@ -136,7 +142,7 @@ fn accepted(
     let answer = &received.message;
     let is_ok = matches!(answer, BrokerMessage::Ok);
     match sent {
-        Sent::New(creation) => created(shared, model, (peer, site), link, *creation, answer, mark),
+        Sent::New(_) => {}
         Sent::Send { queue: index, body, .. } => {
             shared.note("client hears OK to SEND: queue", &[peer as u64, index as u64]);
             let is_durable = is_ok && durable(model.bodies.get(&body));
@@ -149,9 +155,7 @@ fn accepted(
         Sent::Sub(index) => {
             shared.note("client hears OK to SUB: queue", &[peer as u64, index as u64]);
             link.queues.entry(index).or_default().is_subscribed = true;
-            shared.expect(is_ok || matches!(answer, BrokerMessage::Sok(None)), || {
-                "SUB was answered wrongly".into()
-            });
+            shared.expect(is_subscribed(link, answer), || "SUB was answered wrongly".into());
         }
         Sent::Get(index) => match answer {
             BrokerMessage::Msg { .. } => message(shared, model, peer, link, index, answer, mark),
@@ -173,17 +177,25 @@ fn accepted(
         Sent::SubscribeNotifier(index) => {
             shared.note("client hears OK to NSUB: notifier", &[peer as u64, index as u64]);
             link.notifiers.insert(index);
-            shared.expect(is_ok || matches!(answer, BrokerMessage::Sok(None)), || {
-                "NSUB was answered wrongly".into()
-            });
+            shared.expect(is_subscribed(link, answer), || "NSUB was answered wrongly".into());
         }
         Sent::Que(_) => {
             shared.expect(matches!(answer, BrokerMessage::Info(_)), || "QUE was answered wrongly".into());
         }
+        Sent::SubscribeAll => super::services::subscribed(shared, model, link, answer, mark),
         Sent::Ping => {
             shared.expect(matches!(answer, BrokerMessage::Pong), || "PING was answered wrongly".into());
         }
         Sent::Attack => shared.expect(false, || "a command without the right was answered OK".into()),
+    }
+}
+
+/// Whether this answers SUB or NSUB: a service is told who it is.
+fn is_subscribed(link: &Link, answer: &BrokerMessage) -> bool {
+    match (answer, link.service()) {
+        (BrokerMessage::Ok, None) => true,
+        (BrokerMessage::Sok(told), service) => told.as_ref() == service.map(|service| &service.id),
+        _ => false,
     }
 }
 
@@ -318,7 +330,8 @@ fn refused(
                 on_link.in_flight = None;
             }
         }
-        (Sent::New(_) | Sent::Ping, ErrorType::Auth) | (_, ErrorType::Block | ErrorType::Session) => {
+        (Sent::New(_) | Sent::Ping | Sent::SubscribeAll, ErrorType::Auth)
+        | (_, ErrorType::Block | ErrorType::Session | ErrorType::Service) => {
             shared.expect(false, || format!("a good command was refused: {error}"));
         }
         // The store failed, or the state of the connection forbids it.

@@ -8,7 +8,7 @@ use smp_core::wire::{Command, EntityId, MessageId, Password, QueueMode, Version}
 use super::client::{Peer, Pending, new_dh_key, new_key};
 use super::creations::Creation;
 use super::links::set_link;
-use super::model::Attempt;
+use super::model::{Attempt, Model};
 use super::notifiers::set_notifier;
 use super::shared::Shared;
 use crate::in_memory::send;
@@ -45,6 +45,8 @@ pub(super) enum Sent {
     RemoveNotifier(usize),
     /// The notifier.
     SubscribeNotifier(usize),
+    /// SUBS or NSUBS.
+    SubscribeAll,
     Ping,
     /// Of somebody without the right.
     Attack,
@@ -76,8 +78,11 @@ impl Peer {
     }
 
     /// Does what is left to do: subscribes to its queues, acknowledges what it received. False if there is nothing.
-    pub(super) fn tidy_up(&mut self, shared: &mut Shared) -> bool {
+    pub(super) fn tidy_up(&mut self, shared: &mut Shared, model: &Model) -> bool {
         let mut items = Vec::new();
+        if self.is_passive() {
+            return self.link.as_ref().is_none_or(|link| !link.pending.is_empty());
+        }
         for index in 0..shared.queues.len() {
             let Some(link) = &mut self.link else { return true };
             let on_link = link.queues.entry(index).or_default();
@@ -87,9 +92,16 @@ impl Peer {
             let queue = &shared.queues[index];
             if let Some(message) = on_link.in_flight.clone() {
                 items.extend(self.recipient(shared, index, Sent::Ack(index, message)));
-            } else if queue.owner == self.index && !queue.delete_asked && !on_link.is_subscribed {
+            } else if queue.owner == self.index
+                && !queue.delete_asked
+                && !on_link.is_subscribed
+                && !link.is_served(model, &queue.recipient_id)
+            {
                 items.extend(self.recipient(shared, index, Sent::Sub(index)));
             }
+        }
+        if items.is_empty() {
+            items.extend(self.tidy_up_service(shared, model));
         }
         self.send(&items);
         !items.is_empty() || self.link.as_ref().is_none_or(|link| !link.pending.is_empty())
@@ -102,6 +114,12 @@ impl Peer {
     }
 
     fn draw(&mut self, shared: &mut Shared) -> Option<Vec<u8>> {
+        if self.is_notifier() {
+            return self.draw_notifier(shared);
+        }
+        if self.membership.is_some() && shared.dice.chance(800) {
+            return self.subscribe_all(shared);
+        }
         let choice = shared.dice.below(116);
         let known = self.pick(shared);
         let Some(queue) = known.filter(|_| choice >= 10 || shared.queues.len() >= shared.options.queues)
@@ -155,7 +173,7 @@ impl Peer {
     fn pick(&self, shared: &mut Shared) -> Option<usize> {
         let here = (0..shared.queues.len()).filter(|queue| shared.queues[*queue].site == self.site);
         let (own, others): (Vec<_>, Vec<_>) =
-            here.partition(|queue| shared.queues[*queue].owner == self.index);
+            here.partition(|queue| shared.queues[*queue].owner == self.receives_as());
         let any =
             if own.is_empty() || (!others.is_empty() && shared.dice.chance(3_000)) { others } else { own };
         let drawn = shared.dice.below(any.len());
@@ -245,7 +263,7 @@ impl Peer {
             Sent::RemoveLink(_) => ("LDEL", Command::LDel),
             Sent::SetNotifier(_, keys) => ("NKEY", set_notifier(keys)),
             Sent::RemoveNotifier(_) => ("NDEL", Command::NDel),
-            Sent::New(_) | Sent::Send { .. } | Sent::Ping | Sent::Attack => return None,
+            Sent::New(_) | Sent::Send { .. } | Sent::Ping | Sent::Attack | Sent::SubscribeAll => return None,
             Sent::ReadLink(..) | Sent::SubscribeNotifier(_) => return None,
         };
         match &sent {
@@ -277,6 +295,9 @@ impl Peer {
         let key = second.unwrap_or_else(|| queue.recipient_key.clone());
         shared.note(&format!("client sends {name}: queue"), &[self.index as u64, index as u64]);
         let link = self.link.as_mut()?;
+        if let (Sent::Sub(_), Some(service)) = (&sent, link.service()) {
+            shared.asked.joins.insert((id.clone(), service.id.clone()));
+        }
         let (on_queue, is_get) = (sent.received_queue().is_some(), matches!(sent, Sent::Get(_)));
         let pending = Pending { sent, rkeys };
         let transmission = link.transmission(shared, Some(&key), &id, &command, pending)?;

@@ -21,6 +21,8 @@ pub(super) struct Creation {
     subscribe: bool,
     link: Option<ChosenLink>,
     notifier: Option<(AuthPrivateKey, X25519PrivateKey)>,
+    /// The service that it is to be one of.
+    service: Option<EntityId>,
 }
 
 /// Data of a link, and the ids that go with it.
@@ -41,6 +43,7 @@ impl Peer {
             .features
             .creations
             .then(|| CorrelationId::from(shared.dice.entropy().bytes::<24>()));
+        let service = self.link.as_ref()?.service().map(|service| service.id.clone());
         let version = self.link.as_ref()?.parameters.as_ref()?.version;
         let link = correlation.as_ref().and_then(|id| choose_link(shared, version, mode, id));
         let has_notifier =
@@ -49,8 +52,9 @@ impl Peer {
             notifier: has_notifier.then(|| (new_key(shared), new_dh_key(shared))),
             recipient_key,
             dh_key,
-            subscribe,
+            subscribe: subscribe || service.is_some(),
             link,
+            service,
         };
         shared.note("client sends NEW", &[self.index as u64, subscribe.into()]);
         self.send_creation(shared, creation, mode, correlation)
@@ -82,6 +86,7 @@ impl Peer {
         let asked = AskedQueue {
             link: link.map(|link| (link.sender.clone(), link.id.clone(), link.data.clone())),
             notifier: notifier.map(|(key, _)| key.public()),
+            service: creation.service.clone(),
         };
         // An id that does not follow from the correlation id is refused.
         let sent = if is_derived {
@@ -168,8 +173,9 @@ pub(super) fn created(
         && chosen.is_none_or(|link| {
             link.sender == sender && link.id.iter().all(|id| ids.link_id.as_ref() == Some(id))
         })
-        && creation.notifier.is_some() == ids.notifier.is_some();
-    shared.expect(same, || "a queue has another link or notifier than it was created with".into());
+        && creation.notifier.is_some() == ids.notifier.is_some()
+        && creation.service == ids.service_id;
+    shared.expect(same, || "a queue has another link, notifier or service than it was created with".into());
     let link_id = ids.link_id.clone();
     let link_id = link_id.unwrap_or_else(|| EntityId::from(shared.dice.entropy().bytes::<24>()));
     let fixed = chosen.map_or_else(|| format!("link of {index}").into(), |link| link.data.fixed.clone());

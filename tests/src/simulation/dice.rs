@@ -108,6 +108,9 @@ impl Options {
         let mut options = Self::draw(dice);
         options.shell = ShellOptions::draw(seed);
         options.features = Features::draw(seed);
+        if !options.features.services.is_empty() {
+            options.clients = options.clients.max(3);
+        }
         if options.shell.is_some() {
             // The shell's connections have TLS, and certificates are valid at a time.
             options.clock_jump = 0;

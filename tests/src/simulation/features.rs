@@ -2,12 +2,15 @@
 //! with it.
 
 use super::dice::Dice;
+use super::services::SERVICES;
 
 /// Which of them a world has. Rates are of 10,000.
 #[derive(Debug, Default)]
 pub(super) struct Features {
     /// Queues are created with data of a link, and with a notifier.
     pub(super) creations: bool,
+    /// Which service each client of a server is.
+    pub(super) services: Vec<Option<usize>>,
 }
 
 impl Features {
@@ -17,10 +20,16 @@ impl Features {
             return Self::default();
         }
         let mut dice = Dice::new(seed ^ APART);
-        Self { creations: dice.chance(4_000) }
+        let creations = dice.chance(4_000);
+        let has_services = dice.chance(3_500);
+        let clients = if has_services { CLIENTS_MAX } else { 0 };
+        let mut service = || dice.chance(6_000).then(|| dice.below(SERVICES));
+        Self { creations, services: (0..clients).map(|_| service()).collect() }
     }
 }
 
 /// The first seed whose world may have any: the seeds below find the faults that are named with them in any case.
 pub const FIRST: u64 = 2_000;
+/// Of one server.
+const CLIENTS_MAX: usize = 5;
 const APART: u64 = 0x4645_4154_0000_0000;

@@ -27,6 +27,7 @@ mod network;
 mod notifiers;
 mod rounds;
 mod server;
+mod services;
 mod setup;
 mod shared;
 mod shell;

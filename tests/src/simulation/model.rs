@@ -2,6 +2,7 @@
 //! happened. It knows neither connections nor blocks.
 
 mod effects;
+mod services;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,7 +13,7 @@ use smp_core::server::store::{
     Append, MessageContent, OpResult, QueueChange, QueueOp, QueueRecord, StoredMessage, Waiting,
 };
 use smp_core::wire::command::LinkData;
-use smp_core::wire::{AuthPublicKey, EntityId, MessageId, QueueMode};
+use smp_core::wire::{AuthPublicKey, EntityId, MessageId, QueueMode, ServiceRole};
 
 /// A place in the log of operations. What has a place below the durable length of the log survives every crash.
 pub(super) type Place = usize;
@@ -35,6 +36,8 @@ pub(super) struct Asked {
     pub(super) removed_notifiers: BTreeSet<EntityId>,
     /// Queues, by the keys of their recipients.
     pub(super) creations: BTreeMap<AuthPublicKey, AskedQueue>,
+    /// Queues and notifiers that were to become those of a service.
+    pub(super) joins: BTreeSet<(EntityId, EntityId)>,
 }
 
 /// What a queue is created with.
@@ -43,6 +46,7 @@ pub(super) struct AskedQueue {
     pub(super) link: Option<(EntityId, Option<EntityId>, LinkData)>,
     /// The key of its notifier.
     pub(super) notifier: Option<AuthPublicKey>,
+    pub(super) service: Option<EntityId>,
 }
 
 impl AskedQueue {
@@ -54,7 +58,9 @@ impl AskedQueue {
             }
             (asked, link, data) => asked.is_none() && link.is_none() && data.is_none(),
         };
-        same_link && record.notifier.as_ref().map(|notifier| notifier.key) == self.notifier
+        same_link
+            && record.service == self.service
+            && record.notifier.as_ref().map(|notifier| notifier.key) == self.notifier
     }
 }
 
@@ -79,6 +85,9 @@ struct Queue {
     is_full: bool,
     link: Option<(EntityId, LinkData)>,
     notifier: Option<(EntityId, AuthPublicKey)>,
+    /// The services that the queue and the notifier are those of.
+    service: Option<EntityId>,
+    notifier_service: Option<EntityId>,
     /// Messages that its notifier was not told of.
     notifications: Vec<(MessageId, UnixTime)>,
 }
@@ -105,6 +114,9 @@ pub(super) struct Model {
     pub(super) over_quota: BTreeSet<Vec<u8>>,
     /// Queues with a message whose SEND was said to have failed: nobody hurries to tell their notifiers.
     unheard: BTreeSet<EntityId>,
+    /// Services, by their ids, and by the fingerprints of their certificates.
+    pub(super) services: BTreeMap<EntityId, Place>,
+    certificates: BTreeMap<[u8; 32], (EntityId, ServiceRole)>,
     /// The number of the last message that each connection stored in each queue.
     last_sent: BTreeMap<(EntityId, ConnectionId), u64>,
 }
@@ -127,18 +139,7 @@ impl Model {
                 let OpResult::Message(first) = result else { return Err("a read was refused".into()) };
                 self.expect_first(queue, first.as_ref())
             }
-            QueueOp::Subscribe { queue, by, peek, .. } => {
-                if !self.is_recipient(queue, Some(by)) {
-                    return refused(result);
-                }
-                expect(asked.reads.contains(queue), "a queue was read that nobody with the key reads")?;
-                let OpResult::Subscribed { message, has_messages, former: None } = result else {
-                    return Err("a subscription was refused".into());
-                };
-                let is_right = *has_messages == self.first(queue).is_some();
-                expect(is_right, "a wrong answer whether there is a message")?;
-                if *peek { self.expect_first(queue, message.as_ref()) } else { Ok(()) }
-            }
+            QueueOp::Subscribe { .. } => self.subscribe(op, result, asked),
             QueueOp::Acknowledge { queue, by, message, .. } => {
                 self.acknowledge(at, queue, by, message, result, asked)
             }
@@ -169,11 +170,41 @@ impl Model {
                 Ok(())
             }
             QueueOp::Count => Ok(()),
+            QueueOp::FindService { .. } | QueueOp::CountService { .. } | QueueOp::ScanService { .. } => {
+                self.service(at, op, result)
+            }
             QueueOp::SetLink { .. } | QueueOp::RemoveLink { .. } | QueueOp::ReadLink { .. } => {
                 self.link(at, op, result, asked)
             }
             _ => self.notifier(at, op, result, asked),
         }
+    }
+
+    fn subscribe(&mut self, op: &QueueOp, result: &OpResult, asked: &Asked) -> Verdict {
+        let QueueOp::Subscribe { queue, by, service, peek, .. } = op else { return Ok(()) };
+        if !self.is_recipient(queue, Some(by)) {
+            return refused(result);
+        }
+        expect(asked.reads.contains(queue), "a queue was read that nobody with the key reads")?;
+        let OpResult::Subscribed { message, has_messages, former } = result else {
+            return Err("a subscription was refused".into());
+        };
+        let is_right = *has_messages == self.first(queue).is_some();
+        expect(is_right, "a wrong answer whether there is a message")?;
+        if let Some(state) = self.queues.get_mut(queue) {
+            let known = std::mem::replace(&mut state.service, service.clone());
+            expect(*former == known, "a queue was one of another service")?;
+        }
+        self.expect_join(queue, service.as_ref(), asked)?;
+        if *peek { self.expect_first(queue, message.as_ref()) } else { Ok(()) }
+    }
+
+    /// What becomes one of a service was subscribed to by that service.
+    fn expect_join(&self, id: &EntityId, service: Option<&EntityId>, asked: &Asked) -> Verdict {
+        let is_asked = |service: &EntityId| {
+            self.services.contains_key(service) && asked.joins.contains(&(id.clone(), service.clone()))
+        };
+        expect(service.is_none_or(is_asked), "a stranger's queue became one of a service")
     }
 
     fn delete(
@@ -188,9 +219,11 @@ impl Model {
             return refused(result);
         }
         expect(asked.deletes.contains(queue), "a queue was deleted that nobody with the key deleted")?;
-        let OpResult::Released { notifier, service: None } = result else {
+        let OpResult::Released { notifier, service } = result else {
             return Err("DEL of the recipient was refused".into());
         };
+        let known = self.queues.get(queue).and_then(|queue| queue.service.as_ref());
+        expect(service.as_ref() == known, "DEL released another service")?;
         expect(self.is_notifier(queue, notifier.as_ref()), "DEL released another notifier")?;
         for (message, ..) in self.queues.remove(queue).map(|queue| queue.messages).unwrap_or_default() {
             self.gone.insert(message, at);
@@ -259,6 +292,8 @@ impl Model {
             is_full: false,
             link: record.link.clone().zip(link.cloned()),
             notifier: record.notifier.as_ref().map(|notifier| (notifier.id.clone(), notifier.key)),
+            service: record.service.clone(),
+            notifier_service: None,
             notifications: Vec::new(),
         };
         expect(matches!(result, OpResult::Done), "a queue with new ids was not created")?;
@@ -338,6 +373,10 @@ impl Model {
         let notifier = queue.notifier.as_ref().filter(|_| append.notification).map(|(id, _)| id);
         let is_notified = appended.notifier.as_ref().map(|notifier| &notifier.id) == notifier;
         expect(is_notified, "a message was notified otherwise than asked for")?;
+        let of_notifier = appended.notifier.as_ref().and_then(|notifier| notifier.service.as_ref());
+        let same = appended.service == queue.service
+            && (notifier.is_none() || of_notifier == queue.notifier_service.as_ref());
+        expect(same, "a message is for another service")?;
         if notifier.is_some() {
             queue.notifications.push((append.id.clone(), append.sent_at));
             let surplus = queue.notifications.len().saturating_sub(append.notification_capacity as usize);

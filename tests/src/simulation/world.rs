@@ -40,12 +40,13 @@ impl World {
     pub(super) fn new(seed: u64, is_verbose: bool) -> Self {
         let shared = Shared::new(seed, is_verbose);
         let sites = shared.options.servers;
-        let peers = (0..shared.options.clients * sites).map(|index| Peer::new(index, index % sites));
+        let peers =
+            (0..shared.options.clients * sites).map(|index| Peer::new(index, &shared.options)).collect();
         let mut world = Self {
             config: Arc::new(config(&shared.options)),
             transport: ServerTransportConfig::new(identity(), Default::default()).expect("a usable identity"),
             sites: (0..sites).map(Site::new).collect(),
-            peers: peers.collect(),
+            peers,
             wires: BTreeMap::new(),
             schedule: Schedule::default(),
             outputs: 0,
