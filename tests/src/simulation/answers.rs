@@ -79,6 +79,7 @@ fn event(
             on_link.is_subscribed = false;
             on_link.in_flight = None;
         }
+        BrokerMessage::Err(error) => super::moderation::event(shared, link, index, error),
         _ => shared.expect(false, || "an event that is none".into()),
     }
 }
@@ -282,6 +283,9 @@ fn refused(
     error: &ErrorType,
 ) {
     shared.note(&format!("client hears {error}"), &[peer as u64]);
+    if super::moderation::refused(shared, link, sent, error) {
+        return;
+    }
     match (sent, error) {
         (Sent::Send { queue: index, has_right, .. }, ErrorType::Auth) => {
             let queue = &shared.queues[*index];
@@ -289,6 +293,7 @@ fn refused(
             let is_sure = *has_right
                 && queue.keys_tried == 1
                 && queue.mode == Some(QueueMode::Messaging)
+                && queue.blocks_asked.is_empty()
                 && shared.options.store_fails + shared.options.store_loses_reply == 0;
             let may = queue.delete_asked || queue.off_asked || (queue.keys_tried > 0 && !is_sure);
             shared.expect(may, || format!("SEND to queue {index} was refused"));

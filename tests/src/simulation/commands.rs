@@ -53,6 +53,17 @@ pub(super) enum Sent {
 }
 
 impl Sent {
+    /// The queue that a command is about which is refused when that is blocked, and those that never are.
+    pub(super) const fn queue(&self) -> Option<usize> {
+        match self {
+            Self::Send { queue, .. } | Self::RKey { queue, .. } => Some(*queue),
+            Self::Key(queue, _) | Self::SetLink(queue, _) | Self::ReadLink(queue, _) => Some(*queue),
+            Self::RemoveLink(queue) | Self::RemoveNotifier(queue) | Self::Que(queue) => Some(*queue),
+            Self::SetNotifier(queue, _) | Self::Off(queue) | Self::Del(queue) => Some(*queue),
+            _ => self.received_queue(),
+        }
+    }
+
     /// The queue that a command of a recipient is about.
     pub(super) const fn received_queue(&self) -> Option<usize> {
         match self {
@@ -90,6 +101,9 @@ impl Peer {
                 continue;
             }
             let queue = &shared.queues[index];
+            if model.is_blocked(&queue.recipient_id) {
+                continue;
+            }
             if let Some(message) = on_link.in_flight.clone() {
                 items.extend(self.recipient(shared, index, Sent::Ack(index, message)));
             } else if queue.owner == self.index

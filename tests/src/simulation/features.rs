@@ -11,6 +11,8 @@ pub(super) struct Features {
     pub(super) creations: bool,
     /// Which service each client of a server is.
     pub(super) services: Vec<Option<usize>>,
+    /// Of client acts at which the operator does something to a queue.
+    pub(super) moderation: usize,
 }
 
 impl Features {
@@ -24,7 +26,9 @@ impl Features {
         let has_services = dice.chance(3_500);
         let clients = if has_services { CLIENTS_MAX } else { 0 };
         let mut service = || dice.chance(6_000).then(|| dice.below(SERVICES));
-        Self { creations, services: (0..clients).map(|_| service()).collect() }
+        let services = (0..clients).map(|_| service()).collect();
+        let moderation = if dice.chance(3_000) { dice.between(100, 1_500) } else { 0 };
+        Self { creations, services, moderation }
     }
 }
 

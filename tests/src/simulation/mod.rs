@@ -23,6 +23,7 @@ mod dice;
 mod features;
 mod links;
 mod model;
+mod moderation;
 mod network;
 mod notifiers;
 mod rounds;

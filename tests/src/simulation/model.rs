@@ -1,6 +1,7 @@
 //! The naive reference: what queues are according to the operations that took effect, in their order, and when each thing
 //! happened. It knows neither connections nor blocks.
 
+mod blocks;
 mod effects;
 mod services;
 
@@ -10,9 +11,10 @@ use bytes::Bytes;
 use smp_core::UnixTime;
 use smp_core::server::ConnectionId;
 use smp_core::server::store::{
-    Append, MessageContent, OpResult, QueueChange, QueueOp, QueueRecord, StoredMessage, Waiting,
+    Append, MessageContent, OpResult, QueueChange, QueueOp, QueueRecord, QueueStatus, StoredMessage, Waiting,
 };
 use smp_core::wire::command::LinkData;
+use smp_core::wire::error::BlockingInfo;
 use smp_core::wire::{AuthPublicKey, EntityId, MessageId, QueueMode, ServiceRole};
 
 /// A place in the log of operations. What has a place below the durable length of the log survives every crash.
@@ -78,7 +80,7 @@ struct Queue {
     recipient_keys: Vec<AuthPublicKey>,
     sender_key: Option<AuthPublicKey>,
     mode: Option<QueueMode>,
-    is_active: bool,
+    status: QueueStatus,
     /// Id, time and whether it is a quota marker.
     messages: Vec<(MessageId, UnixTime, bool)>,
     /// Its last message is a quota marker that was not acknowledged.
@@ -102,6 +104,8 @@ pub(super) struct Model {
     pub(super) secured: BTreeMap<(EntityId, AuthPublicKey), Place>,
     pub(super) recipient_keys: BTreeMap<(EntityId, AuthPublicKey), Place>,
     pub(super) suspended: BTreeMap<EntityId, Place>,
+    /// What the operator did to each queue: blocked it, or ended that.
+    pub(super) blocks: BTreeMap<EntityId, Vec<(Option<BlockingInfo>, Place)>>,
     /// User data of links.
     pub(super) linked: BTreeMap<(EntityId, Vec<u8>), Place>,
     /// Notifiers, by their ids.
@@ -126,6 +130,9 @@ type Verdict = Result<(), String>;
 impl Model {
     /// An operation took effect at this place, with this result.
     pub(super) fn apply(&mut self, at: Place, op: &QueueOp, result: &OpResult, asked: &Asked) -> Verdict {
+        if let Some(verdict) = self.on_blocked(op, result) {
+            return verdict;
+        }
         match op {
             QueueOp::Create { record, link } => self.create(at, record, link.as_deref(), result, asked),
             QueueOp::Change { queue, change, .. } => self.change(at, queue, change, result, asked),
@@ -170,6 +177,7 @@ impl Model {
                 Ok(())
             }
             QueueOp::Count => Ok(()),
+            QueueOp::Block { queue, info } => self.block(at, queue, *info, result),
             QueueOp::FindService { .. } | QueueOp::CountService { .. } | QueueOp::ScanService { .. } => {
                 self.service(at, op, result)
             }
@@ -287,7 +295,7 @@ impl Model {
             recipient_keys: record.recipient_keys.clone(),
             sender_key: record.sender_key,
             mode: record.mode,
-            is_active: true,
+            status: QueueStatus::Active,
             messages: Vec::new(),
             is_full: false,
             link: record.link.clone().zip(link.cloned()),
@@ -335,7 +343,9 @@ impl Model {
             self.recipient_keys.entry((id.clone(), *key)).or_insert(at);
             expect(asked.recipient_keys.contains(&(id.clone(), *key)), "a stranger became a recipient")
         } else {
-            queue.is_active = false;
+            if queue.status == QueueStatus::Active {
+                queue.status = QueueStatus::Off;
+            }
             self.suspended.entry(id.clone()).or_insert(at);
             expect(asked.offs.contains(id), "a queue was suspended by a stranger")
         }
@@ -343,7 +353,7 @@ impl Model {
 
     fn append(&mut self, at: Place, append: &Append, result: &OpResult, asked: &Asked) -> Verdict {
         let Some(queue) = self.queues.get_mut(&append.queue) else { return refused(result) };
-        if !queue.is_active || queue.sender_key != append.by {
+        if queue.status == QueueStatus::Off || queue.sender_key != append.by {
             return refused(result);
         }
         let body = append.body.to_vec();

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use smp_core::Timestamp;
 use smp_core::server::store::{Found, QueueKey, StoreFailure};
-use smp_core::server::{BrokerReply, BrokerRequest, ConnectionId, LookUpId};
+use smp_core::server::{BrokerReply, BrokerRequest, ConnectionId, LookUpId, Moderation, ModerationId};
 
 use super::client::Mark;
 use super::store::Released;
@@ -45,6 +45,7 @@ pub(super) enum Inside {
     StoreDone(Released),
     /// The store looks up, if that was not done when it was asked.
     LookedUp(ConnectionId, LookUpId, LookUp),
+    Moderate(ModerationId, Moderation),
     /// A task of the shell is polled.
     Step,
     /// The store takes batches again.

@@ -54,6 +54,7 @@ impl World {
             self.jump();
         }
         self.perhaps_stop_shell(self.peers[peer].site);
+        self.perhaps_moderate(self.peers[peer].site);
         let now = self.shared.now.mono;
         let Some(link) = &self.peers[peer].link else {
             if !self.shared.is_calm || self.has_to_do(peer) {
@@ -89,6 +90,7 @@ impl World {
         self.shared.note("faults end", &[]);
         self.shared.is_calm = true;
         self.quiet_since = None;
+        self.unblock_some();
         for peer in 0..self.peers.len() {
             let Some(link) = &self.peers[peer].link else { continue };
             let is_dead = self.wires.get(&link.id).is_none_or(|wire| wire.is_dead);
@@ -140,11 +142,15 @@ impl World {
         if peer.is_passive() {
             return None;
         }
-        if link.queues.values().any(|queue| queue.in_flight.is_some()) {
+        let is_blocked = |queue: &SimQueue| model.is_blocked(&queue.recipient_id);
+        let mut received = link.queues.iter().map(|(index, on)| (&self.shared.queues[*index], on));
+        if received.any(|(queue, on)| on.in_flight.is_some() && !is_blocked(queue)) {
             return Some("has not acknowledged a message");
         }
         let is_received = |on: Option<&OnLink>, queue: &SimQueue| {
-            on.is_some_and(|on| on.is_subscribed) || link.is_served(model, &queue.recipient_id)
+            on.is_some_and(|on| on.is_subscribed)
+                || link.is_served(model, &queue.recipient_id)
+                || is_blocked(queue)
         };
         if !own.all(|(on, queue)| is_received(on, queue)) {
             return Some("is not subscribed");
@@ -164,8 +170,9 @@ impl World {
             };
             let links = self.peers.iter().filter_map(|peer| peer.link.as_ref());
             let subscribers = links.filter(is_subscribed).count();
-            let is_empty = self.sites[queue.site].store.model.is_empty(&queue.recipient_id);
-            let is_kept = queue.delete_asked || self.config.message_ttl.is_some();
+            let is_blocked = model.is_blocked(&queue.recipient_id);
+            let is_empty = model.is_empty(&queue.recipient_id) || is_blocked;
+            let is_kept = queue.delete_asked || self.config.message_ttl.is_some() || is_blocked;
             let missing = if is_kept { 0 } else { queue.accepted.difference(&queue.received).count() };
             let is_deleted = queue.delete_asked;
             let shared = &mut self.shared;

@@ -115,9 +115,7 @@ impl World {
             }
             match output {
                 BrokerOutput::Store(batch) => self.submit(site, batch),
-                BrokerOutput::Moderated(..) => {
-                    self.shared.expect(false, || "nobody moderates".into());
-                }
+                BrokerOutput::Moderated(id, result) => self.moderated(id, result),
                 BrokerOutput::Reply(id, reply) => {
                     let delay = self.shared.dice.delay(self.shared.options.inside_delay);
                     self.inside_behind(Lane::FromBroker(id), site, delay, Inside::FromBroker(id, reply));

@@ -7,6 +7,7 @@ use std::ops::AddAssign;
 use bytes::Bytes;
 use smp_core::crypto::{AuthPrivateKey, DhSecret};
 use smp_core::server::ConnectionId;
+use smp_core::wire::error::BlockingInfo;
 use smp_core::wire::{EntityId, MessageId, QueueMode};
 use smp_core::{Now, Timestamp, UnixTime};
 
@@ -40,6 +41,8 @@ pub(super) struct SimQueue {
     pub(super) keys_tried: usize,
     pub(super) off_asked: bool,
     pub(super) delete_asked: bool,
+    /// What the operator asked for: to block it for this, or to end that.
+    pub(super) blocks_asked: Vec<Option<BlockingInfo>>,
     /// Bodies that were answered OK, and those that were received.
     pub(super) accepted: BTreeSet<Vec<u8>>,
     pub(super) received: BTreeSet<Vec<u8>>,
@@ -77,6 +80,7 @@ impl SimQueue {
             keys_tried: 0,
             off_asked: false,
             delete_asked: false,
+            blocks_asked: Vec::new(),
             accepted: BTreeSet::new(),
             received: BTreeSet::new(),
             link_id,

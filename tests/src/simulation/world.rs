@@ -5,10 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use smp_core::Timestamp;
-use smp_core::server::{Broker, BrokerInput, ConnectionId, ServerConfig, Session, SessionInput};
+use smp_core::server::{
+    Broker, BrokerInput, ConnectionId, ModerationId, ServerConfig, Session, SessionInput,
+};
 use smp_core::transport::ServerTransportConfig;
 
 use super::client::Peer;
+use super::moderation::Order;
 use super::network::{Event, Inside, Lane, Life, LookUp, Schedule, Wire};
 use super::setup::{config, identity};
 use super::shared::Shared;
@@ -31,6 +34,9 @@ pub(super) struct World {
     /// Clients have gone for good.
     pub(super) is_over: bool,
     pub(super) last_connection: u64,
+    /// What the operator waits for.
+    pub(super) orders: BTreeMap<ModerationId, Order>,
+    pub(super) last_order: u64,
 }
 
 /// Whose timer it is: a site's session, or else its broker or shell.
@@ -54,6 +60,8 @@ impl World {
             quiet_since: None,
             is_over: false,
             last_connection: 0,
+            orders: BTreeMap::new(),
+            last_order: 0,
             shared,
         };
         (0..sites).for_each(|site| world.start(site));
@@ -147,6 +155,9 @@ impl World {
             Inside::Disconnected(id) => self.broker_input(site, BrokerInput::Disconnected(id)),
             Inside::FromBroker(id, reply) => self.session_input(id, SessionInput::FromBroker(reply)),
             Inside::Apply => self.apply(site),
+            Inside::Moderate(id, moderation) => {
+                self.broker_input(site, BrokerInput::Moderate(id, moderation))
+            }
             Inside::StoreDone(released) => {
                 self.shared.note("store answers: batch", &[released.id.0, released.reply.is_ok().into()]);
                 self.sites[site].store.release(released.durable);
