@@ -183,6 +183,7 @@ fn accepted(
         Sent::Que(_) => {
             shared.expect(matches!(answer, BrokerMessage::Info(_)), || "QUE was answered wrongly".into());
         }
+        Sent::Resolve(name) => super::names::resolved(shared, &name, answer),
         Sent::SubscribeAll => super::services::subscribed(shared, model, link, answer, mark),
         Sent::Ping => {
             shared.expect(matches!(answer, BrokerMessage::Pong), || "PING was answered wrongly".into());
@@ -283,6 +284,9 @@ fn refused(
     error: &ErrorType,
 ) {
     shared.note(&format!("client hears {error}"), &[peer as u64]);
+    if let Sent::Resolve(name) = sent {
+        return super::names::resolved(shared, name, &BrokerMessage::Err(error.clone()));
+    }
     if super::moderation::refused(shared, link, sent, error) {
         return;
     }

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use smp_core::crypto::{AuthPrivateKey, X25519PrivateKey};
 use smp_core::wire::command::{MessageFlags, NewQueue, QueueRequestData, SubscriptionMode};
+use smp_core::wire::names::Name;
 use smp_core::wire::{Command, EntityId, MessageId, Password, QueueMode, Version};
 
 use super::client::{Peer, Pending, new_dh_key, new_key};
@@ -47,6 +48,8 @@ pub(super) enum Sent {
     SubscribeNotifier(usize),
     /// SUBS or NSUBS.
     SubscribeAll,
+    /// The name.
+    Resolve(Name),
     Ping,
     /// Of somebody without the right.
     Attack,
@@ -130,6 +133,9 @@ impl Peer {
     fn draw(&mut self, shared: &mut Shared) -> Option<Vec<u8>> {
         if self.is_notifier() {
             return self.draw_notifier(shared);
+        }
+        if shared.dice.chance(shared.options.features.names) {
+            return self.resolve(shared);
         }
         if self.membership.is_some() && shared.dice.chance(800) {
             return self.subscribe_all(shared);
@@ -277,7 +283,12 @@ impl Peer {
             Sent::RemoveLink(_) => ("LDEL", Command::LDel),
             Sent::SetNotifier(_, keys) => ("NKEY", set_notifier(keys)),
             Sent::RemoveNotifier(_) => ("NDEL", Command::NDel),
-            Sent::New(_) | Sent::Send { .. } | Sent::Ping | Sent::Attack | Sent::SubscribeAll => return None,
+            Sent::New(_)
+            | Sent::Send { .. }
+            | Sent::Ping
+            | Sent::Attack
+            | Sent::SubscribeAll
+            | Sent::Resolve(_) => return None,
             Sent::ReadLink(..) | Sent::SubscribeNotifier(_) => return None,
         };
         match &sent {

@@ -13,6 +13,8 @@ pub(super) struct Features {
     pub(super) services: Vec<Option<usize>>,
     /// Of client acts at which the operator does something to a queue.
     pub(super) moderation: usize,
+    /// Of commands that ask for a name; the servers have a resolver then.
+    pub(super) names: usize,
 }
 
 impl Features {
@@ -28,7 +30,8 @@ impl Features {
         let mut service = || dice.chance(6_000).then(|| dice.below(SERVICES));
         let services = (0..clients).map(|_| service()).collect();
         let moderation = if dice.chance(3_000) { dice.between(100, 1_500) } else { 0 };
-        Self { creations, services, moderation }
+        let names = if dice.chance(3_000) { dice.between(200, 2_000) } else { 0 };
+        Self { creations, services, moderation, names }
     }
 }
 

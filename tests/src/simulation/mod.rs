@@ -24,6 +24,7 @@ mod features;
 mod links;
 mod model;
 mod moderation;
+mod names;
 mod network;
 mod notifiers;
 mod rounds;

@@ -5,7 +5,10 @@ use std::time::Duration;
 
 use smp_core::Timestamp;
 use smp_core::server::store::{Found, QueueKey, StoreFailure};
-use smp_core::server::{BrokerReply, BrokerRequest, ConnectionId, LookUpId, Moderation, ModerationId};
+use smp_core::server::{
+    BrokerReply, BrokerRequest, ConnectionId, LookUpId, Moderation, ModerationId, ResolveId,
+};
+use smp_core::wire::names::Name;
 
 use super::client::Mark;
 use super::store::Released;
@@ -46,6 +49,8 @@ pub(super) enum Inside {
     /// The store looks up, if that was not done when it was asked.
     LookedUp(ConnectionId, LookUpId, LookUp),
     Moderate(ModerationId, Moderation),
+    /// The resolver is done.
+    Resolved(ConnectionId, ResolveId, Name),
     /// A task of the shell is polled.
     Step,
     /// The store takes batches again.

@@ -20,6 +20,7 @@ pub(super) fn config(options: &Options) -> ServerConfig {
     let mut config = ServerConfig::default();
     // Relays have simulations of their own.
     config.proxy = false;
+    config.names = options.features.names > 0;
     config.message_quota = u32::try_from(options.quota).expect("a small number");
     config.message_ttl = (options.ttl > 0).then(|| Duration::from_secs(options.ttl as u64 * 3600));
     config.expiry_interval = Duration::from_secs(60);

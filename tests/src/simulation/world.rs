@@ -155,6 +155,9 @@ impl World {
             Inside::Disconnected(id) => self.broker_input(site, BrokerInput::Disconnected(id)),
             Inside::FromBroker(id, reply) => self.session_input(id, SessionInput::FromBroker(reply)),
             Inside::Apply => self.apply(site),
+            Inside::Resolved(id, resolve, name) => {
+                self.session_input(id, SessionInput::Resolved(resolve, super::names::resolve(&name).0));
+            }
             Inside::Moderate(id, moderation) => {
                 self.broker_input(site, BrokerInput::Moderate(id, moderation))
             }

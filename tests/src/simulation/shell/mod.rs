@@ -19,6 +19,7 @@ use std::time::Duration;
 use smp_core::server::store::{BatchReply, QueueKey, QueueOp, StoreFailure};
 use smp_core::server::{ConnectionId, Moderation, ModerationId, ServerConfig};
 use smp_core::transport::ServerTransportConfig;
+use smp_core::wire::names::Name;
 use smp_core::{Now, Timestamp};
 use smp_runtime::Runtime;
 use smp_runtime::server::{Server, ServerEvent, ServerHandle, Stopped};
@@ -26,6 +27,7 @@ use smp_runtime::testing::{Fault, Seen, StreamLimits, TestRuntime, TestStream};
 use smp_storage::LookUpReply;
 
 use super::dice::Dice;
+use super::names;
 use backend::SimBackend;
 use errors::Errors;
 
@@ -89,8 +91,17 @@ impl Shell {
         runtime.set_now(now);
         let backend = SimBackend::new(effects.clone());
         let events = effects.clone();
+        let machine = runtime.clone();
+        let resolver = move |name: Name| {
+            let (machine, (found, time)) = (machine.clone(), names::resolve(&name));
+            async move {
+                machine.sleep_until(machine.now().mono + time).await;
+                found
+            }
+        };
         let server = Server::new(runtime.clone(), backend.clone(), transport, config)
             .seed(seed)
+            .resolver(resolver)
             .on_event(move |event| events.push(Effect::Event(event)));
         let errors = Errors::watch();
         let handle = runtime.block_on(async move { server.serve(&[LISTENS_ON]).await });
