@@ -52,6 +52,8 @@ pub(super) enum Scan {
     Paused(Option<EntityId>),
     /// All that waited has a place in the line before this one.
     Queued(Place),
+    /// All of it was sent, which the connection is told when the store has answered.
+    Telling,
 }
 
 impl Connection {

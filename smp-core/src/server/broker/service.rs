@@ -170,7 +170,7 @@ impl Broker {
             Some(Scan::Paused(after)) if has_room => self.scan_service(connection, after),
             None if has_room && take(&mut state.missed) => self.scan_service(connection, None),
             Some(Scan::Queued(end)) if first.is_none_or(|place| place >= end) => {
-                state.awaits_all = false;
+                (state.scan, state.awaits_all) = (Some(Scan::Telling), false);
                 // Behind the reads of the last, whose results are acted on in order.
                 self.store(QueueOp::Count, Context::AllDelivered { connection });
             }
@@ -178,8 +178,16 @@ impl Broker {
         }
     }
 
+    /// The service is told that all was sent, unless another connection took it over meanwhile.
     pub(super) fn all_delivered(&mut self, connection: ConnectionId) {
-        self.reply(connection, Reply::AllDelivered);
+        let Some(state) = self.connections.get_mut(&connection) else { return };
+        match state.scan.take() {
+            Some(Scan::Telling) => {
+                self.reply(connection, Reply::AllDelivered);
+                self.go_on_scanning(connection);
+            }
+            scan => state.scan = scan,
+        }
     }
 
     /// A queue of the service has messages.
