@@ -106,7 +106,7 @@ impl Client {
     }
 
     /// The messages of a round arrived, each once and in order.
-    pub(crate) fn check_messages(&mut self, recipient: &mut Peer, number: usize) {
+    pub(crate) fn check_messages(&self, recipient: &mut Peer, number: usize) {
         let first = self.queue.message(recipient);
         let second = self.queue.acknowledge_for_next(recipient, &first.id);
         assert_eq!([first.text(), second.text()], [0, 1].map(|n| format!("{number} {n}")));
