@@ -245,6 +245,9 @@ fn to_relays<R: Runtime>(
     client.commands = limits.relay_forwards;
     client.waiting_bytes = limits.relay_forwards.saturating_mul(BLOCK_LEN);
     client.answer = limits.relay_answer;
+    // Nobody waits for a late answer, and it tells a proxy nothing: to know it for one would cost memory for each relay that
+    // answers now and then.
+    client.late_answers = 0;
     let connector = connector.options(options).limits(client);
     // A seed that was given is for all that the server does; else each connection gets one of its own.
     Ok(if let Seeds::Fixed(_) = seeds { connector.seed(seeds.next()?) } else { connector })

@@ -94,7 +94,7 @@ impl<R: Runtime> Relays<R> {
 
     /// How many relays the server is connected or connecting to.
     pub(crate) fn count(&self) -> usize {
-        self.lock().proxy.relays()
+        self.lock().links.len()
     }
 
     /// Requests that relays have, or that wait for a session with one.
@@ -180,11 +180,9 @@ impl<R: Runtime> Relays<R> {
         let Some(attempt) = attempt.await else { return };
         let Connected { client, mut events, session } = match attempt {
             Ok(connected) => connected,
-            Err(error) => return self.tell(ProxyInput::ConnectFailed(id, not_connected(&error))),
+            Err(error) => return self.failed(id, not_connected(&error)),
         };
-        let Some(session) = session else {
-            return self.tell(ProxyInput::ConnectFailed(id, broker(network())));
-        };
+        let Some(session) = session else { return self.failed(id, broker(network())) };
         self.change(|state, now, later| {
             match state.links.get_mut(&id) {
                 Some(link) => link.client = Some(client),
@@ -196,6 +194,15 @@ impl<R: Runtime> Relays<R> {
         // Relays have nothing to tell a proxy but their end.
         while events.next().await.is_ok() {}
         self.lost(id);
+    }
+
+    /// There is no connection to a relay.
+    fn failed(self: &Arc<Self>, id: RelayId, error: ErrorType) {
+        self.change(|state, now, later| {
+            later.disconnect.extend(state.links.remove(&id));
+            state.proxy.handle(now, ProxyInput::ConnectFailed(id, error));
+            state.carry_out(later);
+        });
     }
 
     /// A connection to a relay is over.
