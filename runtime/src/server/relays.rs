@@ -1,6 +1,6 @@
 //! The proxy, shared by the tasks of all connections, and the tasks of its relays.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::pin;
@@ -39,7 +39,7 @@ pub(crate) struct Relays<R: Runtime> {
 
 struct State {
     proxy: Proxy,
-    links: HashMap<RelayId, Link>,
+    links: BTreeMap<RelayId, Link>,
     /// Where replies go, of connections that wait for some, and how many.
     waiting: HashMap<ConnectionId, (Arc<Mailbox>, usize)>,
     timer_set: Option<Timestamp>,
@@ -67,7 +67,7 @@ impl<R: Runtime> Relays<R> {
     pub(crate) fn new(runtime: R, connector: Connector<R>, proxy: Proxy, watcher: Watcher) -> Arc<Self> {
         let state = State {
             proxy,
-            links: HashMap::new(),
+            links: BTreeMap::new(),
             waiting: HashMap::new(),
             timer_set: None,
             timer: None,
@@ -180,11 +180,9 @@ impl<R: Runtime> Relays<R> {
         let Some(attempt) = attempt.await else { return };
         let Connected { client, mut events, session } = match attempt {
             Ok(connected) => connected,
-            Err(error) => return self.tell(ProxyInput::ConnectFailed(id, not_connected(&error))),
+            Err(error) => return self.failed(id, not_connected(&error)),
         };
-        let Some(session) = session else {
-            return self.tell(ProxyInput::ConnectFailed(id, broker(network())));
-        };
+        let Some(session) = session else { return self.failed(id, broker(network())) };
         self.change(|state, now, later| {
             match state.links.get_mut(&id) {
                 Some(link) => link.client = Some(client),
@@ -196,6 +194,15 @@ impl<R: Runtime> Relays<R> {
         // Relays have nothing to tell a proxy but their end.
         while events.next().await.is_ok() {}
         self.lost(id);
+    }
+
+    /// A connection to a relay cannot be made.
+    fn failed(self: &Arc<Self>, id: RelayId, error: ErrorType) {
+        self.change(|state, now, later| {
+            later.disconnect.extend(state.links.remove(&id));
+            state.proxy.handle(now, ProxyInput::ConnectFailed(id, error));
+            state.carry_out(later);
+        });
     }
 
     /// A connection to a relay is over.
@@ -321,4 +328,36 @@ fn broker(error: BrokerErrorType) -> ErrorType {
 
 const fn network() -> BrokerErrorType {
     BrokerErrorType::Network(NetworkError::Failed)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use smp_core::server::ServerConfig;
+    use smp_core::wire::Version;
+
+    use super::*;
+    use crate::testing::TestRuntime;
+    use crate::tests::address;
+
+    fn relays(runtime: &TestRuntime, watcher: Watcher) -> Arc<Relays<TestRuntime>> {
+        let proxy = Proxy::new(Arc::new(ServerConfig::default()), Version::MAX, runtime.now());
+        Relays::new(runtime.clone(), Connector::new(runtime.clone()), proxy, watcher)
+    }
+
+    #[test]
+    fn nothing_is_left_of_relays_that_were_never_connected_to() {
+        let runtime = TestRuntime::default();
+        let relays = relays(&runtime, Arc::new(|_| ()));
+        let mailbox = Arc::new(Mailbox::new(Phase::Running));
+        for number in 0..5 {
+            let relay = address(&["127.0.0.1"], [number; 32]);
+            relays.ask(ConnectionId(1), &mailbox, [ProxyRequest::session(number.into(), relay)]);
+            assert_eq!(relays.lock().links.len(), 1, "it is being connected to");
+            runtime.run();
+            let state = relays.lock();
+            assert_eq!((state.proxy.relays(), state.links.len(), state.waiting.len()), (0, 0, 0));
+        }
+    }
 }
