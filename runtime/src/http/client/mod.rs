@@ -127,8 +127,10 @@ async fn exchange<S: crate::ByteStream>(
             Ok(_) => {}
             Err(broken) => {
                 link.send(channel.transmit());
-                // The server is told why, if it listens.
-                _ = poll_fn(|cx| link.poll_write(cx)).await;
+                if link.queued() > 0 {
+                    // The server is told why, if it listens.
+                    _ = poll_fn(|cx| link.poll_write(cx)).await;
+                }
                 return Err(broken.into());
             }
         }
