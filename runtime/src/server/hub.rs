@@ -13,6 +13,7 @@ use smp_core::server::store::{Batch, BatchId, BatchReply, StoreFailure};
 use smp_core::server::{Broker, BrokerInput, BrokerOutput, ConnectionId, Moderation, ModerationId};
 use smp_storage::Backend;
 
+use super::alarm::Alarm;
 use super::gate::Gate;
 use super::mailbox::Mailbox;
 use super::phase::{Phase, Signal};
@@ -49,9 +50,7 @@ struct State {
     last_moderation: u64,
     /// A task is handing batches to the store.
     submitting: bool,
-    /// When the timer task will look at the broker next, unless it is woken before.
-    timer_set: Option<Timestamp>,
-    timer: Option<Waker>,
+    alarm: Alarm,
 }
 
 /// Whether there is such a queue.
@@ -72,8 +71,7 @@ impl<R: Runtime, B: Backend + 'static> Hub<R, B> {
             moderations: HashMap::new(),
             last_moderation: 0,
             submitting: false,
-            timer_set: None,
-            timer: None,
+            alarm: Alarm::default(),
         };
         Arc::new(Self {
             runtime,
@@ -106,7 +104,8 @@ impl<R: Runtime, B: Backend + 'static> Hub<R, B> {
                 state.broker.handle(now, input);
                 state.carry_out(&mut wakers);
             }
-            wakers.extend(state.wake_timer());
+            let deadline = state.broker.poll_timeout();
+            wakers.extend(state.alarm.wake_if_earlier(deadline));
             Ok(state.start_submitting())
         }));
         let submit = submit.unwrap_or_else(|_| {
@@ -171,9 +170,9 @@ impl<R: Runtime, B: Backend + 'static> Hub<R, B> {
 
     fn next_timeout(&self, cx: &Context<'_>) -> Result<Option<Timestamp>, HubFailed> {
         let mut state = self.state.lock().map_err(|_| HubFailed)?;
-        state.timer = Some(cx.waker().clone());
-        state.timer_set = state.broker.poll_timeout();
-        Ok(state.timer_set)
+        let deadline = state.broker.poll_timeout();
+        state.alarm.set(cx, deadline);
+        Ok(deadline)
     }
 
     /// Hands batches to the store until none waits: here, as far as the store takes them at once, else in a
@@ -253,16 +252,6 @@ impl State {
                 }
             }
         }
-    }
-
-    /// The timer task, if the broker's deadline is now before the one it waits for.
-    fn wake_timer(&mut self) -> Option<Waker> {
-        let earlier = match (self.broker.poll_timeout(), self.timer_set) {
-            (Some(deadline), Some(set)) => deadline < set,
-            (deadline, None) => deadline.is_some(),
-            (None, Some(_)) => false,
-        };
-        if earlier { self.timer.take() } else { None }
     }
 
     /// Whether the caller has to hand batches to the store.

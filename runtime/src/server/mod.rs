@@ -28,6 +28,7 @@
 
 mod accept;
 mod admission;
+mod alarm;
 mod budget;
 mod connection;
 mod counters;

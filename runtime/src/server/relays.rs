@@ -8,7 +8,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use futures_channel::oneshot;
-use smp_core::Timestamp;
 use smp_core::client::{Answer, CloseReason, Rejection, Request, RequestError};
 use smp_core::server::ConnectionId;
 use smp_core::server::proxy::{ForwardId, Proxy, ProxyInput, ProxyOutput, ProxyRequest, RelayId};
@@ -18,6 +17,7 @@ use smp_core::wire::error::{
 };
 use smp_core::wire::{FwdResponse, FwdTransmission, ServerAddress};
 
+use super::alarm::Alarm;
 use super::mailbox::Mailbox;
 use super::phase::Phase;
 use super::{ServerEvent, Watcher};
@@ -42,8 +42,7 @@ struct State {
     links: BTreeMap<RelayId, Link>,
     /// Where replies go, of connections that wait for some, and how many.
     waiting: HashMap<ConnectionId, (Arc<Mailbox>, usize)>,
-    timer_set: Option<Timestamp>,
-    timer: Option<Waker>,
+    alarm: Alarm,
     ended: bool,
 }
 
@@ -69,8 +68,7 @@ impl<R: Runtime> Relays<R> {
             proxy,
             links: BTreeMap::new(),
             waiting: HashMap::new(),
-            timer_set: None,
-            timer: None,
+            alarm: Alarm::default(),
             ended: false,
         };
         Arc::new(Self { runtime, connector, watcher, state: Mutex::new(state) })
@@ -111,9 +109,9 @@ impl<R: Runtime> Relays<R> {
             }
             let deadline = {
                 let mut state = self.lock();
-                state.timer = Some(cx.waker().clone());
-                state.timer_set = state.proxy.poll_timeout();
-                state.timer_set
+                let deadline = state.proxy.poll_timeout();
+                state.alarm.set(cx, deadline);
+                deadline
             };
             std::task::ready!(timer.poll(cx, deadline));
             self.tell(ProxyInput::Timeout);
@@ -147,7 +145,8 @@ impl<R: Runtime> Relays<R> {
                 return;
             }
             change(&mut state, self.runtime.now(), &mut later);
-            later.wakers.extend(state.wake_timer());
+            let deadline = state.proxy.poll_timeout();
+            later.wakers.extend(state.alarm.wake_if_earlier(deadline));
         }
         later.wakers.into_iter().for_each(Waker::wake);
         later.events.into_iter().for_each(|event| (self.watcher)(event));
@@ -264,16 +263,6 @@ impl State {
                 ProxyOutput::Event(event) => later.events.push(ServerEvent::Proxy(event)),
             }
         }
-    }
-
-    /// The timer task, if the proxy's deadline is now before the one it waits for.
-    fn wake_timer(&mut self) -> Option<Waker> {
-        let earlier = match (self.proxy.poll_timeout(), self.timer_set) {
-            (Some(deadline), Some(set)) => deadline < set,
-            (deadline, None) => deadline.is_some(),
-            (None, Some(_)) => false,
-        };
-        if earlier { self.timer.take() } else { None }
     }
 }
 
