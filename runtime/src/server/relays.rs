@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::future::{Future, poll_fn};
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
@@ -114,7 +115,10 @@ impl<R: Runtime> Relays<R> {
                 deadline
             };
             std::task::ready!(timer.poll(cx, deadline));
-            self.tell(ProxyInput::Timeout);
+            // Without this task no relay would ever be given up.
+            if catch_unwind(AssertUnwindSafe(|| self.tell(ProxyInput::Timeout))).is_err() {
+                log::error!("the proxy panicked when it was told the time");
+            }
             // Once more for the next deadline, after other tasks had their turn.
             cx.waker().wake_by_ref();
             Poll::Pending
@@ -322,16 +326,22 @@ const fn network() -> BrokerErrorType {
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
+    use std::time::Duration;
 
     use smp_core::server::ServerConfig;
     use smp_core::wire::Version;
 
     use super::*;
-    use crate::testing::TestRuntime;
+    use crate::testing::{TestRuntime, TestStream};
     use crate::tests::address;
 
+    const CONNECTING: Duration = Duration::from_secs(3);
+
     fn relays(runtime: &TestRuntime, watcher: Watcher) -> Arc<Relays<TestRuntime>> {
-        let proxy = Proxy::new(Arc::new(ServerConfig::default()), Version::MAX, runtime.now());
+        let mut config = ServerConfig::default();
+        // Less than an attempt to connect may take.
+        config.limits.relay_connecting = CONNECTING;
+        let proxy = Proxy::new(Arc::new(config), Version::MAX, runtime.now());
         Relays::new(runtime.clone(), Connector::new(runtime.clone()), proxy, watcher)
     }
 
@@ -347,6 +357,29 @@ mod tests {
             runtime.run();
             let state = relays.lock();
             assert_eq!((state.proxy.relays(), state.links.len(), state.waiting.len()), (0, 0, 0));
+        }
+    }
+
+    #[test]
+    fn a_panic_of_the_task_that_tells_the_time_does_not_stop_the_time() {
+        let runtime = TestRuntime::default();
+        // What panics here does so where the proxy would.
+        let relays = relays(&runtime, Arc::new(|_| panic!("the watcher was told to")));
+        runtime.spawn(Arc::clone(&relays).keep_time(|_| Phase::Running));
+        let mailbox = Arc::new(Mailbox::new(Phase::Running));
+        // Relays that never answer.
+        let silent = Arc::new(Mutex::new(Vec::new()));
+        runtime.on_connect(move |_| {
+            let (ours, theirs) = TestStream::pair();
+            silent.lock().unwrap().push(theirs);
+            Ok(ours)
+        });
+        for number in 0..3 {
+            let relay = address(&["127.0.0.1"], [number; 32]);
+            relays.ask(ConnectionId(1), &mailbox, [ProxyRequest::session(number.into(), relay)]);
+            assert_eq!(relays.count(), 1);
+            runtime.advance(CONNECTING);
+            assert_eq!(relays.count(), 0);
         }
     }
 }
