@@ -232,6 +232,12 @@ impl<R: Runtime, B: Backend + 'static> Hub<R, B> {
     /// The broker is broken: ends the server, and says so.
     fn fail(&self) {
         log::error!("the broker panicked; the server ends");
+        let moderations = {
+            let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+            std::mem::take(&mut state.moderations)
+        };
+        // Who waits for one is told that it failed.
+        drop(moderations);
         self.advance(Phase::Ended);
         (self.watcher)(ServerEvent::Failed);
     }
