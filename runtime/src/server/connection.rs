@@ -106,6 +106,8 @@ impl<R: Runtime, B: Backend + 'static> Connection<R, B> {
             let ended = ready!(self.poll_session(cx));
             self.place.end_session();
             self.handshaking = None;
+            // Nobody polls them any more, and what they hold is somebody else's to use.
+            (self.look_ups, self.resolving) = (Vec::new(), Vec::new());
             if !matches!(ended, Disconnect::Session(reason) if reason != CloseReason::Stalled) {
                 // The socket failed, or its peer takes nothing.
                 return Poll::Ready(ended);

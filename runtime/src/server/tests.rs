@@ -18,6 +18,7 @@ use smp_core::server::{BrokerInput, CloseReason, Limits, Moderation, ServerConfi
 use super::*;
 use crate::testing::{CAPACITY, Fault, TestRuntime, TestStream};
 use crate::tests::{LISTENS_ON, TestStore, Work, transport};
+use peer::Peer;
 
 struct World {
     runtime: TestRuntime,
@@ -207,6 +208,21 @@ fn ends_handshakes_that_take_too_long_and_peers_that_do_not_go() {
     let counters = world.server.as_ref().unwrap().counters();
     assert_eq!((counters.accepted, counters.failed_handshakes, counters.closed), (1, 1, 1));
     assert_eq!((counters.handshakes, counters.refused, counters.open()), (0, 0, 0));
+}
+
+#[test]
+fn look_ups_end_with_the_session_that_waits_for_them() {
+    let world = World::new(Limits::default());
+    let mut peer = Peer::connect(&world, "192.0.2.1");
+    let before = world.store.holders();
+    world.store.hold(true);
+    peer.bad_commands(&world, 1);
+    world.runtime.run();
+    assert!(world.store.holders() > before);
+    peer.stream.give(b"no TLS");
+    world.runtime.run();
+    assert_eq!(world.connections(), 1, "the peer has not ended its side");
+    assert_eq!(world.store.holders(), before);
 }
 
 #[test]
