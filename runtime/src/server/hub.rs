@@ -83,12 +83,12 @@ impl<R: Runtime, B: Backend + 'static> Hub<R, B> {
         })
     }
 
-    /// Makes a connection known.
+    /// The place of a new connection, which the broker does not know of.
     pub(crate) fn attach(self: &Arc<Self>, id: ConnectionId) -> Attachment<R, B> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let mailbox = Arc::new(Mailbox::new(state.phase));
         state.mailboxes.insert(id, Arc::clone(&mailbox));
-        Attachment { hub: Arc::clone(self), id, mailbox, known: true }
+        Attachment { hub: Arc::clone(self), id, mailbox, known: false }
     }
 
     /// Gives the broker inputs, in order and in one critical section.
@@ -266,16 +266,22 @@ impl State {
     }
 }
 
-/// A connection that the hub knows. Forgets it when dropped, also when its task panicked.
+/// The place of a connection at the hub. Dropping it gives it up, also when its task panicked.
 pub(crate) struct Attachment<R: Runtime, B: Backend + 'static> {
     pub(crate) hub: Arc<Hub<R, B>>,
     pub(crate) id: ConnectionId,
     pub(crate) mailbox: Arc<Mailbox>,
+    /// There is a session, whose requests the broker gets.
     known: bool,
 }
 
 impl<R: Runtime, B: Backend + 'static> Attachment<R, B> {
-    /// Tells the broker that the session ended. The phase of the server is still told through the mailbox.
+    /// A session begins, of which the broker will know.
+    pub(crate) fn begin_session(&mut self) {
+        self.known = true;
+    }
+
+    /// Tells the broker that the session ended, if there was one. The phase of the server is still told through the mailbox.
     pub(crate) fn end_session(&mut self) {
         if std::mem::take(&mut self.known) {
             // A hub that failed has no subscriptions to end.
