@@ -163,15 +163,9 @@ impl<R: Runtime, B: Backend + 'static> Connection<R, B> {
         let mut progress = false;
         let mut at = 0;
         while self.ended.is_none()
-            && let Some((id, look_up)) = self.look_ups.get_mut(at)
+            && let Some((id, records)) = next_done(&mut self.look_ups, &mut at, cx)
         {
-            let Poll::Ready(records) = look_up.as_mut().poll(cx) else {
-                at += 1;
-                continue;
-            };
             progress = true;
-            let id = *id;
-            drop(self.look_ups.swap_remove(at));
             self.input(SessionInput::LookedUp(id, records));
         }
         progress
@@ -181,15 +175,9 @@ impl<R: Runtime, B: Backend + 'static> Connection<R, B> {
         let mut progress = false;
         let mut at = 0;
         while self.ended.is_none()
-            && let Some((id, resolving)) = self.resolving.get_mut(at)
+            && let Some((id, found)) = next_done(&mut self.resolving, &mut at, cx)
         {
-            let Poll::Ready(found) = resolving.as_mut().poll(cx) else {
-                at += 1;
-                continue;
-            };
             progress = true;
-            let id = *id;
-            drop(self.resolving.swap_remove(at));
             self.input(SessionInput::Resolved(id, found));
         }
         progress
@@ -304,6 +292,24 @@ impl<R: Runtime, B: Backend + 'static> Connection<R, B> {
         }
         Poll::Ready(*ended)
     }
+}
+
+/// The output of the first of these futures, from `at` on, that is done, and who waits for it. The last one takes its
+/// place.
+fn next_done<I: Copy, F: Future + Unpin>(
+    futures: &mut Vec<(I, F)>,
+    at: &mut usize,
+    cx: &mut Context<'_>,
+) -> Option<(I, F::Output)> {
+    while let Some((id, future)) = futures.get_mut(*at) {
+        if let Poll::Ready(output) = Pin::new(future).poll(cx) {
+            let id = *id;
+            drop(futures.swap_remove(*at));
+            return Some((id, output));
+        }
+        *at += 1;
+    }
+    None
 }
 
 /// Room for replies that an idle connection may keep.
