@@ -26,13 +26,14 @@ use crate::Runtime;
 use crate::link::{Closing, Link};
 use crate::timer::Timer;
 
-/// A connection: its session, its socket, and its place at the hub.
+/// A connection: its session, its socket, its place at the hub, and whom it asks beside: the store, the resolver of names
+/// and the proxy.
 ///
 /// One task owns all of it. In each round local work comes first: what the session gave out is carried out
-/// right after the input that caused it. Then output is written; then answers of the store and the broker and
-/// the time are taken, which the protocol bounds; and only then more is read, while the session wants it, little
-/// output waits, and there is room in the budget. After some rounds, and when commands wait for the processor, the other
-/// tasks of the thread get their turn.
+/// right after the input that caused it. Then output is written; then the answers of the store, the resolver, the broker
+/// and the proxy and the time are taken, which the protocol bounds; and only then more is read, while the session wants
+/// it, little output waits, and there is room in the budget. After some rounds, and when commands wait for the processor,
+/// the other tasks of the thread get their turn.
 pub(crate) struct Connection<R: Runtime, B: Backend + 'static> {
     session: Session,
     link: Link<R::Stream>,

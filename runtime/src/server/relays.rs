@@ -40,7 +40,7 @@ pub(crate) struct Relays<R: Runtime> {
 
 struct State {
     proxy: Proxy,
-    links: BTreeMap<RelayId, Link>,
+    links: BTreeMap<RelayId, RelayLink>,
     /// Where replies go, of connections that wait for some, and how many.
     waiting: HashMap<ConnectionId, (Arc<Mailbox>, usize)>,
     alarm: Alarm,
@@ -48,7 +48,7 @@ struct State {
 }
 
 /// A connection to a relay. Dropping it ends the attempt to make one.
-struct Link {
+struct RelayLink {
     client: Option<Client>,
     _attempt: Option<oneshot::Sender<()>>,
 }
@@ -59,7 +59,7 @@ struct Later {
     wakers: Vec<Waker>,
     connect: Vec<(RelayId, ServerAddress, oneshot::Receiver<()>)>,
     forward: Vec<(RelayId, ForwardId, Client, Box<FwdTransmission>)>,
-    disconnect: Vec<Link>,
+    disconnect: Vec<RelayLink>,
     events: Vec<ServerEvent>,
 }
 
@@ -189,7 +189,7 @@ impl<R: Runtime> Relays<R> {
         self.change(|state, now, later| {
             match state.links.get_mut(&id) {
                 Some(link) => link.client = Some(client),
-                None => return later.disconnect.push(Link { client: Some(client), _attempt: None }),
+                None => return later.disconnect.push(RelayLink { client: Some(client), _attempt: None }),
             }
             state.proxy.handle(now, ProxyInput::Connected(id, session));
             state.carry_out(later);
@@ -217,7 +217,7 @@ impl<R: Runtime> Relays<R> {
         });
     }
 
-    fn disconnect(&self, link: Link) {
+    fn disconnect(&self, link: RelayLink) {
         let Some(client) = link.client else { return };
         self.runtime.spawn(async move { _ = client.close().await });
     }
@@ -246,7 +246,7 @@ impl State {
             match output {
                 ProxyOutput::Connect(id, address) => {
                     let (attempt, cancelled) = oneshot::channel();
-                    self.links.insert(id, Link { client: None, _attempt: Some(attempt) });
+                    self.links.insert(id, RelayLink { client: None, _attempt: Some(attempt) });
                     later.connect.push((id, address, cancelled));
                 }
                 ProxyOutput::Forward(id, forward, transmission) => {
