@@ -260,7 +260,7 @@ impl<R: Runtime, B: Backend + 'static> Connection<R, B> {
                 SessionOutput::Resolve(id, name) => self.resolving.push((id, (self.resolver)(name))),
                 SessionOutput::ToBroker(request) => self.requests.push(request),
                 SessionOutput::ToProxy(request) => {
-                    self.relays.ask(self.place.id, &self.place.mailbox, [request]);
+                    self.relays.ask(self.place.id, &self.place.mailbox, request);
                 }
                 SessionOutput::Close(reason) => _ = self.ended.get_or_insert(Disconnect::Session(reason)),
                 SessionOutput::Event(event) => {

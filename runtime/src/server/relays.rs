@@ -75,19 +75,12 @@ impl<R: Runtime> Relays<R> {
         Arc::new(Self { runtime, connector, watcher, state: Mutex::new(state) })
     }
 
-    /// Gives the proxy requests of a connection, whose replies come to its mailbox.
-    pub(crate) fn ask(
-        self: &Arc<Self>,
-        id: ConnectionId,
-        mailbox: &Arc<Mailbox>,
-        requests: impl IntoIterator<Item = ProxyRequest>,
-    ) {
+    /// Gives the proxy a request of a connection, whose reply comes to its mailbox.
+    pub(crate) fn ask(self: &Arc<Self>, id: ConnectionId, mailbox: &Arc<Mailbox>, request: ProxyRequest) {
         self.change(|state, now, later| {
-            for request in requests {
-                state.waiting.entry(id).or_insert_with(|| (Arc::clone(mailbox), 0)).1 += 1;
-                state.proxy.handle(now, ProxyInput::Request(id, request));
-                state.carry_out(later);
-            }
+            state.waiting.entry(id).or_insert_with(|| (Arc::clone(mailbox), 0)).1 += 1;
+            state.proxy.handle(now, ProxyInput::Request(id, request));
+            state.carry_out(later);
         });
     }
 
@@ -352,7 +345,7 @@ mod tests {
         let mailbox = Arc::new(Mailbox::new(Phase::Running));
         for number in 0..5 {
             let relay = address(&["127.0.0.1"], [number; 32]);
-            relays.ask(ConnectionId(1), &mailbox, [ProxyRequest::session(number.into(), relay)]);
+            relays.ask(ConnectionId(1), &mailbox, ProxyRequest::session(number.into(), relay));
             assert_eq!(relays.lock().links.len(), 1, "it is being connected to");
             runtime.run();
             let state = relays.lock();
@@ -376,7 +369,7 @@ mod tests {
         });
         for number in 0..3 {
             let relay = address(&["127.0.0.1"], [number; 32]);
-            relays.ask(ConnectionId(1), &mailbox, [ProxyRequest::session(number.into(), relay)]);
+            relays.ask(ConnectionId(1), &mailbox, ProxyRequest::session(number.into(), relay));
             assert_eq!(relays.count(), 1);
             runtime.advance(CONNECTING);
             assert_eq!(relays.count(), 0);
