@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use rustls::ClientConfig;
 use rustls_pki_types::ServerName;
+use zeroize::Zeroizing;
 
 use super::channel::{Broken, Channel};
 use super::{Authorization, Url};
@@ -82,16 +83,16 @@ impl<R: Runtime> HttpClient<R> {
         Err(failure)
     }
 
-    fn request(&self, path: &str) -> String {
-        let (folder, host) = (self.url.path(), self.url.authority());
-        let authorization = self.authorization.as_ref();
-        let authorization =
-            authorization.map_or(String::new(), |value| format!("Authorization: {}\r\n", value.header()));
-        format!(
-            "GET {folder}{path} HTTP/1.1\r\nHost: {host}\r\nAccept: application/json\r\n{authorization}\
-             User-Agent: smp-runtime/{}\r\nConnection: close\r\n\r\n",
-            env!("CARGO_PKG_VERSION")
-        )
+    fn request(&self, path: &str) -> Zeroizing<String> {
+        let host = self.url.authority();
+        let mut parts = vec!["GET ", self.url.path(), path, " HTTP/1.1\r\nHost: ", &host, "\r\n"];
+        if let Some(authorization) = &self.authorization {
+            parts.extend(["Authorization: ", authorization.header(), "\r\n"]);
+        }
+        parts.push(concat!("User-Agent: smp-runtime/", env!("CARGO_PKG_VERSION"), "\r\n"));
+        parts.push("Accept: application/json\r\nConnection: close\r\n\r\n");
+        // In one allocation of its final length, so that no part of the secret stays behind.
+        Zeroizing::new(parts.concat())
     }
 }
 

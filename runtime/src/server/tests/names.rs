@@ -130,8 +130,8 @@ fn the_question_says_what_is_needed_and_no_more() {
     assert_eq!(
         world.request(),
         format!(
-            "GET /names/resolve/alice.simplex HTTP/1.1\r\nHost: localhost\r\nAccept: application/json\r\n\
-             Authorization: Bearer token\r\nUser-Agent: {agent}\r\nConnection: close\r\n\r\n"
+            "GET /names/resolve/alice.simplex HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer token\r\n\
+             User-Agent: {agent}\r\nAccept: application/json\r\nConnection: close\r\n\r\n"
         )
     );
     let world = Scripted::new("http://[2001:db8::1]:8000", b"", true, |_| {});
