@@ -62,6 +62,11 @@ impl Browser {
 
     /// Sends bytes, and receives until nothing more comes.
     pub(super) fn say(&mut self, world: &World, bytes: &[u8]) {
+        self.try_to_say(world, bytes).unwrap();
+    }
+
+    /// The same with a server that may not be the one.
+    pub(super) fn try_to_say(&mut self, world: &World, bytes: &[u8]) -> Result<(), rustls::Error> {
         match &mut self.tls {
             Some(tls) => tls.writer().write_all(bytes).unwrap(),
             None => _ = self.stream.give(bytes),
@@ -77,9 +82,9 @@ impl Browser {
             world.runtime.run();
             let came = self.stream.take();
             if came.is_empty() {
-                return;
+                return Ok(());
             }
-            self.take(&came);
+            self.take(&came)?;
         }
     }
 
@@ -94,15 +99,19 @@ impl Browser {
         self.answer()
     }
 
-    fn take(&mut self, mut came: &[u8]) {
-        let Some(tls) = &mut self.tls else { return self.received.extend_from_slice(came) };
+    fn take(&mut self, mut came: &[u8]) -> Result<(), rustls::Error> {
+        let Some(tls) = &mut self.tls else {
+            self.received.extend_from_slice(came);
+            return Ok(());
+        };
         while !came.is_empty() {
             tls.read_tls(&mut came).unwrap();
-            let state = tls.process_new_packets().unwrap();
+            let state = tls.process_new_packets()?;
             let mut plaintext = vec![0; state.plaintext_bytes_to_read()];
             tls.reader().read_exact(&mut plaintext).unwrap();
             self.received.extend(plaintext);
         }
+        Ok(())
     }
 }
 
