@@ -21,6 +21,7 @@
 
 mod addresses;
 pub mod client;
+mod connect;
 pub mod http;
 mod link;
 mod panic;

@@ -8,6 +8,7 @@ pub use tls::{Roots, RootsError};
 
 use std::future::poll_fn;
 use std::io;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use rustls::ClientConfig;
@@ -17,6 +18,7 @@ use zeroize::Zeroizing;
 use super::channel::{Broken, Channel};
 use super::{Authorization, Url};
 use crate::Runtime;
+use crate::connect::{Unreachable, connect_to};
 use crate::link::Link;
 use answer::{AnswerReader, HEAD_MAX};
 
@@ -66,21 +68,15 @@ impl<R: Runtime> HttpClient<R> {
         exchange(link, channel, &self.request(path), body_max).await
     }
 
-    /// Connects to the first address that takes the connection.
     async fn connect(&self) -> Result<R::Stream, HttpFailure> {
-        let io = |error: io::Error| HttpFailure::Io(error.kind());
-        let mut failure = HttpFailure::Io(io::ErrorKind::NotFound);
-        for address in self.runtime.resolve(&self.url.host(), self.url.port()).await.map_err(io)? {
-            // Whatever `localhost` is taken for: a secret leaves this machine in TLS only.
-            if self.authorization.is_some() && !self.url.is_secure() && !address.ip().is_loopback() {
-                continue;
-            }
-            match self.runtime.connect(address).await {
-                Ok(stream) => return Ok(stream),
-                Err(error) => failure = io(error),
-            }
-        }
-        Err(failure)
+        // Whatever `localhost` is taken for: a secret leaves this machine in TLS only.
+        let stays_here = self.authorization.is_some() && !self.url.is_secure();
+        let allowed = |address: IpAddr| !stays_here || address.is_loopback();
+        let connected = connect_to(&self.runtime, &self.url.host(), self.url.port(), allowed).await;
+        connected.map_err(|why| match why {
+            Unreachable::Forbidden => HttpFailure::Io(io::ErrorKind::NotFound),
+            Unreachable::Io(kind) => HttpFailure::Io(kind),
+        })
     }
 
     fn request(&self, path: &str) -> Zeroizing<String> {
