@@ -142,6 +142,28 @@ fn make_format_1(path: &Path) {
 }
 
 #[test]
+fn a_store_of_format_1_that_is_damaged_stays_one() {
+    let folder = tempfile::tempdir().expect("a folder");
+    make_format_1(folder.path());
+    let raw = || {
+        let database = fjall::Database::builder(folder.path()).open().expect("the database below");
+        let meta = database.keyspace("meta", fjall::KeyspaceCreateOptions::default).expect("a keyspace");
+        (meta, database)
+    };
+    let (meta, database) = raw();
+    let counters = meta.get("counters").expect("readable").expect("they are there");
+    meta.insert("counters", [9]).expect("written");
+    drop((meta, database));
+    let error = refusal(folder.path(), EmbeddedOptions::default(), "from a backup");
+    assert!(matches!(error, OpenError::Corrupt { .. }));
+    let (meta, database) = raw();
+    assert_eq!(meta.get("format").expect("readable").as_deref(), Some(&[0, 1][..]));
+    meta.insert("counters", counters).expect("written");
+    drop((meta, database));
+    assert_eq!(counts(&open(folder.path()).expect("it is whole again")).queues, 2);
+}
+
+#[test]
 fn a_store_of_format_1_is_brought_up_to_date() {
     let folder = tempfile::tempdir().expect("a folder");
     make_format_1(folder.path());
