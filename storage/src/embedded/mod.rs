@@ -68,7 +68,7 @@ pub struct EmbeddedOptions {
     /// longer start after a crash. Default: 256 MiB.
     pub journal_bytes: u64,
     /// How much the batches that wait for the writer may hold, in bytes. More are refused; see
-    /// [`Backend::ready`](Backend::ready). Default: 32 MiB.
+    /// [`Backend::ready`]. Default: 32 MiB.
     pub queue_bytes: usize,
 }
 
