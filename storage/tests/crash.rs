@@ -15,9 +15,9 @@ use std::time::Duration;
 use smp_core::server::store::{OpResult, QueueCounts, QueueKey, QueueOp, QueueRecord, set_of};
 use smp_core::wire::{EntityId, QueueMode, QueueSet, ServiceRole};
 use smp_storage::conformance::samples::{
-    acknowledge, append, body, count_service, create, create_as, find_service, full_queue, link, link_data,
-    message_id, read_link, recipient, scan_service, service_id, set_link, subscribe, subscribe_notifier,
-    take_notifications,
+    acknowledge, append_as, body, count_service, create, create_as, find_service, full_queue, link,
+    link_data, message_id, read_link, recipient, scan_service, service_id, set_link, subscribe,
+    subscribe_notifier, take_notifications,
 };
 use smp_storage::conformance::{describe, run_now};
 use smp_storage::{Backend, Durability, Embedded, EmbeddedOptions};
@@ -358,11 +358,7 @@ fn open(path: &Path, policy: &str) -> Embedded {
 
 /// Message `number` with a body of full size.
 fn large(number: u64) -> QueueOp {
-    let mut op = append(number % QUEUES, number, 1000);
-    if let QueueOp::Append(append) = &mut op {
-        append.body = large_body(number);
-    }
-    op
+    append_as(number % QUEUES, number, 1000, |op| op.body = large_body(number))
 }
 
 fn large_body(number: u64) -> bytes::Bytes {

@@ -4,9 +4,7 @@ use std::path::Path;
 use std::sync::Mutex;
 
 use smp_core::UnixTime;
-use smp_core::server::store::{
-    NotifierRecord, OpResult, QueueCounts, QueueKey, QueueOp, QueueRecord, StoreFailure,
-};
+use smp_core::server::store::{OpResult, QueueCounts, QueueKey, QueueOp, QueueRecord, StoreFailure};
 use smp_core::wire::{EntityId, ServiceRole};
 use smp_storage::conformance::{run_now, samples};
 use smp_storage::{Backend, Embedded, EmbeddedOptions};
@@ -28,8 +26,7 @@ fn intact() -> TempDir {
     run_now(&store, services).expect("the store works");
     for number in 1..=3 {
         let append = |message| samples::append(number, 10 * number + message, 9);
-        let [service, notified] = [1, 2].map(|service| Some(samples::service_id(service)));
-        let notifier = Some(NotifierRecord { service: notified, ..samples::notifier(number) });
+        let (service, notifier) = (Some(samples::service_id(1)), Some(samples::notifier_of(number, 2)));
         let record = QueueRecord { notifier, service, ..samples::full_queue(number) };
         run_now(&store, vec![samples::create_as(record), append(0), append(1)]).expect("the store works");
     }
@@ -128,11 +125,7 @@ fn only_these_fail(damage: (&str, Vec<u8>, &[u8]), ops: Vec<(QueueOp, bool)>) {
 }
 
 fn notified(number: u64, message: u64) -> QueueOp {
-    let QueueOp::Append(mut op) = samples::append(number, message, 9) else {
-        unreachable!("it is an append")
-    };
-    op.notification = true;
-    QueueOp::Append(op)
+    samples::append_as(number, message, 9, |op| op.notification = true)
 }
 
 #[test]
