@@ -12,7 +12,7 @@ use smp_core::server::store::{
 use smp_core::wire::{EntityId, QueueMode};
 
 use super::samples::*;
-use super::{describe, describe_record, run_now, run_one};
+use super::{describe, describe_record, expire_all, run_now, run_one};
 use crate::Backend;
 
 /// Runs every scenario, each on a store that `open` gives, which must be empty.
@@ -330,19 +330,9 @@ fn expires_old_messages(store: &impl Backend) {
         run_now(store, ops).expect("the store works");
     }
     run_one(store, create(5));
-    let (mut after, mut visits, mut expired) = (None, 0, 0);
-    loop {
-        let op = QueueOp::Expire { before: UnixTime::from_secs(5), after, limit: 2 };
-        let results = run_now(store, vec![op]).expect("the store works");
-        let [OpResult::Expired { deleted, next }] = &results[..] else { panic!("not expired: {results:?}") };
-        expired += deleted;
-        visits += 1;
-        after = next.clone();
-        if after.is_none() {
-            break;
-        }
-    }
-    assert_eq!((expired, visits), (5, 3), "those in front, two queues at a time");
+    let before = UnixTime::from_secs(5);
+    let expired = expire_all(store, |after| QueueOp::Expire { before, after, limit: 2 });
+    assert_eq!((expired.iter().sum(), expired.len()), (5_u64, 3), "those in front, two queues at a time");
     assert_eq!(counts(store), "6 queues, 10 messages");
     let all = QueueOp::ExpireQueue { queue: recipient(0), before: UnixTime::from_secs(100) };
     assert_eq!(run_one(store, all.clone()), "expired 2, next none");

@@ -7,7 +7,7 @@ use smp_core::wire::{EntityId, QueueSet};
 use super::{counts, find, first, run_now, run_one};
 use crate::Backend;
 use crate::conformance::samples::*;
-use crate::conformance::{describe, describe_record};
+use crate::conformance::{describe, describe_record, scan};
 
 pub(super) fn finds_services(store: &impl Backend) {
     let found = |number| describe(&OpResult::Service(service_id(number)));
@@ -237,23 +237,6 @@ pub(super) fn scans_queues(store: &impl Backend) {
     let expected =
         "2 messaging services, 11 queues of theirs, 2 notifier services, 10 notifiers of theirs, 1 proxies";
     assert!(text.ends_with(expected), "{text}");
-}
-
-/// What a whole scan finds, and in how many visits. It is in the order of the recipient ids.
-fn scan(store: &impl Backend, service: u64, limit: u32) -> (Vec<(EntityId, Option<EntityId>)>, u32) {
-    let (mut found, mut visits, mut after) = (Vec::new(), 0, None);
-    loop {
-        let results = run_now(store, vec![scan_service(service, after, limit)]).expect("the store works");
-        let [OpResult::Scanned { queues, next }] = &results[..] else { panic!("not scanned: {results:?}") };
-        assert!(queues.len() <= limit.max(1) as usize);
-        found.extend(queues.iter().cloned());
-        visits += 1;
-        assert!(visits < 100, "the scan does not end");
-        after = next.clone();
-        if after.is_none() {
-            return (found, visits);
-        }
-    }
 }
 
 fn set(store: &impl Backend, service: u64) -> QueueSet {
