@@ -57,6 +57,20 @@ async fn tells_that_nobody_listens() {
     assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
 }
 
+#[tokio::test]
+async fn resolves_addresses_and_names() {
+    let runtime = TokioRuntime::current().unwrap();
+    let resolve = async |host| runtime.resolve(host, 5223).await;
+    for address in ["127.0.0.1", "::1"] {
+        let expected = SocketAddr::new(address.parse().unwrap(), 5223);
+        assert_eq!(resolve(address).await.unwrap(), [expected]);
+    }
+    let local = resolve("localhost").await.unwrap();
+    assert!(!local.is_empty() && local.iter().all(|found| found.ip().is_loopback() && found.port() == 5223));
+    // A name that nobody may have (RFC 6761 section 6.4).
+    assert!(resolve("x.invalid").await.is_err());
+}
+
 #[tokio::test(start_paused = true)]
 async fn sleeps_until_the_time_and_not_a_moment_less() {
     let runtime = TokioRuntime::current().unwrap();

@@ -28,6 +28,7 @@
 
 mod accept;
 mod admission;
+mod alarm;
 mod budget;
 mod connection;
 mod counters;
@@ -36,13 +37,13 @@ mod event;
 mod front;
 mod gate;
 mod handle;
+mod http_resolver;
 mod hub;
 mod mailbox;
 mod phase;
 mod proxy_header;
 mod relays;
 mod resolve;
-mod resolver;
 mod served;
 mod tasks;
 #[cfg(test)]
@@ -52,8 +53,8 @@ pub use counters::{Counters, SocketCounters};
 pub use endpoint::Endpoint;
 pub use event::{Disconnect, Refusal, ServerEvent};
 pub use handle::{ServerHandle, Stopped};
+pub use http_resolver::{HttpResolver, ResolverError, ResolverFailure, ResolverOptions};
 pub use resolve::Resolved;
-pub use resolver::{HttpResolver, ResolverError, ResolverFailure, ResolverOptions};
 
 use std::future::Future;
 use std::io;

@@ -9,9 +9,11 @@
 mod random;
 pub mod samples;
 mod scenarios;
+mod visits;
 
 pub use random::{RandomOps, compare_random, compare_state};
 pub use scenarios::run_scenarios;
+pub use visits::{expire_all, scan};
 
 use std::fmt::Write;
 

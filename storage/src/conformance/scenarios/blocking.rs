@@ -1,8 +1,6 @@
 //! Blocked queues.
 
-use smp_core::server::store::{
-    Append, OpResult, QueueChange, QueueKey, QueueOp, QueueRecord, QueueStatus, UnixDay,
-};
+use smp_core::server::store::{OpResult, QueueChange, QueueKey, QueueOp, QueueRecord, QueueStatus, UnixDay};
 use smp_core::wire::QueueMode;
 
 use super::{find, first, run_now, run_one};
@@ -53,9 +51,8 @@ fn messaging_ops(other: u64) -> Vec<QueueOp> {
     let by = recipient_key(1 + other);
     let sender_by = (other > 0).then(|| sender_key(1));
     let (queue, today) = (|| recipient(1), UnixDay(1));
-    let QueueOp::Append(append) = append(1, 2, 9) else { unreachable!("it is an append") };
     let mut ops = vec![
-        QueueOp::Append(Box::new(Append { by: sender_by, ..*append })),
+        append_as(1, 2, 9, |op| op.by = sender_by),
         QueueOp::Peek { queue: queue(), by: Some(by), today },
         QueueOp::Subscribe { queue: queue(), by, service: None, peek: true, today },
         QueueOp::Acknowledge { queue: queue(), by, message: message_id(1), today },
