@@ -24,11 +24,12 @@ use std::time::Duration;
 use bad::{BadRelay, Conduct};
 use clock::Steered;
 use round::{Client, Expected};
+use smp_core::server::statistics::{Counter, ProxyCounter};
 use smp_core::server::{Limits, ServerConfig};
 use smp_core::transport::identity::Algorithm;
 use smp_core::transport::{ServerOptions, ServerTransportConfig};
 use smp_runtime::client::Connector;
-use smp_runtime::server::{Counters, Server, ServerHandle};
+use smp_runtime::server::{Server, ServerHandle};
 use smp_runtime_tokio::TokioRuntime;
 use smp_storage::Memory;
 use smp_tests::peer::{Address, Form, Peer, Queue, wait_until};
@@ -155,9 +156,11 @@ fn check_answers(world: &World, clients: &[Client]) {
     for kind in [Expected::HangsUp, Expected::Stalls] {
         assert_eq!(sum(kind, "ERR PROXY BROKER NETWORK"), rounds);
     }
-    let Counters { forwards: [_, forwards], relays: [_, relays], .. } = world.proxy.counters();
-    let without_session = given_up + late;
-    assert_eq!((forwards.done, forwards.failed), (3 * rounds, without_session));
-    assert_eq!(forwards.unreachable, 4 * rounds - without_session);
-    assert_eq!((relays.done, relays.unreachable), (4 * rounds, 2 * rounds));
+    let counts = world.proxy.statistics().counts;
+    let of = |family: fn(ProxyCounter) -> Counter| {
+        let counters = [ProxyCounter::Successes, ProxyCounter::Unreachable, ProxyCounter::Failed];
+        counters.map(|counter| counts.of(family(counter)))
+    };
+    assert_eq!(of(Counter::Forwards), [3 * rounds, 4 * rounds, 0]);
+    assert_eq!(of(Counter::Relays), [4 * rounds, 2 * rounds, 0]);
 }

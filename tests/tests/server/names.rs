@@ -7,7 +7,6 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use smp_core::server::Limits;
-use smp_core::server::Limits;
 use smp_core::wire::broker::BrokerMessage;
 use smp_core::wire::{EntityId, Version};
 use smp_tests::peer::{Auth, Form, Peer, Queue, Relay, Request};
