@@ -12,6 +12,7 @@ pub mod handshakes;
 pub mod ini;
 pub mod input;
 pub mod messages;
+pub mod names;
 pub mod proxy;
 pub mod server;
 pub mod store_records;
@@ -35,6 +36,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("handshakes", handshakes::handshakes),
     ("ini", ini::ini),
     ("messages", messages::messages),
+    ("name_records", names::name_records),
     ("pem", certificates::pem),
     ("proxy", proxy::proxy),
     ("requests", web::requests),

@@ -27,6 +27,7 @@ fn main() -> io::Result<()> {
         ("handshakes", handshakes()),
         ("ini", vec![INI.into()]),
         ("messages", messages()),
+        ("name_records", by_hand::name_records()),
         ("pem", pem()),
         ("proxy", by_hand::proxy()),
         ("requests", by_hand::requests()),
