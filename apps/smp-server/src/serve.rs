@@ -50,7 +50,7 @@ pub(crate) struct Plan {
 pub(crate) fn serve(plan: Plan) -> Result<(), Failure> {
     let runtime = tokio::runtime::Runtime::new()
         .map_err(|e| Failure::new(format!("the system does not give what serving needs: {e}")))?;
-    runtime.block_on(async {
+    to_the_end(runtime, async {
         let signals = Signals::new().map_err(|e| Failure::new(format!("signals cannot be received: {e}")))?;
         match plan.settings.store {
             Store::Memory => with_store(plan, Memory::new(), signals).await,
@@ -60,6 +60,14 @@ pub(crate) fn serve(plan: Plan) -> Result<(), Failure> {
             }
         }
     })
+}
+
+/// Runs what there is to do, and waits for nothing else: the system may take minutes to give up on the name of a relay, and
+/// signals are not heeded any more.
+fn to_the_end<T>(runtime: tokio::runtime::Runtime, work: impl Future<Output = T>) -> T {
+    let ended = runtime.block_on(work);
+    runtime.shutdown_background();
+    ended
 }
 
 fn open(folder: &Path, chosen: settings::Embedded) -> Result<Embedded, Failure> {
@@ -324,3 +332,29 @@ const ENDED_AT_ONCE: i32 = 3;
 const WHY: &str = "the log says why, mostly a full or broken disk, or files that the server may not write any more. \
                    With `durability = always` nothing that was answered with OK is lost. Make room, give the folder \
                    back, or move it to another disk, and start the server again";
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn a_look_up_that_does_not_end_keeps_nothing_from_ending() {
+        let (goes_on, waits) = mpsc::channel::<()>();
+        let (ended, end) = mpsc::channel();
+        std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).build().unwrap();
+            let result = to_the_end(runtime, async {
+                let (begun, begins) = tokio::sync::oneshot::channel();
+                drop(tokio::task::spawn_blocking(move || (begun.send(()), waits.recv())));
+                begins.await
+            });
+            ended.send(result).unwrap();
+        });
+        // The time is only there so that a hung test ends.
+        assert_eq!(end.recv_timeout(Duration::from_secs(60)), Ok(Ok(())));
+        drop(goes_on);
+    }
+}
