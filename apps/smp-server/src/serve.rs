@@ -179,24 +179,32 @@ fn endpoints(plan: &Plan) -> Result<Vec<Endpoint>, Failure> {
     let web_socket = transport(plan, |options| {
         (options.web_socket, options.alpn) = (true, Alpn::web_socket());
     })?;
-    let endpoint = |socket: &Socket| {
-        let address = socket.address;
-        let web = plan.web.as_ref();
-        let handler = || web.map(|web| Arc::clone(&web.handler));
-        let tls = || web.and_then(|web| web.tls.clone());
-        let endpoint = match socket.serves {
-            Serves::Smp => Endpoint::smp(address),
-            Serves::WebSocket => Endpoint::smp_over(address, web_socket.clone()),
-            Serves::Shared => Endpoint::shared(address, tls()?, handler()?),
-            Serves::Http => Endpoint::web(address, handler()?),
-            Serves::Https => Endpoint::web_tls(address, tls()?, handler()?),
-            Serves::Metrics => return Some(Endpoint::web(address, plan.statistics.handler())),
-        };
-        let behind_proxy = plan.settings.proxy_protocol.covers(address.port());
-        Some(if behind_proxy { endpoint.behind_proxy() } else { endpoint })
+    plan.sockets.iter().map(|socket| endpoint(plan, socket, &web_socket)).collect()
+}
+
+fn endpoint(plan: &Plan, socket: &Socket, web_socket: &ServerTransportConfig) -> Result<Endpoint, Failure> {
+    let address = socket.address;
+    let web = || {
+        plan.web.as_ref().ok_or_else(|| {
+            Failure::new(format!("{address} is for the web site, which there is not. This is a defect"))
+        })
     };
-    // Sockets for the web are there only when the site is.
-    Ok(plan.sockets.iter().filter_map(endpoint).collect())
+    let handler = || web().map(|web| Arc::clone(&web.handler));
+    let tls = || {
+        web()?.tls.clone().ok_or_else(|| {
+            Failure::new(format!("{address} is for HTTPS, which has no certificate. This is a defect"))
+        })
+    };
+    let endpoint = match socket.serves {
+        Serves::Smp => Endpoint::smp(address),
+        Serves::WebSocket => Endpoint::smp_over(address, web_socket.clone()),
+        Serves::Shared => Endpoint::shared(address, tls()?, handler()?),
+        Serves::Http => Endpoint::web(address, handler()?),
+        Serves::Https => Endpoint::web_tls(address, tls()?, handler()?),
+        Serves::Metrics => return Ok(Endpoint::web(address, plan.statistics.handler())),
+    };
+    let behind_proxy = plan.settings.proxy_protocol.covers(address.port());
+    Ok(if behind_proxy { endpoint.behind_proxy() } else { endpoint })
 }
 
 /// Events carry no addresses or ids but the number of a connection, which is of no use outside.
@@ -339,6 +347,9 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::cli::Algorithm;
+    use crate::folders::Folders;
+    use crate::identity;
 
     #[test]
     fn a_look_up_that_does_not_end_keeps_nothing_from_ending() {
@@ -356,5 +367,33 @@ mod tests {
         // The time is only there so that a hung test ends.
         assert_eq!(end.recv_timeout(Duration::from_secs(60)), Ok(Ok(())));
         drop(goes_on);
+    }
+
+    #[test]
+    fn a_socket_for_a_site_that_is_not_there_is_no_silent_gap() {
+        let place = tempfile::tempdir().unwrap();
+        let folders = Folders::in_one(place.path());
+        identity::create(&folders, Algorithm::Ed25519, "localhost").unwrap();
+        let settings = settings::of_text("");
+        let mut plan = Plan {
+            identity: identity::load(&folders).unwrap(),
+            statistics: Keeper::new(&settings, &folders),
+            store: folders.store(),
+            settings,
+            sockets: Vec::new(),
+            web: None,
+            maintenance: false,
+        };
+        let addresses = [9, 10].map(|port| SocketAddr::from(([127, 0, 0, 1], port)));
+        for (serves, is_there) in [(Serves::Smp, true), (Serves::Http, false), (Serves::Shared, false)] {
+            plan.sockets = vec![
+                Socket { address: addresses[0], serves },
+                Socket { address: addresses[1], serves: Serves::Metrics },
+            ];
+            let endpoints = endpoints(&plan);
+            assert_eq!(endpoints.as_ref().ok().map(Vec::len), is_there.then_some(2), "{serves:?}");
+            let failure = endpoints.err().map_or(String::new(), |failure| failure.to_string());
+            assert_eq!(failure.starts_with("127.0.0.1:9 is for"), !is_there, "{failure}");
+        }
     }
 }
