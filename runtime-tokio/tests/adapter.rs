@@ -83,6 +83,18 @@ fn serves_threads_that_tokio_does_not_know() {
     assert_eq!(receiver.recv_timeout(Duration::from_secs(60)), Ok("done"));
 }
 
+#[tokio::test]
+async fn finds_addresses_of_names_and_takes_addresses_as_they_are() {
+    let runtime = TokioRuntime::current().unwrap();
+    for (host, address) in [("192.0.2.1", "192.0.2.1:7"), ("2001:db8::1", "[2001:db8::1]:7")] {
+        assert_eq!(runtime.resolve(host, 7).await.unwrap(), [address.parse().unwrap()]);
+    }
+    let local = runtime.resolve("localhost", 7).await.unwrap();
+    assert!(!local.is_empty());
+    assert!(local.iter().all(|address| address.ip().is_loopback() && address.port() == 7), "{local:?}");
+    assert!(runtime.resolve("no name.invalid", 7).await.is_err());
+}
+
 #[test]
 fn has_no_current_runtime_outside_of_one() {
     assert!(TokioRuntime::current().is_err());

@@ -120,14 +120,15 @@ fn server<B: Backend + 'static>(
 ) -> Result<Server<TokioRuntime, B>, Failure> {
     let settings = &plan.settings;
     let transport = transport(plan, |_| ())?;
-    let runtime = TokioRuntime::current().map_err(|e| Failure::new(format!("serving needs tokio: {e}")))?;
+    let runtime = tokio_runtime()?;
     let log_tls_errors = settings.log_tls_errors;
     let outgoing = &settings.outgoing;
     let connector = Connector::new(runtime.clone())
         .hosts(outgoing.hosts, outgoing.required)
         .socks(outgoing.socks.clone())
         .public_only(!outgoing.private);
-    let resolver = resolver(settings, &runtime)?;
+    // Names of relays are chosen by strangers, and the resolver's does not wait for them.
+    let resolver = resolver(settings, &tokio_runtime()?)?;
     let mut server = Server::new(runtime, store, transport, settings.server.clone()).outgoing(connector);
     if let Some(kept) = plan.statistics.kept() {
         server = server.statistics(kept);
@@ -141,6 +142,10 @@ fn server<B: Backend + 'static>(
         }
         log_event(&event, log_tls_errors);
     }))
+}
+
+fn tokio_runtime() -> Result<TokioRuntime, Failure> {
+    TokioRuntime::current().map_err(|e| Failure::new(format!("serving needs tokio: {e}")))
 }
 
 /// Who resolves names, if they are resolved. Whether it is there is found out meanwhile: all else is served without it.
