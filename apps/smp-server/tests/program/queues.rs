@@ -9,7 +9,7 @@ use smp_core::wire::error::ErrorType;
 use smp_core::wire::message::ReceivedBody;
 
 use crate::client::{Connection, entropy};
-use crate::harness::Place;
+use crate::harness::{Place, Signal};
 
 pub(crate) fn create(
     connection: &mut Connection,
@@ -81,7 +81,7 @@ fn messages_survive_restarts_with_every_durability() {
             assert_eq!(send(&mut connection, &queue, body), Ok(Answer::Done));
         }
         drop(connection);
-        assert!(serving.signal("TERM").success());
+        assert!(serving.signal(Signal::TERM).success());
 
         let serving = place.serve(&["start"]);
         let mut connection = Connection::to(&serving);
@@ -120,7 +120,7 @@ fn settings_reach_the_protocol() {
     assert_eq!(send(&mut connection, &queue, "one"), Ok(Answer::Done));
     assert_eq!(refused(send(&mut connection, &queue, "two")), ErrorType::Quota);
     drop(connection);
-    assert!(serving.signal("TERM").success());
+    assert!(serving.signal(Signal::TERM).success());
 
     place.replace("new_queues = on", "new_queues = off");
     let serving = place.serve(&["start"]);
@@ -142,7 +142,7 @@ fn old_messages_are_deleted_at_maintenance() {
     assert_eq!(second.code, Some(1));
     assert!(second.err.contains("open in another process"), "{}", second.err);
     drop(connection);
-    assert!(serving.signal("TERM").success());
+    assert!(serving.signal(Signal::TERM).success());
 
     let done = place.run(&["start", "-m"]);
     assert!(done.out.contains("Old messages deleted: 0\nQueues: 1, messages: 1\n"), "{}", done.out);
