@@ -10,12 +10,9 @@ use super::{Ini, IniError, MIB, MILLISECOND, Source, seconds};
 
 /// The resolver, if names are resolved. What the section says has to be right in any case.
 pub(super) fn names(from: &Source<'_>) -> Result<Option<Names>, IniError> {
-    let given = |key: &str| from.ini.entry(SECTION, key).is_some_and(|entry| !entry.value.is_empty());
-    let resolver = if given(ENDPOINT) { from.optional(SECTION, ENDPOINT, endpoint)? } else { None };
+    let resolver = from.unless_empty(SECTION, ENDPOINT, endpoint)?;
     let mut options = ResolverOptions::default();
-    if given(AUTH) {
-        options.authorization = from.optional(SECTION, AUTH, authorization)?;
-    }
+    options.authorization = from.unless_empty(SECTION, AUTH, authorization)?;
     let time = duration(Unit::Millis, MILLISECOND..=seconds(60));
     options.timeout = from.get(SECTION, "resolver_timeout_ms", time)?;
     options.answer_bytes = from.get(SECTION, "resolver_max_response_bytes", bytes(1..=MIB))?;
