@@ -25,6 +25,7 @@ mod session;
 mod target;
 
 use std::convert::Infallible;
+use std::io::Write as _;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -110,7 +111,7 @@ async fn accept(listener: &TcpListener, door: Arc<Door>, requests: mpsc::Sender<
                 Ok((stream, _)) if sessions.len() < CONNECTIONS => {
                     sessions.spawn(session::talk(stream, Arc::clone(&door), requests.clone()));
                 }
-                Ok((stream, _)) => turn_away(&stream),
+                Ok((stream, _)) => turn_away(stream),
                 Err(error) => {
                     log::warn!("the control port cannot accept connections: {error}");
                     tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -124,8 +125,11 @@ async fn accept(listener: &TcpListener, door: Arc<Door>, requests: mpsc::Sender<
 }
 
 /// Says why, if the system takes it at once.
-fn turn_away(stream: &TcpStream) {
-    let _ = stream.try_write(b"error: there are too many connections\n");
+fn turn_away(stream: TcpStream) {
+    // Tokio would have to hear from the system first that it does.
+    if let Ok(mut stream) = stream.into_std() {
+        let _ = stream.write_all(b"error: there are too many connections\n");
+    }
 }
 
 /// Connections at the same time: one for each of a few people and scripts.
