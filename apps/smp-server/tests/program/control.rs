@@ -244,7 +244,7 @@ fn queues_are_found_by_their_links() {
 }
 
 #[test]
-fn numbers_and_what_is_saved() {
+fn operators_see_numbers_and_admins_can_save() {
     let place = place();
     place.replace("# durability = always", "durability = on-exit");
     let serving = place.serve(&["start"]);
