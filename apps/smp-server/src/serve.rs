@@ -1,11 +1,10 @@
 //! Serving, from the settings to the end.
 
-use std::convert::Infallible;
-use std::future::pending;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::pin::pin;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use smp_core::server::CloseReason;
 use smp_core::server::store::QueueOp;
@@ -16,7 +15,7 @@ use smp_runtime::client::Connector;
 use smp_runtime::server::{Disconnect, Endpoint, HttpResolver, Server, ServerEvent, ServerHandle};
 use smp_runtime_tokio::TokioRuntime;
 use smp_storage::{Backend, Embedded, EmbeddedOptions, Memory};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, oneshot};
 
 use crate::address::say_address;
 use crate::control::{About, Control};
@@ -243,22 +242,29 @@ async fn until_stopped<B: Backend + 'static>(
     mut signals: Signals,
     trouble: &Notify,
 ) -> Result<(), Failure> {
-    let lost = tokio::select! {
-        () = signals.next() => false,
-        () = handle.failed() => return Err(Failure::new("the server ended by a defect, see the log")),
-        () = store_is_lost(handle.backend(), trouble) => true,
-        never = serve_control(plan, control, &handle) => match never {},
-        never = plan.statistics.run(&handle) => match never {},
-    };
-    log::info!("stopping; a second signal ends at once");
-    let stopped = tokio::select! {
-        () = signals.next() => {
-            log::warn!("ended at once");
-            // Waiting for tasks and the store is what the second signal is against.
-            std::process::exit(ENDED_AT_ONCE)
+    let grace = plan.settings.stop_timeout;
+    let (stop, stopping) = oneshot::channel();
+    let (lost, since) = {
+        let mut control = pin!(serve_control(plan, control, &handle, stopping));
+        let lost = tokio::select! {
+            () = signals.next() => false,
+            () = handle.failed() => return Err(Failure::new("the server ended by a defect, see the log")),
+            () = store_is_lost(handle.backend(), trouble) => true,
+            () = &mut control => return Err(Failure::new("the control port ended by a defect, see the log")),
+            never = plan.statistics.run(&handle) => match never {},
+        };
+        log::info!("stopping; a second signal ends at once");
+        let since = Instant::now();
+        drop(stop);
+        tokio::select! {
+            () = signals.next() => end_at_once(),
+            _ = tokio::time::timeout(ANSWERS_TIME.min(grace), control) => (lost, since),
         }
+    };
+    let stopped = tokio::select! {
+        () = signals.next() => end_at_once(),
         // Also when the store is lost, so that whoever waits for an answer is told that.
-        stopped = handle.stop(plan.settings.stop_timeout) => stopped,
+        stopped = handle.stop(grace.saturating_sub(since.elapsed())) => stopped,
     };
     let store = plan.store.display();
     match stopped {
@@ -276,20 +282,23 @@ async fn until_stopped<B: Backend + 'static>(
     }
 }
 
-/// Lets operators in, if there is a port for them.
+/// Waiting for tasks and the store is what the second signal is against.
+fn end_at_once() -> ! {
+    log::warn!("ended at once");
+    std::process::exit(ENDED_AT_ONCE)
+}
+
+/// Lets operators in, if there is a port for them, until `stopping` completes.
 async fn serve_control<B: Backend + 'static>(
     plan: &Plan,
     control: Option<Control>,
     handle: &ServerHandle<TokioRuntime, B>,
-) -> Infallible {
-    match control {
-        None => pending().await,
-        Some(control) => {
-            let about =
-                About { versions: plan.settings.versions, store: store_of(plan), started: Instant::now() };
-            control.run(handle, about).await
-        }
-    }
+    stopping: oneshot::Receiver<()>,
+) {
+    let stopping = async { drop(stopping.await) };
+    let Some(control) = control else { return stopping.await };
+    let about = About { versions: plan.settings.versions, store: store_of(plan), started: Instant::now() };
+    control.run(handle, about, stopping).await;
 }
 
 /// Completes when the store fails for good: one that cannot even count has to be opened again.
@@ -339,6 +348,8 @@ fn store_of(plan: &Plan) -> String {
     }
 }
 
+/// How long operators may wait for answers that are under way when the server stops: longer than a wrong password takes.
+const ANSWERS_TIME: Duration = Duration::from_secs(2);
 /// The exit code after a second signal.
 const ENDED_AT_ONCE: i32 = 3;
 /// What to do about a store that failed.
@@ -349,7 +360,6 @@ const WHY: &str = "the log says why, mostly a full or broken disk, or files that
 #[cfg(test)]
 mod tests {
     use std::sync::mpsc;
-    use std::time::Duration;
 
     use super::*;
     use crate::cli::Algorithm;
@@ -363,7 +373,7 @@ mod tests {
         std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).build().unwrap();
             let result = to_the_end(runtime, async {
-                let (begun, begins) = tokio::sync::oneshot::channel();
+                let (begun, begins) = oneshot::channel();
                 drop(tokio::task::spawn_blocking(move || (begun.send(()), waits.recv())));
                 begins.await
             });

@@ -244,6 +244,17 @@ fn queues_are_found_by_their_links() {
 }
 
 #[test]
+fn what_an_operator_said_before_the_server_stops_is_answered() {
+    let place = place();
+    let serving = place.serve(&["start"]);
+    let mut operator = Operator::at(&serving);
+    // The answer to a wrong password takes a second, and is under way when that to the line before it has come.
+    assert!(operator.ask("help\nauth wrong").ends_with("\nok"));
+    assert!(serving.signal(Signal::TERM).success());
+    assert_eq!([operator.line(), operator.line()], ["error: wrong password", ""]);
+}
+
+#[test]
 fn operators_see_numbers_and_admins_can_save() {
     let place = place();
     place.replace("# durability = always", "durability = on-exit");
