@@ -11,6 +11,7 @@ pub mod client;
 pub mod handshakes;
 pub mod ini;
 pub mod input;
+pub mod links;
 pub mod messages;
 pub mod proxy;
 pub mod server;
@@ -34,6 +35,8 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("commands", wire::commands),
     ("handshakes", handshakes::handshakes),
     ("ini", ini::ini),
+    ("link_data", links::link_data),
+    ("links", links::links),
     ("messages", messages::messages),
     ("pem", certificates::pem),
     ("proxy", proxy::proxy),

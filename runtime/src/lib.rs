@@ -1,7 +1,7 @@
 //! The async shells that drive the machines of `smp-core`, written once over a small [`Runtime`] trait.
 //!
-//! This crate knows no runtime and nothing of SMP. It moves bytes between sockets and machines, hands
-//! batches to the store, sets timers and bounds what connections may hold. An adapter such as
+//! This crate knows no runtime, and of SMP only what its machines take and give. It moves bytes between sockets and
+//! machines, hands batches to the store, sets timers and bounds what connections may hold. An adapter such as
 //! `smp-runtime-tokio` brings the runtime; its documentation has a server and a client in one example.
 //!
 //! | to | start at |
@@ -21,6 +21,7 @@
 
 mod addresses;
 pub mod client;
+mod connect;
 pub mod http;
 mod link;
 mod panic;

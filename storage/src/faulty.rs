@@ -20,7 +20,7 @@ pub enum Fault {
     /// It has its effect now, and the reply waits for this future: a slow store.
     Delay(Pin<Box<dyn Future<Output = ()> + Send>>),
     /// The process that holds the store dies: of a batch only the first operations take effect, this call
-    /// fails and so does every later one, until [`Faulty::restart`]. A close or a look-up has no effect.
+    /// fails and so does every later one, until [`Faulty::restart`]. A look-up, a sync or a close has no effect.
     Crash {
         /// How many operations take effect: 0 for a crash before the batch, `usize::MAX` for one before its
         /// reply.

@@ -2,9 +2,10 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use smp_core::server::store::{MemoryStore, OpResult, QueueCounts, QueueKey, QueueOp};
+use smp_core::server::store::{MemoryStore, OpResult, QueueCounts, QueueKey, QueueOp, StoreFailure};
 use smp_storage::conformance::{
     RandomOps, compare_random, compare_state, describe, run_now, run_scenarios, samples,
 };
@@ -189,6 +190,30 @@ fn faults_of_an_embedded_store_are_as_scripted() {
     let InFolder { store, folder, .. } = InFolder::new(Durability::OnExit);
     check_faults(store);
     drop(folder);
+}
+
+#[test]
+fn faults_of_syncs_are_as_scripted() {
+    let syncs = Arc::new(AtomicU64::new(0));
+    let counted = Arc::clone(&syncs);
+    // A store in which nothing fails, and which counts.
+    let inner = Faulty::new(Memory::new(), move |call| {
+        counted.fetch_add(matches!(call.kind, CallKind::Sync).into(), Ordering::Relaxed);
+        Fault::None
+    });
+    let store = Faulty::new(inner, |call| match (call.kind, call.number) {
+        (CallKind::Sync, 0) => Fault::FailBefore,
+        (CallKind::Sync, 1) => Fault::LoseReply,
+        (CallKind::Sync, 3) => Fault::Crash { after_ops: usize::MAX },
+        _ => Fault::None,
+    });
+    let failed = Err(StoreFailure);
+    for (reply, reached) in [(failed, 0), (failed, 1), (Ok(()), 2), (failed, 2), (failed, 2)] {
+        assert_eq!(pollster::block_on(store.sync()), reply, "{reached}");
+        assert_eq!(syncs.load(Ordering::Relaxed), reached);
+    }
+    store.restart();
+    assert_eq!(pollster::block_on(store.sync()), Ok(()));
 }
 
 #[test]

@@ -15,9 +15,9 @@ use std::time::Duration;
 use smp_core::server::store::{OpResult, QueueCounts, QueueKey, QueueOp, QueueRecord, set_of};
 use smp_core::wire::{EntityId, QueueMode, QueueSet, ServiceRole};
 use smp_storage::conformance::samples::{
-    acknowledge, append, body, count_service, create, create_as, find_service, full_queue, link, link_data,
-    message_id, read_link, recipient, scan_service, service_id, set_link, subscribe, subscribe_notifier,
-    take_notifications,
+    acknowledge, append_as, body, count_service, create, create_as, find_service, full_queue, link,
+    link_data, message_id, read_link, recipient, scan_service, service_id, set_link, subscribe,
+    subscribe_notifier, take_notifications,
 };
 use smp_storage::conformance::{describe, run_now};
 use smp_storage::{Backend, Durability, Embedded, EmbeddedOptions};
@@ -72,6 +72,7 @@ fn work_until_killed(path: &Path, policy: &str, start: u64) -> ExitCode {
         run_now(&store, services.to_vec()).expect("the store works");
     }
     let mut under_way = std::collections::VecDeque::new();
+    let mut moved = 0;
     let mut out = std::io::stdout().lock();
     for number in start.. {
         let mut ops = vec![large(number)];
@@ -81,10 +82,10 @@ fn work_until_killed(path: &Path, policy: &str, start: u64) -> ExitCode {
         if number % LINK_EVERY == 0 {
             ops.push(set_link(number % QUEUES, link(number % QUEUES), link_data(1, number)));
         }
-        if number % SERVICE_EVERY == 0 {
-            let (queue, step) = (number % QUEUES, number / QUEUES % 3);
-            ops.push(subscribe(queue, [None, Some(1), Some(2)][step as usize]));
-            ops.push(subscribe_notifier(queue, queue, [Some(3), Some(4), None][step as usize]));
+        if let Some([messaging, notifier]) = subscribers(number) {
+            let queue = number % QUEUES;
+            ops.push(subscribe(queue, messaging));
+            ops.push(subscribe_notifier(queue, queue, notifier));
         }
         under_way.push_back((number, store.run(ops)));
         if under_way.len() > 8
@@ -94,13 +95,34 @@ fn work_until_killed(path: &Path, policy: &str, start: u64) -> ExitCode {
             assert!(matches!(results[0], OpResult::Appended(_)), "{}", describe(&results[0]));
             let is_refused = |result: &OpResult| matches!(result, OpResult::Unauthorized | OpResult::Failed);
             assert!(!results.iter().any(is_refused), "message {number}: {results:?}");
+            moved += moves(number, &results);
             // The pipe is full or broken when the parent has gone.
-            if writeln!(out, "{number}").and_then(|()| out.flush()).is_err() {
+            if writeln!(out, "{number} {moved}").and_then(|()| out.flush()).is_err() {
                 return ExitCode::FAILURE;
             }
         }
     }
     ExitCode::SUCCESS
+}
+
+/// Who subscribes with a message to its queue, and who to its notifier.
+fn subscribers(number: u64) -> Option<[Option<u64>; 2]> {
+    let steps = [[None, Some(3)], [Some(1), Some(4)], [Some(2), None]];
+    number.is_multiple_of(SERVICE_EVERY).then(|| steps[(number / SERVICE_EVERY % 3) as usize])
+}
+
+/// How many queues and notifiers went from one service to another with a message.
+fn moves(number: u64, results: &[OpResult]) -> usize {
+    let [messaging, notifier] = subscribers(number).unwrap_or_default();
+    let is_move = |former: &Option<EntityId>, service: Option<u64>| {
+        former.is_some() && service.is_some_and(|service| *former != Some(service_id(service)))
+    };
+    let moves = results.iter().filter(|result| match result {
+        OpResult::Subscribed { former, .. } => is_move(former, messaging),
+        OpResult::NotifierSubscribed { former, .. } => is_move(former, notifier),
+        _ => false,
+    });
+    moves.count()
 }
 
 fn killed_under_load_loses_nothing(policy: &str, rounds: u64) {
@@ -112,15 +134,24 @@ fn killed_under_load_loses_nothing(policy: &str, rounds: u64) {
         let mut answered = BufReader::new(child.stdout.take().expect("it is piped")).lines();
         // So many operations, whatever time they take; then the child dies in the middle of others.
         let count = 150 + 67 * round;
-        let mut last = start;
+        let mut last = None;
         for _ in 0..count {
-            last = parse(&answered.next().expect("the child works").expect("readable"));
+            last = answer(&answered.next().expect("the child works").expect("readable"));
         }
         child.kill().expect("it can be killed");
         child.wait().expect("it ends");
-        last = answered.map_while(Result::ok).filter_map(|line| line.parse().ok()).last().unwrap_or(last);
+        last = answered.map_while(Result::ok).filter_map(|line| answer(&line)).last().or(last);
+        let (last, moved) = last.expect("a number, and how many moved");
+        // Each queue had each of its services at least once.
+        assert!(moved >= 2 * QUEUES, "{moved} queues and notifiers went from one service to another");
         start = verify(folder.path(), policy, last);
     }
+}
+
+/// What the child prints of an answer; nothing if it died meanwhile.
+fn answer(line: &str) -> Option<(u64, u64)> {
+    let (number, moved) = line.split_once(' ')?;
+    Some((number.parse().ok()?, moved.parse().ok()?))
 }
 
 /// Every answered message that was not acknowledged is there, whole and in order. Returns the first number
@@ -327,11 +358,7 @@ fn open(path: &Path, policy: &str) -> Embedded {
 
 /// Message `number` with a body of full size.
 fn large(number: u64) -> QueueOp {
-    let mut op = append(number % QUEUES, number, 1000);
-    if let QueueOp::Append(append) = &mut op {
-        append.body = large_body(number);
-    }
-    op
+    append_as(number % QUEUES, number, 1000, |op| op.body = large_body(number))
 }
 
 fn large_body(number: u64) -> bytes::Bytes {

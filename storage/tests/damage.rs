@@ -4,11 +4,9 @@ use std::path::Path;
 use std::sync::Mutex;
 
 use smp_core::UnixTime;
-use smp_core::server::store::{
-    NotifierRecord, OpResult, QueueCounts, QueueKey, QueueOp, QueueRecord, StoreFailure,
-};
+use smp_core::server::store::{OpResult, QueueCounts, QueueKey, QueueOp, QueueRecord, StoreFailure};
 use smp_core::wire::{EntityId, ServiceRole};
-use smp_storage::conformance::{run_now, samples};
+use smp_storage::conformance::{expire_all, run_now, samples, scan};
 use smp_storage::{Backend, Embedded, EmbeddedOptions};
 use tempfile::TempDir;
 
@@ -28,8 +26,7 @@ fn intact() -> TempDir {
     run_now(&store, services).expect("the store works");
     for number in 1..=3 {
         let append = |message| samples::append(number, 10 * number + message, 9);
-        let [service, notified] = [1, 2].map(|service| Some(samples::service_id(service)));
-        let notifier = Some(NotifierRecord { service: notified, ..samples::notifier(number) });
+        let (service, notifier) = (Some(samples::service_id(1)), Some(samples::notifier_of(number, 2)));
         let record = QueueRecord { notifier, service, ..samples::full_queue(number) };
         run_now(&store, vec![samples::create_as(record), append(0), append(1)]).expect("the store works");
     }
@@ -128,11 +125,7 @@ fn only_these_fail(damage: (&str, Vec<u8>, &[u8]), ops: Vec<(QueueOp, bool)>) {
 }
 
 fn notified(number: u64, message: u64) -> QueueOp {
-    let QueueOp::Append(mut op) = samples::append(number, message, 9) else {
-        unreachable!("it is an append")
-    };
-    op.notification = true;
-    QueueOp::Append(op)
+    samples::append_as(number, message, 9, |op| op.notification = true)
 }
 
 #[test]
@@ -195,18 +188,11 @@ fn damaged_notifications_fail_only_who_needs_them() {
     ];
     only_these_fail(("notifications", key.clone(), &[1, 0]), ops);
     let (_folder, store) = damaged("notifications", &key, &[1, 0]);
-    let mut deleted = Vec::new();
-    let mut after = None;
-    for _ in 0..3 {
-        let before = UnixTime::from_millis(i64::MAX);
-        let op = QueueOp::ExpireNotifications { before, after: after.take(), limit: 1 };
-        let result = run_now(&store, vec![op]).expect("the store works").remove(0);
-        let OpResult::Expired { deleted: count, next } = result else { panic!("{result:?}") };
-        deleted.push(count);
-        after = next;
-    }
+    let before = UnixTime::from_millis(i64::MAX);
+    let mut deleted = expire_all(&store, |after| QueueOp::ExpireNotifications { before, after, limit: 1 });
     deleted.sort_unstable();
-    assert_eq!(deleted, [0, 1, 1], "expiry goes on behind it");
+    // The last visit finds nothing any more.
+    assert_eq!(deleted, [0, 0, 1, 1], "expiry goes on behind it");
     let counts = run_now(&store, vec![QueueOp::Count]).expect("the store works");
     let expected = counters(6, 1);
     assert!(matches!(counts[0], OpResult::Counts(found) if found == expected), "{counts:?}");
@@ -243,22 +229,6 @@ fn a_damaged_service_fails_only_who_needs_it() {
     only_these_fail(("certificates", samples::fingerprint(1).to_vec(), &[1; 256]), ops);
 }
 
-/// The queues and notifiers that a scan finds, in so many visits.
-fn scanned(store: &Embedded, service: u64, limit: u32) -> (Vec<(EntityId, Option<EntityId>)>, u32) {
-    let (mut found, mut visits, mut after) = (Vec::new(), 0, None);
-    loop {
-        let op = samples::scan_service(service, after, limit);
-        let result = run_now(store, vec![op]).expect("the store works").remove(0);
-        let OpResult::Scanned { queues, next } = result else { panic!("{result:?}") };
-        (found, visits) = ([found, queues].concat(), visits + 1);
-        assert!(visits < 100, "the scan does not end");
-        after = next;
-        if after.is_none() {
-            return (found, visits);
-        }
-    }
-}
-
 /// The queues with these numbers, in the order of their ids.
 fn in_order(numbers: &[u64], has_notifiers: bool) -> Vec<(EntityId, Option<EntityId>)> {
     let entry = |number: &u64| {
@@ -279,8 +249,8 @@ fn scans_go_on_behind_it() {
     {
         let (_folder, store) = damaged(keyspace, &queue, &[9]);
         for (limit, visits) in [(0, 3), (1, 3), (2, 2), (3, 1)] {
-            assert_eq!(scanned(&store, 1, limit), (in_order(&[1, 2, 3], false), visits), "{keyspace}");
-            assert_eq!(scanned(&store, 2, limit), (in_order(notifiers, true), visits), "{keyspace}");
+            assert_eq!(scan(&store, 1, limit), (in_order(&[1, 2, 3], false), visits), "{keyspace}");
+            assert_eq!(scan(&store, 2, limit), (in_order(notifiers, true), visits), "{keyspace}");
         }
     }
 }
@@ -297,8 +267,8 @@ fn scans_go_on_behind_damaged_entries() {
     }
     let store = open(folder.path());
     for limit in [0, 1, 2, 3, 100] {
-        assert_eq!(scanned(&store, 1, limit).0, in_order(&[1, 2, 3], false), "limit {limit}");
-        assert_eq!(scanned(&store, 2, limit).0, in_order(&[1, 2, 3], true), "limit {limit}");
+        assert_eq!(scan(&store, 1, limit).0, in_order(&[1, 2, 3], false), "limit {limit}");
+        assert_eq!(scan(&store, 2, limit).0, in_order(&[1, 2, 3], true), "limit {limit}");
     }
 }
 
@@ -308,15 +278,11 @@ fn expiry_goes_on_behind_it() {
         let (_folder, store) = damaged(keyspace, &key, value);
         let before = UnixTime::from_millis(i64::MAX);
         // Visits of one queue each, and one of all.
-        let mut after = None;
-        let mut expired = 0;
-        for limit in [1, 1, 100] {
-            let op = QueueOp::Expire { before, after: after.take(), limit };
-            let result = run_now(&store, vec![op]).expect("the store works").remove(0);
-            let OpResult::Expired { deleted, next } = result else { panic!("{keyspace}: {result:?}") };
-            expired += deleted;
-            after = next;
-        }
+        let mut limits = [1, 1, 100].into_iter();
+        let expired = expire_all(&store, |after| {
+            let limit = limits.next().expect("the third visit is of all that are left");
+            QueueOp::Expire { before, after, limit }
+        });
         // Expiry needs the backlog, and the messages behind the one that it deletes.
         let kept = match (keyspace, key.last()) {
             ("backlogs", _) | ("messages", Some(1)) => 2,
@@ -325,7 +291,7 @@ fn expiry_goes_on_behind_it() {
         let counts = run_now(&store, vec![QueueOp::Count]).expect("the store works");
         let expected = counters(kept, 3);
         assert!(matches!(counts[0], OpResult::Counts(found) if found == expected), "{keyspace}: {counts:?}");
-        assert_eq!(expired, 6 - kept, "{keyspace}");
+        assert_eq!(expired.iter().sum::<u64>(), 6 - kept, "{keyspace}");
     }
 }
 
@@ -343,7 +309,7 @@ fn the_operator_is_told_once() {
     check_line(folder.path());
     // What a scan leaves behind is damage as well.
     let (folder, store) = damaged(keyspace, &key, value);
-    assert_eq!(scanned(&store, 2, 1).0, in_order(&[1, 3], true));
+    assert_eq!(scan(&store, 2, 1).0, in_order(&[1, 3], true));
     check_line(folder.path());
 }
 

@@ -3,9 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use smp_core::server::store::{
-    NotifierRecord, OpResult, QueueCounts, QueueKey, QueueOp, QueueRecord, QueueStatus, set_of,
-};
+use smp_core::server::store::{OpResult, QueueCounts, QueueKey, QueueOp, QueueRecord, QueueStatus, set_of};
 use smp_core::wire::{AuthPublicKey, QueueMode, ServiceRole};
 use smp_storage::conformance::{describe, describe_record, run_now, run_one, samples};
 use smp_storage::{Backend, Embedded, EmbeddedOptions, OpenError};
@@ -142,6 +140,28 @@ fn make_format_1(path: &Path) {
 }
 
 #[test]
+fn a_store_of_format_1_that_is_damaged_stays_one() {
+    let folder = tempfile::tempdir().expect("a folder");
+    make_format_1(folder.path());
+    let raw = || {
+        let database = fjall::Database::builder(folder.path()).open().expect("the database below");
+        let meta = database.keyspace("meta", fjall::KeyspaceCreateOptions::default).expect("a keyspace");
+        (meta, database)
+    };
+    let (meta, database) = raw();
+    let counters = meta.get("counters").expect("readable").expect("they are there");
+    meta.insert("counters", [9]).expect("written");
+    drop((meta, database));
+    let error = refusal(folder.path(), EmbeddedOptions::default(), "from a backup");
+    assert!(matches!(error, OpenError::Corrupt { .. }));
+    let (meta, database) = raw();
+    assert_eq!(meta.get("format").expect("readable").as_deref(), Some(&[0, 1][..]));
+    meta.insert("counters", counters).expect("written");
+    drop((meta, database));
+    assert_eq!(counts(&open(folder.path()).expect("it is whole again")).queues, 2);
+}
+
+#[test]
 fn a_store_of_format_1_is_brought_up_to_date() {
     let folder = tempfile::tempdir().expect("a folder");
     make_format_1(folder.path());
@@ -207,25 +227,17 @@ fn a_store_of_format_1_is_brought_up_to_date() {
 #[test]
 fn services_come_back() {
     let folder = tempfile::tempdir().expect("a folder");
-    let service = Some(samples::service_id(2));
-    let by_service = |number| NotifierRecord { service: service.clone(), ..samples::notifier(number) };
     let record = QueueRecord {
         service: Some(samples::service_id(1)),
-        notifier: Some(by_service(1)),
+        notifier: Some(samples::notifier_of(1, 2)),
         ..samples::queue(1)
-    };
-    let replace = QueueOp::SetNotifier {
-        queue: samples::recipient(1),
-        by: samples::recipient_key(1),
-        notifier: Box::new(by_service(7)),
-        today: record.used_on,
     };
     let ops = vec![
         samples::find_service(1, ServiceRole::Messaging),
         samples::find_service(2, ServiceRole::Notifier),
         samples::create_as(record),
         // Its service loses and gains the same queue in one operation.
-        replace,
+        samples::set_notifier_as(1, samples::notifier_of(7, 2)),
         samples::append(1, 9, 9),
     ];
     run_now(&open(folder.path()).expect("a new store"), ops).expect("the store works");

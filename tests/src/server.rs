@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use smp_core::server::statistics::Statistics;
-use smp_core::server::{IdleClients, Limits, ServerConfig};
+use smp_core::server::{IdleClients, Limits, Moderation, ServerConfig};
 use smp_core::transport::identity::{Algorithm, Authority, ServerIdentity, Subject};
 use smp_core::transport::{ServerOptions, ServerTransportConfig};
 use smp_core::wire::{Password, VersionRange};
@@ -219,10 +219,32 @@ impl TestServer {
         }
     }
 
+    /// Does to a queue what an operator wants; false if there is none.
+    ///
+    /// # Panics
+    /// When the server is stopped, or its store fails.
+    #[track_caller]
+    pub fn moderate(&self, moderation: Moderation) -> bool {
+        let Running { handle, runtime } = self.running.as_ref().expect("a running server");
+        let done = runtime.block_on(async {
+            match handle {
+                Handle::Memory(handle) => handle.moderate(moderation).await,
+                Handle::Embedded(handle) => handle.moderate(moderation).await,
+            }
+        });
+        done.expect("a store that works")
+    }
+
     /// Waits until it has let go of all connections.
     #[track_caller]
     pub fn wait_for_no_connections(&self) {
-        wait_until("all connections are gone", || self.connections() == 0);
+        self.wait_for_connections(0);
+    }
+
+    /// Waits until it has so many connections.
+    #[track_caller]
+    pub fn wait_for_connections(&self, count: usize) {
+        wait_until("so many connections", || self.connections() == count);
     }
 
     /// Stops in order.

@@ -1,17 +1,21 @@
 //! The server's session, driven in memory block by block.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use smp_core::crypto::{AuthPrivateKey, Nonce};
 use smp_core::server::proxy::{ProxyInput, ProxyOutput};
 use smp_core::server::{CloseReason, ServerConfig, SessionInput};
-use smp_core::transport::{ClientOptions, ServerOptions};
+use smp_core::transport::identity::{Algorithm, self_signed_client};
+use smp_core::transport::{ClientOptions, ServerOptions, ServiceIdentity, ServiceKey};
 use smp_core::wire::codec::decode_all;
 use smp_core::wire::command::{QueueRequestData, RelayRequest, SubscriptionMode};
 use smp_core::wire::error::{CommandError, ErrorType};
 use smp_core::wire::{
-    BrokerMessage, Command, EntityId, Host, MessageId, ReceivedBody, ServerAddress, Version, VersionRange,
+    BrokerMessage, Command, EntityId, Host, MessageId, QueueSet, ReceivedBody, ServerAddress, ServiceRole,
+    Version, VersionRange,
 };
+use smp_core::{SeededEntropy, UnixTime};
 use smp_tests::in_memory::{InMemoryPeer, InMemoryServer, TestQueue, send};
 
 const OK: BrokerMessage = BrokerMessage::Ok;
@@ -459,4 +463,41 @@ fn whoever_has_gone_does_not_wait_for_a_relay() {
     assert_eq!(server.closed(waits.id), Some(CloseReason::Stopped));
     waits.exchange(&mut server);
     assert_eq!(only(waits.take()), BrokerMessage::Err(ErrorType::Internal));
+}
+
+#[test]
+fn a_service_hears_of_its_subscription_before_it_hears_that_all_was_sent() {
+    let mut server = server();
+    let mut alice = server.connect(at(20));
+    let queue = alice.create(&mut server, SubscriptionMode::OnlyCreate);
+    let options = ClientOptions { service: Some(service()), ..at(20) };
+    let mut bot = server.connect(options);
+    let own = bot.parameters.as_ref().and_then(|parameters| parameters.service.as_ref()).unwrap();
+    let ServiceKey::Private(key) = &own.key else { panic!("the key of a server") };
+    let (id, key) = (own.id.clone(), AuthPrivateKey::Ed25519(key.clone()));
+    // The block is not answered before its second command is looked up.
+    let items = [
+        bot.transmission(Some(&key), &id, &Command::Subs(QueueSet::UNKNOWN)),
+        bot.transmission(Some(&queue.recipient_key), &queue.recipient_id, &Command::Que),
+    ];
+    server.set_slow(true);
+    for bytes in bot.blocks(&items) {
+        server.input(bot.id, SessionInput::Received(&bytes));
+    }
+    bot.exchange(&mut server);
+    server.set_slow(false);
+    bot.exchange(&mut server);
+    let said: Vec<_> = bot.take().into_iter().map(|(_, message)| message).collect();
+    let expected = matches!(&said[..], [BrokerMessage::Soks(_), BrokerMessage::Alls, BrokerMessage::Info(_)]);
+    assert!(expected, "{said:?}");
+}
+
+fn service() -> ServiceIdentity {
+    let (mut entropy, now) = (SeededEntropy::new([3; 32]), UnixTime::from_secs(1_800_000_000));
+    let issued = self_signed_client("service", Algorithm::Ed25519, &mut entropy, now).unwrap();
+    ServiceIdentity {
+        role: ServiceRole::Messaging,
+        chain: Arc::new([issued.certificate]),
+        key: Arc::new(issued.key),
+    }
 }

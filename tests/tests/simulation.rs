@@ -15,11 +15,11 @@ use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use smp_tests::simulation::{ClientCounts, Counts, Outcome, run, run_clients};
+use smp_tests::simulation::{ClientCounts, Counts, FEATURES_FIRST, Outcome, run, run_clients};
 
 /// Seeds of faults that were found once, and others.
 const SEEDS: &str = include_str!("../seeds.txt");
-/// How many seeds every run lives through, beside those.
+/// How many seeds every run lives through, beside those: the first, and the first whose worlds may have everything.
 const FIXED: u64 = 25;
 /// How many worlds with both shells every run lives through.
 const SHELLS_FIXED: u64 = 20;
@@ -110,7 +110,8 @@ fn worlds() {
         assert!(fault.is_none(), "seed {seed}: {}", fault.unwrap_or_default());
         return;
     }
-    let committed: Vec<_> = committed().chain(0..FIXED).collect();
+    let committed: Vec<_> =
+        committed().chain(0..FIXED).chain(FEATURES_FIRST..FEATURES_FIRST + FIXED).collect();
     live_all(committed.len() as u64, |index| committed[usize::try_from(index).expect("an index")]);
     if let Some(count) = number("SMP_SIM_SEEDS") {
         let first = number("SMP_SIM_FIRST").unwrap_or_else(|| RandomState::new().hash_one(0));

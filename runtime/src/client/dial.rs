@@ -1,6 +1,5 @@
 //! Which of a server's hosts to use, and how a connection to one of them is opened.
 
-use std::io;
 use std::net::IpAddr;
 
 use smp_core::wire::{Host, ServerAddress};
@@ -8,6 +7,7 @@ use smp_core::wire::{Host, ServerAddress};
 use super::ConnectError;
 use crate::Runtime;
 use crate::addresses::is_public;
+use crate::connect::{Unreachable, connect_to};
 use crate::socks::{Destination, Socks, SocksMode};
 
 /// Which of a server's hosts come first. Onion names are reached through a SOCKS proxy only: they are never given to the
@@ -62,12 +62,8 @@ impl Dialing {
     ) -> Result<R::Stream, ConnectError> {
         let socks = self.socks.as_ref().filter(|socks| host.is_onion() || socks.mode == SocksMode::Always);
         let Some(socks) = socks else {
-            let name = match host {
-                Host::Ipv4(address) => address.to_string(),
-                Host::Ipv6(address) => address.to_string(),
-                Host::Domain(name) | Host::Onion(name) => name.as_str().to_owned(),
-            };
-            return connect_any(runtime, &name, port, self.public_only).await;
+            let allowed = |address| !self.public_only || is_public(address);
+            return Ok(connect_to(runtime, &host.without_brackets(), port, allowed).await?);
         };
         let destination = match host {
             Host::Ipv4(address) => Destination::Address(IpAddr::V4(*address)),
@@ -77,7 +73,7 @@ impl Dialing {
         if self.public_only && !may_be_public(&destination) {
             return Err(ConnectError::PrivateAddress);
         }
-        let mut stream = connect_any(runtime, &socks.host, socks.port, false).await?;
+        let mut stream = connect_to(runtime, &socks.host, socks.port, |_| true).await?;
         socks
             .connect(&mut stream, &destination, port)
             .await
@@ -86,28 +82,13 @@ impl Dialing {
     }
 }
 
-/// Connects to the first address of a host that takes the connection.
-///
-/// What is checked is the address that is connected to, so a name that is resolved otherwise the next time changes nothing.
-async fn connect_any<R: Runtime>(
-    runtime: &R,
-    host: &str,
-    port: u16,
-    public_only: bool,
-) -> Result<R::Stream, ConnectError> {
-    let io = |error: io::Error| ConnectError::Io(error.kind());
-    let mut failure = ConnectError::Io(io::ErrorKind::NotFound);
-    for address in runtime.resolve(host, port).await.map_err(io)? {
-        if public_only && !is_public(address.ip()) {
-            failure = ConnectError::PrivateAddress;
-            continue;
-        }
-        match runtime.connect(address).await {
-            Ok(stream) => return Ok(stream),
-            Err(error) => failure = io(error),
+impl From<Unreachable> for ConnectError {
+    fn from(why: Unreachable) -> Self {
+        match why {
+            Unreachable::Forbidden => Self::PrivateAddress,
+            Unreachable::Io(kind) => Self::Io(kind),
         }
     }
-    Err(failure)
 }
 
 /// A SOCKS proxy resolves names itself, so only what names a private place openly is known for one here.

@@ -1,6 +1,7 @@
 //! The shell of the client, against the shell of the server, on a runtime in memory.
 
 mod connecting;
+mod links;
 mod reconnecting;
 mod serving;
 mod talking;

@@ -1,7 +1,6 @@
 //! Addresses of web servers.
 
 use std::fmt;
-use std::net::IpAddr;
 use std::str::FromStr;
 
 use smp_core::wire::Host;
@@ -43,11 +42,7 @@ impl Url {
 
     /// The host, an IPv6 address without brackets.
     pub(crate) fn host(&self) -> String {
-        match &self.host {
-            Host::Ipv4(address) => IpAddr::from(*address).to_string(),
-            Host::Ipv6(address) => IpAddr::from(*address).to_string(),
-            Host::Domain(name) | Host::Onion(name) => name.as_str().to_owned(),
-        }
+        self.host.without_brackets()
     }
 
     pub(crate) const fn port(&self) -> u16 {

@@ -26,13 +26,14 @@ use crate::Runtime;
 use crate::link::{Closing, Link};
 use crate::timer::Timer;
 
-/// A connection: its session, its socket, and its place at the hub.
+/// A connection: its session, its socket, its place at the hub, and whom it asks beside: the store, the resolver of names
+/// and the proxy.
 ///
 /// One task owns all of it. In each round local work comes first: what the session gave out is carried out
-/// right after the input that caused it. Then output is written; then answers of the store and the broker and
-/// the time are taken, which the protocol bounds; and only then more is read, while the session wants it, little
-/// output waits, and there is room in the budget. After some rounds, and when commands wait for the processor, the other
-/// tasks of the thread get their turn.
+/// right after the input that caused it. Then output is written; then the answers of the store, the resolver, the broker
+/// and the proxy and the time are taken, which the protocol bounds; and only then more is read, while the session wants
+/// it, little output waits, and there is room in the budget. After some rounds, and when commands wait for the processor,
+/// the other tasks of the thread get their turn.
 pub(crate) struct Connection<R: Runtime, B: Backend + 'static> {
     session: Session,
     link: Link<R::Stream>,
@@ -106,6 +107,8 @@ impl<R: Runtime, B: Backend + 'static> Connection<R, B> {
             let ended = ready!(self.poll_session(cx));
             self.place.end_session();
             self.handshaking = None;
+            // Nobody polls them any more, and what they hold is somebody else's to use.
+            (self.look_ups, self.resolving) = (Vec::new(), Vec::new());
             if !matches!(ended, Disconnect::Session(reason) if reason != CloseReason::Stalled) {
                 // The socket failed, or its peer takes nothing.
                 return Poll::Ready(ended);
@@ -161,15 +164,9 @@ impl<R: Runtime, B: Backend + 'static> Connection<R, B> {
         let mut progress = false;
         let mut at = 0;
         while self.ended.is_none()
-            && let Some((id, look_up)) = self.look_ups.get_mut(at)
+            && let Some((id, records)) = next_done(&mut self.look_ups, &mut at, cx)
         {
-            let Poll::Ready(records) = look_up.as_mut().poll(cx) else {
-                at += 1;
-                continue;
-            };
             progress = true;
-            let id = *id;
-            drop(self.look_ups.swap_remove(at));
             self.input(SessionInput::LookedUp(id, records));
         }
         progress
@@ -179,15 +176,9 @@ impl<R: Runtime, B: Backend + 'static> Connection<R, B> {
         let mut progress = false;
         let mut at = 0;
         while self.ended.is_none()
-            && let Some((id, resolving)) = self.resolving.get_mut(at)
+            && let Some((id, found)) = next_done(&mut self.resolving, &mut at, cx)
         {
-            let Poll::Ready(found) = resolving.as_mut().poll(cx) else {
-                at += 1;
-                continue;
-            };
             progress = true;
-            let id = *id;
-            drop(self.resolving.swap_remove(at));
             self.input(SessionInput::Resolved(id, found));
         }
         progress
@@ -269,7 +260,7 @@ impl<R: Runtime, B: Backend + 'static> Connection<R, B> {
                 SessionOutput::Resolve(id, name) => self.resolving.push((id, (self.resolver)(name))),
                 SessionOutput::ToBroker(request) => self.requests.push(request),
                 SessionOutput::ToProxy(request) => {
-                    self.relays.ask(self.place.id, &self.place.mailbox, [request]);
+                    self.relays.ask(self.place.id, &self.place.mailbox, request);
                 }
                 SessionOutput::Close(reason) => _ = self.ended.get_or_insert(Disconnect::Session(reason)),
                 SessionOutput::Event(event) => {
@@ -302,6 +293,24 @@ impl<R: Runtime, B: Backend + 'static> Connection<R, B> {
         }
         Poll::Ready(*ended)
     }
+}
+
+/// The output of the first of these futures, from `at` on, that is done, and who waits for it. The last one takes its
+/// place.
+fn next_done<I: Copy, F: Future + Unpin>(
+    futures: &mut Vec<(I, F)>,
+    at: &mut usize,
+    cx: &mut Context<'_>,
+) -> Option<(I, F::Output)> {
+    while let Some((id, future)) = futures.get_mut(*at) {
+        if let Poll::Ready(output) = Pin::new(future).poll(cx) {
+            let id = *id;
+            drop(futures.swap_remove(*at));
+            return Some((id, output));
+        }
+        *at += 1;
+    }
+    None
 }
 
 /// Room for replies that an idle connection may keep.

@@ -13,6 +13,7 @@ use smp_core::server::store::{Batch, BatchId, BatchReply, StoreFailure};
 use smp_core::server::{Broker, BrokerInput, BrokerOutput, ConnectionId, Moderation, ModerationId};
 use smp_storage::Backend;
 
+use super::alarm::Alarm;
 use super::gate::Gate;
 use super::mailbox::Mailbox;
 use super::phase::{Phase, Signal};
@@ -49,9 +50,7 @@ struct State {
     last_moderation: u64,
     /// A task is handing batches to the store.
     submitting: bool,
-    /// When the timer task will look at the broker next, unless it is woken before.
-    timer_set: Option<Timestamp>,
-    timer: Option<Waker>,
+    alarm: Alarm,
 }
 
 /// Whether there is such a queue.
@@ -72,8 +71,7 @@ impl<R: Runtime, B: Backend + 'static> Hub<R, B> {
             moderations: HashMap::new(),
             last_moderation: 0,
             submitting: false,
-            timer_set: None,
-            timer: None,
+            alarm: Alarm::default(),
         };
         Arc::new(Self {
             runtime,
@@ -85,12 +83,12 @@ impl<R: Runtime, B: Backend + 'static> Hub<R, B> {
         })
     }
 
-    /// Makes a connection known.
+    /// The place of a new connection, which the broker does not know of.
     pub(crate) fn attach(self: &Arc<Self>, id: ConnectionId) -> Attachment<R, B> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let mailbox = Arc::new(Mailbox::new(state.phase));
         state.mailboxes.insert(id, Arc::clone(&mailbox));
-        Attachment { hub: Arc::clone(self), id, mailbox, known: true }
+        Attachment { hub: Arc::clone(self), id, mailbox, known: false }
     }
 
     /// Gives the broker inputs, in order and in one critical section.
@@ -106,7 +104,8 @@ impl<R: Runtime, B: Backend + 'static> Hub<R, B> {
                 state.broker.handle(now, input);
                 state.carry_out(&mut wakers);
             }
-            wakers.extend(state.wake_timer());
+            let deadline = state.broker.poll_timeout();
+            wakers.extend(state.alarm.wake_if_earlier(deadline));
             Ok(state.start_submitting())
         }));
         let submit = submit.unwrap_or_else(|_| {
@@ -171,9 +170,9 @@ impl<R: Runtime, B: Backend + 'static> Hub<R, B> {
 
     fn next_timeout(&self, cx: &Context<'_>) -> Result<Option<Timestamp>, HubFailed> {
         let mut state = self.state.lock().map_err(|_| HubFailed)?;
-        state.timer = Some(cx.waker().clone());
-        state.timer_set = state.broker.poll_timeout();
-        Ok(state.timer_set)
+        let deadline = state.broker.poll_timeout();
+        state.alarm.set(cx, deadline);
+        Ok(deadline)
     }
 
     /// Hands batches to the store until none waits: here, as far as the store takes them at once, else in a
@@ -233,6 +232,12 @@ impl<R: Runtime, B: Backend + 'static> Hub<R, B> {
     /// The broker is broken: ends the server, and says so.
     fn fail(&self) {
         log::error!("the broker panicked; the server ends");
+        let moderations = {
+            let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+            std::mem::take(&mut state.moderations)
+        };
+        // Who waits for one is told that it failed.
+        drop(moderations);
         self.advance(Phase::Ended);
         (self.watcher)(ServerEvent::Failed);
     }
@@ -255,32 +260,28 @@ impl State {
         }
     }
 
-    /// The timer task, if the broker's deadline is now before the one it waits for.
-    fn wake_timer(&mut self) -> Option<Waker> {
-        let earlier = match (self.broker.poll_timeout(), self.timer_set) {
-            (Some(deadline), Some(set)) => deadline < set,
-            (deadline, None) => deadline.is_some(),
-            (None, Some(_)) => false,
-        };
-        if earlier { self.timer.take() } else { None }
-    }
-
     /// Whether the caller has to hand batches to the store.
     fn start_submitting(&mut self) -> bool {
         !self.batches.is_empty() && !std::mem::replace(&mut self.submitting, true)
     }
 }
 
-/// A connection that the hub knows. Forgets it when dropped, also when its task panicked.
+/// The place of a connection at the hub. Dropping it gives it up, also when its task panicked.
 pub(crate) struct Attachment<R: Runtime, B: Backend + 'static> {
     pub(crate) hub: Arc<Hub<R, B>>,
     pub(crate) id: ConnectionId,
     pub(crate) mailbox: Arc<Mailbox>,
+    /// There is a session, whose requests the broker gets.
     known: bool,
 }
 
 impl<R: Runtime, B: Backend + 'static> Attachment<R, B> {
-    /// Tells the broker that the session ended. The phase of the server is still told through the mailbox.
+    /// A session begins, of which the broker will know.
+    pub(crate) fn begin_session(&mut self) {
+        self.known = true;
+    }
+
+    /// Tells the broker that the session ended, if there was one. The phase of the server is still told through the mailbox.
     pub(crate) fn end_session(&mut self) {
         if std::mem::take(&mut self.known) {
             // A hub that failed has no subscriptions to end.

@@ -28,6 +28,7 @@
 
 mod accept;
 mod admission;
+mod alarm;
 mod budget;
 mod connection;
 mod counters;
@@ -36,13 +37,13 @@ mod event;
 mod front;
 mod gate;
 mod handle;
+mod http_resolver;
 mod hub;
 mod mailbox;
 mod phase;
 mod proxy_header;
 mod relays;
 mod resolve;
-mod resolver;
 mod served;
 mod tasks;
 #[cfg(test)]
@@ -52,8 +53,8 @@ pub use counters::{Counters, SocketCounters};
 pub use endpoint::Endpoint;
 pub use event::{Disconnect, Refusal, ServerEvent};
 pub use handle::{ServerHandle, Stopped};
+pub use http_resolver::{HttpResolver, ResolverError, ResolverFailure, ResolverOptions};
 pub use resolve::Resolved;
-pub use resolver::{HttpResolver, ResolverError, ResolverFailure, ResolverOptions};
 
 use std::future::Future;
 use std::io;
@@ -245,6 +246,9 @@ fn to_relays<R: Runtime>(
     client.commands = limits.relay_forwards;
     client.waiting_bytes = limits.relay_forwards.saturating_mul(BLOCK_LEN);
     client.answer = limits.relay_answer;
+    // Nobody waits for a late answer, and it tells a proxy nothing: to know it for one would cost memory for each relay that
+    // answers now and then.
+    client.late_answers = 0;
     let connector = connector.options(options).limits(client);
     // A seed that was given is for all that the server does; else each connection gets one of its own.
     Ok(if let Seeds::Fixed(_) = seeds { connector.seed(seeds.next()?) } else { connector })

@@ -1,14 +1,14 @@
 //! The proxy, shared by the tasks of all connections, and the tasks of its relays.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::future::{Future, poll_fn};
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use futures_channel::oneshot;
-use smp_core::Timestamp;
 use smp_core::client::{Answer, CloseReason, Rejection, Request, RequestError};
 use smp_core::server::ConnectionId;
 use smp_core::server::proxy::{ForwardId, Proxy, ProxyInput, ProxyOutput, ProxyRequest, RelayId};
@@ -18,6 +18,7 @@ use smp_core::wire::error::{
 };
 use smp_core::wire::{FwdResponse, FwdTransmission, ServerAddress};
 
+use super::alarm::Alarm;
 use super::mailbox::Mailbox;
 use super::phase::Phase;
 use super::{ServerEvent, Watcher};
@@ -39,16 +40,15 @@ pub(crate) struct Relays<R: Runtime> {
 
 struct State {
     proxy: Proxy,
-    links: HashMap<RelayId, Link>,
+    links: BTreeMap<RelayId, RelayLink>,
     /// Where replies go, of connections that wait for some, and how many.
     waiting: HashMap<ConnectionId, (Arc<Mailbox>, usize)>,
-    timer_set: Option<Timestamp>,
-    timer: Option<Waker>,
+    alarm: Alarm,
     ended: bool,
 }
 
 /// A connection to a relay. Dropping it ends the attempt to make one.
-struct Link {
+struct RelayLink {
     client: Option<Client>,
     _attempt: Option<oneshot::Sender<()>>,
 }
@@ -59,7 +59,7 @@ struct Later {
     wakers: Vec<Waker>,
     connect: Vec<(RelayId, ServerAddress, oneshot::Receiver<()>)>,
     forward: Vec<(RelayId, ForwardId, Client, Box<FwdTransmission>)>,
-    disconnect: Vec<Link>,
+    disconnect: Vec<RelayLink>,
     events: Vec<ServerEvent>,
 }
 
@@ -67,34 +67,26 @@ impl<R: Runtime> Relays<R> {
     pub(crate) fn new(runtime: R, connector: Connector<R>, proxy: Proxy, watcher: Watcher) -> Arc<Self> {
         let state = State {
             proxy,
-            links: HashMap::new(),
+            links: BTreeMap::new(),
             waiting: HashMap::new(),
-            timer_set: None,
-            timer: None,
+            alarm: Alarm::default(),
             ended: false,
         };
         Arc::new(Self { runtime, connector, watcher, state: Mutex::new(state) })
     }
 
-    /// Gives the proxy requests of a connection, whose replies come to its mailbox.
-    pub(crate) fn ask(
-        self: &Arc<Self>,
-        id: ConnectionId,
-        mailbox: &Arc<Mailbox>,
-        requests: impl IntoIterator<Item = ProxyRequest>,
-    ) {
+    /// Gives the proxy a request of a connection, whose reply comes to its mailbox.
+    pub(crate) fn ask(self: &Arc<Self>, id: ConnectionId, mailbox: &Arc<Mailbox>, request: ProxyRequest) {
         self.change(|state, now, later| {
-            for request in requests {
-                state.waiting.entry(id).or_insert_with(|| (Arc::clone(mailbox), 0)).1 += 1;
-                state.proxy.handle(now, ProxyInput::Request(id, request));
-                state.carry_out(later);
-            }
+            state.waiting.entry(id).or_insert_with(|| (Arc::clone(mailbox), 0)).1 += 1;
+            state.proxy.handle(now, ProxyInput::Request(id, request));
+            state.carry_out(later);
         });
     }
 
     /// How many relays the server is connected or connecting to.
     pub(crate) fn count(&self) -> usize {
-        self.lock().proxy.relays()
+        self.lock().links.len()
     }
 
     /// Requests that relays have, or that wait for a session with one.
@@ -111,12 +103,15 @@ impl<R: Runtime> Relays<R> {
             }
             let deadline = {
                 let mut state = self.lock();
-                state.timer = Some(cx.waker().clone());
-                state.timer_set = state.proxy.poll_timeout();
-                state.timer_set
+                let deadline = state.proxy.poll_timeout();
+                state.alarm.set(cx, deadline);
+                deadline
             };
             std::task::ready!(timer.poll(cx, deadline));
-            self.tell(ProxyInput::Timeout);
+            // Without this task no relay would ever be given up.
+            if catch_unwind(AssertUnwindSafe(|| self.tell(ProxyInput::Timeout))).is_err() {
+                log::error!("the proxy panicked when it was told the time");
+            }
             // Once more for the next deadline, after other tasks had their turn.
             cx.waker().wake_by_ref();
             Poll::Pending
@@ -147,7 +142,8 @@ impl<R: Runtime> Relays<R> {
                 return;
             }
             change(&mut state, self.runtime.now(), &mut later);
-            later.wakers.extend(state.wake_timer());
+            let deadline = state.proxy.poll_timeout();
+            later.wakers.extend(state.alarm.wake_if_earlier(deadline));
         }
         later.wakers.into_iter().for_each(Waker::wake);
         later.events.into_iter().for_each(|event| (self.watcher)(event));
@@ -180,15 +176,13 @@ impl<R: Runtime> Relays<R> {
         let Some(attempt) = attempt.await else { return };
         let Connected { client, mut events, session } = match attempt {
             Ok(connected) => connected,
-            Err(error) => return self.tell(ProxyInput::ConnectFailed(id, not_connected(&error))),
+            Err(error) => return self.failed(id, not_connected(&error)),
         };
-        let Some(session) = session else {
-            return self.tell(ProxyInput::ConnectFailed(id, broker(network())));
-        };
+        let Some(session) = session else { return self.failed(id, broker(network())) };
         self.change(|state, now, later| {
             match state.links.get_mut(&id) {
                 Some(link) => link.client = Some(client),
-                None => return later.disconnect.push(Link { client: Some(client), _attempt: None }),
+                None => return later.disconnect.push(RelayLink { client: Some(client), _attempt: None }),
             }
             state.proxy.handle(now, ProxyInput::Connected(id, session));
             state.carry_out(later);
@@ -196,6 +190,15 @@ impl<R: Runtime> Relays<R> {
         // Relays have nothing to tell a proxy but their end.
         while events.next().await.is_ok() {}
         self.lost(id);
+    }
+
+    /// A connection to a relay cannot be made.
+    fn failed(self: &Arc<Self>, id: RelayId, error: ErrorType) {
+        self.change(|state, now, later| {
+            later.disconnect.extend(state.links.remove(&id));
+            state.proxy.handle(now, ProxyInput::ConnectFailed(id, error));
+            state.carry_out(later);
+        });
     }
 
     /// A connection to a relay is over.
@@ -207,7 +210,7 @@ impl<R: Runtime> Relays<R> {
         });
     }
 
-    fn disconnect(&self, link: Link) {
+    fn disconnect(&self, link: RelayLink) {
         let Some(client) = link.client else { return };
         self.runtime.spawn(async move { _ = client.close().await });
     }
@@ -236,7 +239,7 @@ impl State {
             match output {
                 ProxyOutput::Connect(id, address) => {
                     let (attempt, cancelled) = oneshot::channel();
-                    self.links.insert(id, Link { client: None, _attempt: Some(attempt) });
+                    self.links.insert(id, RelayLink { client: None, _attempt: Some(attempt) });
                     later.connect.push((id, address, cancelled));
                 }
                 ProxyOutput::Forward(id, forward, transmission) => {
@@ -257,16 +260,6 @@ impl State {
                 ProxyOutput::Event(event) => later.events.push(ServerEvent::Proxy(event)),
             }
         }
-    }
-
-    /// The timer task, if the proxy's deadline is now before the one it waits for.
-    fn wake_timer(&mut self) -> Option<Waker> {
-        let earlier = match (self.proxy.poll_timeout(), self.timer_set) {
-            (Some(deadline), Some(set)) => deadline < set,
-            (deadline, None) => deadline.is_some(),
-            (None, Some(_)) => false,
-        };
-        if earlier { self.timer.take() } else { None }
     }
 }
 
@@ -321,4 +314,65 @@ fn broker(error: BrokerErrorType) -> ErrorType {
 
 const fn network() -> BrokerErrorType {
     BrokerErrorType::Network(NetworkError::Failed)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use smp_core::server::ServerConfig;
+    use smp_core::wire::Version;
+
+    use super::*;
+    use crate::testing::{TestRuntime, TestStream};
+    use crate::tests::address;
+
+    const CONNECTING: Duration = Duration::from_secs(3);
+
+    fn relays(runtime: &TestRuntime, watcher: Watcher) -> Arc<Relays<TestRuntime>> {
+        let mut config = ServerConfig::default();
+        // Less than an attempt to connect may take.
+        config.limits.relay_connecting = CONNECTING;
+        let proxy = Proxy::new(Arc::new(config), Version::MAX, runtime.now());
+        Relays::new(runtime.clone(), Connector::new(runtime.clone()), proxy, watcher)
+    }
+
+    #[test]
+    fn nothing_is_left_of_relays_that_were_never_connected_to() {
+        let runtime = TestRuntime::default();
+        let relays = relays(&runtime, Arc::new(|_| ()));
+        let mailbox = Arc::new(Mailbox::new(Phase::Running));
+        for number in 0..5 {
+            let relay = address(&["127.0.0.1"], [number; 32]);
+            relays.ask(ConnectionId(1), &mailbox, ProxyRequest::session(number.into(), relay));
+            assert_eq!(relays.lock().links.len(), 1, "it is being connected to");
+            runtime.run();
+            let state = relays.lock();
+            assert_eq!((state.proxy.relays(), state.links.len(), state.waiting.len()), (0, 0, 0));
+        }
+    }
+
+    #[test]
+    fn a_panic_of_the_task_that_tells_the_time_does_not_stop_the_time() {
+        let runtime = TestRuntime::default();
+        // What panics here does so where the proxy would.
+        let relays = relays(&runtime, Arc::new(|_| panic!("the watcher was told to")));
+        runtime.spawn(Arc::clone(&relays).keep_time(|_| Phase::Running));
+        let mailbox = Arc::new(Mailbox::new(Phase::Running));
+        // Relays that never answer.
+        let silent = Arc::new(Mutex::new(Vec::new()));
+        runtime.on_connect(move |_| {
+            let (ours, theirs) = TestStream::pair();
+            silent.lock().unwrap().push(theirs);
+            Ok(ours)
+        });
+        for number in 0..3 {
+            let relay = address(&["127.0.0.1"], [number; 32]);
+            relays.ask(ConnectionId(1), &mailbox, ProxyRequest::session(number.into(), relay));
+            assert_eq!(relays.count(), 1);
+            runtime.advance(CONNECTING);
+            assert_eq!(relays.count(), 0);
+        }
+    }
 }

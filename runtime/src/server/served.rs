@@ -101,7 +101,8 @@ fn smp<R: Runtime, B: Backend + 'static>(
     newcomer: Newcomer<R, B>,
     first: &[u8],
 ) -> Box<Connection<R, B>> {
-    let Newcomer { link, place, handshaking, mut entropy, accepted } = newcomer;
+    let Newcomer { link, mut place, handshaking, mut entropy, accepted } = newcomer;
+    place.begin_session();
     let transport = transport.unwrap_or(&acceptor.transport).clone();
     let transport = Transport::server(transport, entropy.fork_seed(), accepted);
     let session = Session::new(Arc::clone(&acceptor.config), transport, entropy.fork_seed(), accepted);
@@ -134,9 +135,7 @@ fn web<R: Runtime, B: Backend + 'static>(
         Disconnect::Web
     })?;
     let (runtime, limits) = (acceptor.runtime.clone(), acceptor.config.limits);
-    let Newcomer { link, mut place, .. } = newcomer;
-    // The broker never hears of it.
-    place.end_session();
+    let Newcomer { link, place, .. } = newcomer;
     let connection = HttpConnection::new(link, channel, Arc::clone(handler), runtime, limits, first);
     Ok(Served::Web(Box::new(Web { place, connection, _permit: permit })))
 }

@@ -12,11 +12,13 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use smp_core::server::{BrokerInput, CloseReason, Limits, ServerConfig};
+use smp_core::server::store::StoreFailure;
+use smp_core::server::{BrokerInput, CloseReason, Limits, Moderation, ServerConfig};
 
 use super::*;
 use crate::testing::{CAPACITY, Fault, TestRuntime, TestStream};
 use crate::tests::{LISTENS_ON, TestStore, Work, transport};
+use peer::Peer;
 
 struct World {
     runtime: TestRuntime,
@@ -71,7 +73,7 @@ impl World {
         self.server.as_ref().unwrap().connections()
     }
 
-    fn stop(&mut self, grace: Duration) -> Result<Stopped, smp_core::server::store::StoreFailure> {
+    fn stop(&mut self, grace: Duration) -> Result<Stopped, StoreFailure> {
         let server = self.server.take().unwrap();
         self.runtime.block_on(server.stop(grace))
     }
@@ -209,6 +211,21 @@ fn ends_handshakes_that_take_too_long_and_peers_that_do_not_go() {
 }
 
 #[test]
+fn look_ups_end_with_the_session_that_waits_for_them() {
+    let world = World::new(Limits::default());
+    let mut peer = Peer::connect(&world, "192.0.2.1");
+    let before = world.store.holders();
+    world.store.hold(true);
+    peer.bad_commands(&world, 1);
+    world.runtime.run();
+    assert!(world.store.holders() > before);
+    peer.stream.give(b"no TLS");
+    world.runtime.run();
+    assert_eq!(world.connections(), 1, "the peer has not ended its side");
+    assert_eq!(world.store.holders(), before);
+}
+
+#[test]
 fn stops_without_leaving_a_task() {
     let mut world = World::new(Limits::default());
     let connection = world.connect("192.0.2.1");
@@ -227,6 +244,13 @@ fn a_panic_of_the_broker_ends_the_server_and_says_so() {
     let connection = world.connect("192.0.2.1");
     world.events();
     let server = world.server.take().unwrap();
+    world.store.hold(true);
+    let (hub, moderated) = (Arc::clone(&server.hub), Arc::new(Mutex::new(None)));
+    let slot = Arc::clone(&moderated);
+    let delete = Moderation::Delete([1; 24].into());
+    world.runtime.spawn(async move { *slot.lock().unwrap() = Some(hub.moderate(delete).await) });
+    world.runtime.run();
+    assert_eq!(*moderated.lock().unwrap(), None, "the store has not answered");
     // What panics here does so where the broker would, under its lock.
     let panics = std::iter::from_fn(|| -> Option<BrokerInput> { panic!("the broker was told to") });
     assert!(server.hub.handle(panics).is_err());
@@ -236,6 +260,9 @@ fn a_panic_of_the_broker_ends_the_server_and_says_so() {
     });
     world.runtime.run();
     assert!(connection.is_at_end());
+    assert_eq!(*moderated.lock().unwrap(), Some(Err(StoreFailure)));
+    world.store.hold(false);
+    world.runtime.run();
     assert_eq!(world.runtime.tasks(), 0);
     assert_eq!(world.events()[0], ServerEvent::Failed);
     let stopped = world.runtime.block_on(server.stop(Duration::from_secs(1)));

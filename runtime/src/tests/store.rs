@@ -55,6 +55,11 @@ impl TestStore {
         self.0.lock().unwrap().batches
     }
 
+    /// How many handles and calls without a reply there are.
+    pub(crate) fn holders(&self) -> usize {
+        Arc::strong_count(&self.0)
+    }
+
     /// Whether it was closed.
     pub(crate) fn is_closed(&self) -> bool {
         self.0.lock().unwrap().closed

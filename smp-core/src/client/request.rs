@@ -135,7 +135,7 @@ impl Request {
     }
 
     /// LGET: reads the data of a link to a contact queue; from version 15. Answered by
-    /// [`Answer::Link`](super::Answer::Link).
+    /// [`Answer::Link`](super::Answer::Link), which [`link::open`](crate::crypto::link::open) verifies.
     #[must_use]
     pub fn read_link(link: EntityId) -> Self {
         Self::typed(Command::LGet, link, None, Expected::Link)

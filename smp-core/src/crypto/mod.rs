@@ -15,6 +15,7 @@
 //! | [`auth`] | any authorisation of a command | SMP "Transmission" |
 //! | [`block_chain`] | keys that encrypt the blocks of a session | SMP "Transport", from version 11 |
 //! | [`forward`] | the layers around a forwarded command | SMP "Protocol for forwarding commands" |
+//! | [`link`] | the data of short links: signed, encrypted, bound to the link | agent protocol "Short links" |
 //! | [`hash`] | digests and key derivation | FIPS 180-4, FIPS 202, RFC 1321, RFC 5869 |
 
 pub mod auth;
@@ -24,6 +25,7 @@ pub mod ed25519;
 pub mod ed448;
 pub mod forward;
 pub mod hash;
+pub mod link;
 pub mod padding;
 mod pkcs8;
 pub mod secret_box;
@@ -36,6 +38,7 @@ pub use ed448::Ed448PrivateKey;
 pub use ed25519::Ed25519PrivateKey;
 pub use forward::ForwardLayer;
 pub use hash::chosen_sender_id;
+pub use link::{LinkFault, OpenedLink, OwnedLink};
 pub use secret_box::{BoxKey, DhSecret, Nonce, SecretKey};
 pub use x448::{X448PrivateKey, X448PublicKey, X448Secret};
 pub use x25519::X25519PrivateKey;

@@ -6,8 +6,7 @@ use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 use super::CryptoError;
 use super::pkcs8::{self, Algorithm};
 use crate::Entropy;
-use crate::wire::DecodeError;
-use crate::wire::codec::{Decoded, Reader, put_short};
+pub use crate::wire::key::X448PublicKey;
 
 /// A private key: 56 bytes.
 #[derive(Clone)]
@@ -57,40 +56,6 @@ impl X448PrivateKey {
     }
 }
 
-/// A public key: 56 bytes.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub struct X448PublicKey(pub [u8; 56]);
-
-impl X448PublicKey {
-    /// The 68 bytes of the DER form.
-    #[must_use]
-    pub fn to_der(&self) -> Vec<u8> {
-        [&SPKI[..], &self.0].concat()
-    }
-
-    /// Reads the DER form, which has exactly one encoding.
-    ///
-    /// # Errors
-    /// For other bytes, or another algorithm.
-    pub fn from_der(der: &[u8]) -> Decoded<Self> {
-        let raw = der.strip_prefix(&SPKI[..]).ok_or(DecodeError)?;
-        raw.try_into().map(Self).map_err(|_| DecodeError)
-    }
-
-    /// Reads a key: a short string of the DER form.
-    ///
-    /// # Errors
-    /// When it is not X448.
-    pub fn decode(reader: &mut Reader<'_>) -> Decoded<Self> {
-        Self::from_der(reader.short()?)
-    }
-
-    /// Writes the key.
-    pub fn encode(&self, out: &mut Vec<u8>) {
-        put_short(out, &self.to_der());
-    }
-}
-
 /// What two X448 keys agree on: 56 bytes, an input of key derivation.
 #[derive(Clone, Zeroize, ZeroizeOnDrop)]
 pub struct X448Secret([u8; 56]);
@@ -102,9 +67,6 @@ impl X448Secret {
         &self.0
     }
 }
-
-/// DER before the raw key: SEQUENCE { SEQUENCE { OID }, BIT STRING (0 unused bits) }.
-const SPKI: [u8; 12] = [0x30, 0x42, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x6f, 0x03, 0x39, 0x00];
 
 #[cfg(test)]
 mod tests {
@@ -129,22 +91,6 @@ mod tests {
         minus_one[0] = 0xfe;
         for point in [[0; 56], one, minus_one, p] {
             assert_eq!(key.diffie_hellman(&X448PublicKey(point)).err(), Some(CryptoError::LowOrder));
-        }
-    }
-
-    #[test]
-    fn the_der_form_of_a_public_key_has_one_encoding() {
-        let key = X448PrivateKey::from_bytes(&[7; 56]).public();
-        let der = key.to_der();
-        assert_eq!(X448PublicKey::from_der(&der), Ok(key));
-        for end in 0..der.len() {
-            assert!(X448PublicKey::from_der(&der[..end]).is_err(), "{end} bytes");
-        }
-        assert!(X448PublicKey::from_der(&[&der[..], &[0]].concat()).is_err());
-        for i in 0..SPKI.len() {
-            let mut changed = der.clone();
-            changed[i] ^= 1;
-            assert!(X448PublicKey::from_der(&changed).is_err(), "byte {i}");
         }
     }
 }

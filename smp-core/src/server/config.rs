@@ -98,6 +98,11 @@ impl ServerConfig {
 }
 
 impl ServerConfig {
+    /// Whether this is the password, if there has to be one.
+    pub(super) fn accepts(&self, given: Option<&Password>) -> bool {
+        self.password.is_none() || self.password.as_ref() == given
+    }
+
     /// Whether a server is one of the same operator.
     pub(super) fn is_own(&self, server: &ServerAddress) -> bool {
         let is_below = |name: &str, domain: &str| {

@@ -228,7 +228,7 @@ pub(super) fn join_hosts(hosts: &[Host]) -> String {
 }
 
 /// A port has one text form, so that reading and writing an address gives the same bytes.
-fn parse_port(text: &str) -> Decoded<u16> {
+pub(super) fn parse_port(text: &str) -> Decoded<u16> {
     let port: u16 = text.parse().map_err(|_| DecodeError)?;
     if port.to_string() == text { Ok(port) } else { Err(DecodeError) }
 }

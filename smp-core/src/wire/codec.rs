@@ -199,11 +199,17 @@ impl<'a> Reader<'a> {
     ///
     /// # Errors
     /// For a count of 0, or when a value is malformed.
-    pub fn non_empty<T>(&mut self, mut value: impl FnMut(&mut Self) -> Decoded<T>) -> Decoded<Vec<T>> {
+    pub fn non_empty<T>(&mut self, value: impl FnMut(&mut Self) -> Decoded<T>) -> Decoded<Vec<T>> {
+        let values = self.list(value)?;
+        if values.is_empty() { Err(DecodeError) } else { Ok(values) }
+    }
+
+    /// One count byte, then that many values.
+    ///
+    /// # Errors
+    /// When bytes are missing or a value is malformed.
+    pub fn list<T>(&mut self, mut value: impl FnMut(&mut Self) -> Decoded<T>) -> Decoded<Vec<T>> {
         let count = self.u8()?;
-        if count == 0 {
-            return Err(DecodeError);
-        }
         (0..count).map(|_| value(self)).collect()
     }
 

@@ -38,6 +38,15 @@ impl Host {
         matches!(self, Self::Onion(_))
     }
 
+    /// The host as name services and certificates have it: like its text, but an IPv6 address is without brackets.
+    #[must_use]
+    pub fn without_brackets(&self) -> String {
+        match self {
+            Self::Ipv6(address) => address.to_string(),
+            Self::Ipv4(_) | Self::Onion(_) | Self::Domain(_) => self.to_string(),
+        }
+    }
+
     /// Reads a host.
     ///
     /// # Errors
@@ -145,6 +154,7 @@ mod tests {
             let host: Host = text.parse().unwrap();
             assert_eq!(format!("{host:?}"), kind, "{text}");
             assert_eq!(host.to_string(), text);
+            assert_eq!(host.without_brackets(), text.trim_matches(['[', ']']));
             let mut out = Vec::new();
             host.encode(&mut out);
             assert_eq!(usize::from(out[0]), text.len());

@@ -10,7 +10,50 @@ use super::codec::{DecodeError, Decoded, Reader, put_short};
 /// DER before the raw key: SEQUENCE { SEQUENCE { OID }, BIT STRING (0 unused bits) }.
 const ED25519: [u8; 12] = [0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00];
 const X25519: [u8; 12] = [0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x6e, 0x03, 0x21, 0x00];
+const X448: [u8; 12] = [0x30, 0x42, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x6f, 0x03, 0x39, 0x00];
 const ED448: [u8; 12] = [0x30, 0x43, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x71, 0x03, 0x3a, 0x00];
+
+/// A key of one algorithm: its raw bytes.
+macro_rules! raw_key {
+    ($(#[$doc:meta])* $name:ident, $head:ident, $kind:literal, $len:literal) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(pub [u8; $len]);
+
+        impl $name {
+            /// The DER form: 12 bytes more than the raw key.
+            #[must_use]
+            pub fn to_der(&self) -> Vec<u8> {
+                [&$head[..], &self.0].concat()
+            }
+
+            /// Reads the DER form, which has exactly one encoding.
+            ///
+            /// # Errors
+            /// For other bytes, or another algorithm.
+            pub fn from_der(der: &[u8]) -> Decoded<Self> {
+                let raw = der.strip_prefix(&$head[..]).ok_or(DecodeError)?;
+                raw.try_into().map(Self).map_err(|_| DecodeError)
+            }
+
+            #[doc = concat!("Reads a key.\n\n# Errors\nWhen it is not ", $kind, ".")]
+            pub fn decode(reader: &mut Reader<'_>) -> Decoded<Self> {
+                Self::from_der(reader.short()?)
+            }
+
+            /// Writes the key.
+            pub fn encode(&self, out: &mut Vec<u8>) {
+                put_short(out, &self.to_der());
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str($kind)
+            }
+        }
+    };
+}
 
 /// A key that authorises commands: by signature (Ed25519, Ed448) or by authenticator (X25519).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -75,44 +118,46 @@ impl fmt::Debug for AuthPublicKey {
     }
 }
 
-/// An X25519 key for Diffie-Hellman.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct DhPublicKey(pub [u8; 32]);
+raw_key! {
+    /// An X25519 key for Diffie-Hellman.
+    DhPublicKey, X25519, "X25519", 32
+}
+raw_key! {
+    /// An Ed25519 key that signs what is not a command: the data of links.
+    Ed25519PublicKey, ED25519, "Ed25519", 32
+}
+raw_key! {
+    /// An X448 key for Diffie-Hellman between the two ends of a conversation.
+    X448PublicKey, X448, "X448", 56
+}
 
-impl DhPublicKey {
-    /// The 44 bytes of the DER form.
-    #[must_use]
-    pub fn to_der(&self) -> Vec<u8> {
-        [&X25519[..], &self.0].concat()
-    }
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-    /// Reads the DER form.
-    ///
-    /// # Errors
-    /// For other bytes, or another algorithm.
-    pub fn from_der(der: &[u8]) -> Decoded<Self> {
-        match AuthPublicKey::from_der(der)? {
-            AuthPublicKey::X25519(raw) => Ok(Self(raw)),
-            AuthPublicKey::Ed25519(_) | AuthPublicKey::Ed448(_) => Err(DecodeError),
+    #[test]
+    fn the_der_form_of_a_key_has_one_encoding() {
+        let key = X448PublicKey([7; 56]);
+        let der = key.to_der();
+        assert_eq!(X448PublicKey::from_der(&der), Ok(key));
+        for end in 0..der.len() {
+            assert!(X448PublicKey::from_der(&der[..end]).is_err(), "{end} bytes");
+        }
+        assert!(X448PublicKey::from_der(&[&der[..], &[0]].concat()).is_err());
+        for i in 0..X448.len() {
+            let mut changed = der.clone();
+            changed[i] ^= 1;
+            assert!(X448PublicKey::from_der(&changed).is_err(), "byte {i}");
         }
     }
 
-    /// Reads a key.
-    ///
-    /// # Errors
-    /// When it is not X25519.
-    pub fn decode(reader: &mut Reader<'_>) -> Decoded<Self> {
-        Self::from_der(reader.short()?)
-    }
-
-    /// Writes the key.
-    pub fn encode(&self, out: &mut Vec<u8>) {
-        put_short(out, &self.to_der());
-    }
-}
-
-impl fmt::Debug for DhPublicKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("X25519")
+    #[test]
+    fn a_key_of_another_algorithm_is_refused() {
+        let (x25519, ed25519) = (DhPublicKey([1; 32]), Ed25519PublicKey([1; 32]));
+        assert_eq!(DhPublicKey::from_der(&ed25519.to_der()), Err(DecodeError));
+        assert_eq!(Ed25519PublicKey::from_der(&x25519.to_der()), Err(DecodeError));
+        assert_eq!(AuthPublicKey::from_der(&ed25519.to_der()), Ok(AuthPublicKey::Ed25519([1; 32])));
+        assert_eq!(AuthPublicKey::from_der(&X448PublicKey([1; 56]).to_der()), Err(DecodeError));
+        assert_eq!(format!("{x25519:?} {ed25519:?} {:?}", X448PublicKey([1; 56])), "X25519 Ed25519 X448");
     }
 }

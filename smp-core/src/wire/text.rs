@@ -3,7 +3,9 @@
 use core::fmt;
 
 use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE;
+use base64::alphabet;
+use base64::engine::general_purpose::{URL_SAFE, URL_SAFE_NO_PAD};
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
 use super::codec::{DecodeError, Decoded};
@@ -20,6 +22,20 @@ pub fn to_base64url(bytes: &[u8]) -> String {
 /// For other characters, missing padding, or bits left over: each byte string has one text form.
 pub fn from_base64url(text: &str) -> Decoded<Vec<u8>> {
     URL_SAFE.decode(text).map_err(|_| DecodeError)
+}
+
+/// `bytes` as base64url without padding: the text form in short links.
+#[must_use]
+pub fn to_base64url_unpadded(bytes: &[u8]) -> String {
+    URL_SAFE_NO_PAD.encode(bytes)
+}
+
+/// The bytes of base64url text, with all of its padding, some or none: what people copy from a link or from a log.
+///
+/// # Errors
+/// For other characters, too much padding, or bits left over.
+pub fn from_base64url_any(text: &str) -> Decoded<Vec<u8>> {
+    ANY_PADDING.decode(text).map_err(|_| DecodeError)
 }
 
 /// The parameters of a query, in their order: `name=value&name=value`, both percent-encoded (RFC 3986).
@@ -58,6 +74,12 @@ impl Query {
             .map(Self)
     }
 
+    /// True when there is no parameter.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// The value of the first parameter with this name.
     #[must_use]
     pub fn value(&self, name: &str) -> Option<&str> {
@@ -83,6 +105,11 @@ impl fmt::Debug for Query {
     }
 }
 
+const ANY_PADDING: GeneralPurpose = GeneralPurpose::new(
+    &alphabet::URL_SAFE,
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
+
 /// Everything but the unreserved characters of RFC 3986, section 2.3.
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
@@ -104,6 +131,17 @@ mod tests {
         }
         for text in ["_w", "_w=", "_x==", "/w==", "+++=", "YWJj=", "YWJj\n", " YWJj", "Y"] {
             assert_eq!(from_base64url(text), Err(DecodeError), "{text}");
+        }
+    }
+
+    #[test]
+    fn base64url_with_padding_or_without() {
+        for text in ["_w==", "_w=", "_w"] {
+            assert_eq!(from_base64url_any(text).as_deref(), Ok(&b"\xff"[..]));
+        }
+        assert_eq!(to_base64url_unpadded(b"\xff"), "_w");
+        for text in ["_x", "/w", "_w===", "_w ", "Y"] {
+            assert_eq!(from_base64url_any(text), Err(DecodeError), "{text}");
         }
     }
 

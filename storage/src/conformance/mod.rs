@@ -9,9 +9,11 @@
 mod random;
 pub mod samples;
 mod scenarios;
+mod visits;
 
 pub use random::{RandomOps, compare_random, compare_state};
 pub use scenarios::run_scenarios;
+pub use visits::{expire_all, scan};
 
 use std::fmt::Write;
 
@@ -43,10 +45,11 @@ pub fn run_one(store: &impl Backend, op: QueueOp) -> String {
 pub fn describe(result: &OpResult) -> String {
     match result {
         OpResult::Appended(appended) => format!(
-            "appended to empty {}: {}, service {}, notifies {}",
+            "appended to empty {}: {}, service {}, another lost {}, notifies {}",
             appended.was_empty,
             describe_waiting(&appended.message),
             describe_id(appended.service.as_ref()),
+            appended.notification_lost,
             describe_notifier(appended.notifier.as_ref())
         ),
         OpResult::Message(first) => format!("message {}", describe_next(first.as_ref())),
@@ -83,6 +86,7 @@ pub fn describe(result: &OpResult) -> String {
             format!("expired {deleted}, next {}", describe_id(next.as_ref()))
         }
         OpResult::Counts(counts) => describe_counts(*counts),
+        OpResult::Moderated { service } => format!("moderated, service {}", describe_id(service.as_ref())),
         OpResult::Done
         | OpResult::IdTaken
         | OpResult::Unauthorized

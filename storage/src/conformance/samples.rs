@@ -82,6 +82,12 @@ pub fn notifier(notifier: u64) -> NotifierRecord {
     }
 }
 
+/// A notifier of a service.
+#[must_use]
+pub fn notifier_of(number: u64, service: u64) -> NotifierRecord {
+    NotifierRecord { service: Some(service_id(service)), ..notifier(number) }
+}
+
 /// Data of a link, as large as fits into a block.
 #[must_use]
 pub fn link_data(fixed: u64, user: u64) -> LinkData {
@@ -135,7 +141,13 @@ pub fn full_queue(number: u64) -> QueueRecord {
 /// number, and odd ones notify.
 #[must_use]
 pub fn append(queue: u64, message: u64, capacity: u32) -> QueueOp {
-    QueueOp::Append(Box::new(Append {
+    append_as(queue, message, capacity, |_| ())
+}
+
+/// Appends a message as [`append`] does, but for what `edit` makes of it.
+#[must_use]
+pub fn append_as(queue: u64, message: u64, capacity: u32, edit: impl FnOnce(&mut Append)) -> QueueOp {
+    let mut append = Append {
         queue: recipient(queue),
         by: None,
         id: message_id(message),
@@ -144,7 +156,9 @@ pub fn append(queue: u64, message: u64, capacity: u32) -> QueueOp {
         body: body(message, 40),
         capacity,
         notification_capacity: 3,
-    }))
+    };
+    edit(&mut append);
+    QueueOp::Append(Box::new(append))
 }
 
 /// Reads the first message of a queue as its recipient.
@@ -209,10 +223,16 @@ pub fn read_link(queue: u64, secure: Option<AuthPublicKey>) -> QueueOp {
 /// Gives a queue a notifier as its recipient, on day 1.
 #[must_use]
 pub fn set_notifier(queue: u64, number: u64) -> QueueOp {
+    set_notifier_as(queue, notifier(number))
+}
+
+/// Gives a queue this notifier as its recipient, on day 1.
+#[must_use]
+pub fn set_notifier_as(queue: u64, notifier: NotifierRecord) -> QueueOp {
     QueueOp::SetNotifier {
         queue: recipient(queue),
         by: recipient_key(queue),
-        notifier: Box::new(notifier(number)),
+        notifier: Box::new(notifier),
         today: UnixDay(1),
     }
 }

@@ -99,17 +99,23 @@ impl Engine {
         })
     }
 
-    /// Checks the format, brings the former one up to date, or writes it into a new database.
+    /// Checks the format and the counters, then brings the former format up to date; or writes both into a new database.
     fn check_format(&self, path: &Path) -> std::result::Result<(), OpenError> {
         let fail = |error| open_error(path, error);
         if let Some(bytes) = self.meta.get(META_FORMAT).map_err(fail)? {
             let found = <[u8; 2]>::try_from(&*bytes).map(u16::from_be_bytes);
-            return match found {
-                Ok(FORMAT) => Ok(()),
-                Ok(FORMER_FORMAT) => self.upgrade().map_err(fail),
-                Ok(found) if found > FORMAT => Err(OpenError::Newer { path: path.into(), found }),
-                _ => Err(corrupt(path, "keyspace meta: the format is unreadable".into())),
+            let is_former = match found {
+                Ok(FORMAT) => false,
+                Ok(FORMER_FORMAT) => true,
+                Ok(found) if found > FORMAT => return Err(OpenError::Newer { path: path.into(), found }),
+                _ => return Err(corrupt(path, "keyspace meta: the format is unreadable".into())),
             };
+            match self.counters() {
+                Ok(_) if is_former => return self.upgrade().map_err(fail),
+                Ok(_) => return Ok(()),
+                Err(EngineError::Database(error)) => return Err(fail(error)),
+                Err(error @ EngineError::Corrupt(_)) => return Err(corrupt(path, error.to_string())),
+            }
         }
         for keyspace in self.keyspaces() {
             if !keyspace.is_empty().map_err(fail)? {

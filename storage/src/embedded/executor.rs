@@ -159,7 +159,7 @@ impl<'a> Executor<'a> {
         let mut record = self.queue(queue)?;
         record.block(info);
         self.commit_queue(&record)?;
-        Ok(OpResult::Done)
+        Ok(OpResult::Moderated { service: record.service })
     }
 
     fn delete(&mut self, queue: &EntityId, by: Option<&AuthPublicKey>) -> Outcome {

@@ -68,7 +68,7 @@ pub struct EmbeddedOptions {
     /// longer start after a crash. Default: 256 MiB.
     pub journal_bytes: u64,
     /// How much the batches that wait for the writer may hold, in bytes. More are refused; see
-    /// [`Backend::ready`](Backend::ready). Default: 32 MiB.
+    /// [`Backend::ready`]. Default: 32 MiB.
     pub queue_bytes: usize,
 }
 
@@ -101,16 +101,14 @@ impl Embedded {
     /// Opens the store in a folder, and creates it if the options say so.
     ///
     /// Blocks for as long as it takes to read the journal: a second or so, whatever the number of queues. A store of
-    /// format 1, which knew no links and no notifiers, is brought up to date; older versions refuse it from then on.
+    /// format 1, which knew no links, no notifiers and no services, is brought up to date; older versions refuse it from
+    /// then on.
     ///
     /// # Errors
-    /// [`OpenError`] when that is not possible. Nothing in the folder is changed then.
+    /// [`OpenError`] when that is not possible. A store that is there then holds what it held, in the format that it had.
     pub fn open(path: impl AsRef<Path>, options: EmbeddedOptions) -> Result<Self, OpenError> {
         let path = path.as_ref();
         let engine = Engine::open(path, &options)?;
-        if let Err(error) = engine.counters() {
-            return Err(OpenError::Corrupt { path: path.into(), what: error.to_string() });
-        }
         let shared = Arc::new(Shared {
             path: path.into(),
             engine: RwLock::new(Some(engine)),

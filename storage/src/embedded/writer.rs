@@ -80,26 +80,31 @@ impl Writer<'_> {
                 Taken::Nothing => Vec::new(),
                 Taken::Closed => break,
             };
-            let mut replies = Vec::with_capacity(jobs.len());
-            let mut syncing = Vec::new();
-            for job in jobs {
-                match job {
-                    Job::Run(ops, reply) => replies.push((reply, self.run(ops))),
-                    Job::Sync(reply) => syncing.push(reply),
-                    Job::Close(reply) => closing.push(reply),
-                }
-            }
-            self.finish_group(!syncing.is_empty());
-            for (reply, result) in replies {
-                // One failed sync fails the whole group. A caller may have gone, which is its own affair.
-                let _ = reply.send(self.shared.check().and(result));
-            }
-            for reply in syncing {
-                let _ = reply.send(self.shared.check());
-            }
+            self.carry_out(jobs, closing);
         }
         if self.shared.check().is_ok() {
             self.persist(PersistMode::SyncAll);
+        }
+    }
+
+    /// Carries out a group and answers it. Those who close are answered when the files are closed.
+    fn carry_out(&mut self, jobs: Vec<Job>, closing: &mut Vec<Sender<Result<(), StoreFailure>>>) {
+        let mut replies = Vec::with_capacity(jobs.len());
+        let mut syncing = Vec::new();
+        for job in jobs {
+            match job {
+                Job::Run(ops, reply) => replies.push((reply, self.run(ops))),
+                Job::Sync(reply) => syncing.push(reply),
+                Job::Close(reply) => closing.push(reply),
+            }
+        }
+        self.finish_group(!syncing.is_empty());
+        for (reply, result) in replies {
+            // One failed sync fails the whole group. A caller may have gone, which is its own affair.
+            let _ = reply.send(self.shared.check().and(result));
+        }
+        for reply in syncing {
+            let _ = reply.send(self.shared.check());
         }
     }
 
@@ -193,11 +198,13 @@ pub(super) fn spawn(
 mod tests {
     use std::time::Duration;
 
+    use futures_channel::oneshot::channel;
+
     use super::*;
     use crate::conformance::samples;
     use crate::{Embedded, EmbeddedOptions};
 
-    /// Whatever the policy, a group in which somebody asked for it leaves nothing that is not on the disk.
+    /// Whatever the policy, nothing that was written before is not on the disk when who asked for that is answered.
     #[test]
     fn what_is_synced_is_on_the_disk() {
         for durability in [Durability::OnExit, Durability::Interval(Duration::from_secs(3600))] {
@@ -211,11 +218,14 @@ mod tests {
                 let executor = Executor::new(engine).expect("it can be read");
                 let mut writer =
                     Writer { shared: &store.shared, engine, executor, durability, unsynced_since: None };
-                writer.run(vec![samples::create(1)]).expect("it works");
-                writer.finish_group(false);
+                let (run, mut result) = channel();
+                writer.carry_out(vec![Job::Run(vec![samples::create(1)], run)], &mut Vec::new());
+                assert!(matches!(result.try_recv(), Ok(Some(Ok(_)))), "it works");
                 assert!(writer.unsynced_since.is_some());
-                writer.finish_group(true);
+                let (sync, mut synced) = channel();
+                writer.carry_out(vec![Job::Sync(sync)], &mut Vec::new());
                 assert!(writer.unsynced_since.is_none());
+                assert_eq!(synced.try_recv(), Ok(Some(Ok(()))));
             }
         }
     }

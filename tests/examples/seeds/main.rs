@@ -3,6 +3,7 @@
 //! `cargo run -p smp-tests --example seeds`
 
 mod by_hand;
+mod links;
 
 use std::path::Path;
 use std::{fs, io};
@@ -26,6 +27,8 @@ fn main() -> io::Result<()> {
         ("commands", versioned("commands", "encoded")),
         ("handshakes", handshakes()),
         ("ini", vec![INI.into()]),
+        ("link_data", links::link_data()),
+        ("links", links::links()),
         ("messages", messages()),
         ("pem", pem()),
         ("proxy", by_hand::proxy()),

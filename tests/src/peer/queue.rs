@@ -30,6 +30,8 @@ pub struct Creation {
     pub link: Option<LinkData>,
     /// The link id of a contact queue with a link.
     pub link_id: EntityId,
+    /// What the sender id of a queue with a link follows from, instead of random bytes.
+    pub correlation_id: Option<CorrelationId>,
     /// Its notifier; told from version 17.
     pub notifier: Option<NotifierKeys>,
 }
@@ -43,6 +45,7 @@ impl Default for Creation {
             password: None,
             link: None,
             link_id: EntityId::from(keys::bytes::<24>()),
+            correlation_id: None,
             notifier: None,
         }
     }
@@ -124,7 +127,8 @@ impl Queue {
     #[track_caller]
     pub fn try_create(peer: &mut Peer, creation: &Creation) -> Result<Self, Received> {
         let (key, dh_key) = (keys::key(creation.kind), keys::dh_key());
-        let correlation_id = CorrelationId::from(keys::bytes::<24>());
+        let correlation_id =
+            creation.correlation_id.clone().unwrap_or_else(|| CorrelationId::from(keys::bytes::<24>()));
         let new = creation.parameters(&key, &dh_key, &correlation_id);
         let mut command = Vec::new();
         Command::New(Box::new(new)).encode(peer.version, &mut command);

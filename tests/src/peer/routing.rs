@@ -59,11 +59,32 @@ impl Relay {
     /// When the session is not proved to be with the relay.
     #[track_caller]
     pub fn try_new(proxy: &mut Peer, relay: &Address, password: Option<&str>) -> Result<Self, Received> {
+        let request = Self::request(proxy.version, relay.to_server_address(), password);
+        proxy.send(core::slice::from_ref(&request));
+        Self::from_answer(relay, proxy.answer(&request))
+    }
+
+    /// PRXY, for who does not wait for the answer.
+    ///
+    /// # Panics
+    /// When the password is none.
+    #[must_use]
+    pub fn request(version: Version, relay: ServerAddress, password: Option<&str>) -> Request<'static> {
         let password = password.map(|word| Password::new(word.as_bytes()).expect("a password"));
         let mut command = Vec::new();
-        Command::Prxy(RelayRequest { relay: relay.to_server_address(), password })
-            .encode(proxy.version, &mut command);
-        let answer = proxy.ask(Auth::None, &EntityId::empty(), command);
+        Command::Prxy(RelayRequest { relay, password }).encode(version, &mut command);
+        Request::new(Auth::None, &EntityId::empty(), command)
+    }
+
+    /// The session in an answer to PRXY.
+    ///
+    /// # Errors
+    /// What the proxy answered instead.
+    ///
+    /// # Panics
+    /// When the session is not proved to be with the relay.
+    #[track_caller]
+    pub fn from_answer(relay: &Address, answer: Received) -> Result<Self, Received> {
         let BrokerMessage::PKey(session) = answer.decode() else { return Err(answer) };
         let key =
             relay_key(&session.key, &relay.fingerprint, now()).expect("a key that the relay has signed");

@@ -148,6 +148,18 @@ impl Peer {
         out
     }
 
+    /// The bytes of a transmission that is signed by a key, with a signature of a service that is none.
+    ///
+    /// # Panics
+    /// Before version 16, and when it is not authorised by 64 bytes or has such a signature already.
+    #[must_use]
+    pub fn transmission_of_service(&self, request: &Request<'_>) -> Vec<u8> {
+        let plain = self.transmission(request);
+        let (auth, rest) = plain.split_at(1 + 64);
+        assert!(self.version >= Version::SERVICES && auth[0] == 64 && rest[0] == b'0', "another form");
+        [auth, b"1\x40", &keys::bytes::<64>(), &rest[1..]].concat()
+    }
+
     /// Sends one block with these transmissions.
     pub fn send_batch(&mut self, transmissions: &[Vec<u8>]) {
         let mut content = vec![u8::try_from(transmissions.len()).expect("at most 255 transmissions")];

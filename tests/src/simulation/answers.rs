@@ -1,12 +1,13 @@
 //! What clients make of what they are sent, and whether it may be so.
 
-use smp_core::crypto::{AuthPrivateKey, Nonce, X25519PrivateKey};
+use smp_core::crypto::Nonce;
 use smp_core::wire::codec::decode_all;
 use smp_core::wire::error::ErrorType;
-use smp_core::wire::{BrokerMessage, CorrelationId, EntityId, MessageId, QueueMode, ReceivedBody, Version};
+use smp_core::wire::{BrokerMessage, CorrelationId, EntityId, MessageId, QueueMode, ReceivedBody};
 
 use super::client::{Link, Mark, Peer, Pending};
 use super::commands::Sent;
+use super::creations::created;
 use super::model::{Model, Place};
 use super::shared::{Shared, SimQueue};
 
@@ -20,7 +21,7 @@ pub(super) struct Received {
 impl Peer {
     /// Takes a transmission, which was sent at `mark`.
     pub(super) fn take(&mut self, shared: &mut Shared, model: &Model, received: Received, mark: Mark) {
-        let peer = (self.index, self.site);
+        let (peer, owner) = ((self.index, self.site), self.receives_as());
         let Some(link) = &mut self.link else { return };
         if received.correlation.is_empty() {
             return event(shared, model, peer, link, &received, mark);
@@ -35,6 +36,9 @@ impl Peer {
         if let BrokerMessage::Err(error) = &received.message {
             return refused(shared, model, self.index, link, (&sent, rkeys), error);
         }
+        if let Sent::New(creation) = sent {
+            return created(shared, model, (owner, self.site), link, *creation, &received.message, mark);
+        }
         accepted(shared, model, peer, link, sent, received, mark);
     }
 }
@@ -47,6 +51,9 @@ fn event(
     received: &Received,
     mark: Mark,
 ) {
+    if super::services::event(shared, link, received) {
+        return;
+    }
     let of_site = |queue: &SimQueue| queue.recipient_id == received.entity && queue.site == site;
     let index = shared.queues.iter().position(of_site);
     let Some(index) = index else {
@@ -72,6 +79,7 @@ fn event(
             on_link.is_subscribed = false;
             on_link.in_flight = None;
         }
+        BrokerMessage::Err(error) => super::moderation::event(shared, link, index, error),
         _ => shared.expect(false, || "an event that is none".into()),
     }
 }
@@ -135,9 +143,7 @@ fn accepted(
     let answer = &received.message;
     let is_ok = matches!(answer, BrokerMessage::Ok);
     match sent {
-        Sent::New { recipient_key, dh_key, subscribe } => {
-            created(shared, model, (peer, site), link, (recipient_key, dh_key, subscribe), answer, mark);
-        }
+        Sent::New(_) => {}
         Sent::Send { queue: index, body, .. } => {
             shared.note("client hears OK to SEND: queue", &[peer as u64, index as u64]);
             let is_durable = is_ok && durable(model.bodies.get(&body));
@@ -150,9 +156,7 @@ fn accepted(
         Sent::Sub(index) => {
             shared.note("client hears OK to SUB: queue", &[peer as u64, index as u64]);
             link.queues.entry(index).or_default().is_subscribed = true;
-            shared.expect(is_ok || matches!(answer, BrokerMessage::Sok(None)), || {
-                "SUB was answered wrongly".into()
-            });
+            shared.expect(is_subscribed(link, answer), || "SUB was answered wrongly".into());
         }
         Sent::Get(index) => match answer {
             BrokerMessage::Msg { .. } => message(shared, model, peer, link, index, answer, mark),
@@ -174,17 +178,26 @@ fn accepted(
         Sent::SubscribeNotifier(index) => {
             shared.note("client hears OK to NSUB: notifier", &[peer as u64, index as u64]);
             link.notifiers.insert(index);
-            shared.expect(is_ok || matches!(answer, BrokerMessage::Sok(None)), || {
-                "NSUB was answered wrongly".into()
-            });
+            shared.expect(is_subscribed(link, answer), || "NSUB was answered wrongly".into());
         }
         Sent::Que(_) => {
             shared.expect(matches!(answer, BrokerMessage::Info(_)), || "QUE was answered wrongly".into());
         }
+        Sent::Resolve(name) => super::names::resolved(shared, &name, answer),
+        Sent::SubscribeAll => super::services::subscribed(shared, model, link, answer, mark),
         Sent::Ping => {
             shared.expect(matches!(answer, BrokerMessage::Pong), || "PING was answered wrongly".into());
         }
         Sent::Attack => shared.expect(false, || "a command without the right was answered OK".into()),
+    }
+}
+
+/// Whether this answers SUB or NSUB: a service is told who it is.
+fn is_subscribed(link: &Link, answer: &BrokerMessage) -> bool {
+    match (answer, link.service()) {
+        (BrokerMessage::Ok, None) => true,
+        (BrokerMessage::Sok(told), service) => told.as_ref() == service.map(|service| &service.id),
+        _ => false,
     }
 }
 
@@ -233,39 +246,6 @@ fn changed(shared: &mut Shared, model: &Model, link: &mut Link, sent: Sent, is_o
     }
 }
 
-fn created(
-    shared: &mut Shared,
-    model: &Model,
-    (peer, site): (usize, usize),
-    link: &mut Link,
-    (recipient_key, dh_key, subscribe): (AuthPrivateKey, X25519PrivateKey, bool),
-    answer: &BrokerMessage,
-    mark: Mark,
-) {
-    let BrokerMessage::Ids(ids) = answer else { return wrong(shared, "NEW") };
-    let is_durable = model.created.get(&ids.recipient_id).is_some_and(|at| *at < mark.durable);
-    shared.expect(is_durable, || "NEW was answered before it was durable".into());
-    for id in [&ids.recipient_id, &ids.sender_id] {
-        let is_new = shared.ids.insert(id.clone());
-        shared.expect(is_new, || "an id was given out twice".into());
-    }
-    let Ok(secret) = dh_key.diffie_hellman(&ids.dh_key) else { return wrong(shared, "NEW") };
-    let index = shared.queues.len();
-    shared.note("client hears IDS: queue", &[peer as u64, index as u64]);
-    link.queues.entry(index).or_default().is_subscribed = subscribe;
-    if subscribe {
-        shared.asked.reads.insert(ids.recipient_id.clone());
-    }
-    let (recipient, sender) = (ids.recipient_id.clone(), ids.sender_id.clone());
-    let version = link.parameters.as_ref().map(|parameters| parameters.version);
-    let mode = ids.mode.filter(|_| version >= Some(Version::SKEY));
-    let same = model.mode(&recipient) == mode;
-    shared.expect(same || version < Some(Version::SKEY), || "a queue is not what it was created for".into());
-    let link_id = EntityId::from(shared.dice.entropy().bytes::<24>());
-    let queue = SimQueue::new(recipient, sender, recipient_key, (secret, link_id), (peer, site), mode);
-    shared.queues.push(queue);
-}
-
 fn acknowledged(
     shared: &mut Shared,
     model: &Model,
@@ -304,6 +284,12 @@ fn refused(
     error: &ErrorType,
 ) {
     shared.note(&format!("client hears {error}"), &[peer as u64]);
+    if let Sent::Resolve(name) = sent {
+        return super::names::resolved(shared, name, &BrokerMessage::Err(error.clone()));
+    }
+    if super::moderation::refused(shared, link, sent, error) {
+        return;
+    }
     match (sent, error) {
         (Sent::Send { queue: index, has_right, .. }, ErrorType::Auth) => {
             let queue = &shared.queues[*index];
@@ -311,6 +297,7 @@ fn refused(
             let is_sure = *has_right
                 && queue.keys_tried == 1
                 && queue.mode == Some(QueueMode::Messaging)
+                && queue.blocks_asked.is_empty()
                 && shared.options.store_fails + shared.options.store_loses_reply == 0;
             let may = queue.delete_asked || queue.off_asked || (queue.keys_tried > 0 && !is_sure);
             shared.expect(may, || format!("SEND to queue {index} was refused"));
@@ -352,7 +339,8 @@ fn refused(
                 on_link.in_flight = None;
             }
         }
-        (Sent::New { .. } | Sent::Ping, ErrorType::Auth) | (_, ErrorType::Block | ErrorType::Session) => {
+        (Sent::New(_) | Sent::Ping | Sent::SubscribeAll, ErrorType::Auth)
+        | (_, ErrorType::Block | ErrorType::Session | ErrorType::Service) => {
             shared.expect(false, || format!("a good command was refused: {error}"));
         }
         // The store failed, or the state of the connection forbids it.

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use smp_core::Timestamp;
 use smp_core::crypto::{AuthPrivateKey, Ed448PrivateKey, Ed25519PrivateKey, Nonce, X25519PrivateKey};
 use smp_core::server::ConnectionId;
-use smp_core::transport::{Parameters, Transport, TransportEvent};
-use smp_core::wire::transmission::authorized_bytes;
+use smp_core::transport::{Parameters, ServiceKey, Transport, TransportEvent};
+use smp_core::wire::transmission::{ServiceSignature, authorized_bytes};
 use smp_core::wire::{
     Authorization, BatchWriter, BrokerMessage, ClientTransmission, Command, CorrelationId, EntityId,
     MessageId, ServerTransmission, decode_batch,
@@ -14,6 +14,8 @@ use smp_core::wire::{
 
 use super::answers::Received;
 use super::commands::Sent;
+use super::dice::Options;
+use super::services::{Membership, OnService};
 use super::shared::Shared;
 
 /// A client, connected or not.
@@ -22,11 +24,14 @@ pub(super) struct Peer {
     /// Where its server is.
     pub(super) site: usize,
     pub(super) link: Option<Link>,
+    /// The service that it is.
+    pub(super) membership: Option<Membership>,
 }
 
 impl Peer {
-    pub(super) const fn new(index: usize, site: usize) -> Self {
-        Self { index, site, link: None }
+    pub(super) fn new(index: usize, options: &Options) -> Self {
+        let membership = Membership::of(index, options);
+        Self { index, site: index % options.servers, link: None, membership }
     }
 }
 
@@ -42,6 +47,7 @@ pub(super) struct Link {
     pub(super) queues: BTreeMap<usize, OnLink>,
     /// Notifiers that it is subscribed to, by their index.
     pub(super) notifiers: BTreeSet<usize>,
+    pub(super) on_service: OnService,
 }
 
 /// A command that was not answered.
@@ -91,6 +97,7 @@ impl Link {
             pending: BTreeMap::new(),
             queues: BTreeMap::new(),
             notifiers: BTreeSet::new(),
+            on_service: OnService::default(),
         }
     }
 
@@ -108,19 +115,41 @@ impl Link {
         command: &Command,
         sent: impl Into<Pending>,
     ) -> Option<Vec<u8>> {
-        let parameters = self.parameters.as_ref()?;
+        self.parameters.as_ref()?;
         let correlation_id = CorrelationId::from(shared.dice.entropy().bytes::<24>());
+        self.transmission_as(shared, correlation_id, key, entity, command, sent)
+    }
+
+    /// The same, with this correlation id.
+    pub(super) fn transmission_as(
+        &mut self,
+        shared: &mut Shared,
+        correlation_id: CorrelationId,
+        key: Option<&AuthPrivateKey>,
+        entity: &EntityId,
+        command: &Command,
+        sent: impl Into<Pending>,
+    ) -> Option<Vec<u8>> {
+        let parameters = self.parameters.as_ref()?;
         let mut bytes = Vec::new();
         command.encode(parameters.version, &mut bytes);
         let authorized = authorized_bytes(&parameters.session_id, &correlation_id, entity, &bytes);
         let nonce = Nonce::from_slice(correlation_id.as_bytes());
+        let is_signed = matches!(command, Command::New(_) | Command::Sub | Command::NSub) && key.is_some();
+        let service = parameters.service.as_ref().filter(|_| is_signed);
+        let service_signature = service.and_then(|service| match &service.key {
+            ServiceKey::Private(key) => Some(ServiceSignature(key.sign(&authorized))),
+            ServiceKey::Public(_) => None,
+        });
+        let fingerprint = service.map_or(&[][..], |service| &service.fingerprint[..]);
+        let authorized = [fingerprint, &authorized].concat();
         let authorization = match key {
             Some(key) => key.authorize(parameters.peer_key.as_ref(), &nonce, &authorized).ok()?,
             None => Vec::new(),
         };
         let transmission = ClientTransmission {
             authorization: Authorization::from_bytes(&authorization).expect("an authorization"),
-            service_signature: None,
+            service_signature,
             correlation_id: correlation_id.clone(),
             entity_id: entity.clone(),
             command: bytes.into(),

@@ -3,23 +3,20 @@
 use bytes::Bytes;
 use smp_core::crypto::{AuthPrivateKey, X25519PrivateKey};
 use smp_core::wire::command::{MessageFlags, NewQueue, QueueRequestData, SubscriptionMode};
+use smp_core::wire::names::Name;
 use smp_core::wire::{Command, EntityId, MessageId, Password, QueueMode, Version};
 
 use super::client::{Peer, Pending, new_dh_key, new_key};
+use super::creations::Creation;
 use super::links::set_link;
-use super::model::Attempt;
+use super::model::{Attempt, Model};
 use super::notifiers::set_notifier;
-use super::setup::password;
 use super::shared::Shared;
 use crate::in_memory::send;
 
 /// A command that was sent. Queues are named by their index.
 pub(super) enum Sent {
-    New {
-        recipient_key: AuthPrivateKey,
-        dh_key: X25519PrivateKey,
-        subscribe: bool,
-    },
+    New(Box<Creation>),
     Send {
         queue: usize,
         body: Vec<u8>,
@@ -49,12 +46,27 @@ pub(super) enum Sent {
     RemoveNotifier(usize),
     /// The notifier.
     SubscribeNotifier(usize),
+    /// SUBS or NSUBS.
+    SubscribeAll,
+    /// The name.
+    Resolve(Name),
     Ping,
     /// Of somebody without the right.
     Attack,
 }
 
 impl Sent {
+    /// The queue that a command is about which is refused when that is blocked, and those that never are.
+    pub(super) const fn queue(&self) -> Option<usize> {
+        match self {
+            Self::Send { queue, .. } | Self::RKey { queue, .. } => Some(*queue),
+            Self::Key(queue, _) | Self::SetLink(queue, _) | Self::ReadLink(queue, _) => Some(*queue),
+            Self::RemoveLink(queue) | Self::RemoveNotifier(queue) | Self::Que(queue) => Some(*queue),
+            Self::SetNotifier(queue, _) | Self::Off(queue) | Self::Del(queue) => Some(*queue),
+            _ => self.received_queue(),
+        }
+    }
+
     /// The queue that a command of a recipient is about.
     pub(super) const fn received_queue(&self) -> Option<usize> {
         match self {
@@ -80,8 +92,11 @@ impl Peer {
     }
 
     /// Does what is left to do: subscribes to its queues, acknowledges what it received. False if there is nothing.
-    pub(super) fn tidy_up(&mut self, shared: &mut Shared) -> bool {
+    pub(super) fn tidy_up(&mut self, shared: &mut Shared, model: &Model) -> bool {
         let mut items = Vec::new();
+        if self.is_passive() {
+            return self.link.as_ref().is_none_or(|link| !link.pending.is_empty());
+        }
         for index in 0..shared.queues.len() {
             let Some(link) = &mut self.link else { return true };
             let on_link = link.queues.entry(index).or_default();
@@ -89,11 +104,21 @@ impl Peer {
                 continue;
             }
             let queue = &shared.queues[index];
+            if model.is_blocked(&queue.recipient_id) {
+                continue;
+            }
             if let Some(message) = on_link.in_flight.clone() {
                 items.extend(self.recipient(shared, index, Sent::Ack(index, message)));
-            } else if queue.owner == self.index && !queue.delete_asked && !on_link.is_subscribed {
+            } else if queue.owner == self.index
+                && !queue.delete_asked
+                && !on_link.is_subscribed
+                && !link.is_served(model, &queue.recipient_id)
+            {
                 items.extend(self.recipient(shared, index, Sent::Sub(index)));
             }
+        }
+        if items.is_empty() {
+            items.extend(self.tidy_up_service(shared, model));
         }
         self.send(&items);
         !items.is_empty() || self.link.as_ref().is_none_or(|link| !link.pending.is_empty())
@@ -106,6 +131,15 @@ impl Peer {
     }
 
     fn draw(&mut self, shared: &mut Shared) -> Option<Vec<u8>> {
+        if self.is_notifier() {
+            return self.draw_notifier(shared);
+        }
+        if shared.dice.chance(shared.options.features.names) {
+            return self.resolve(shared);
+        }
+        if self.membership.is_some() && shared.dice.chance(800) {
+            return self.subscribe_all(shared);
+        }
         let choice = shared.dice.below(116);
         let known = self.pick(shared);
         let Some(queue) = known.filter(|_| choice >= 10 || shared.queues.len() >= shared.options.queues)
@@ -159,7 +193,7 @@ impl Peer {
     fn pick(&self, shared: &mut Shared) -> Option<usize> {
         let here = (0..shared.queues.len()).filter(|queue| shared.queues[*queue].site == self.site);
         let (own, others): (Vec<_>, Vec<_>) =
-            here.partition(|queue| shared.queues[*queue].owner == self.index);
+            here.partition(|queue| shared.queues[*queue].owner == self.receives_as());
         let any =
             if own.is_empty() || (!others.is_empty() && shared.dice.chance(3_000)) { others } else { own };
         let drawn = shared.dice.below(any.len());
@@ -175,27 +209,6 @@ impl Peer {
         let parameters = self.link.as_ref().and_then(|link| link.parameters.as_ref());
         parameters.is_some_and(|parameters| parameters.version >= Version::SHORT_LINKS)
             && shared.queues[queue].mode == Some(QueueMode::Contact)
-    }
-
-    fn create(&mut self, shared: &mut Shared) -> Option<Vec<u8>> {
-        let (recipient_key, dh_key) = (new_key(shared), new_dh_key(shared));
-        let subscribe = shared.dice.chance(5_000);
-        let new = NewQueue {
-            recipient_key: recipient_key.public(),
-            dh_key: dh_key.public(),
-            password: shared.options.password.then(password),
-            subscribe: if subscribe { SubscriptionMode::Subscribe } else { SubscriptionMode::OnlyCreate },
-            queue_data: Some(match shared.dice.chance(2_500) {
-                true => QueueRequestData::Contact(None),
-                false => QueueRequestData::Messaging(None),
-            }),
-            notifier: None,
-        };
-        shared.note("client sends NEW", &[self.index as u64, subscribe.into()]);
-        let sent = Sent::New { recipient_key: recipient_key.clone(), dh_key, subscribe };
-        let command = Command::New(Box::new(new));
-        let link = self.link.as_mut()?;
-        link.transmission(shared, Some(&recipient_key), &EntityId::empty(), &command, sent)
     }
 
     fn append(&mut self, shared: &mut Shared, index: usize) -> Option<Vec<u8>> {
@@ -266,11 +279,16 @@ impl Peer {
             Sent::Off(_) => ("OFF", Command::Off),
             Sent::Del(_) => ("DEL", Command::Del),
             Sent::Que(_) => ("QUE", Command::Que),
-            Sent::SetLink(index, user) => ("LSET", set_link(&queue.link_id, *index, user)),
+            Sent::SetLink(_, user) => ("LSET", set_link(&queue.link_id, &queue.link_fixed, user)),
             Sent::RemoveLink(_) => ("LDEL", Command::LDel),
             Sent::SetNotifier(_, keys) => ("NKEY", set_notifier(keys)),
             Sent::RemoveNotifier(_) => ("NDEL", Command::NDel),
-            Sent::New { .. } | Sent::Send { .. } | Sent::Ping | Sent::Attack => return None,
+            Sent::New(_)
+            | Sent::Send { .. }
+            | Sent::Ping
+            | Sent::Attack
+            | Sent::SubscribeAll
+            | Sent::Resolve(_) => return None,
             Sent::ReadLink(..) | Sent::SubscribeNotifier(_) => return None,
         };
         match &sent {
@@ -302,6 +320,9 @@ impl Peer {
         let key = second.unwrap_or_else(|| queue.recipient_key.clone());
         shared.note(&format!("client sends {name}: queue"), &[self.index as u64, index as u64]);
         let link = self.link.as_mut()?;
+        if let (Sent::Sub(_), Some(service)) = (&sent, link.service()) {
+            shared.asked.joins.insert((id.clone(), service.id.clone()));
+        }
         let (on_queue, is_get) = (sent.received_queue().is_some(), matches!(sent, Sent::Get(_)));
         let pending = Pending { sent, rkeys };
         let transmission = link.transmission(shared, Some(&key), &id, &command, pending)?;
@@ -329,7 +350,7 @@ impl Peer {
         let index = self.pick_victim(shared);
         let queue = shared.queues.get(index)?;
         let (recipient, sender) = (queue.recipient_id.clone(), queue.sender_id.clone());
-        let is_secured = queue.is_secured;
+        let (is_secured, fixed) = (queue.is_secured, queue.link_fixed.clone());
         let former = queue.former_keys.last().cloned().filter(|_| queue.rkeys_open == 0);
         // At another server the right key is as good as any.
         let former = former.or_else(|| Some(queue.recipient_key.clone()).filter(|_| queue.site != self.site));
@@ -354,7 +375,7 @@ impl Peer {
                 let drawn = shared.dice.below(shared.notifiers.len());
                 (shared.notifiers[drawn].id.clone(), Command::NSub)
             }
-            11 => (recipient, set_link(&EntityId::from(shared.dice.entropy().bytes::<24>()), index, &body)),
+            11 => (recipient, set_link(&EntityId::from(shared.dice.entropy().bytes::<24>()), &fixed, &body)),
             _ => (recipient, Command::Sub),
         };
         let is_unsigned = matches!(command, Command::Send { .. }) && shared.dice.chance(5_000);

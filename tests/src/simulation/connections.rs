@@ -17,14 +17,15 @@ impl World {
         self.last_connection += 1;
         let id = ConnectionId(self.last_connection);
         let now = self.shared.now;
+        let service = self.peers[peer].membership.map(|membership| membership.service);
         let client = if let Some(server) = &mut self.sites[site].server {
-            let ends = Ends::new(&mut self.shared, &self.transport, id);
+            let ends = Ends::new(&mut self.shared, &self.transport, id, service);
             let seed = self.shared.dice.seed();
             let session = Session::new(self.config.clone(), ends.server, seed, now);
             server.sessions.insert(id, session);
             ends.client
         } else if self.connect_shell(site, id) {
-            Ends::tls_client(&mut self.shared)
+            Ends::tls_client(&mut self.shared, service)
         } else {
             return;
         };

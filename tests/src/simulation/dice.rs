@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use smp_core::SeededEntropy;
 
+use super::features::Features;
 use super::shell::ShellOptions;
 
 /// Chance, as a function of the seed.
@@ -98,6 +99,7 @@ pub(super) struct Options {
     pub(super) attack: usize,
     /// The server is the production shell.
     pub(super) shell: Option<ShellOptions>,
+    pub(super) features: Features,
 }
 
 impl Options {
@@ -105,6 +107,10 @@ impl Options {
     pub(super) fn of(seed: u64, dice: &mut Dice) -> Self {
         let mut options = Self::draw(dice);
         options.shell = ShellOptions::draw(seed);
+        options.features = Features::draw(seed);
+        if !options.features.services.is_empty() {
+            options.clients = options.clients.max(3);
+        }
         if options.shell.is_some() {
             // The shell's connections have TLS, and certificates are valid at a time.
             options.clock_jump = 0;
@@ -141,6 +147,7 @@ impl Options {
             clock_jump: if tls { 0 } else { dice.perhaps(500) },
             attack: dice.perhaps(1_500),
             shell: None,
+            features: Features::default(),
         }
     }
 }

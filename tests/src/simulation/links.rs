@@ -11,9 +11,9 @@ use super::model::Model;
 use super::shared::Shared;
 
 /// LSET: the fixed part is the same for a queue, the user's part new each time.
-pub(super) fn set_link(link: &EntityId, queue: usize, user: &Bytes) -> Command {
-    let fixed = format!("link of {queue}").into();
-    Command::LSet { link_id: link.clone(), data: LinkData { fixed, user: user.clone() } }
+pub(super) fn set_link(link: &EntityId, fixed: &Bytes, user: &Bytes) -> Command {
+    let data = LinkData { fixed: fixed.clone(), user: user.clone() };
+    Command::LSet { link_id: link.clone(), data }
 }
 
 impl Peer {
@@ -55,7 +55,7 @@ pub(super) fn read(
     let queue = &mut shared.queues[index];
     let is_durable = |at: Option<&usize>| at.is_some_and(|at| *at < mark.durable);
     let is_set = is_durable(model.linked.get(&(queue.recipient_id.clone(), data.user.to_vec())));
-    let is_its_own = *sender_id == queue.sender_id && data.fixed == format!("link of {index}");
+    let is_its_own = *sender_id == queue.sender_id && data.fixed == queue.link_fixed;
     let secured = key.is_none_or(|key| {
         let at = model.secured.get(&(queue.recipient_id.clone(), key.public()));
         queue.is_secured = true;

@@ -18,13 +18,18 @@ mod client;
 mod clients;
 mod commands;
 mod connections;
+mod creations;
 mod dice;
+mod features;
 mod links;
 mod model;
+mod moderation;
+mod names;
 mod network;
 mod notifiers;
 mod rounds;
 mod server;
+mod services;
 mod setup;
 mod shared;
 mod shell;
@@ -35,6 +40,7 @@ mod world;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 pub use clients::{ClientCounts, run_clients};
+pub use features::FIRST as FEATURES_FIRST;
 pub use shared::Counts;
 
 use world::World;

@@ -1,7 +1,9 @@
 //! The naive reference: what queues are according to the operations that took effect, in their order, and when each thing
 //! happened. It knows neither connections nor blocks.
 
+mod blocks;
 mod effects;
+mod services;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,10 +11,11 @@ use bytes::Bytes;
 use smp_core::UnixTime;
 use smp_core::server::ConnectionId;
 use smp_core::server::store::{
-    Append, MessageContent, OpResult, QueueChange, QueueOp, QueueRecord, StoredMessage, Waiting,
+    Append, MessageContent, OpResult, QueueChange, QueueOp, QueueRecord, QueueStatus, StoredMessage, Waiting,
 };
 use smp_core::wire::command::LinkData;
-use smp_core::wire::{AuthPublicKey, EntityId, MessageId, QueueMode};
+use smp_core::wire::error::BlockingInfo;
+use smp_core::wire::{AuthPublicKey, EntityId, MessageId, QueueMode, ServiceRole};
 
 /// A place in the log of operations. What has a place below the durable length of the log survives every crash.
 pub(super) type Place = usize;
@@ -33,6 +36,34 @@ pub(super) struct Asked {
     pub(super) removed_links: BTreeSet<EntityId>,
     pub(super) notifiers: BTreeSet<(EntityId, AuthPublicKey)>,
     pub(super) removed_notifiers: BTreeSet<EntityId>,
+    /// Queues, by the keys of their recipients.
+    pub(super) creations: BTreeMap<AuthPublicKey, AskedQueue>,
+    /// Queues and notifiers that were to become those of a service.
+    pub(super) joins: BTreeSet<(EntityId, EntityId)>,
+}
+
+/// What a queue is created with.
+pub(super) struct AskedQueue {
+    /// The sender id, that of the link unless it is the server's choice, and the data.
+    pub(super) link: Option<(EntityId, Option<EntityId>, LinkData)>,
+    /// The key of its notifier.
+    pub(super) notifier: Option<AuthPublicKey>,
+    pub(super) service: Option<EntityId>,
+}
+
+impl AskedQueue {
+    /// Whether a queue is what was asked for.
+    fn is(&self, record: &QueueRecord, data: Option<&LinkData>) -> bool {
+        let same_link = match (&self.link, &record.link, data) {
+            (Some((sender, id, asked)), Some(link), Some(data)) => {
+                record.sender == *sender && id.as_ref().is_none_or(|id| id == link) && asked == data
+            }
+            (asked, link, data) => asked.is_none() && link.is_none() && data.is_none(),
+        };
+        same_link
+            && record.service == self.service
+            && record.notifier.as_ref().map(|notifier| notifier.key) == self.notifier
+    }
 }
 
 /// A SEND.
@@ -49,13 +80,16 @@ struct Queue {
     recipient_keys: Vec<AuthPublicKey>,
     sender_key: Option<AuthPublicKey>,
     mode: Option<QueueMode>,
-    is_active: bool,
+    status: QueueStatus,
     /// Id, time and whether it is a quota marker.
     messages: Vec<(MessageId, UnixTime, bool)>,
     /// Its last message is a quota marker that was not acknowledged.
     is_full: bool,
     link: Option<(EntityId, LinkData)>,
     notifier: Option<(EntityId, AuthPublicKey)>,
+    /// The services that the queue and the notifier are those of.
+    service: Option<EntityId>,
+    notifier_service: Option<EntityId>,
     /// Messages that its notifier was not told of.
     notifications: Vec<(MessageId, UnixTime)>,
 }
@@ -70,6 +104,8 @@ pub(super) struct Model {
     pub(super) secured: BTreeMap<(EntityId, AuthPublicKey), Place>,
     pub(super) recipient_keys: BTreeMap<(EntityId, AuthPublicKey), Place>,
     pub(super) suspended: BTreeMap<EntityId, Place>,
+    /// What the operator did to each queue: blocked it, or ended that.
+    pub(super) blocks: BTreeMap<EntityId, Vec<(Option<BlockingInfo>, Place)>>,
     /// User data of links.
     pub(super) linked: BTreeMap<(EntityId, Vec<u8>), Place>,
     /// Notifiers, by their ids.
@@ -80,6 +116,11 @@ pub(super) struct Model {
     pub(super) gone: BTreeMap<MessageId, Place>,
     pub(super) bodies: BTreeMap<Vec<u8>, Place>,
     pub(super) over_quota: BTreeSet<Vec<u8>>,
+    /// Queues with a message whose SEND was said to have failed: nobody hurries to tell their notifiers.
+    unheard: BTreeSet<EntityId>,
+    /// Services, by their ids, and by the fingerprints of their certificates.
+    pub(super) services: BTreeMap<EntityId, Place>,
+    certificates: BTreeMap<[u8; 32], (EntityId, ServiceRole)>,
     /// The number of the last message that each connection stored in each queue.
     last_sent: BTreeMap<(EntityId, ConnectionId), u64>,
 }
@@ -89,8 +130,11 @@ type Verdict = Result<(), String>;
 impl Model {
     /// An operation took effect at this place, with this result.
     pub(super) fn apply(&mut self, at: Place, op: &QueueOp, result: &OpResult, asked: &Asked) -> Verdict {
+        if let Some(verdict) = self.on_blocked(op, result) {
+            return verdict;
+        }
         match op {
-            QueueOp::Create { record, .. } => self.create(at, record, result),
+            QueueOp::Create { record, link } => self.create(at, record, link.as_deref(), result, asked),
             QueueOp::Change { queue, change, .. } => self.change(at, queue, change, result, asked),
             QueueOp::Delete { queue, by } => self.delete(at, queue, by.as_ref(), result, asked),
             QueueOp::Append(append) => self.append(at, append, result, asked),
@@ -102,18 +146,7 @@ impl Model {
                 let OpResult::Message(first) = result else { return Err("a read was refused".into()) };
                 self.expect_first(queue, first.as_ref())
             }
-            QueueOp::Subscribe { queue, by, peek, .. } => {
-                if !self.is_recipient(queue, Some(by)) {
-                    return refused(result);
-                }
-                expect(asked.reads.contains(queue), "a queue was read that nobody with the key reads")?;
-                let OpResult::Subscribed { message, has_messages, former: None } = result else {
-                    return Err("a subscription was refused".into());
-                };
-                let is_right = *has_messages == self.first(queue).is_some();
-                expect(is_right, "a wrong answer whether there is a message")?;
-                if *peek { self.expect_first(queue, message.as_ref()) } else { Ok(()) }
-            }
+            QueueOp::Subscribe { .. } => self.subscribe(op, result, asked),
             QueueOp::Acknowledge { queue, by, message, .. } => {
                 self.acknowledge(at, queue, by, message, result, asked)
             }
@@ -144,11 +177,42 @@ impl Model {
                 Ok(())
             }
             QueueOp::Count => Ok(()),
+            QueueOp::Block { queue, info } => self.block(at, queue, *info, result),
+            QueueOp::FindService { .. } | QueueOp::CountService { .. } | QueueOp::ScanService { .. } => {
+                self.service(at, op, result)
+            }
             QueueOp::SetLink { .. } | QueueOp::RemoveLink { .. } | QueueOp::ReadLink { .. } => {
                 self.link(at, op, result, asked)
             }
             _ => self.notifier(at, op, result, asked),
         }
+    }
+
+    fn subscribe(&mut self, op: &QueueOp, result: &OpResult, asked: &Asked) -> Verdict {
+        let QueueOp::Subscribe { queue, by, service, peek, .. } = op else { return Ok(()) };
+        if !self.is_recipient(queue, Some(by)) {
+            return refused(result);
+        }
+        expect(asked.reads.contains(queue), "a queue was read that nobody with the key reads")?;
+        let OpResult::Subscribed { message, has_messages, former } = result else {
+            return Err("a subscription was refused".into());
+        };
+        let is_right = *has_messages == self.first(queue).is_some();
+        expect(is_right, "a wrong answer whether there is a message")?;
+        if let Some(state) = self.queues.get_mut(queue) {
+            let known = std::mem::replace(&mut state.service, service.clone());
+            expect(*former == known, "a queue was one of another service")?;
+        }
+        self.expect_join(queue, service.as_ref(), asked)?;
+        if *peek { self.expect_first(queue, message.as_ref()) } else { Ok(()) }
+    }
+
+    /// What becomes one of a service was subscribed to by that service.
+    fn expect_join(&self, id: &EntityId, service: Option<&EntityId>, asked: &Asked) -> Verdict {
+        let is_asked = |service: &EntityId| {
+            self.services.contains_key(service) && asked.joins.contains(&(id.clone(), service.clone()))
+        };
+        expect(service.is_none_or(is_asked), "a stranger's queue became one of a service")
     }
 
     fn delete(
@@ -163,9 +227,11 @@ impl Model {
             return refused(result);
         }
         expect(asked.deletes.contains(queue), "a queue was deleted that nobody with the key deleted")?;
-        let OpResult::Released { notifier, service: None } = result else {
+        let OpResult::Released { notifier, service } = result else {
             return Err("DEL of the recipient was refused".into());
         };
+        let known = self.queues.get(queue).and_then(|queue| queue.service.as_ref());
+        expect(service.as_ref() == known, "DEL released another service")?;
         expect(self.is_notifier(queue, notifier.as_ref()), "DEL released another notifier")?;
         for (message, ..) in self.queues.remove(queue).map(|queue| queue.messages).unwrap_or_default() {
             self.gone.insert(message, at);
@@ -208,16 +274,34 @@ impl Model {
         )
     }
 
-    fn create(&mut self, at: Place, record: &QueueRecord, result: &OpResult) -> Verdict {
+    fn create(
+        &mut self,
+        at: Place,
+        record: &QueueRecord,
+        link: Option<&LinkData>,
+        result: &OpResult,
+        asked: &Asked,
+    ) -> Verdict {
+        let by = record.recipient_keys.first().and_then(|key| asked.creations.get(key));
+        let by = by.ok_or("a queue was created that nobody asked for")?;
+        expect(by.is(record, link), "a queue was created with another link or notifier than asked for")?;
+        if let Some(link) = link {
+            self.linked.insert((record.recipient.clone(), link.user.to_vec()), at);
+        }
+        if let Some(notifier) = &record.notifier {
+            self.notified.insert(notifier.id.clone(), at);
+        }
         let queue = Queue {
             recipient_keys: record.recipient_keys.clone(),
             sender_key: record.sender_key,
             mode: record.mode,
-            is_active: true,
+            status: QueueStatus::Active,
             messages: Vec::new(),
             is_full: false,
-            link: None,
-            notifier: None,
+            link: record.link.clone().zip(link.cloned()),
+            notifier: record.notifier.as_ref().map(|notifier| (notifier.id.clone(), notifier.key)),
+            service: record.service.clone(),
+            notifier_service: None,
             notifications: Vec::new(),
         };
         expect(matches!(result, OpResult::Done), "a queue with new ids was not created")?;
@@ -259,7 +343,9 @@ impl Model {
             self.recipient_keys.entry((id.clone(), *key)).or_insert(at);
             expect(asked.recipient_keys.contains(&(id.clone(), *key)), "a stranger became a recipient")
         } else {
-            queue.is_active = false;
+            if queue.status == QueueStatus::Active {
+                queue.status = QueueStatus::Off;
+            }
             self.suspended.entry(id.clone()).or_insert(at);
             expect(asked.offs.contains(id), "a queue was suspended by a stranger")
         }
@@ -267,7 +353,7 @@ impl Model {
 
     fn append(&mut self, at: Place, append: &Append, result: &OpResult, asked: &Asked) -> Verdict {
         let Some(queue) = self.queues.get_mut(&append.queue) else { return refused(result) };
-        if !queue.is_active || queue.sender_key != append.by {
+        if queue.status == QueueStatus::Off || queue.sender_key != append.by {
             return refused(result);
         }
         let body = append.body.to_vec();
@@ -297,6 +383,10 @@ impl Model {
         let notifier = queue.notifier.as_ref().filter(|_| append.notification).map(|(id, _)| id);
         let is_notified = appended.notifier.as_ref().map(|notifier| &notifier.id) == notifier;
         expect(is_notified, "a message was notified otherwise than asked for")?;
+        let of_notifier = appended.notifier.as_ref().and_then(|notifier| notifier.service.as_ref());
+        let same = appended.service == queue.service
+            && (notifier.is_none() || of_notifier == queue.notifier_service.as_ref());
+        expect(same, "a message is for another service")?;
         if notifier.is_some() {
             queue.notifications.push((append.id.clone(), append.sent_at));
             let surplus = queue.notifications.len().saturating_sub(append.notification_capacity as usize);

@@ -5,7 +5,10 @@ use std::time::Duration;
 
 use smp_core::Timestamp;
 use smp_core::server::store::{Found, QueueKey, StoreFailure};
-use smp_core::server::{BrokerReply, BrokerRequest, ConnectionId, LookUpId};
+use smp_core::server::{
+    BrokerReply, BrokerRequest, ConnectionId, LookUpId, Moderation, ModerationId, ResolveId,
+};
+use smp_core::wire::names::Name;
 
 use super::client::Mark;
 use super::store::Released;
@@ -45,6 +48,9 @@ pub(super) enum Inside {
     StoreDone(Released),
     /// The store looks up, if that was not done when it was asked.
     LookedUp(ConnectionId, LookUpId, LookUp),
+    Moderate(ModerationId, Moderation),
+    /// The resolver is done.
+    Resolved(ConnectionId, ResolveId, Name),
     /// A task of the shell is polled.
     Step,
     /// The store takes batches again.

@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 
 use smp_core::client::Notification;
 use smp_core::crypto::{AuthPrivateKey, DhSecret, X25519PrivateKey};
+use smp_core::wire::broker::CreatedNotifier;
 use smp_core::wire::command::NotifierKeys;
-use smp_core::wire::{BrokerMessage, Command, EntityId, MessageId};
+use smp_core::wire::{BrokerMessage, Command, EntityId, MessageId, ServiceRole};
 
 use super::client::{Link, Mark, Peer, new_dh_key, new_key};
 use super::commands::Sent;
@@ -43,11 +44,17 @@ impl Peer {
         let (id, key) = (shared.notifiers[index].id.clone(), shared.notifiers[index].key.clone());
         shared.note("client sends NSUB: notifier", &[self.index as u64, index as u64]);
         let link = self.link.as_mut()?;
+        if let Some(service) = link.service() {
+            if service.role != ServiceRole::Notifier {
+                return link.transmission(shared, Some(&key), &id, &Command::NSub, Sent::Attack);
+            }
+            shared.asked.joins.insert((id.clone(), service.id.clone()));
+        }
         link.transmission(shared, Some(&key), &id, &Command::NSub, Sent::SubscribeNotifier(index))
     }
 }
 
-/// NID: the notifier is there for good.
+/// NID.
 pub(super) fn created(
     shared: &mut Shared,
     model: &Model,
@@ -59,8 +66,20 @@ pub(super) fn created(
     let BrokerMessage::Nid(created) = answer else {
         return shared.expect(false, || "NKEY was answered wrongly".into());
     };
+    added(shared, model, site, (queue, keys), created, mark);
+}
+
+/// A queue has a notifier, which is there for good.
+pub(super) fn added(
+    shared: &mut Shared,
+    model: &Model,
+    site: usize,
+    (queue, keys): (usize, (AuthPrivateKey, X25519PrivateKey)),
+    created: &CreatedNotifier,
+    mark: Mark,
+) {
     let is_durable = model.notified.get(&created.notifier_id).is_some_and(|at| *at < mark.durable);
-    shared.expect(is_durable, || format!("NKEY of queue {queue} was answered before it was durable"));
+    shared.expect(is_durable, || format!("the notifier of queue {queue} was told of before it was durable"));
     let is_new = shared.ids.insert(created.notifier_id.clone());
     shared.expect(is_new, || "an id was given out twice".into());
     let (key, dh_key) = keys;
@@ -88,7 +107,7 @@ pub(super) fn event(
         BrokerMessage::NMsg { nonce, metadata } => {
             let notification = Notification { nonce: *nonce, encrypted: metadata.clone() };
             told(shared, model, index, &notification, mark);
-            let is_subscribed = link.notifiers.contains(&index);
+            let is_subscribed = link.notifiers.contains(&index) || link.service().is_some();
             shared.expect(is_subscribed, || format!("notifier {index} was told where it is not subscribed"));
         }
         _ => shared.expect(false, || "an event that is none".into()),
@@ -115,8 +134,11 @@ fn told(shared: &mut Shared, model: &Model, index: usize, notification: &Notific
 /// What must hold when everything has come to its end: at most one subscriber, and nothing waits for one.
 pub(super) fn check_settled(shared: &mut Shared, model_of: &[&Model], links: &[&Link]) {
     for index in 0..shared.notifiers.len() {
-        let subscribers = links.iter().filter(|link| link.notifiers.contains(&index)).count();
         let notifier = &shared.notifiers[index];
+        let is_subscribed = |link: &Link| {
+            link.notifiers.contains(&index) || link.is_served(model_of[notifier.site], &notifier.id)
+        };
+        let subscribers = links.iter().filter(|link| is_subscribed(link)).count();
         let waiting = model_of[notifier.site].notifications(&notifier.id);
         shared.expect(subscribers <= 1, || {
             format!("{subscribers} clients think that they are subscribed to notifier {index}")

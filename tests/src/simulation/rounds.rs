@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use smp_core::UnixTime;
 
-use super::client::Peer;
+use super::client::{Link, OnLink, Peer};
 use super::network::Event;
 use super::shared::SimQueue;
 use super::site::Site;
@@ -54,9 +54,10 @@ impl World {
             self.jump();
         }
         self.perhaps_stop_shell(self.peers[peer].site);
+        self.perhaps_moderate(self.peers[peer].site);
         let now = self.shared.now.mono;
         let Some(link) = &self.peers[peer].link else {
-            if !self.shared.is_calm || self.shared.has_queues(peer) {
+            if !self.shared.is_calm || self.has_to_do(peer) {
                 self.connect(peer);
             }
             return;
@@ -69,7 +70,8 @@ impl World {
         }
         if link.parameters.is_some() {
             if self.shared.is_calm {
-                self.peers[peer].tidy_up(&mut self.shared);
+                let site = self.peers[peer].site;
+                self.peers[peer].tidy_up(&mut self.shared, &self.sites[site].store.model);
             } else {
                 self.peers[peer].act(&mut self.shared);
             }
@@ -77,15 +79,23 @@ impl World {
         }
     }
 
-    /// The end of all faults. Clients give up connections that are dead, and those on which they used GET.
+    /// Whether a client has something to receive, or to be notified of.
+    fn has_to_do(&self, peer: usize) -> bool {
+        let state = &self.peers[peer];
+        self.shared.has_queues(peer) || (state.is_notifier() && !state.is_passive())
+    }
+
+    /// The end of all faults. Clients give up connections that are dead, and those on which they used GET; services begin anew.
     fn calm_down(&mut self) {
         self.shared.note("faults end", &[]);
         self.shared.is_calm = true;
         self.quiet_since = None;
+        self.unblock_some();
         for peer in 0..self.peers.len() {
             let Some(link) = &self.peers[peer].link else { continue };
             let is_dead = self.wires.get(&link.id).is_none_or(|wire| wire.is_dead);
-            if is_dead || link.queues.values().any(|queue| queue.is_got) {
+            let is_chief = link.service().is_some() && !self.peers[peer].is_passive();
+            if is_dead || is_chief || link.queues.values().any(|queue| queue.is_got) {
                 self.disconnect(peer);
             }
         }
@@ -117,32 +127,52 @@ impl World {
 
     fn left_to_do(&self, peer: &Peer) -> Option<&'static str> {
         let Some(link) = &peer.link else {
-            return self.shared.has_queues(peer.index).then_some("is not connected");
+            return self.has_to_do(peer.index).then_some("is not connected");
         };
+        let model = &self.sites[peer.site].store.model;
         let of_peer = |queue: &SimQueue| queue.owner == peer.index && !queue.delete_asked;
         let own = self.shared.queues.iter().enumerate().filter(|(_, queue)| of_peer(queue));
-        let mut own = own.map(|(index, _)| link.queues.get(&index));
+        let mut own = own.map(|(index, queue)| (link.queues.get(&index), queue));
         if link.parameters.is_none() {
             return Some("is not ready");
         }
         if !link.pending.is_empty() {
             return Some("waits for an answer");
         }
-        if link.queues.values().any(|queue| queue.in_flight.is_some()) {
+        if peer.is_passive() {
+            return None;
+        }
+        let is_blocked = |queue: &SimQueue| model.is_blocked(&queue.recipient_id);
+        let mut received = link.queues.iter().map(|(index, on)| (&self.shared.queues[*index], on));
+        if received.any(|(queue, on)| on.in_flight.is_some() && !is_blocked(queue)) {
             return Some("has not acknowledged a message");
         }
-        (!own.all(|on| on.is_some_and(|on| on.is_subscribed))).then_some("is not subscribed")
+        let is_received = |on: Option<&OnLink>, queue: &SimQueue| {
+            on.is_some_and(|on| on.is_subscribed)
+                || link.is_served(model, &queue.recipient_id)
+                || is_blocked(queue)
+        };
+        if !own.all(|(on, queue)| is_received(on, queue)) {
+            return Some("is not subscribed");
+        }
+        link.left_to_do_as_service(model)
     }
 
     /// Everything that was accepted has arrived, and every queue has at most one subscriber, which is its owner.
     fn check_settled(&mut self) {
         self.shared.note("settled", &[]);
         for index in 0..self.shared.queues.len() {
-            let subscribers = self.peers.iter().filter_map(|peer| peer.link.as_ref()?.queues.get(&index));
-            let subscribers = subscribers.filter(|queue| queue.is_subscribed).count();
             let queue = &self.shared.queues[index];
-            let is_empty = self.sites[queue.site].store.model.is_empty(&queue.recipient_id);
-            let is_kept = queue.delete_asked || self.config.message_ttl.is_some();
+            let model = &self.sites[queue.site].store.model;
+            let is_subscribed = |link: &&Link| {
+                link.queues.get(&index).is_some_and(|queue| queue.is_subscribed)
+                    || link.is_served(model, &queue.recipient_id)
+            };
+            let links = self.peers.iter().filter_map(|peer| peer.link.as_ref());
+            let subscribers = links.filter(is_subscribed).count();
+            let is_blocked = model.is_blocked(&queue.recipient_id);
+            let is_empty = model.is_empty(&queue.recipient_id) || is_blocked;
+            let is_kept = queue.delete_asked || self.config.message_ttl.is_some() || is_blocked;
             let missing = if is_kept { 0 } else { queue.accepted.difference(&queue.received).count() };
             let is_deleted = queue.delete_asked;
             let shared = &mut self.shared;

@@ -38,7 +38,10 @@ impl World {
         match output {
             SessionOutput::Send(bytes) => self.output(id, bytes),
             SessionOutput::LookUp(look_up, keys) => self.look_up(site, id, look_up, keys),
-            SessionOutput::Resolve(..) => self.shared.expect(false, || "nobody asks for a name".into()),
+            SessionOutput::Resolve(resolve, name) => {
+                let (_, time) = super::names::resolve(&name);
+                self.inside(site, time, Inside::Resolved(id, resolve, name));
+            }
             SessionOutput::ToBroker(request) => {
                 self.inside_behind(Lane::ToBroker(id), site, inside, Inside::ToBroker(id, request));
             }
@@ -115,9 +118,7 @@ impl World {
             }
             match output {
                 BrokerOutput::Store(batch) => self.submit(site, batch),
-                BrokerOutput::Moderated(..) => {
-                    self.shared.expect(false, || "nobody moderates".into());
-                }
+                BrokerOutput::Moderated(id, result) => self.moderated(id, result),
                 BrokerOutput::Reply(id, reply) => {
                     let delay = self.shared.dice.delay(self.shared.options.inside_delay);
                     self.inside_behind(Lane::FromBroker(id), site, delay, Inside::FromBroker(id, reply));

@@ -12,6 +12,7 @@ use smp_core::wire::{Password, Version, VersionRange};
 use smp_core::{SeededEntropy, UnixTime};
 
 use super::dice::Options;
+use super::services::{self, SERVICES};
 use super::shared::Shared;
 
 /// The settings that a world's options stand for.
@@ -19,6 +20,7 @@ pub(super) fn config(options: &Options) -> ServerConfig {
     let mut config = ServerConfig::default();
     // Relays have simulations of their own.
     config.proxy = false;
+    config.names = options.features.names > 0;
     config.message_quota = u32::try_from(options.quota).expect("a small number");
     config.message_ttl = (options.ttl > 0).then(|| Duration::from_secs(options.ttl as u64 * 3600));
     config.expiry_interval = Duration::from_secs(60);
@@ -51,16 +53,21 @@ pub(super) fn identity() -> ServerIdentity {
 }
 
 /// A client of a version that is drawn. Each is made once.
-fn client_config(shared: &mut Shared) -> ClientTransportConfig {
-    static CONFIGS: [OnceLock<ClientTransportConfig>; VERSIONS] = [const { OnceLock::new() }; VERSIONS];
+fn client_config(shared: &mut Shared, service: Option<usize>) -> ClientTransportConfig {
+    static CONFIGS: [OnceLock<ClientTransportConfig>; VERSIONS * (SERVICES + 1)] =
+        [const { OnceLock::new() }; VERSIONS * (SERVICES + 1)];
     let first = if shared.options.all_keys { Version::AUTH_COMMANDS } else { Version::MIN };
     let version = shared.dice.between(first.0.into(), Version::MAX.0.into());
     let make = || {
         let version = Version(u16::try_from(version).expect("a version"));
-        let options = ClientOptions { versions: VersionRange::only(version), ..ClientOptions::default() };
+        let options = ClientOptions {
+            versions: VersionRange::only(version),
+            service: service.map(services::identity),
+            ..ClientOptions::default()
+        };
         ClientTransportConfig::new(*identity().fingerprint(), options).expect("a usable configuration")
     };
-    CONFIGS[version].get_or_init(make).clone()
+    CONFIGS[version + VERSIONS * service.map_or(0, |service| service + 1)].get_or_init(make).clone()
 }
 
 /// Both ends of a new connection.
@@ -71,13 +78,18 @@ pub(super) struct Ends {
 
 impl Ends {
     /// The client's end of a connection with TLS.
-    pub(super) fn tls_client(shared: &mut Shared) -> Transport {
-        let config = client_config(shared);
+    pub(super) fn tls_client(shared: &mut Shared, service: Option<usize>) -> Transport {
+        let config = client_config(shared, service);
         Transport::client(config, shared.dice.seed(), shared.now)
     }
 
-    pub(super) fn new(shared: &mut Shared, server: &ServerTransportConfig, id: ConnectionId) -> Self {
-        let client = client_config(shared);
+    pub(super) fn new(
+        shared: &mut Shared,
+        server: &ServerTransportConfig,
+        id: ConnectionId,
+        service: Option<usize>,
+    ) -> Self {
+        let client = client_config(shared, service);
         let (ours, theirs, now) = (shared.dice.seed(), shared.dice.seed(), shared.now);
         if shared.options.tls {
             return Self {
@@ -87,8 +99,14 @@ impl Ends {
         }
         let mut session_id = [0; 32];
         session_id[..8].copy_from_slice(&id.0.to_be_bytes());
-        let at_server = PlainPeer { session_id, has_alpn: true, ..PlainPeer::default() };
-        let at_client = PlainPeer { certificates: identity().chain().to_vec(), ..at_server.clone() };
+        let certificates =
+            service.map_or_else(Vec::new, |service| services::identity(service).chain.to_vec());
+        let at_server = PlainPeer { session_id, has_alpn: true, certificates, ..PlainPeer::default() };
+        let at_client = PlainPeer {
+            certificates: identity().chain().to_vec(),
+            has_shown_certificate: service.is_some(),
+            ..at_server.clone()
+        };
         Self {
             client: Transport::plain_client(client, at_client, ours, now),
             server: Transport::plain_server(server.clone(), at_server, theirs, now),

@@ -4,8 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::ops::AddAssign;
 
+use bytes::Bytes;
 use smp_core::crypto::{AuthPrivateKey, DhSecret};
 use smp_core::server::ConnectionId;
+use smp_core::wire::error::BlockingInfo;
 use smp_core::wire::{EntityId, MessageId, QueueMode};
 use smp_core::{Now, Timestamp, UnixTime};
 
@@ -39,11 +41,15 @@ pub(super) struct SimQueue {
     pub(super) keys_tried: usize,
     pub(super) off_asked: bool,
     pub(super) delete_asked: bool,
+    /// What the operator asked for: to block it for this, or to end that.
+    pub(super) blocks_asked: Vec<Option<BlockingInfo>>,
     /// Bodies that were answered OK, and those that were received.
     pub(super) accepted: BTreeSet<Vec<u8>>,
     pub(super) received: BTreeSet<Vec<u8>>,
     /// The id of its link, which whoever receives from it sets and removes.
     pub(super) link_id: EntityId,
+    /// The part of its data that never changes.
+    pub(super) link_fixed: Bytes,
     /// Messages whose ACK was answered OK: on which connection, with which output, and when that was received.
     pub(super) acknowledged: BTreeMap<MessageId, (ConnectionId, u64, Timestamp)>,
 }
@@ -53,7 +59,7 @@ impl SimQueue {
         recipient_id: EntityId,
         sender_id: EntityId,
         recipient_key: AuthPrivateKey,
-        (secret, link_id): (DhSecret, EntityId),
+        (secret, (link_id, link_fixed)): (DhSecret, (EntityId, Bytes)),
         (owner, site): (usize, usize),
         mode: Option<QueueMode>,
     ) -> Self {
@@ -74,9 +80,11 @@ impl SimQueue {
             keys_tried: 0,
             off_asked: false,
             delete_asked: false,
+            blocks_asked: Vec::new(),
             accepted: BTreeSet::new(),
             received: BTreeSet::new(),
             link_id,
+            link_fixed,
             acknowledged: BTreeMap::new(),
         }
     }

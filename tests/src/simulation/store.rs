@@ -97,6 +97,9 @@ impl SimStore {
             }
             let result = self.live.run(vec![op.clone()]).remove(0);
             self.model.apply(self.log.len(), &op, &result, asked)?;
+            if fate == Fate::LosesReply {
+                self.model.reply_lost(&op);
+            }
             self.log.push(op);
             results.push(result);
         }

@@ -5,10 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use smp_core::Timestamp;
-use smp_core::server::{Broker, BrokerInput, ConnectionId, ServerConfig, Session, SessionInput};
+use smp_core::server::{
+    Broker, BrokerInput, ConnectionId, ModerationId, ServerConfig, Session, SessionInput,
+};
 use smp_core::transport::ServerTransportConfig;
 
 use super::client::Peer;
+use super::moderation::Order;
 use super::network::{Event, Inside, Lane, Life, LookUp, Schedule, Wire};
 use super::setup::{config, identity};
 use super::shared::Shared;
@@ -31,6 +34,9 @@ pub(super) struct World {
     /// Clients have gone for good.
     pub(super) is_over: bool,
     pub(super) last_connection: u64,
+    /// What the operator waits for.
+    pub(super) orders: BTreeMap<ModerationId, Order>,
+    pub(super) last_order: u64,
 }
 
 /// Whose timer it is: a site's session, or else its broker or shell.
@@ -40,12 +46,13 @@ impl World {
     pub(super) fn new(seed: u64, is_verbose: bool) -> Self {
         let shared = Shared::new(seed, is_verbose);
         let sites = shared.options.servers;
-        let peers = (0..shared.options.clients * sites).map(|index| Peer::new(index, index % sites));
+        let peers =
+            (0..shared.options.clients * sites).map(|index| Peer::new(index, &shared.options)).collect();
         let mut world = Self {
             config: Arc::new(config(&shared.options)),
             transport: ServerTransportConfig::new(identity(), Default::default()).expect("a usable identity"),
             sites: (0..sites).map(Site::new).collect(),
-            peers: peers.collect(),
+            peers,
             wires: BTreeMap::new(),
             schedule: Schedule::default(),
             outputs: 0,
@@ -53,6 +60,8 @@ impl World {
             quiet_since: None,
             is_over: false,
             last_connection: 0,
+            orders: BTreeMap::new(),
+            last_order: 0,
             shared,
         };
         (0..sites).for_each(|site| world.start(site));
@@ -146,6 +155,12 @@ impl World {
             Inside::Disconnected(id) => self.broker_input(site, BrokerInput::Disconnected(id)),
             Inside::FromBroker(id, reply) => self.session_input(id, SessionInput::FromBroker(reply)),
             Inside::Apply => self.apply(site),
+            Inside::Resolved(id, resolve, name) => {
+                self.session_input(id, SessionInput::Resolved(resolve, super::names::resolve(&name).0));
+            }
+            Inside::Moderate(id, moderation) => {
+                self.broker_input(site, BrokerInput::Moderate(id, moderation))
+            }
             Inside::StoreDone(released) => {
                 self.shared.note("store answers: batch", &[released.id.0, released.reply.is_ok().into()]);
                 self.sites[site].store.release(released.durable);

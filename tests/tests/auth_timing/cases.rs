@@ -1,4 +1,4 @@
-//! Commands that are all answered AUTH, each for another reason, and a server to ask them.
+//! A server, and questions to it that are all answered AUTH.
 
 use std::sync::Arc;
 
@@ -6,42 +6,25 @@ use bytes::Bytes;
 use smp_core::crypto::{
     AuthPrivateKey, DhSecret, Ed448PrivateKey, Ed25519PrivateKey, Nonce, X25519PrivateKey,
 };
-use smp_core::server::store::{MemoryStore, QueueKey, QueueOp, QueueRecord, QueueStatus, UnixDay};
-use smp_core::server::{ServerConfig, Session, SessionInput, SessionOutput};
+use smp_core::server::store::{
+    MemoryStore, NotifierRecord, QueueKey, QueueOp, QueueRecord, QueueStatus, UnixDay,
+};
+use smp_core::server::{ServerConfig, Session, SessionEvent, SessionInput, SessionOutput};
 use smp_core::transport::block::BlockCodec;
 use smp_core::transport::{PlainPeer, ServerOptions, ServerTransportConfig, Transport};
+use smp_core::wire::command::{LinkData, NewQueue, NotifierKeys, QueueRequestData, SubscriptionMode};
 use smp_core::wire::signed_key::{SessionKey, SignedKey};
 use smp_core::wire::transmission::authorized_bytes;
 use smp_core::wire::{
     Authorization, BatchWriter, BrokerMessage, ClientHello, ClientTransmission, Command, CorrelationId,
-    DhPublicKey, EntityId, MessageId, QueueMode, ServerHello, ServerTransmission, SessionId, Version,
-    decode_batch, error::ErrorType,
+    DhPublicKey, EntityId, MessageId, Password, QueueMode, ServerHello, ServerTransmission, SessionId,
+    Version, decode_batch, error::ErrorType,
 };
 use smp_core::{Now, SeededEntropy, Timestamp, UnixTime};
 use smp_tests::in_memory::{identity, send};
 
-use super::Depth;
-
-/// How a command is authorised.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Kind {
-    Ed25519,
-    Ed448,
-    X25519,
-    None,
-}
-
-const KEYS: [Kind; 3] = [Kind::Ed25519, Kind::Ed448, Kind::X25519];
-
-/// Commands that must cost the same.
-pub(crate) struct Group {
-    pub(crate) version: Version,
-    pub(crate) command: &'static str,
-    pub(crate) kind: Kind,
-    pub(crate) depth: Depth,
-    /// Why the answer is AUTH, and what the command is about.
-    reasons: Reasons,
-}
+use super::forwarded::{Layers, proxy_key};
+use super::groups::{EntityIds, Group, KEYS, Kind, Queue, Reason, Way};
 
 /// A server's store and settings, with a queue for each reason to refuse a command.
 pub(crate) struct Server {
@@ -62,6 +45,8 @@ pub(crate) struct Question<'a> {
     version: Version,
     correlation_id: CorrelationId,
     entity: EntityId,
+    /// What is around the command and its answer, if it came through a proxy.
+    layers: Option<Layers>,
     block: Vec<u8>,
 }
 
@@ -70,6 +55,7 @@ pub(crate) struct Question<'a> {
 pub(crate) enum Effect {
     LookUp(usize),
     Send(usize),
+    Event(SessionEvent),
 }
 
 impl Server {
@@ -77,9 +63,11 @@ impl Server {
         let mut entropy = SeededEntropy::new([3; 32]);
         let identity = identity(&mut entropy, NOW.unix);
         let key_hash = *identity.fingerprint();
+        let mut config = ServerConfig::default();
+        config.password = Some(Password::new(b"correct").expect("a password"));
         let mut server = Self {
             store: MemoryStore::new(),
-            config: Arc::new(ServerConfig::default()),
+            config: Arc::new(config),
             transport: ServerTransportConfig::new(identity, ServerOptions::default()).expect("an identity"),
             key_hash,
             entropy,
@@ -90,6 +78,9 @@ impl Server {
             server.add(kind, Queue::OtherKind, |record| {
                 record.recipient_keys = vec![new_key(other, &mut SeededEntropy::new([4; 32])).public()];
                 record.sender_key = record.recipient_keys.first().copied();
+                for (notifier, key) in record.notifier.iter_mut().zip(&record.recipient_keys) {
+                    notifier.key = *key;
+                }
             });
             server.add(kind, Queue::Unsecured, |record| record.sender_key = None);
             server.add(kind, Queue::Suspended, |record| record.status = QueueStatus::Off);
@@ -122,25 +113,31 @@ impl Server {
             sender_key: Some(new_key(kind, &mut self.entropy).public()),
             mode: Some(QueueMode::Messaging),
             status: QueueStatus::Active,
-            link: None,
-            notifier: None,
+            link: Some(ids.link),
+            notifier: Some(NotifierRecord {
+                id: ids.notifier,
+                key: new_key(kind, &mut self.entropy).public(),
+                secret: DhSecret::new([5; 32]),
+                service: None,
+            }),
             service: None,
             used_on: UnixDay(0),
         };
         change(&mut record);
-        self.store.run(vec![QueueOp::Create { record: Box::new(record), link: None }]);
+        let link = Some(Box::new(link_data()));
+        self.store.run(vec![QueueOp::Create { record: Box::new(record), link }]);
     }
 
     /// The question of a group for its reason of this number, in a new session.
     pub(crate) fn ask<'a>(&'a self, group: &Group, at: usize) -> Question<'a> {
-        let (reason, entity) = group.reasons[at].clone();
-        let (session, session_key) = self.session(group.version);
+        let Reason { why, entity, password } = group.reasons[at].clone();
+        let (session, session_key) = self.session(group.version, group.way);
         let session_id = SessionId::new(&SESSION_ID).expect("32 bytes");
         let mut entropy = SeededEntropy::new([6; 32]);
         let correlation_id = CorrelationId::from(entropy.bytes::<24>());
         let key = new_key(group.kind, &mut entropy);
         let mut command = Vec::new();
-        command_named(group.command, &key, &mut entropy).encode(group.version, &mut command);
+        command_named(group.command, &key, password, &mut entropy).encode(group.version, &mut command);
         let authorized = authorized_bytes(&session_id, &correlation_id, &entity, &command);
         let nonce = Nonce::from_slice(correlation_id.as_bytes());
         let authorization = match group.kind {
@@ -157,12 +154,19 @@ impl Server {
         };
         let mut item = Vec::new();
         transmission.encode(group.version, &session_id, &mut item);
+        let layers = session_key
+            .filter(|_| group.way == Way::Proxy)
+            .map(|key| Layers::new(&key, &correlation_id, &mut entropy));
+        if let Some(layers) = &layers {
+            item = layers.wrap(group.version, &session_id, &item);
+        }
         let mut writer = BatchWriter::new(BlockCodec::Plain.content_max());
         writer.push(&item).expect("it fits");
         let block = BlockCodec::Plain.write(&writer.finish().expect("an item")).expect("it fits");
         let (command, version) = (group.command, group.version);
         Question {
-            reason,
+            reason: why,
+            layers,
             command,
             server: self,
             session,
@@ -174,8 +178,8 @@ impl Server {
         }
     }
 
-    /// A session after its handshake. Without a key of the client, so that blocks are not encrypted.
-    fn session(&self, version: Version) -> (Session, Option<DhPublicKey>) {
+    /// A session after its handshake: with a client without a key, or with a proxy, so that blocks are not encrypted.
+    fn session(&self, version: Version, way: Way) -> (Session, Option<DhPublicKey>) {
         let peer =
             PlainPeer { session_id: SESSION_ID, has_alpn: version > Version::MIN, ..PlainPeer::default() };
         let transport = Transport::plain_server(self.transport.clone(), peer, [8; 32], NOW);
@@ -194,8 +198,8 @@ impl Server {
         let hello = ClientHello {
             version,
             key_hash: self.key_hash,
-            session_key: None,
-            proxy_server: false,
+            session_key: (way == Way::Proxy).then(|| proxy_key().public()),
+            proxy_server: way == Way::Proxy,
             service: None,
         };
         let mut content = Vec::new();
@@ -225,11 +229,11 @@ impl Question<'_> {
                     effects.push(Effect::Send(bytes.len()));
                     answer = Some(bytes);
                 }
+                SessionOutput::Event(event) => effects.push(Effect::Event(event)),
                 SessionOutput::ToBroker(_)
                 | SessionOutput::Resolve(..)
                 | SessionOutput::ToProxy(_)
-                | SessionOutput::Close(_)
-                | SessionOutput::Event(_) => {
+                | SessionOutput::Close(_) => {
                     panic!("an effect that only a command with a right has")
                 }
             }
@@ -239,9 +243,15 @@ impl Question<'_> {
 
     /// What finding the record takes, and keeping it.
     pub(crate) fn find(&self) -> Option<Box<QueueRecord>> {
-        let keys = [QueueKey::Recipient(self.entity.clone()), QueueKey::Sender(self.entity.clone())];
-        let key = &keys[usize::from(["SEND", "SKEY"].contains(&self.command))];
-        (self.command != "NSUB").then(|| self.server.store.look_up(key).map(Box::new)).flatten()
+        let entity = self.entity.clone();
+        let key = match self.command {
+            "NEW" => return None,
+            "SEND" | "SKEY" => QueueKey::Sender(entity),
+            "LKEY" | "LGET" => QueueKey::Link(entity),
+            "NSUB" => QueueKey::Notifier(entity),
+            _ => QueueKey::Recipient(entity),
+        };
+        self.server.store.look_up(&key).map(Box::new)
     }
 
     /// The answer must be AUTH, and nothing else in the block.
@@ -249,7 +259,11 @@ impl Question<'_> {
         let content = BlockCodec::Plain.read(answer.expect("an answer")).expect("a block");
         let items = decode_batch(&content).expect("a batch");
         assert_eq!(items.len(), 1, "{}", self.reason);
-        let item = ServerTransmission::decode(self.version, &self.session_id, &items[0]).expect("an answer");
+        let item = match &self.layers {
+            Some(layers) => layers.open(self.version, &self.session_id, &items[0]),
+            None => items[0].clone(),
+        };
+        let item = ServerTransmission::decode(self.version, &self.session_id, &item).expect("an answer");
         assert!(
             item.correlation_id == self.correlation_id && item.entity_id == self.entity,
             "{}",
@@ -257,130 +271,6 @@ impl Question<'_> {
         );
         let message = BrokerMessage::decode(self.version, &item.message).expect("a message");
         assert_eq!(message, BrokerMessage::Err(ErrorType::Auth), "{}", self.reason);
-    }
-}
-
-impl Group {
-    pub(crate) const fn len(&self) -> usize {
-        self.reasons.len()
-    }
-}
-
-/// All of them.
-pub(crate) fn groups() -> Vec<Group> {
-    let all = std::env::var(COUNT_ALL).is_ok_and(|value| value == "all");
-    let mut groups = Vec::new();
-    for version in [Version::MAX, Version::MIN] {
-        // Most of the path is the same for all commands, kinds and versions: each part of it is stepped through once.
-        let around = |is_stepped| match all || is_stepped && version == Version::MAX {
-            true => Depth::Around,
-            false => Depth::Calls,
-        };
-        for kind in KEYS {
-            let mut add =
-                |command, depth, reasons| groups.push(Group { version, command, kind, depth, reasons });
-            for command in ["GET", "ACK", "KEY", "RKEY", "OFF", "DEL", "QUE", "NDEL"] {
-                add(command, around(false), about_recipients(kind));
-            }
-            add("SUB", around(true), about_recipients(kind));
-            add("SEND", around(kind == Kind::Ed25519), about_senders(kind));
-            add("SKEY", around(kind == Kind::Ed25519), about_keys(kind));
-            add("NSUB", around(false), about_notifiers(kind));
-            if version == Version::MAX && (all || kind == Kind::Ed25519) {
-                add("SUB", Depth::Everything, about_recipients(kind).into_iter().take(2).collect());
-            }
-        }
-        let (command, kind, depth) = ("SEND", Kind::None, around(true));
-        groups.push(Group { version, command, kind, depth, reasons: unsigned() });
-    }
-    groups
-}
-
-/// Set to `all` it has everything stepped through, which takes minutes.
-const COUNT_ALL: &str = "SMP_AUTH_TIMING";
-
-type Reasons = Vec<(&'static str, EntityId)>;
-
-fn about_recipients(kind: Kind) -> Reasons {
-    let of = |queue| EntityIds::of(kind, queue);
-    vec![
-        ("unknown queue", of(Queue::Deleted).recipient),
-        ("wrong key", of(Queue::Secured).recipient),
-        ("wrong kind of key", of(Queue::OtherKind).recipient),
-        ("suspended queue", of(Queue::Suspended).recipient),
-        ("sender id", of(Queue::Secured).sender),
-    ]
-}
-
-fn about_senders(kind: Kind) -> Reasons {
-    let of = |queue| EntityIds::of(kind, queue);
-    vec![
-        ("unknown queue", of(Queue::Deleted).sender),
-        ("wrong key", of(Queue::Secured).sender),
-        ("wrong kind of key", of(Queue::OtherKind).sender),
-        ("suspended queue", of(Queue::Suspended).sender),
-        ("no key is set", of(Queue::Unsecured).sender),
-        ("recipient id", of(Queue::Secured).recipient),
-    ]
-}
-
-/// SKEY brings its key, so the right one signs.
-fn about_keys(kind: Kind) -> Reasons {
-    let of = |queue| EntityIds::of(kind, queue);
-    vec![
-        ("unknown queue", of(Queue::Deleted).sender),
-        ("another key is set", of(Queue::Secured).sender),
-        ("another kind is set", of(Queue::OtherKind).sender),
-        ("contact queue", of(Queue::Contact).sender),
-        ("recipient id", of(Queue::Secured).recipient),
-    ]
-}
-
-/// This server has no notifiers.
-fn about_notifiers(kind: Kind) -> Reasons {
-    let of = |queue| EntityIds::of(kind, queue);
-    vec![
-        ("unknown notifier", of(Queue::Deleted).recipient),
-        ("recipient id", of(Queue::Secured).recipient),
-        ("sender id", of(Queue::Secured).sender),
-    ]
-}
-
-fn unsigned() -> Reasons {
-    let of = |queue| EntityIds::of(Kind::Ed25519, queue);
-    vec![
-        ("unknown queue", of(Queue::Deleted).sender),
-        ("a key is set", of(Queue::Secured).sender),
-        ("suspended queue", of(Queue::Suspended).sender),
-        ("suspended, no key", of(Queue::SuspendedUnsecured).sender),
-        ("recipient id", of(Queue::Unsecured).recipient),
-    ]
-}
-
-/// The queues that there are for each kind of key; there is none of `Deleted`.
-#[derive(Clone, Copy)]
-enum Queue {
-    Secured = 1,
-    OtherKind,
-    Unsecured,
-    Suspended,
-    SuspendedUnsecured,
-    Contact,
-    Deleted,
-}
-
-struct EntityIds {
-    recipient: EntityId,
-    sender: EntityId,
-}
-
-impl EntityIds {
-    fn of(kind: Kind, queue: Queue) -> Self {
-        Self::random(&mut SeededEntropy::new([10 * (kind as u8 + 1) + queue as u8; 32]))
-    }
-
-    fn random(entropy: &mut SeededEntropy) -> Self {
-        Self { recipient: entropy.bytes::<24>().into(), sender: entropy.bytes::<24>().into() }
     }
 }
 
@@ -393,22 +283,47 @@ fn new_key(kind: Kind, entropy: &mut SeededEntropy) -> AuthPrivateKey {
     }
 }
 
-fn command_named(name: &str, key: &AuthPrivateKey, entropy: &mut SeededEntropy) -> Command {
+fn command_named(
+    name: &str,
+    key: &AuthPrivateKey,
+    password: &'static str,
+    entropy: &mut SeededEntropy,
+) -> Command {
     match name {
+        "NEW" => Command::New(Box::new(NewQueue {
+            recipient_key: key.public(),
+            dh_key: X25519PrivateKey::generate(entropy).public(),
+            password: Some(Password::new(password.as_bytes()).expect("a password")),
+            subscribe: SubscriptionMode::OnlyCreate,
+            queue_data: Some(QueueRequestData::Messaging(None)),
+            notifier: None,
+        })),
         "SUB" => Command::Sub,
         "GET" => Command::Get,
         "ACK" => Command::Ack(MessageId::from(entropy.bytes::<24>())),
         "KEY" => Command::Key(key.public()),
         "RKEY" => Command::RKey(vec![key.public()]),
         "OFF" => Command::Off,
+        "NKEY" => {
+            let dh_key = X25519PrivateKey::generate(entropy).public();
+            Command::NKey(NotifierKeys { auth_key: key.public(), dh_key })
+        }
         "NDEL" => Command::NDel,
         "DEL" => Command::Del,
         "QUE" => Command::Que,
         "SEND" => send(&Bytes::from(vec![0; 1000])),
         "SKEY" => Command::SKey(key.public()),
+        "LSET" => Command::LSet { link_id: EntityId::from(entropy.bytes::<24>()), data: link_data() },
+        "LDEL" => Command::LDel,
+        "LKEY" => Command::LKey(key.public()),
+        "LGET" => Command::LGet,
         "NSUB" => Command::NSub,
         other => panic!("{other} is not asked"),
     }
+}
+
+fn link_data() -> LinkData {
+    LinkData { fixed: Bytes::from_static(b"fixed"), user: Bytes::from_static(b"user") }
 }
 
 const SESSION_ID: [u8; 32] = [b's'; 32];

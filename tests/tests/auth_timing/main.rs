@@ -1,7 +1,8 @@
 //! A stranger cannot tell by the time of an ERR AUTH which queues there are.
 //!
-//! Each command is asked for several reasons to refuse it: there is no such queue, its key is another or of another kind,
-//! it is suspended. What the session does from the block to its answer, with the look-up in the store in memory between, must
+//! Each command is asked for several reasons to refuse it: there is no such queue, link or notifier, its key is another or
+//! of another kind, it is suspended; of NEW, the password is wrong here or there. Commands of senders are asked through a
+//! proxy too. What the session does from the block to its answer, with the look-up in the store in memory between, must
 //! not depend on the reason:
 //!
 //! * the same effects in the same order, in blocks of the same size, and the same allocations beside those of the record
@@ -17,12 +18,15 @@
 #![allow(clippy::print_stdout, reason = "the table is for people")]
 
 mod cases;
+mod forwarded;
+mod groups;
 #[cfg_attr(not(all(target_os = "linux", target_arch = "x86_64")), path = "no_stepping.rs")]
 mod stepping;
 
 use std::alloc::System;
 
-use cases::{Effect, Group, Question, Server, groups};
+use cases::{Effect, Question, Server};
+use groups::{Group, Way, groups};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 
 #[global_allocator]
@@ -112,7 +116,8 @@ fn effects_and_allocations(question: &mut Question<'_>) -> (Vec<Effect>, usize, 
 }
 
 fn compare_costs(server: &Server, group: &Group, costs: &[Cost]) {
-    let name = format!("v{} {} by {:?}", group.version.0, group.command, group.kind);
+    let through = if group.way == Way::Proxy { " through a proxy" } else { "" };
+    let name = format!("v{} {} by {:?}{through}", group.version.0, group.command, group.kind);
     let instructions = costs.iter().map(|cost| cost.instructions);
     let (min, max) = (instructions.clone().min().unwrap_or(0), instructions.max().unwrap_or(0));
     match group.depth {

@@ -19,6 +19,7 @@ scenarios![
     what_was_not_acknowledged_waits_for_the_next_connection,
     flags_reach_the_recipient,
     senders_at_the_same_time_lose_nothing,
+    of_two_messages_at_the_same_time_one_waits_for_the_other,
 ];
 
 fn later() -> Creation {
@@ -227,6 +228,36 @@ fn senders_at_the_same_time_lose_nothing(store: Store) {
         });
         let expected: Vec<_> = (0..ROUNDS).collect();
         assert_eq!(received, [expected.clone(), expected]);
+        alice.assert_silent();
+    });
+}
+
+fn of_two_messages_at_the_same_time_one_waits_for_the_other(store: Store) {
+    const ROUNDS: usize = 50;
+    run(store, &Settings::default(), SOME, |server, form| {
+        let mut alice = Peer::connect(server.address(), form);
+        let queue = Queue::new(&mut alice);
+        let (mut bob, mut carol) = two(server, form);
+        for round in 0..ROUNDS {
+            let texts = [format!("bob {round}"), format!("carol {round}")];
+            let [bobs, carols] = texts
+                .each_ref()
+                .map(|text| Request::new(Auth::None, &queue.sender, format!("SEND F {text}")));
+            bob.send(std::slice::from_ref(&bobs));
+            carol.send(std::slice::from_ref(&carols));
+            assert_eq!(bob.answer(&bobs), "OK");
+            assert_eq!(carol.answer(&carols), "OK");
+            let first = queue.message(&mut alice);
+            alice.assert_silent();
+            // Who subscribes again gets the same, not the other.
+            queue.subscribe(&mut alice);
+            assert_eq!(queue.message(&mut alice), first);
+            let second = queue.acknowledge_for_next(&mut alice, &first.id);
+            assert_eq!(queue.acknowledge(&mut alice, &second.id), "OK");
+            let mut received = [first.text(), second.text()];
+            received.sort();
+            assert_eq!(received, texts);
+        }
         alice.assert_silent();
     });
 }

@@ -2,8 +2,8 @@
 
 use smp_core::wire::address::ServerAddress;
 use smp_core::wire::command::RelayRequest;
-use smp_core::wire::{Command, EntityId, Version};
-use smp_tests::peer::{Auth, Kind, Peer, Queue, Request, bytes, dh_key, key};
+use smp_core::wire::{Command, EntityId, QueueSet, Version};
+use smp_tests::peer::{Auth, Creation, Kind, Peer, Queue, Request, bytes, dh_key, key};
 use smp_tests::server::{Settings, Store};
 
 use super::{ALL, run, scenarios};
@@ -66,10 +66,17 @@ fn service_subscriptions_are_refused_to_others(store: Store) {
         let mut peer = Peer::connect(server.address(), form);
         let (owner, id) = (key(Kind::Ed25519), EntityId::from([6; 24]));
         for word in ["SUBS", "NSUBS"] {
-            assert_eq!(peer.ask(Auth::Key(&owner), &id, word), "ERR SERVICE", "{word}");
+            let mut all = word.as_bytes().to_vec();
+            if form.version >= Version::SERVICE_SUBS {
+                // How many queues, and their hash, must be told since.
+                assert_eq!(peer.ask(Auth::Key(&owner), &id, word), "ERR CMD SYNTAX", "{word}");
+                all.push(b' ');
+                QueueSet::EMPTY.encode(form.version, &mut all);
+            }
+            assert_eq!(peer.ask(Auth::Key(&owner), &id, &all[..]), "ERR SERVICE", "{word}");
             assert_eq!(peer.ask(Auth::Key(&owner), &id, format!("{word} 1")), "ERR CMD SYNTAX");
-            assert_eq!(peer.ask(Auth::None, &id, word), "ERR CMD NO_AUTH");
-            assert_eq!(peer.ask(Auth::Key(&owner), &EntityId::empty(), word), "ERR CMD NO_AUTH");
+            assert_eq!(peer.ask(Auth::None, &id, &all[..]), "ERR CMD NO_AUTH");
+            assert_eq!(peer.ask(Auth::Key(&owner), &EntityId::empty(), &all[..]), "ERR CMD NO_AUTH");
         }
     });
 }
@@ -79,15 +86,22 @@ fn service_signatures_are_refused_outside_services(store: Store) {
     run(store, &Settings::default(), &forms, |server, form| {
         let mut peer = Peer::connect(server.address(), form);
         let queue = Queue::new(&mut peer);
-        // A known queue and an unknown one are refused alike.
-        for (id, owner) in [(queue.recipient.clone(), &queue.key), (EntityId::from([8; 24]), &queue.key)] {
-            let request = Request::new(Auth::Key(owner), &id, "SUB");
-            let plain = peer.transmission(&request);
-            let (auth, rest) = plain.split_at(1 + 64);
-            let signed = [auth, b"1\x40", &bytes::<64>(), &rest[1..]].concat();
+        let mut refuses = |request: Request<'_>| {
+            let signed = peer.transmission_of_service(&request);
             peer.send_batch(&[signed]);
             assert_eq!(peer.answer(&request), "ERR SERVICE");
+        };
+        // A known queue and an unknown one are refused alike.
+        for id in [&queue.recipient, &queue.sender, &EntityId::from([8; 24])] {
+            for command in ["SUB", "NSUB", "GET", "QUE", "OFF", "DEL", "SEND T hello"] {
+                refuses(Request::new(Auth::Key(&queue.key), id, command));
+            }
         }
+        let id = bytes::<24>();
+        let (owner, new) = Queue::new_command(form.version, &Creation::default(), &id.into());
+        refuses(Request::new(Auth::Key(&owner), &EntityId::empty(), new).correlated(&id));
+        assert_eq!(queue.send(&mut peer, None, "hello"), "OK");
+        assert_eq!(queue.receive_last(&mut peer).text(), "hello");
         peer.assert_silent();
     });
 }

@@ -9,6 +9,7 @@ use super::{ALL, NEWEST, run, scenarios, two};
 
 scenarios![
     an_invitation_is_read_once_and_then_gone,
+    an_invitation_that_is_removed_leads_nowhere,
     a_contact_address_is_read_by_anybody,
     links_are_set_and_removed_later,
     ids_that_a_client_chooses,
@@ -19,7 +20,7 @@ scenarios![
 const AUTH: &str = "ERR AUTH";
 
 /// The forms of client that can say so in NEW.
-fn with_links() -> Vec<Form> {
+pub(super) fn with_links() -> Vec<Form> {
     ALL.iter().copied().filter(|form| form.version >= Version::SHORT_LINKS).collect()
 }
 
@@ -76,6 +77,30 @@ fn an_invitation_is_read_once_and_then_gone(store: Store) {
         assert_eq!(queue.receive_last(&mut alice).text(), "hello");
         assert_eq!(queue.ask(&mut alice, "LDEL"), "OK");
         alice.assert_silent();
+    });
+}
+
+fn an_invitation_that_is_removed_leads_nowhere(store: Store) {
+    run(store, &Settings::default(), &with_links(), |server, form| {
+        let (mut alice, mut bob) = two(server, form);
+        let [unread, read] = [(); 2].map(|()| Queue::create(&mut alice, &invitation()));
+        let ours = key(Kind::Ed25519);
+        assert_leads_to(&lkey(&mut bob, &link_id(&read), &ours), &read, &data("fixed", "user"));
+        for queue in [&unread, &read] {
+            let link = link_id(queue);
+            assert_eq!(queue.ask(&mut alice, "LDEL"), "OK");
+            assert_eq!(lkey(&mut bob, &link, &ours), AUTH);
+            assert_eq!(lget(&mut bob, &link), AUTH);
+        }
+        // What became of their queues does not depend on the links.
+        assert_eq!(unread.send(&mut bob, None, "hello"), "OK");
+        assert_eq!(read.send(&mut bob, None, "hello"), AUTH);
+        assert_eq!(read.send(&mut bob, Some(&ours), "hello"), "OK");
+        // Until it is secured it can be given another.
+        let link = EntityId::from(bytes::<24>());
+        assert_eq!(read.set_link(&mut alice, &link, &data("fixed", "user")), AUTH);
+        assert_eq!(unread.set_link(&mut alice, &link, &data("other", "user")), "OK");
+        assert_leads_to(&lkey(&mut bob, &link, &ours), &unread, &data("other", "user"));
     });
 }
 

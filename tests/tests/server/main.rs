@@ -3,9 +3,12 @@
 //! Each scenario runs on the store in memory and on the embedded one. Within a scenario one server meets clients of many
 //! forms: versions, with and without a session key in the hello, with and without ALPN.
 
+mod absent;
 mod access;
+mod blocked;
 mod blocks;
 mod bytes;
+mod crowd;
 mod delivery;
 mod expiry;
 mod garbage;
@@ -14,6 +17,7 @@ mod handshake;
 mod intruder;
 mod later;
 mod links;
+mod made_links;
 mod names;
 mod notifications;
 mod order;
@@ -64,6 +68,8 @@ const ALL: &[Form] = &[
     Form::new(17).without_key(),
     Form::new(18),
     Form::new(18).without_key(),
+    Form::new(20),
+    Form::new(20).without_key(),
 ];
 
 /// For what does not depend on the version: the oldest client, one in the middle, and the newest in both ways.

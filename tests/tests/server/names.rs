@@ -6,6 +6,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use smp_core::server::Limits;
 use smp_core::wire::broker::BrokerMessage;
 use smp_core::wire::{EntityId, Version};
 use smp_tests::peer::{Auth, Form, Peer, Queue, Relay, Request};
@@ -88,7 +89,7 @@ fn rname(name: &str) -> String {
 const PATIENCE: Duration = Duration::from_secs(60);
 
 fn names_are_resolved_at_every_version(store: Store) {
-    let forms = [ALL, &[Form::new(19), Form::new(20), Form::new(20).without_key()]].concat();
+    let forms = [ALL, &[Form::new(19)]].concat();
     run(store, &resolver(), &forms, |server, form| {
         let mut peer = Peer::connect(server.address(), form);
         let none = EntityId::empty();
@@ -156,8 +157,13 @@ fn nothing_waits_for_a_slow_resolver(store: Store) {
         assert_eq!(answers[0].text(), rname("held.simplex"));
         assert_eq!(answers[1].text(), rname("release.simplex"));
         peer.assert_silent();
+        // Nor when what asks for them is large, as all is that comes through a proxy: only the name is kept of it.
+        let large = format!("RSLV silent.simplex {}", "x".repeat(15_000));
+        for _ in 0..2 * Limits::default().input_bytes / large.len() {
+            peer.send(&[request(&large)]);
+        }
+        assert_eq!(peer.ask(Auth::None, &none, "PING"), "PONG");
         // Who leaves meanwhile leaves nothing.
-        peer.send(&[request("RSLV silent.simplex")]);
         drop(peer);
         server.wait_for_no_connections();
     });

@@ -326,14 +326,8 @@ fn other_commands_of_a_block_do_not_wait_for_a_relay(store: Store) {
     let proxy = TestServer::start(store, &Settings::default());
     let mut bob = Peer::connect(proxy.address(), NEWEST);
     let silent = impostor(b"");
-    let mut command = Vec::new();
-    smp_core::wire::Command::Prxy(smp_core::wire::command::RelayRequest {
-        relay: silent.to_server_address(),
-        password: None,
-    })
-    .encode(NEWEST.version, &mut command);
-    let none = EntityId::empty();
-    let requests = [Request::new(Auth::None, &none, command), Request::new(Auth::None, &none, "PING")];
+    let session = Relay::request(NEWEST.version, silent.to_server_address(), None);
+    let requests = [session, Request::new(Auth::None, &EntityId::empty(), "PING")];
     bob.send(&requests);
     assert_eq!(bob.answer(&requests[1]), "PONG");
     let queue = Queue::new(&mut bob);

@@ -17,6 +17,7 @@ scenarios![
     another_connection_of_a_service_takes_all_over,
     a_queue_goes_from_a_client_to_a_service_and_back,
     a_service_that_is_notified,
+    a_notifier_belongs_to_who_subscribed_last,
     what_services_sign_is_checked,
     roles,
 ];
@@ -27,7 +28,7 @@ const SERVICE: &str = "ERR SERVICE";
 /// The forms of clients that may be services, and the newest, in which they compare what they have.
 fn forms() -> Vec<Form> {
     let known = ALL.iter().copied().filter(|form| form.version >= Version::SERVICES);
-    known.chain([Form::new(19), Form::new(20)]).collect()
+    known.chain([Form::new(19)]).collect()
 }
 
 /// SUBS or NSUBS as the service: what it should have does not matter to the server.
@@ -173,10 +174,8 @@ fn a_service_that_is_notified(store: Store) {
         assert_eq!(subscribe_all(&mut later, "NSUBS"), all);
         assert!(matches!(former.event().decode(), BrokerMessage::Ends(queues) if queues == all));
         assert_eq!(queues[0].send(&mut alice, None, "hello"), "OK");
-        let mut event = later.event();
-        if event == "ALLS" {
-            event = later.event();
-        }
+        // Whoever is notified is not told that all was sent.
+        let event = later.event();
         assert!(event.tag() == "NMSG" && event.entity_id == notifiers[0].0, "{event:?}");
         // A client that is no service takes a notifier out of it.
         let mut phone = Peer::connect(server.address(), form);
@@ -189,6 +188,48 @@ fn a_service_that_is_notified(store: Store) {
         assert_eq!(queues[0].ask(&mut alice, "NDEL"), "OK");
         assert_eq!(later.event(), "DELD");
         former.assert_silent();
+    });
+}
+
+fn a_notifier_belongs_to_who_subscribed_last(store: Store) {
+    run(store, &Settings::default(), &forms(), |server, form| {
+        let mut alice = Peer::connect(server.address(), form);
+        let queue = Queue::new(&mut alice);
+        let (id, key) = notifier(&queue, &mut alice);
+        let services = [(); 2].map(|()| Service::new(ServiceRole::Notifier));
+        let [mut first, mut second] =
+            services.map(|service| Peer::connect_service(server.address(), form, &service));
+        let mut phone = Peer::connect(server.address(), form);
+        let (all, none) = (set(form.version, &[&id]), set(form.version, &[]));
+        let subscribe = |peer: &mut Peer| {
+            let answer = peer.ask(Auth::Key(&key), &id, "NSUB");
+            assert_subscribed(&answer, peer);
+        };
+        let assert_ended = |peer: &mut Peer| {
+            let end = peer.event();
+            assert!(end == "END" && end.entity_id == id, "{end:?}");
+        };
+        subscribe(&mut first);
+        subscribe(&mut first);
+        assert_eq!(subscribe_all(&mut first, "NSUBS"), all);
+        assert_eq!(first.event(), "ALLS");
+        subscribe(&mut second);
+        assert_ended(&mut first);
+        assert_eq!(subscribe_all(&mut first, "NSUBS"), none);
+        assert_eq!(subscribe_all(&mut second, "NSUBS"), all);
+        assert_eq!(second.event(), "ALLS");
+        subscribe(&mut phone);
+        assert_ended(&mut second);
+        assert_eq!(subscribe_all(&mut second, "NSUBS"), none);
+        subscribe(&mut first);
+        assert_ended(&mut phone);
+        assert_eq!(subscribe_all(&mut first, "NSUBS"), all);
+        assert_eq!(queue.send(&mut alice, None, "hello"), "OK");
+        let event = first.event();
+        assert!(event.tag() == "NMSG" && event.entity_id == id, "{event:?}");
+        for peer in [&mut first, &mut second, &mut phone] {
+            peer.assert_silent();
+        }
     });
 }
 
@@ -213,6 +254,15 @@ fn what_services_sign_is_checked(store: Store) {
             transmission[1 + 64 + 1 + 1] ^= 1;
             bot.send_batch(&[transmission]);
             assert_eq!(bot.answer(&request), SERVICE);
+        }
+        // On a command that services do not sign.
+        for id in [&known.recipient, &EntityId::from(bytes::<24>())] {
+            for command in ["GET", "QUE", "OFF", "DEL"] {
+                let request = Request::new(Auth::Key(&known.key), id, command);
+                let signed = bot.transmission_of_service(&request);
+                bot.send_batch(&[signed]);
+                assert_eq!(bot.answer(&request), SERVICE, "{command}");
+            }
         }
         // SUBS by another key, of another service.
         let id = bot.service.as_ref().expect("a service").id.clone();

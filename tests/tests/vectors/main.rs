@@ -4,6 +4,7 @@
 //! `cargo test -p smp-tests --test vectors`; `SMP_VECTORS_DIR` names another set of the same shape.
 #![allow(clippy::print_stdout)]
 
+mod connection_requests;
 mod crypto;
 mod encodings;
 mod handshakes;
@@ -16,6 +17,7 @@ mod printed;
 mod proxy;
 mod proxy_crypto;
 mod queue_uris;
+mod short_links;
 mod transmissions;
 mod transmissions_crypto;
 
@@ -31,6 +33,8 @@ const SUITES: &[Suite] = &[
     ("smp_names.json", &[names::run]),
     ("smp_messages.json", &[messages::run, messages_crypto::run]),
     ("agent_queue_uris.json", &[queue_uris::run]),
+    ("agent_conn_requests.json", &[connection_requests::run]),
+    ("agent_short_links.json", &[short_links::run]),
 ];
 
 fn main() {

@@ -1,12 +1,9 @@
 //! Which queue a command is about.
 
-use base64::Engine as _;
-use base64::alphabet::URL_SAFE;
-use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
-use smp_core::crypto::hash::hkdf_sha512;
+use smp_core::crypto::link::link_id;
 use smp_core::server::store::QueueKey;
-use smp_core::wire::EntityId;
-use zeroize::Zeroizing;
+use smp_core::wire::text::from_base64url_any;
+use smp_core::wire::{EntityId, LinkError, ShortLink};
 
 /// What a queue is named by.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -18,18 +15,16 @@ pub(super) enum Target {
 }
 
 impl Target {
-    /// Reads an id in base64url, with padding or without, or a short link as apps show it:
-    /// `simplex:/<type>#<rest>` or `https://<host>/<type>#<rest>`.
+    /// Reads an id in base64url, with padding or without, or a short link as apps show it. The server in a link is
+    /// not looked at: a link of another server has an id that this one does not know.
     pub(super) fn parse(text: &str) -> Result<Self, &'static str> {
-        let link = match (text.strip_prefix("simplex:/"), text.strip_prefix("https://")) {
-            (Some(place), _) => Some(place),
-            // The host says whose link it is. One of another server has an id that this one does not know.
-            (_, Some(place)) => Some(place.split_once('/').ok_or(NO_LINK)?.1),
-            _ => None,
-        };
-        match link {
-            Some(link) => of_link(link).map(Self::Link),
-            None => id(text).map(Self::Id).ok_or(NO_ID),
+        match text.parse::<ShortLink>() {
+            Ok(link) => Ok(Self::Link(link_id(&link))),
+            Err(LinkError::Scheme) => id(text).map(Self::Id).ok_or(NO_ID),
+            Err(LinkError::Full) => Err(LONG),
+            Err(LinkError::Kind) => Err(NO_LINK),
+            Err(LinkError::LinkId | LinkError::Key) => Err(INCOMPLETE),
+            Err(_) => Err(PARAMETERS),
         }
     }
 
@@ -42,48 +37,20 @@ impl Target {
     }
 }
 
-/// The link id of `<type>[/]#<rest>[?<parameters>]`. An invitation carries it; that of other links is derived from their key.
-fn of_link(link: &str) -> Result<EntityId, &'static str> {
-    let (kind, rest) = link.split_once('#').ok_or(NO_LINK)?;
-    let rest = rest.split_once('?').map_or(rest, |(rest, _)| rest);
-    match kind.strip_suffix('/').unwrap_or(kind) {
-        "i" => {
-            let (link_id, link_key) = rest.split_once('/').ok_or(INCOMPLETE)?;
-            key(link_key)?;
-            id(link_id).ok_or(INCOMPLETE)
-        }
-        "a" | "c" | "g" | "r" => {
-            let mut derived = Zeroizing::new([0; 56]);
-            hkdf_sha512(b"", &key(rest)?, b"SimpleXContactLink", &mut derived[..]).map_err(|_| INCOMPLETE)?;
-            EntityId::new(derived.get(..24).unwrap_or_default()).map_err(|_| INCOMPLETE)
-        }
-        "contact" | "invitation" => Err(LONG),
-        _ => Err(NO_LINK),
-    }
-}
-
 fn id(text: &str) -> Option<EntityId> {
-    let bytes = BASE64.decode(text).ok()?;
+    let bytes = from_base64url_any(text).ok()?;
     EntityId::new(&bytes).ok().filter(|id| !id.is_empty())
 }
 
-fn key(text: &str) -> Result<Zeroizing<Vec<u8>>, &'static str> {
-    let key = Zeroizing::new(BASE64.decode(text).map_err(|_| INCOMPLETE)?);
-    if key.len() == 32 { Ok(key) } else { Err(INCOMPLETE) }
-}
-
-const BASE64: GeneralPurpose = GeneralPurpose::new(
-    &URL_SAFE,
-    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
-);
 const NO_ID: &str = "this is neither an id in base64url nor a link";
 const NO_LINK: &str = "this is no link that servers know";
 const INCOMPLETE: &str = "the link is not complete";
+const PARAMETERS: &str = "what the link says of its server cannot be read";
 const LONG: &str = "this is a long link. Give the sender id, which is in it, or a short link";
 
 #[cfg(test)]
 mod tests {
-    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+    use smp_core::wire::text::to_base64url_unpadded;
 
     use super::*;
 
@@ -96,7 +63,7 @@ mod tests {
 
     #[test]
     fn ids_may_be_those_of_senders_and_of_links() {
-        let expected = EntityId::new(&BASE64.decode(LINK_ID).unwrap()).unwrap();
+        let expected = EntityId::new(&from_base64url_any(LINK_ID).unwrap()).unwrap();
         let target = Target::parse(LINK_ID).unwrap();
         assert_eq!(target, Target::Id(expected.clone()));
         assert_eq!(target.keys(), [QueueKey::Sender(expected.clone()), QueueKey::Link(expected)]);
@@ -110,11 +77,11 @@ mod tests {
 
     #[test]
     fn an_invitation_carries_its_id() {
-        let expected = Target::Link(EntityId::new(&BASE64.decode(LINK_ID).unwrap()).unwrap());
+        let expected = Target::Link(EntityId::new(&from_base64url_any(LINK_ID).unwrap()).unwrap());
         for place in ["simplex:/i", "simplex:/i/", "https://smp.example.com/i", "https://smp.example.com/i/"]
         {
-            for parameters in ["", "?h=smp.example.com%2Cx.onion&p=5223&c=1pRGYjkkzhCTl0mq4lHYJg"] {
-                let link = format!("{place}#{LINK_ID}/{KEY}{parameters}");
+            for parameters in ["h=smp.example.com", "h=x.onion%2Cy.example&p=5223&c=KEY"] {
+                let link = format!("{place}#{LINK_ID}/{KEY}?{}", parameters.replace("KEY", KEY));
                 assert_eq!(Target::parse(&link), Ok(expected.clone()), "{link}");
             }
         }
@@ -125,7 +92,7 @@ mod tests {
     fn the_id_of_a_contact_link_comes_from_its_key() {
         let key = bytes("1241ac53923cd1a00480bfc67ce3e7a0a52dad66ef6cec73028c496558f4eec8");
         let id = EntityId::new(&bytes("6c39018d5b28f0b4af5a9f70994ecff418b64d8f9e488782")).unwrap();
-        let key = URL_SAFE_NO_PAD.encode(key);
+        let key = to_base64url_unpadded(&key);
         for kind in ["a", "c", "g", "r"] {
             for link in [format!("simplex:/{kind}#{key}?h=a"), format!("https://a.example/{kind}#{key}")] {
                 assert_eq!(Target::parse(&link), Ok(Target::Link(id.clone())), "{link}");
@@ -144,6 +111,8 @@ mod tests {
             (format!("simplex:/x#{KEY}"), NO_LINK),
             (format!("https://a.example#{KEY}"), NO_LINK),
             ("https://a.example/a".to_owned(), NO_LINK),
+            (format!("simplex:/a#{KEY}"), PARAMETERS),
+            (format!("simplex:/a#{KEY}?h=a.example&p=x"), PARAMETERS),
             ("simplex:/contact#/?v=2-7&smp=smp%3A%2F%2F".to_owned(), LONG),
             ("smp://abc@host/id".to_owned(), NO_ID),
         ] {

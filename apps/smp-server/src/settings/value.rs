@@ -232,12 +232,7 @@ pub(crate) fn host_and_port(text: &str) -> Parsed<(String, u16)> {
     let parse = || {
         let (host, port) = text.rsplit_once(':')?;
         let port = digits(port)?.parse().ok().filter(|port| *port > 0)?;
-        let host = match host.parse().ok()? {
-            Host::Ipv4(address) => address.to_string(),
-            Host::Ipv6(address) => address.to_string(),
-            Host::Domain(name) | Host::Onion(name) => name.as_str().to_owned(),
-        };
-        Some((host, port))
+        Some((host.parse::<Host>().ok()?.without_brackets(), port))
     };
     parse().ok_or_else(|| "has to be a host and a port, such as `localhost:9050`".to_owned())
 }

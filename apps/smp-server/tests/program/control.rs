@@ -239,7 +239,7 @@ fn queues_are_found_by_their_links() {
         }
     }
     let other = URL_SAFE_NO_PAD.encode([8; 32]);
-    assert_eq!(admin.status(&format!("simplex:/a#{other}")), UNKNOWN);
+    assert_eq!(admin.status(&format!("simplex:/a#{other}?h=localhost")), UNKNOWN);
     assert!(serving.signal(Signal::TERM).success());
 }
 

@@ -7,7 +7,7 @@ use smp_core::wire::message::ReceivedBody;
 use super::*;
 use crate::Runtime;
 
-fn body_of(queue: &Queue, message: &ReceivedMessage) -> Vec<u8> {
+pub(super) fn body_of(queue: &Queue, message: &ReceivedMessage) -> Vec<u8> {
     let secret = queue.keys.secret(&queue.ids).unwrap();
     match message.open(&secret).unwrap() {
         ReceivedBody::Message { body, .. } => body.to_vec(),
@@ -21,7 +21,7 @@ fn one_command() -> ClientLimits {
     limits
 }
 
-async fn next_message(events: &mut Events, queue: &Queue) -> ReceivedMessage {
+pub(super) async fn next_message(events: &mut Events, queue: &Queue) -> ReceivedMessage {
     match events.next().await.unwrap() {
         ClientEvent::Message(id, message) if id == queue.ids.recipient_id => message,
         other => panic!("another event: {other:?}"),

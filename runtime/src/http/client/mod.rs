@@ -8,14 +8,17 @@ pub use tls::{Roots, RootsError};
 
 use std::future::poll_fn;
 use std::io;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use rustls::ClientConfig;
 use rustls_pki_types::ServerName;
+use zeroize::Zeroizing;
 
 use super::channel::{Broken, Channel};
 use super::{Authorization, Url};
 use crate::Runtime;
+use crate::connect::{Unreachable, connect_to};
 use crate::link::Link;
 use answer::{AnswerReader, HEAD_MAX};
 
@@ -65,33 +68,27 @@ impl<R: Runtime> HttpClient<R> {
         exchange(link, channel, &self.request(path), body_max).await
     }
 
-    /// Connects to the first address that takes the connection.
     async fn connect(&self) -> Result<R::Stream, HttpFailure> {
-        let io = |error: io::Error| HttpFailure::Io(error.kind());
-        let mut failure = HttpFailure::Io(io::ErrorKind::NotFound);
-        for address in self.runtime.resolve(&self.url.host(), self.url.port()).await.map_err(io)? {
-            // Whatever `localhost` is taken for: a secret leaves this machine in TLS only.
-            if self.authorization.is_some() && !self.url.is_secure() && !address.ip().is_loopback() {
-                continue;
-            }
-            match self.runtime.connect(address).await {
-                Ok(stream) => return Ok(stream),
-                Err(error) => failure = io(error),
-            }
-        }
-        Err(failure)
+        // Whatever `localhost` is taken for: a secret leaves this machine in TLS only.
+        let stays_here = self.authorization.is_some() && !self.url.is_secure();
+        let allowed = |address: IpAddr| !stays_here || address.is_loopback();
+        let connected = connect_to(&self.runtime, &self.url.host(), self.url.port(), allowed).await;
+        connected.map_err(|why| match why {
+            Unreachable::Forbidden => HttpFailure::Io(io::ErrorKind::NotFound),
+            Unreachable::Io(kind) => HttpFailure::Io(kind),
+        })
     }
 
-    fn request(&self, path: &str) -> String {
-        let (folder, host) = (self.url.path(), self.url.authority());
-        let authorization = self.authorization.as_ref();
-        let authorization =
-            authorization.map_or(String::new(), |value| format!("Authorization: {}\r\n", value.header()));
-        format!(
-            "GET {folder}{path} HTTP/1.1\r\nHost: {host}\r\nAccept: application/json\r\n{authorization}\
-             User-Agent: smp-runtime/{}\r\nConnection: close\r\n\r\n",
-            env!("CARGO_PKG_VERSION")
-        )
+    fn request(&self, path: &str) -> Zeroizing<String> {
+        let host = self.url.authority();
+        let mut parts = vec!["GET ", self.url.path(), path, " HTTP/1.1\r\nHost: ", &host, "\r\n"];
+        if let Some(authorization) = &self.authorization {
+            parts.extend(["Authorization: ", authorization.header(), "\r\n"]);
+        }
+        parts.push(concat!("User-Agent: smp-runtime/", env!("CARGO_PKG_VERSION"), "\r\n"));
+        parts.push("Accept: application/json\r\nConnection: close\r\n\r\n");
+        // In one allocation of its final length, so that no part of the secret stays behind.
+        Zeroizing::new(parts.concat())
     }
 }
 
@@ -127,8 +124,10 @@ async fn exchange<S: crate::ByteStream>(
             Ok(_) => {}
             Err(broken) => {
                 link.send(channel.transmit());
-                // The server is told why, if it listens.
-                _ = poll_fn(|cx| link.poll_write(cx)).await;
+                if link.queued() > 0 {
+                    // The server is told why, if it listens.
+                    _ = poll_fn(|cx| link.poll_write(cx)).await;
+                }
                 return Err(broken.into());
             }
         }

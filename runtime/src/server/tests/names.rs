@@ -130,8 +130,8 @@ fn the_question_says_what_is_needed_and_no_more() {
     assert_eq!(
         world.request(),
         format!(
-            "GET /names/resolve/alice.simplex HTTP/1.1\r\nHost: localhost\r\nAccept: application/json\r\n\
-             Authorization: Bearer token\r\nUser-Agent: {agent}\r\nConnection: close\r\n\r\n"
+            "GET /names/resolve/alice.simplex HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer token\r\n\
+             User-Agent: {agent}\r\nAccept: application/json\r\nConnection: close\r\n\r\n"
         )
     );
     let world = Scripted::new("http://[2001:db8::1]:8000", b"", true, |_| {});
@@ -345,10 +345,15 @@ fn over_tls_the_certificate_has_to_be_of_the_resolver_and_valid_by_the_clock_of_
 
 #[test]
 fn what_is_no_tls_is_told_apart() {
-    let roots = Some(site().1);
-    let says = b"HTTP/1.1 400 Bad Request\r\n\r\n";
-    let world = Scripted::new("https://127.0.0.1", says, true, |options| options.roots = roots);
-    assert!(world.ask().0 == failed("TLS failed"));
+    let roots = site().1;
+    // Words, and a fatal alert, which has no answer; whether the server then ends the connection or not.
+    for says in [&b"HTTP/1.1 400 Bad Request\r\n\r\n"[..], b"\x15\x03\x03\x00\x02\x02\x28"] {
+        for ends in [true, false] {
+            let roots = Some(roots.clone());
+            let world = Scripted::new("https://127.0.0.1", says, ends, |options| options.roots = roots);
+            assert!(world.ask() == (failed("TLS failed"), Duration::ZERO), "{}", says.escape_ascii());
+        }
+    }
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use smp_core::SeededEntropy;
-use smp_core::client::{QueueKeys, RequestError};
+use smp_core::client::{QueueKeys, Request, RequestError};
 use smp_core::crypto::AuthPrivateKey;
 use smp_core::server::statistics::{Counter, ProxyCounter};
 use smp_core::wire::ServerAddress;
@@ -19,6 +19,7 @@ use crate::{Socks, SocksMode};
 
 /// A machine with a proxy and relays on it, and networks between them that a test may cut.
 struct Relays {
+    limits: Limits,
     runtime: TestRuntime,
     servers: Vec<ServerHandle<TestRuntime, TestStore>>,
     stores: Vec<TestStore>,
@@ -53,26 +54,27 @@ impl Relays {
         relays: &[u8],
         outgoing: impl FnOnce(Connector<TestRuntime>) -> Connector<TestRuntime>,
     ) -> Self {
-        let mut world = Self { runtime: TestRuntime::default(), servers: Vec::new(), stores: Vec::new() };
-        let connector = Connector::new(world.runtime.clone()).public_only(true);
-        let mut outgoing = Some(outgoing(connector));
-        for number in [&[PROXY], relays].concat() {
-            let store = TestStore::default();
-            let mut config = ServerConfig::default();
-            config.limits = limits;
-            let server =
-                Server::new(world.runtime.clone(), store.clone(), transport_of([number; 32]), config)
-                    .seed([number; 32]);
-            let server = match outgoing.take() {
-                Some(connector) => server.outgoing(connector),
-                None => server,
-            };
-            let served =
-                world.runtime.block_on(async move { server.serve(&[socket(number)]).await.unwrap() });
-            world.servers.push(served);
-            world.stores.push(store);
-        }
+        let runtime = TestRuntime::default();
+        let mut world = Self { limits, runtime, servers: Vec::new(), stores: Vec::new() };
+        let connector = outgoing(Connector::new(world.runtime.clone()).public_only(true));
+        world.start(PROXY, TestStore::default(), Some(connector));
+        relays.iter().for_each(|relay| world.start(*relay, TestStore::default(), None));
         world
+    }
+
+    /// Starts the server of a number, which is then the last one.
+    fn start(&mut self, number: u8, store: TestStore, outgoing: Option<Connector<TestRuntime>>) {
+        let mut config = ServerConfig::default();
+        config.limits = self.limits;
+        let transport = transport_of([number; 32]);
+        let server = Server::new(self.runtime.clone(), store.clone(), transport, config).seed([number; 32]);
+        let server = match outgoing {
+            Some(connector) => server.outgoing(connector),
+            None => server,
+        };
+        let served = self.runtime.block_on(async move { server.serve(&[socket(number)]).await.unwrap() });
+        self.servers.push(served);
+        self.stores.push(store);
     }
 
     fn connect(&self, to: u8, seed: u8) -> (Client, Events) {
@@ -107,6 +109,11 @@ impl Relays {
     }
 }
 
+/// A message for a queue.
+fn send(queue: &CreatedQueue) -> Request {
+    Request::send(queue.sender_id.clone(), None, NO_FLAGS, "hello".into())
+}
+
 fn proxy_error(error: ProxyError) -> RequestError {
     RequestError::Server(ErrorType::Proxy(Box::new(error)))
 }
@@ -128,13 +135,8 @@ fn clients_send_through_a_relay_that_they_share() {
         let relay = world.relay(&client, server(2)).unwrap();
         assert_eq!(relay.version(), Version::MAX);
         assert_eq!(world.send(&relay, &queue), Ok(()));
-        let unknown = relay.send([9; 24].into(), None, NO_FLAGS, "hello".into());
-        let refused = world.runtime.block_on({
-            let relay = relay.clone();
-            async move { relay.send([9; 24].into(), None, NO_FLAGS, "hello".into()).await }
-        });
-        drop(unknown);
-        assert_eq!(refused, Err(RequestError::Relay(ErrorType::Auth)));
+        let unknown = CreatedQueue { sender_id: [9; 24].into(), ..queue.clone() };
+        assert_eq!(world.send(&relay, &unknown), Err(RequestError::Relay(ErrorType::Auth)));
     }
     assert_eq!((world.servers[0].relays(), world.servers[1].connections()), (1, 2));
     let proxy = [ProxyCounter::Requests, ProxyCounter::Successes, ProxyCounter::Failed];
@@ -275,8 +277,7 @@ fn a_silent_relay_is_told_apart_and_given_up_and_others_go_on() {
     world.stores[1].hold(true);
     let mut pending = Vec::new();
     for _ in 0..4 {
-        let request = smp_core::client::Request::send(silent.sender_id.clone(), None, NO_FLAGS, "x".into());
-        pending.push(to_silent.request(request));
+        pending.push(to_silent.request(send(&silent)));
         let before = world.runtime.now().mono;
         assert_eq!(world.send(&to_good, &good), Ok(()));
         assert_eq!(world.runtime.now().mono, before, "it waited for the other relay");
@@ -309,8 +310,7 @@ fn a_relay_that_goes_away_is_connected_to_again() {
     let (client, _events) = world.connect(PROXY, 10);
     let relay = world.relay(&client, server(2)).unwrap();
     world.stores[1].hold(true);
-    let request = smp_core::client::Request::send(queue.sender_id.clone(), None, NO_FLAGS, "x".into());
-    let pending = relay.request(request);
+    let pending = relay.request(send(&queue));
     world.runtime.run();
     drop(world.servers.pop());
     world.runtime.run();
@@ -318,6 +318,13 @@ fn a_relay_that_goes_away_is_connected_to_again() {
     assert_eq!(world.servers[0].relays(), 0);
     assert_eq!(world.send(&relay, &queue), Err(proxy_error(ProxyError::NoSession)));
     assert_eq!(world.relay(&client, server(2)).err(), Some(network()));
+    let store = world.stores.pop().unwrap();
+    store.hold(false);
+    world.start(2, store, None);
+    assert_eq!(world.relay(&client, server(2)).err(), Some(network()), "that is known for a time");
+    world.runtime.advance(Limits::default().relay_failure_ttl);
+    let relay = world.relay(&client, server(2)).unwrap();
+    assert_eq!(world.send(&relay, &queue), Ok(()));
 }
 
 #[test]
@@ -330,14 +337,12 @@ fn garbage_ends_the_connection_to_a_relay_alone() {
     let bad = socket(2);
     let garbage = Arc::new(Mutex::new(Vec::new()));
     let kept = Arc::clone(&garbage);
-    let runtime = world.runtime.clone();
     world.runtime.on_connect(move |to| {
         assert_eq!(to, bad);
         let (ours, theirs) = TestStream::pair();
         theirs.limit(StreamLimits { written: CAPACITY, unread: CAPACITY, read: 7 });
         theirs.give(b"HTTP/1.1 400 Bad Request\r\n\r\n");
         kept.lock().unwrap().push(theirs);
-        let _ = &runtime;
         Ok(ours)
     });
     for _ in 0..3 {
@@ -389,11 +394,7 @@ fn one_client_has_so_many_commands_with_relays_and_the_others_wait() {
     let (client, _events) = world.connect(PROXY, 10);
     let relay = world.relay(&client, server(2)).unwrap();
     world.stores[1].hold(true);
-    let send = || {
-        let request = smp_core::client::Request::send(queue.sender_id.clone(), None, NO_FLAGS, "x".into());
-        relay.request(request)
-    };
-    let pending: Vec<_> = (0..5).map(|_| send()).collect();
+    let pending: Vec<_> = (0..5).map(|_| relay.request(send(&queue))).collect();
     world.runtime.run();
     assert_eq!(world.servers[0].forwards(), 2);
     // Its other commands do not wait.

@@ -26,6 +26,10 @@ pub(super) struct Connection {
     pub(super) role: Option<ServiceRole>,
     /// How far the search for what waits for the service is.
     pub(super) scan: Option<Scan>,
+    /// When all that waited was sent it is told so, once.
+    pub(super) awaits_all: bool,
+    /// There was no room for what came for the service: it is searched for when there is.
+    pub(super) missed: bool,
     /// Deliveries and news of ended subscriptions that its socket has not taken yet, or that are being read for it.
     pub(super) slots_taken: usize,
     /// Subscriptions with a message, which wait for a slot: each once, in the order in which they came.
@@ -44,10 +48,12 @@ pub(super) enum Scan {
     Asked(Option<EntityId>),
     /// The store could not answer.
     Failed(Option<EntityId>),
-    /// It goes on from here when less waits for a slot.
-    Paused(EntityId),
+    /// It goes on from here when less waits for a slot, and from the beginning with `None`.
+    Paused(Option<EntityId>),
     /// All that waited has a place in the line before this one.
     Queued(Place),
+    /// All of it was sent, which the connection is told when the store has answered.
+    Telling,
 }
 
 impl Connection {

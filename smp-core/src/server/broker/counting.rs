@@ -93,8 +93,8 @@ impl Broker {
         }
     }
 
-    pub(super) fn count_notifier_subscribed(&mut self, connection: ConnectionId, is_known: bool) {
-        if self.connections.get(&connection).is_some_and(|state| state.service.is_some()) {
+    pub(super) fn count_notifier_subscribed(&mut self, service: Option<&EntityId>, is_known: bool) {
+        if service.is_some() {
             return;
         }
         let repeated = Counter::NotifierSubscriptionsRepeated;

@@ -39,7 +39,7 @@ pub use moderation::{Moderation, ModerationId};
 use super::statistics::{Counter, Statistics};
 use super::store::{Batch, BatchId, BatchReply, OpResult, QueueOp, StoreFailure, UnixDay};
 use super::{ConnectionId, ServerConfig};
-use crate::time::{Now, Timestamp};
+use crate::time::{Now, Timestamp, UnixTime};
 use crate::wire::EntityId;
 use connection::Connection;
 use core::time::Duration;
@@ -96,7 +96,7 @@ pub struct Broker {
     /// Connections that news of ended subscriptions waits for, and when it is sent.
     ended: BTreeSet<ConnectionId>,
     ends_due: Option<Timestamp>,
-    /// Subscriptions whose queue could not be read, and when that is tried again.
+    /// Subscriptions whose queue could not be read, and when that, and what is in `scans_failed`, is tried again.
     unread: BTreeSet<EntityId>,
     unread_due: Option<Timestamp>,
     expiry_due: Option<Timestamp>,
@@ -290,9 +290,13 @@ impl Broker {
     }
 
     /// Messages sent before this time are too old.
-    fn oldest_kept(&self) -> Option<crate::time::UnixTime> {
-        let ttl = i64::try_from(self.config.message_ttl?.as_millis()).unwrap_or(i64::MAX);
-        Some(crate::time::UnixTime::from_millis(self.now.unix.as_millis().saturating_sub(ttl)))
+    fn oldest_kept(&self) -> Option<UnixTime> {
+        self.config.message_ttl.map(|ttl| self.ago(ttl))
+    }
+
+    fn ago(&self, time: Duration) -> UnixTime {
+        let time = i64::try_from(time.as_millis()).unwrap_or(i64::MAX);
+        UnixTime::from_millis(self.now.unix.as_millis().saturating_sub(time))
     }
 
     fn op_done(&mut self, context: Context, result: OpResult) {
@@ -308,8 +312,8 @@ impl Broker {
             Context::SetNotifier { connection, tag, sets } => {
                 self.notifier_set(connection, tag, sets, &result);
             }
-            Context::SubscribeNotifier { connection, tag, queue, notifier, is_known } => {
-                self.notifier_subscribed(connection, tag, (queue, notifier), is_known, result);
+            Context::SubscribeNotifier { connection, tag, queue, notifier, service, is_known } => {
+                self.notifier_subscribed(connection, tag, (queue, notifier), (service, is_known), result);
             }
             Context::FindService { connection } => self.service_found(connection, result),
             Context::SubscribeService { connection, tag, expected } => {
@@ -324,8 +328,8 @@ impl Broker {
                 self.deleted(connection, tag, &queue, is_secured, &result);
             }
             Context::Append { connection, tag, queue } => self.appended(connection, tag, &queue, result),
-            Context::Subscribe { connection, tag, queue, slot, is_known } => {
-                self.subscribed(connection, tag, queue, (slot, is_known), result);
+            Context::Subscribe { connection, tag, queue, slot, service, is_known } => {
+                self.subscribed(connection, tag, queue, (slot, service, is_known), result);
             }
             Context::Get { connection, tag, queue } => self.got(connection, tag, &queue, result),
             Context::Acknowledge { connection, tag, queue, read, delivered } => {

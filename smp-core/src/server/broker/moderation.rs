@@ -44,17 +44,29 @@ impl Broker {
     pub(super) fn moderated(&mut self, id: ModerationId, moderation: &Moderation, result: &OpResult) {
         let done = match result {
             OpResult::Unauthorized => Ok(false),
-            OpResult::Done | OpResult::Released { .. } => Ok(true),
+            OpResult::Moderated { .. } | OpResult::Released { .. } => Ok(true),
             _ => Err(StoreFailure),
+        };
+        let service = match result {
+            OpResult::Moderated { service } => service.as_ref(),
+            _ => None,
         };
         match moderation {
             Moderation::Block(queue, info) if done == Ok(true) => {
                 self.count(Counter::QueuesBlocked, 1);
-                if let Some(subscription) = self.subscriptions.get(queue) {
-                    self.reply(subscription.connection, Reply::Blocked(queue.clone(), *info));
+                let subscriber = self.subscriptions.get(queue).map(|subscription| subscription.connection);
+                if let Some(connection) = subscriber.or_else(|| self.service_connection(service)) {
+                    self.reply(connection, Reply::Blocked(queue.clone(), *info));
                 }
             }
-            Moderation::Unblock(queue) if done == Ok(true) => self.wake_subscription(queue),
+            Moderation::Unblock(queue) if done == Ok(true) => match self.service_connection(service) {
+                Some(connection) if !self.subscriptions.contains_key(queue) => {
+                    if self.has_room_for_service(connection) {
+                        self.deliver_to_service(connection, queue);
+                    }
+                }
+                _ => self.wake_subscription(queue),
+            },
             Moderation::Delete(queue) => self.queue_deleted(None, queue, result),
             Moderation::Block(..) | Moderation::Unblock(_) => {}
         }

@@ -11,7 +11,6 @@ use super::request::{Answer, Context, Ending, Notified, Reply, Tag};
 use crate::server::ConnectionId;
 use crate::server::statistics::Counter;
 use crate::server::store::{NotifierRecord, NotifierRef, OpResult, QueueOp};
-use crate::time::UnixTime;
 use crate::wire::{AuthPublicKey, EntityId};
 
 /// The subscription of a notifier: there is at most one.
@@ -68,13 +67,14 @@ impl Broker {
         }
         let Some(state) = self.connections.get_mut(&connection) else { return };
         state.notifiers.insert(notifier.clone());
+        let service = state.service.clone();
         let op = QueueOp::SubscribeNotifier {
             queue: queue.clone(),
             notifier: notifier.clone(),
             by,
-            service: state.service.clone(),
+            service: service.clone(),
         };
-        self.store(op, Context::SubscribeNotifier { connection, tag, queue, notifier, is_known });
+        self.store(op, Context::SubscribeNotifier { connection, tag, queue, notifier, service, is_known });
     }
 
     pub(super) fn notifier_subscribed(
@@ -82,17 +82,28 @@ impl Broker {
         connection: ConnectionId,
         tag: Tag,
         (queue, notifier): (EntityId, EntityId),
-        is_known: bool,
+        (service, is_known): (Option<EntityId>, bool),
         result: OpResult,
     ) {
         let OpResult::NotifierSubscribed { has_notifications, former } = result else {
             self.subscribe_notifier_failed(connection, &notifier);
             return self.answer(connection, tag, (&result).into());
         };
-        self.count_notifier_subscribed(connection, is_known);
-        self.count_association(true, (self.service_of(connection).as_ref(), former.as_ref()));
-        self.change_service(connection, former, &notifier);
-        let Some(state) = self.connections.get_mut(&connection) else { return };
+        self.count_notifier_subscribed(service.as_ref(), is_known);
+        self.count_association(true, (service.as_ref(), former.as_ref()));
+        let subscription = self.notifier_subscriptions.get(&notifier);
+        let is_by_name = subscription.is_some_and(|sub| sub.connection == connection && !sub.is_of_service);
+        let is_moved = service != former;
+        self.change_service(connection, (service, former), &notifier, is_by_name);
+        let Some(state) = self.connections.get_mut(&connection) else {
+            // It has gone, but the store has the notifier where it belongs now: another service's subscription is over.
+            if let Some(former) = self.notifier_subscriptions.get(&notifier).filter(|_| is_moved) {
+                let former = former.connection;
+                self.notifier_subscriptions.remove(&notifier);
+                self.end(None, former, &notifier, Ending::TakenOver);
+            }
+            return;
+        };
         state.notifiers.insert(notifier.clone());
         // News of an earlier end would now be wrong.
         state.ended.remove(&notifier);
@@ -126,7 +137,9 @@ impl Broker {
 
     /// A notification was stored: it is told soon, with others.
     pub(super) fn notified(&mut self, notifier: NotifierRef, queue: &EntityId) {
-        if let Some(connection) = self.service_connection(notifier.service.as_ref()) {
+        if let Some(connection) = self.service_connection(notifier.service.as_ref())
+            && self.has_room_for_service(connection)
+        {
             self.subscribe_notifier_for_service(connection, queue.clone(), notifier.id.clone());
         }
         self.notify_later(notifier.id);
@@ -195,11 +208,11 @@ impl Broker {
         result: OpResult,
     ) {
         let subscription = self.notifier_subscriptions.get(&notifier);
-        let is_subscriber = subscription.is_some_and(|sub| sub.connection == connection);
         let is_of_service = subscription.is_some_and(|sub| sub.is_of_service);
+        let subscriber = subscription.map(|sub| sub.connection);
         if let OpResult::Notifications(pending) = result
-            && is_subscriber
-            && let Some(state) = self.connections.get_mut(&connection)
+            && let Some(subscriber) = subscriber
+            && let Some(state) = self.connections.get_mut(&subscriber)
         {
             if pending.more {
                 state.waiting_notifiers.insert(notifier.clone());
@@ -212,6 +225,12 @@ impl Broker {
                 notification,
                 secret: pending.secret.clone(),
             }));
+            if subscriber != connection {
+                // It took the subscription over meanwhile. They are in the store no more, so it hears of them, with a slot more
+                // than it may have.
+                state.slots_taken += 1;
+                self.tell_notifications(subscriber, true);
+            }
         }
         self.tell_notifications(connection, is_last);
     }
@@ -244,8 +263,7 @@ impl Broker {
     /// Asks the store to delete old notifications, from where the last visit ended.
     pub(super) fn expire_notifications(&mut self, after: Option<EntityId>) {
         let Some(ttl) = self.config.notification_ttl else { return };
-        let ttl = i64::try_from(ttl.as_millis()).unwrap_or(i64::MAX);
-        let before = UnixTime::from_millis(self.now.unix.as_millis().saturating_sub(ttl));
+        let before = self.ago(ttl);
         let op = QueueOp::ExpireNotifications { before, after, limit: self.config.limits.expiry_queues };
         self.store(op, Context::ExpireNotifications);
     }

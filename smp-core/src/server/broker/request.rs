@@ -174,6 +174,7 @@ impl From<&OpResult> for Answer {
             | OpResult::Scanned { .. }
             | OpResult::Acknowledged { .. }
             | OpResult::Inspected(_)
+            | OpResult::Moderated { .. }
             | OpResult::Expired { .. }
             | OpResult::Counts(_) => Self::Done,
         }
@@ -216,6 +217,8 @@ pub(super) enum Context {
         tag: Tag,
         queue: EntityId,
         notifier: EntityId,
+        /// That the notifier is one of now.
+        service: Option<EntityId>,
         is_known: bool,
     },
     TakeNotifications {
@@ -240,6 +243,8 @@ pub(super) enum Context {
         tag: Tag,
         queue: EntityId,
         slot: bool,
+        /// That the queue is one of now.
+        service: Option<EntityId>,
         is_known: bool,
     },
     FindService {

@@ -85,6 +85,9 @@ impl Broker {
             (state.set, state.has_all) = (*set, true);
         }
         self.answer(connection, tag, Answer::ServiceQueues(*set));
+        if let Some(state) = self.connections.get_mut(&connection) {
+            state.awaits_all = state.role != Some(ServiceRole::Notifier);
+        }
         self.scan_service(connection, None);
     }
 
@@ -100,13 +103,19 @@ impl Broker {
 
     pub(super) fn service_scanned(&mut self, connection: ConnectionId, result: OpResult) {
         let OpResult::Scanned { queues, next } = result else { return };
-        let is_subscribed = self
-            .service_of(connection)
-            .is_some_and(|service| self.service_connection(Some(&service)) == Some(connection));
-        if !is_subscribed {
+        let state = self.connections.get_mut(&connection);
+        // Else another connection took over meanwhile.
+        if state.and_then(|state| state.scan.take_if(|scan| matches!(scan, Scan::Asked(_)))).is_none() {
             return;
         }
         for (queue, notifier) in queues {
+            let is_there = match &notifier {
+                None => self.subscriptions.contains_key(&queue),
+                Some(notifier) => self.notifier_subscriptions.contains_key(notifier),
+            };
+            if !is_there && !self.has_room_for_service(connection) {
+                continue;
+            }
             match notifier {
                 None => self.deliver_to_service(connection, &queue),
                 Some(notifier) => {
@@ -117,16 +126,21 @@ impl Broker {
         }
         let end = self.next_place;
         if let Some(state) = self.connections.get_mut(&connection) {
-            state.scan = Some(next.map_or(Scan::Queued(end), Scan::Paused));
+            state.scan = match next {
+                Some(next) => Some(Scan::Paused(Some(next))),
+                None if state.missed => Some(Scan::Paused(None)),
+                None => state.awaits_all.then_some(Scan::Queued(end)),
+            };
+            state.missed &= !matches!(state.scan, Some(Scan::Paused(None)));
         }
         self.release_slots(connection, 0);
-        self.go_on_scanning(connection);
     }
 
-    /// The store could not be asked: it is again when the next slot is free, or with the next SUBS of another connection.
+    /// The store could not be asked: it is again in a while.
     pub(super) fn scan_failed(&mut self, connection: ConnectionId) {
+        let is_asked = |scan: &mut Scan| matches!(scan, Scan::Asked(_));
         if let Some(state) = self.connections.get_mut(&connection)
-            && let Some(Scan::Asked(after)) = state.scan.take()
+            && let Some(Scan::Asked(after)) = state.scan.take_if(is_asked)
         {
             state.scan = Some(Scan::Failed(after));
             self.scans_failed.insert(connection);
@@ -139,7 +153,8 @@ impl Broker {
     pub(super) fn scan_again(&mut self) {
         for connection in take(&mut self.scans_failed) {
             let state = self.connections.get_mut(&connection);
-            if let Some(Scan::Failed(after)) = state.and_then(|state| state.scan.take()) {
+            let is_failed = |scan: &mut Scan| matches!(scan, Scan::Failed(_));
+            if let Some(Scan::Failed(after)) = state.and_then(|state| state.scan.take_if(is_failed)) {
                 self.scan_service(connection, after);
             }
         }
@@ -147,13 +162,15 @@ impl Broker {
 
     /// The rest of a scan, or the news that all was sent, when what was found has left the line.
     pub(super) fn go_on_scanning(&mut self, connection: ConnectionId) {
+        let is_full = self.is_fully_subscribed(connection);
         let Some(state) = self.connections.get_mut(&connection) else { return };
         let first = state.waiting.first_key_value().map(|(place, _)| *place);
+        let has_room = !is_full && state.waiting.len() + state.waiting_notifiers.len() < WAITING;
         match state.scan.take() {
-            Some(Scan::Paused(after)) if state.waiting.len() < WAITING => {
-                self.scan_service(connection, Some(after));
-            }
+            Some(Scan::Paused(after)) if has_room => self.scan_service(connection, after),
+            None if has_room && take(&mut state.missed) => self.scan_service(connection, None),
             Some(Scan::Queued(end)) if first.is_none_or(|place| place >= end) => {
+                (state.scan, state.awaits_all) = (Some(Scan::Telling), false);
                 // Behind the reads of the last, whose results are acted on in order.
                 self.store(QueueOp::Count, Context::AllDelivered { connection });
             }
@@ -161,12 +178,20 @@ impl Broker {
         }
     }
 
+    /// The service is told that all was sent, unless another connection took it over meanwhile.
     pub(super) fn all_delivered(&mut self, connection: ConnectionId) {
-        self.reply(connection, Reply::AllDelivered);
+        let Some(state) = self.connections.get_mut(&connection) else { return };
+        match state.scan.take() {
+            Some(Scan::Telling) => {
+                self.reply(connection, Reply::AllDelivered);
+                self.go_on_scanning(connection);
+            }
+            scan => state.scan = scan,
+        }
     }
 
     /// A queue of the service has messages.
-    fn deliver_to_service(&mut self, connection: ConnectionId, queue: &EntityId) {
+    pub(super) fn deliver_to_service(&mut self, connection: ConnectionId, queue: &EntityId) {
         if self.subscriptions.contains_key(queue) {
             self.count(Counter::ServiceMessagesRepeated, 1);
         } else {
@@ -185,19 +210,38 @@ impl Broker {
     ) {
         let Some(state) = service.and_then(|service| self.services.get(service)) else { return };
         // What was there before is delivered when the service subscribes to all.
-        if (was_empty || state.has_all) && !self.subscriptions.contains_key(queue) {
-            self.subscribe_for_service(state.connection, queue);
+        let connection = state.connection;
+        if (was_empty || state.has_all)
+            && !self.subscriptions.contains_key(queue)
+            && self.has_room_for_service(connection)
+        {
+            self.subscribe_for_service(connection, queue);
         }
+    }
+
+    /// Whether the connection may have one more subscription. Else what came is searched for when it may, if it subscribed to
+    /// all; if it did not, it waits until then.
+    pub(super) fn has_room_for_service(&mut self, connection: ConnectionId) -> bool {
+        let is_full = self.is_fully_subscribed(connection);
+        let has_all = |service: Option<&EntityId>| Some(self.services.get(service?)?.has_all);
+        let service = self.service_of(connection);
+        let has_all = has_all(service.as_ref()).unwrap_or_default();
+        if let Some(state) = self.connections.get_mut(&connection) {
+            state.missed |= is_full && has_all;
+        }
+        !is_full
     }
 
     /// Nothing waits in a queue: a subscription that stood for a message of it goes.
     pub(super) fn nothing_waits(&mut self, queue: &EntityId) {
         let is_over = |sub: &&Subscription| sub.is_of_service && sub.state == State::Idle;
         let Some(sub) = self.subscriptions.get(queue).filter(is_over) else { return };
-        if let Some(state) = self.connections.get_mut(&sub.connection) {
+        let connection = sub.connection;
+        if let Some(state) = self.connections.get_mut(&connection) {
             state.subscriptions.remove(queue);
         }
         self.subscriptions.remove(queue);
+        self.go_on_scanning(connection);
     }
 
     /// A subscription that stands while there is something to deliver.
@@ -214,22 +258,25 @@ impl Broker {
         self.services.get(service?).map(|service| service.connection)
     }
 
-    /// A queue or notifier was subscribed to by this connection, which may be a service; before, it may have been another's.
+    /// A queue or notifier was subscribed to by this connection, as a queue of `service`; before, it was one of `former`.
+    /// `is_by_name` tells whether the connection had subscribed to it in the same way.
     pub(super) fn change_service(
         &mut self,
         connection: ConnectionId,
-        former: Option<EntityId>,
+        (service, former): (Option<EntityId>, Option<EntityId>),
         id: &EntityId,
+        is_by_name: bool,
     ) {
-        let service = self.service_of(connection);
         let is_new = former != service;
         if is_new {
             self.leave_service(Some(connection), former.as_ref(), id, Ending::TakenOver);
         }
         let Some(service) = service else { return };
-        self.take_service_over(connection, &service);
+        if self.connections.contains_key(&connection) {
+            self.take_service_over(connection, &service);
+        }
         if let Some(state) = self.services.get_mut(&service)
-            && (is_new || state.set == QueueSet::EMPTY)
+            && (is_new || state.connection == connection && !state.has_all && !is_by_name)
         {
             state.set = state.set.plus(set_of(id));
             self.count_service(connection, ServiceCounter::Queues, 1);
@@ -272,7 +319,7 @@ impl Broker {
     /// Ends all that a connection is subscribed to, of which it is told otherwise.
     fn drop_subscriptions(&mut self, connection: ConnectionId) {
         let Some(state) = self.connections.get_mut(&connection) else { return };
-        state.scan = None;
+        (state.scan, state.awaits_all, state.missed) = (None, false, false);
         state.waiting.clear();
         state.waiting_notifiers.clear();
         let (queues, notifiers) = (take(&mut state.subscriptions), take(&mut state.notifiers));

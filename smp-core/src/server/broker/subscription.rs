@@ -82,8 +82,8 @@ impl Broker {
         state.slots_taken += usize::from(slot);
         let service = state.service.clone();
         let today = self.today();
-        let op = QueueOp::Subscribe { queue: queue.clone(), by, service, peek: slot, today };
-        self.store(op, Context::Subscribe { connection, tag, queue, slot, is_known });
+        let op = QueueOp::Subscribe { queue: queue.clone(), by, service: service.clone(), peek: slot, today };
+        self.store(op, Context::Subscribe { connection, tag, queue, slot, service, is_known });
     }
 
     pub(super) fn subscribed(
@@ -91,21 +91,31 @@ impl Broker {
         connection: ConnectionId,
         tag: Tag,
         queue: EntityId,
-        (slot, is_known): (bool, bool),
+        (slot, service, is_known): (bool, Option<EntityId>, bool),
         result: OpResult,
     ) {
-        if !self.connections.contains_key(&connection) {
-            return;
-        }
         let OpResult::Subscribed { message, has_messages, former } = result else {
             self.subscribe_failed(connection, &queue, slot);
             return self.answer(connection, tag, (&result).into());
         };
+        self.count_association(false, (service.as_ref(), former.as_ref()));
+        let subscription = self.subscriptions.get(&queue);
+        let is_by_name = subscription.is_some_and(|sub| sub.connection == connection && !sub.is_of_service);
+        let is_moved = service != former;
+        self.change_service(connection, (service, former), &queue, is_by_name);
+        if !self.connections.contains_key(&connection) {
+            // It has gone, but the store has the queue where it belongs now: another service's subscription is over.
+            if let Some(subscription) = self.subscriptions.get(&queue).filter(|_| is_moved) {
+                let (former, state) = (subscription.connection, subscription.state);
+                self.subscriptions.remove(&queue);
+                self.leave_line(former, state);
+                self.end(None, former, &queue, Ending::TakenOver);
+            }
+            return;
+        }
         let state = if message.is_some() { State::Delivered } else { State::Idle };
         let waits = has_messages && message.is_none();
         self.count_subscribed(is_known, has_messages);
-        self.count_association(false, (self.service_of(connection).as_ref(), former.as_ref()));
-        self.change_service(connection, former, &queue);
         let delivered = match &message {
             Some(waiting) => Some(Delivered::new(&waiting.message, self.now.mono)),
             None if waits => self.delivered(connection, &queue),
@@ -153,7 +163,7 @@ impl Broker {
             self.count(Counter::NotifiersCreatedNew, u64::from(has_notifier));
         }
         if subscribe && matches!(result, OpResult::Done) && self.connections.contains_key(&connection) {
-            self.change_service(connection, None, &queue);
+            self.change_service(connection, (self.service_of(connection), None), &queue, false);
             let (state, delivered) = (State::Idle, None);
             let subscription = Subscription { connection, state, delivered, is_of_service: false };
             self.set_subscription(queue, subscription);
@@ -284,6 +294,7 @@ impl Broker {
         let Some(state) = self.connections.get_mut(&former) else { return };
         state.subscriptions.remove(queue);
         state.notifiers.remove(queue);
+        state.waiting_notifiers.remove(queue);
         if Some(former) != by {
             state.ended.insert(queue.clone(), ending);
             self.ended.insert(former);

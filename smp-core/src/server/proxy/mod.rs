@@ -268,7 +268,8 @@ impl Proxy {
         self.last_id += 1;
         let forward_id = ForwardId(self.last_id);
         let deadline = self.now.mono + self.config.limits.relay_answer;
-        if ready.flights.is_empty() {
+        // While it owes answers its silence goes on, also when nobody waits for them any more.
+        if ready.flights.is_empty() && ready.missed == 0 {
             ready.silent_since = self.now.mono;
         }
         let correlation = forward.correlation_id.clone();

@@ -266,6 +266,22 @@ fn a_silent_relay_is_given_up_and_others_are_not() {
 }
 
 #[test]
+fn a_relay_that_misses_one_command_after_another_is_given_up() {
+    let mut world = World::new(Limits::default());
+    let silent = world.ready("a.example", 1);
+    for sent in 0..3 {
+        assert_eq!((world.disconnects.len(), world.proxy.relays()), (0, 1), "after {sent}");
+        world.pfwd(1);
+        // Before the next one nothing is under way.
+        world.pass(20 * SECOND);
+        world.answer(Err(timeout()));
+        assert_eq!(world.proxy.in_flight(), 0);
+    }
+    assert_eq!((world.disconnects.as_slice(), world.proxy.relays()), (&[silent][..], 0));
+    assert_eq!(world.taken().len(), 3);
+}
+
+#[test]
 fn a_relay_that_answers_some_of_the_time_is_kept() {
     let mut world = World::new(Limits::default());
     world.ready("a.example", 1);

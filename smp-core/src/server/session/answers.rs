@@ -249,7 +249,11 @@ impl Session {
                 let service = self.service_id().unwrap_or_default();
                 self.send_event(&service, &BrokerMessage::Ends(queues));
             }
-            Reply::AllDelivered => self.send_event(&EntityId::empty(), &BrokerMessage::Alls),
+            Reply::AllDelivered => {
+                // Among the answers may be that to the SUBS of which this is the end.
+                self.send_held();
+                self.send_event(&EntityId::empty(), &BrokerMessage::Alls);
+            }
             Reply::Unsubscribed => self.close_if_idle(),
         }
     }

@@ -159,11 +159,7 @@ impl Session {
     }
 
     fn may_create(&self, new: &NewQueue) -> bool {
-        self.config.new_queues
-            && match &self.config.password {
-                None => true,
-                Some(password) => new.password.as_ref() == Some(password),
-            }
+        self.config.new_queues && self.config.accepts(new.password.as_ref())
     }
 }
 

@@ -19,7 +19,11 @@ impl Session {
         }
         self.last_resolve += 1;
         let id = ResolveId(self.last_resolve);
-        self.resolving.insert(id, entry.pending(PendingKind::Plain));
+        let mut pending = entry.pending(PendingKind::Plain);
+        // The name is all that is kept of the command, which may have come in the layers of a proxy.
+        pending.input_bytes = name.as_str().len();
+        self.input_bytes = self.input_bytes + pending.input_bytes - entry.input_bytes;
+        self.resolving.insert(id, pending);
         self.outputs.push_back(SessionOutput::Resolve(id, name.clone()));
         self.group_gives_up(entry.group);
     }

@@ -88,9 +88,10 @@ impl Session {
     /// Why a command is not for the proxy, if it is not. Without a session there is no forwarding, so a password is asked
     /// for the session alone.
     fn refuses_proxied(&self, command: &Command) -> Option<ErrorType> {
-        let may_ask = |given| self.config.password.is_none() || self.config.password.as_ref() == given;
         let error = match command {
-            Command::Prxy(request) if self.config.proxy && may_ask(request.password.as_ref()) => return None,
+            Command::Prxy(request) if self.config.proxy && self.config.accepts(request.password.as_ref()) => {
+                return None;
+            }
             Command::Prxy(_) => ProxyError::BasicAuth,
             _ if self.config.proxy => return None,
             _ => ProxyError::NoSession,

@@ -1,5 +1,7 @@
 //! The operations.
 
+use core::fmt;
+
 use bytes::Bytes;
 
 #[cfg(doc)]
@@ -145,7 +147,7 @@ pub enum QueueOp {
         /// How many queues to visit, at least one.
         limit: u32,
     },
-    /// Blocks a queue, or with `None` ends that: [`OpResult::Done`], or [`OpResult::Unauthorized`] if there is no such queue.
+    /// Blocks a queue, or with `None` ends that: [`OpResult::Moderated`], or [`OpResult::Unauthorized`] if there is no such queue.
     /// The operator's right needs no key. A queue that is not blocked stays as it is when that is ended.
     Block {
         /// The queue.
@@ -284,7 +286,7 @@ pub enum QueueChange {
 }
 
 /// A message to append.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Append {
     /// The queue.
     pub queue: EntityId,
@@ -303,4 +305,11 @@ pub struct Append {
     pub capacity: u32,
     /// How many notifications may wait for a notifier.
     pub notification_capacity: u32,
+}
+
+/// Neither ids nor bodies may reach a log.
+impl fmt::Debug for Append {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Append").finish_non_exhaustive()
+    }
 }

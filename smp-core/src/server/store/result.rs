@@ -79,6 +79,11 @@ pub enum OpResult {
     },
     /// What QUE asks for.
     Inspected(Inspected),
+    /// The operator's will was done.
+    Moderated {
+        /// The service that the queue is one of.
+        service: Option<EntityId>,
+    },
     /// How far a visit of expiry came.
     Expired {
         /// How many messages or notifications it deleted.

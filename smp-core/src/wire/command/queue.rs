@@ -212,7 +212,8 @@ impl ContactLink {
     }
 }
 
-/// The data of a link, encrypted for those who know the link: two large strings of at most 65535 bytes.
+/// The data of a link, encrypted for those who know the link: two large strings of at most 65535 bytes. Clients make it and
+/// open it with [`crate::crypto::link`].
 #[derive(Clone, PartialEq, Eq)]
 pub struct LinkData {
     /// What never changes.

@@ -1,8 +1,6 @@
 //! Blocked queues.
 
-use smp_core::server::store::{
-    Append, OpResult, QueueChange, QueueKey, QueueOp, QueueRecord, QueueStatus, UnixDay,
-};
+use smp_core::server::store::{OpResult, QueueChange, QueueKey, QueueOp, QueueRecord, QueueStatus, UnixDay};
 use smp_core::wire::QueueMode;
 
 use super::{find, first, run_now, run_one};
@@ -18,9 +16,9 @@ pub(super) fn blocks_queues(store: &impl Backend) {
         .expect("the store works");
     assert_eq!(run_one(store, block(9, Some(blocking()))), "Unauthorized", "no such queue");
     for number in [1, 2] {
-        assert_eq!(run_one(store, block(number, None)), "Done");
+        assert_eq!(run_one(store, block(number, None)), MODERATED);
         assert_eq!(status(number), Some(QueueStatus::Active), "it was not blocked");
-        assert_eq!(run_one(store, block(number, Some(blocking()))), "Done");
+        assert_eq!(run_one(store, block(number, Some(blocking()))), MODERATED);
         assert_eq!(status(number), Some(QueueStatus::Blocked(blocking())));
     }
     let blocked = describe(&OpResult::Blocked(blocking()));
@@ -36,23 +34,25 @@ pub(super) fn blocks_queues(store: &impl Backend) {
     assert_eq!(run_one(store, change(1, QueueChange::Suspend { by: recipient_key(1) })), "Done");
     assert_eq!(status(1), Some(QueueStatus::Blocked(blocking())), "suspended or not, it stays blocked");
     assert!(run_one(store, take_notifications(1, 1, 9)).contains("at 1000"), "for the notifier");
-    assert_eq!(run_one(store, block(1, None)), "Done");
+    assert_eq!(run_one(store, block(1, None)), MODERATED);
     assert_eq!(status(1), Some(QueueStatus::Active));
     assert!(first(store, 1).is_some(), "nothing was lost");
     assert!(run_one(store, delete(2)).starts_with("released"), "a blocked queue can be deleted");
     run_one(store, change(1, QueueChange::Suspend { by: recipient_key(1) }));
-    assert_eq!(run_one(store, block(1, None)), "Done");
+    assert_eq!(run_one(store, block(1, None)), MODERATED);
     assert_eq!(status(1), Some(QueueStatus::Off), "it was not blocked");
 }
+
+/// What becomes of a queue of no service.
+const MODERATED: &str = "moderated, service none";
 
 /// What recipient and sender do with messaging queue 1; with 0 they have the right keys.
 fn messaging_ops(other: u64) -> Vec<QueueOp> {
     let by = recipient_key(1 + other);
     let sender_by = (other > 0).then(|| sender_key(1));
     let (queue, today) = (|| recipient(1), UnixDay(1));
-    let QueueOp::Append(append) = append(1, 2, 9) else { unreachable!("it is an append") };
     let mut ops = vec![
-        QueueOp::Append(Box::new(Append { by: sender_by, ..*append })),
+        append_as(1, 2, 9, |op| op.by = sender_by),
         QueueOp::Peek { queue: queue(), by: Some(by), today },
         QueueOp::Subscribe { queue: queue(), by, service: None, peek: true, today },
         QueueOp::Acknowledge { queue: queue(), by, message: message_id(1), today },

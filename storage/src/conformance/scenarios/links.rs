@@ -1,6 +1,6 @@
 //! Data of links.
 
-use smp_core::server::store::{Append, OpResult, QueueKey, QueueOp, QueueRecord, UnixDay};
+use smp_core::server::store::{OpResult, QueueKey, QueueOp, QueueRecord, UnixDay};
 use smp_core::wire::QueueMode;
 
 use super::{describe, find, run_now, run_one};
@@ -76,10 +76,8 @@ pub(super) fn checks_readers(store: &impl Backend) {
 }
 
 pub(super) fn deletes_used_links(store: &impl Backend) {
-    let signed = |number, message, capacity| match append(number, message, capacity) {
-        QueueOp::Append(op) => QueueOp::Append(Box::new(Append { by: Some(sender_key(1)), ..*op })),
-        op => op,
-    };
+    let signed =
+        |number, message, capacity| append_as(number, message, capacity, |op| op.by = Some(sender_key(1)));
     let mode = Some(QueueMode::Contact);
     let contact = QueueRecord { mode, sender_key: Some(sender_key(1)), ..full_queue(2) };
     run_now(store, vec![create_as(full_queue(1)), create_as(contact), create_as(full_queue(3))])

@@ -7,12 +7,12 @@ mod services;
 
 use smp_core::UnixTime;
 use smp_core::server::store::{
-    Append, NotifierRecord, OpResult, QueueChange, QueueKey, QueueOp, QueueRecord, QueueStatus, UnixDay,
+    NotifierRecord, OpResult, QueueChange, QueueKey, QueueOp, QueueRecord, QueueStatus, UnixDay,
 };
 use smp_core::wire::{EntityId, QueueMode};
 
 use super::samples::*;
-use super::{describe, describe_record, run_now, run_one};
+use super::{describe, describe_record, expire_all, run_now, run_one};
 use crate::Backend;
 
 /// Runs every scenario, each on a store that `open` gives, which must be empty.
@@ -157,11 +157,7 @@ fn refuses_empty_ids(store: &impl Backend) {
     }
     run_one(store, create(1));
     assert_eq!(run_one(store, set_link(1, EntityId::empty(), link_data(1, 1))), "Unauthorized");
-    let QueueOp::SetNotifier { queue, by, today, .. } = set_notifier(1, 1) else {
-        unreachable!("it sets one")
-    };
-    let op = QueueOp::SetNotifier { queue, by, notifier: Box::new(nobody), today };
-    assert_eq!(run_one(store, op), "IdTaken");
+    assert_eq!(run_one(store, set_notifier_as(1, nobody)), "IdTaken");
     let id = EntityId::empty;
     for key in
         [QueueKey::Recipient(id()), QueueKey::Sender(id()), QueueKey::Link(id()), QueueKey::Notifier(id())]
@@ -184,8 +180,7 @@ fn takes_long_ids(store: &impl Backend) {
         ..queue(1)
     };
     assert_eq!(run_one(store, create_as(record.clone())), "Done");
-    let QueueOp::Append(op) = append(1, 1, 10) else { unreachable!("it is an append") };
-    run_one(store, QueueOp::Append(Box::new(Append { queue: long(1), ..*op })));
+    run_one(store, append_as(1, 1, 10, |op| op.queue = long(1)));
     for key in [
         QueueKey::Recipient(long(1)),
         QueueKey::Sender(long(2)),
@@ -202,10 +197,7 @@ fn takes_long_ids(store: &impl Backend) {
 }
 
 fn delivers_in_order(store: &impl Backend) {
-    let mut large = append(1, 2, 10);
-    if let QueueOp::Append(append) = &mut large {
-        append.body = body(2, 16_048);
-    }
+    let large = append_as(1, 2, 10, |op| op.body = body(2, 16_048));
     let results =
         run_now(store, vec![create(1), append(1, 1, 10), large, append(1, 3, 10)]).expect("the store works");
     assert!(matches!(&results[1], OpResult::Appended(appended) if appended.was_empty));
@@ -281,13 +273,8 @@ fn checks_rights(store: &impl Backend) {
             assert_eq!(describe(&result), "Unauthorized", "{op:?}");
         }
     }
-    let QueueOp::Append(signed) = append(1, 2, 10) else { unreachable!("it is an append") };
-    let signed = Append { by: Some(sender_key(1)), ..*signed };
-    assert_eq!(
-        run_one(store, QueueOp::Append(Box::new(signed))),
-        "Unauthorized",
-        "a key on an unsecured queue"
-    );
+    let signed = append_as(1, 2, 10, |op| op.by = Some(sender_key(1)));
+    assert_eq!(run_one(store, signed), "Unauthorized", "a key on an unsecured queue");
     assert_eq!(run_one(store, append(2, 2, 10)), "Unauthorized", "no such queue");
     let after = find(store, QueueKey::Recipient(recipient(1))).as_ref().map(describe_record);
     assert_eq!((after, counts(store)), (before, "1 queues, 1 messages".into()));
@@ -309,9 +296,8 @@ fn keeps_changes(store: &impl Backend) {
     let record = |number| find(store, QueueKey::Recipient(recipient(number))).expect("the queue is there");
     assert_eq!(record(1).sender_key, Some(sender_key(1)));
     assert_eq!(record(1).status, QueueStatus::Off);
-    let QueueOp::Append(op) = append(1, 1, 10) else { unreachable!("it is an append") };
-    let signed = Append { by: Some(sender_key(1)), ..*op };
-    assert_eq!(run_one(store, QueueOp::Append(Box::new(signed))), "Unauthorized", "it is suspended");
+    let signed = append_as(1, 1, 10, |op| op.by = Some(sender_key(1)));
+    assert_eq!(run_one(store, signed), "Unauthorized", "it is suspended");
     assert_eq!(record(2).recipient_keys, keys);
 }
 
@@ -344,19 +330,9 @@ fn expires_old_messages(store: &impl Backend) {
         run_now(store, ops).expect("the store works");
     }
     run_one(store, create(5));
-    let (mut after, mut visits, mut expired) = (None, 0, 0);
-    loop {
-        let op = QueueOp::Expire { before: UnixTime::from_secs(5), after, limit: 2 };
-        let results = run_now(store, vec![op]).expect("the store works");
-        let [OpResult::Expired { deleted, next }] = &results[..] else { panic!("not expired: {results:?}") };
-        expired += deleted;
-        visits += 1;
-        after = next.clone();
-        if after.is_none() {
-            break;
-        }
-    }
-    assert_eq!((expired, visits), (5, 3), "those in front, two queues at a time");
+    let before = UnixTime::from_secs(5);
+    let expired = expire_all(store, |after| QueueOp::Expire { before, after, limit: 2 });
+    assert_eq!((expired.iter().sum(), expired.len()), (5_u64, 3), "those in front, two queues at a time");
     assert_eq!(counts(store), "6 queues, 10 messages");
     let all = QueueOp::ExpireQueue { queue: recipient(0), before: UnixTime::from_secs(100) };
     assert_eq!(run_one(store, all.clone()), "expired 2, next none");

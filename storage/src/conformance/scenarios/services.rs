@@ -1,13 +1,13 @@
 //! Services, and the queues and notifiers that are theirs.
 
-use smp_core::server::store::{NotifierRecord, OpResult, QueueKey, QueueOp, QueueRecord, set_of};
+use smp_core::server::store::{OpResult, QueueKey, QueueOp, QueueRecord, UnixDay, set_of};
 use smp_core::wire::ServiceRole::{Messaging, Notifier, Proxy};
 use smp_core::wire::{EntityId, QueueSet};
 
 use super::{counts, find, first, run_now, run_one};
 use crate::Backend;
 use crate::conformance::samples::*;
-use crate::conformance::{describe, describe_record};
+use crate::conformance::{describe, describe_record, scan};
 
 pub(super) fn finds_services(store: &impl Backend) {
     let found = |number| describe(&OpResult::Service(service_id(number)));
@@ -68,8 +68,8 @@ fn make_services(store: &impl Backend) {
 
 /// The queue with this number, of a service, with a notifier of another.
 fn queue_of(number: u64, service: u64, notifier_service: u64) -> QueueRecord {
-    let notifier = NotifierRecord { service: Some(service_id(notifier_service)), ..notifier(number) };
-    QueueRecord { service: Some(service_id(service)), notifier: Some(notifier), ..queue(number) }
+    let notifier = Some(notifier_of(number, notifier_service));
+    QueueRecord { service: Some(service_id(service)), notifier, ..queue(number) }
 }
 
 pub(super) fn keeps_queues(store: &impl Backend) {
@@ -99,13 +99,6 @@ fn refuses_other_services(store: &impl Backend) {
         find(store, QueueKey::Recipient(recipient(number))).as_ref().map(describe_record).unwrap_or_default()
     };
     let (before, counted) = ([1, 2, 3].map(record), counts(store));
-    let by_notifier = |service| {
-        let QueueOp::SetNotifier { queue, by, today, .. } = set_notifier(2, 9) else {
-            unreachable!("it sets one")
-        };
-        let notifier = Box::new(NotifierRecord { service: Some(service_id(service)), ..notifier(9) });
-        QueueOp::SetNotifier { queue, by, notifier, today }
-    };
     for service in [3, 5, 6] {
         assert_eq!(run_one(store, create_as(queue_of(4, service, 3))), "Unauthorized", "service {service}");
         assert_eq!(run_one(store, subscribe(1, Some(service))), "Unauthorized", "service {service}");
@@ -113,16 +106,18 @@ fn refuses_other_services(store: &impl Backend) {
     }
     for service in [1, 5, 6] {
         assert_eq!(run_one(store, create_as(queue_of(4, 1, service))), "Unauthorized", "service {service}");
-        assert_eq!(run_one(store, by_notifier(service)), "Unauthorized", "service {service}");
+        assert_eq!(
+            run_one(store, set_notifier_as(2, notifier_of(9, service))),
+            "Unauthorized",
+            "service {service}"
+        );
         for number in [2, 3] {
             let op = subscribe_notifier(number, number, Some(service));
             assert_eq!(run_one(store, op), "Unauthorized", "service {service}");
         }
     }
-    let QueueOp::SubscribeNotifier { queue, notifier, service, .. } = subscribe_notifier(3, 3, None) else {
-        unreachable!("it subscribes")
-    };
-    let by_other = QueueOp::SubscribeNotifier { queue, notifier, by: notifier_key(2), service };
+    let (queue, notifier, by) = (recipient(3), notifier_id(3), notifier_key(2));
+    let by_other = QueueOp::SubscribeNotifier { queue, notifier, by, service: None };
     let of_none = subscribe_notifier(1, 1, None);
     for op in [by_other, of_none, subscribe_notifier(3, 2, None), subscribe_notifier(9, 3, None)] {
         assert_eq!(run_one(store, op), "Unauthorized");
@@ -150,9 +145,7 @@ fn moves_queues(store: &impl Backend) {
     let service = |number| find(store, QueueKey::Sender(sender(number))).and_then(|record| record.service);
     assert_eq!([service(1), service(2), service(3)], [Some(service_id(1)), None, None]);
 
-    let QueueOp::Subscribe { queue, by, today, .. } = subscribe(2, None) else {
-        unreachable!("it subscribes")
-    };
+    let (queue, by, today) = (recipient(2), recipient_key(2), UnixDay(1));
     for (op, has_message) in [
         (subscribe(2, None), true),
         (QueueOp::Subscribe { queue, by, service: None, peek: false, today }, false),
@@ -186,11 +179,7 @@ fn moves_notifiers(store: &impl Backend) {
     assert_eq!((set(store, 3), set(store, 4)), (QueueSet::EMPTY, notifiers(&[3])));
     // In place of one of the same service: the service has one entry for the queue before and after.
     for (number, service) in [(8, 4), (9, 4), (3, 3), (9, 3)] {
-        let QueueOp::SetNotifier { queue, by, today, .. } = set_notifier(3, number) else {
-            unreachable!("it sets one")
-        };
-        let new = Box::new(NotifierRecord { service: Some(service_id(service)), ..notifier(number) });
-        let released = run_one(store, QueueOp::SetNotifier { queue, by, notifier: new, today });
+        let released = run_one(store, set_notifier_as(3, notifier_of(number, service)));
         assert!(released.contains("of service"), "{released}");
         assert_eq!(set(store, service), notifiers(&[number]));
         run_one(store, append(3, 10 + 2 * number + 1, 99));
@@ -198,11 +187,7 @@ fn moves_notifiers(store: &impl Backend) {
         assert_eq!(scan(store, service, 9), (expected, 1), "notifier {number}");
     }
     assert_eq!(set(store, 4), QueueSet::EMPTY);
-    let QueueOp::SetNotifier { queue, by, today, .. } = set_notifier(2, 7) else {
-        unreachable!("it sets one")
-    };
-    let new = Box::new(NotifierRecord { service: Some(service_id(4)), ..notifier(7) });
-    run_one(store, QueueOp::SetNotifier { queue, by, notifier: new, today });
+    run_one(store, set_notifier_as(2, notifier_of(7, 4)));
     assert_eq!(set(store, 4), notifiers(&[7]));
     assert!(run_one(store, remove_notifier(2)).contains("of service"));
     assert_eq!(set(store, 4), QueueSet::EMPTY);
@@ -252,23 +237,6 @@ pub(super) fn scans_queues(store: &impl Backend) {
     let expected =
         "2 messaging services, 11 queues of theirs, 2 notifier services, 10 notifiers of theirs, 1 proxies";
     assert!(text.ends_with(expected), "{text}");
-}
-
-/// What a whole scan finds, and in how many visits. It is in the order of the recipient ids.
-fn scan(store: &impl Backend, service: u64, limit: u32) -> (Vec<(EntityId, Option<EntityId>)>, u32) {
-    let (mut found, mut visits, mut after) = (Vec::new(), 0, None);
-    loop {
-        let results = run_now(store, vec![scan_service(service, after, limit)]).expect("the store works");
-        let [OpResult::Scanned { queues, next }] = &results[..] else { panic!("not scanned: {results:?}") };
-        assert!(queues.len() <= limit.max(1) as usize);
-        found.extend(queues.iter().cloned());
-        visits += 1;
-        assert!(visits < 100, "the scan does not end");
-        after = next.clone();
-        if after.is_none() {
-            return (found, visits);
-        }
-    }
 }
 
 fn set(store: &impl Backend, service: u64) -> QueueSet {

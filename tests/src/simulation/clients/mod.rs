@@ -317,7 +317,7 @@ impl World {
                 self.later(100, Event::LookedUp(self.epoch, token, Ok(records)));
             }
             Effect::Stopped(_) => self.end_server(),
-            Effect::Event(_) => {}
+            Effect::Event(_) | Effect::Moderated(..) => {}
         }
     }
 

@@ -6,17 +6,26 @@ use smp_core::wire::{EntityId, QueueMode};
 use super::{Asked, Model, Place, Verdict, expect, refused};
 
 impl Model {
-    /// How many notifications wait for a notifier.
+    /// How many notifications wait for a notifier that should have been told.
     pub(in crate::simulation) fn notifications(&self, notifier: &EntityId) -> usize {
         let has = |(id, _): &(EntityId, _)| id == notifier;
-        let queue = self.queues.values().find(|queue| queue.notifier.as_ref().is_some_and(has));
-        queue.map_or(0, |queue| queue.notifications.len())
+        let mut queues = self.queues.iter().filter(|(id, _)| !self.unheard.contains(*id));
+        let queue = queues.find(|(_, queue)| queue.notifier.as_ref().is_some_and(has));
+        queue.map_or(0, |(_, queue)| queue.notifications.len())
+    }
+
+    /// An operation took effect, and the server does not know.
+    pub(in crate::simulation) fn reply_lost(&mut self, op: &QueueOp) {
+        if let QueueOp::Append(append) = op {
+            self.unheard.insert(append.queue.clone());
+        }
     }
 
     /// Whether this is what the queue has for a notifier.
     pub(super) fn is_notifier(&self, queue: &EntityId, notifier: Option<&NotifierRef>) -> bool {
-        let own = self.queues.get(queue).and_then(|queue| queue.notifier.as_ref()).map(|(id, _)| id);
-        notifier.map(|notifier| &notifier.id) == own
+        let Some(queue) = self.queues.get(queue) else { return false };
+        let own = queue.notifier.as_ref().map(|(id, _)| (id, queue.notifier_service.as_ref()));
+        notifier.map(|notifier| (&notifier.id, notifier.service.as_ref())) == own
     }
 
     pub(super) fn link(&mut self, at: Place, op: &QueueOp, result: &OpResult, asked: &Asked) -> Verdict {
@@ -72,15 +81,18 @@ impl Model {
         let (queue, by, new) = match op {
             QueueOp::SetNotifier { queue, by, notifier, .. } => (queue, by, Some(notifier)),
             QueueOp::RemoveNotifier { queue, by, .. } => (queue, by, None),
-            QueueOp::SubscribeNotifier { queue, notifier, by, service: None } => {
-                let state = self.queues.get(queue).filter(|queue| {
+            QueueOp::SubscribeNotifier { queue, notifier, by, service } => {
+                let state = self.queues.get_mut(queue).filter(|queue| {
                     queue.notifier.as_ref().is_some_and(|(id, key)| id == notifier && key == by)
                 });
                 let Some(state) = state else { return refused(result) };
                 let waits = !state.notifications.is_empty();
+                let known = std::mem::replace(&mut state.notifier_service, service.clone());
                 let is_right = matches!(result,
-                    OpResult::NotifierSubscribed { has_notifications, former: None } if *has_notifications == waits);
-                return expect(is_right, "NSUB found other notifications");
+                    OpResult::NotifierSubscribed { has_notifications, former }
+                        if *has_notifications == waits && *former == known);
+                expect(is_right, "NSUB found other notifications, or another service")?;
+                return self.expect_join(notifier, service.as_ref(), asked);
             }
             QueueOp::TakeNotifications { queue, notifier, limit } => {
                 return self.take_notifications((queue, notifier), *limit, result);
@@ -104,6 +116,7 @@ impl Model {
         }
         if let Some(state) = self.queues.get_mut(queue) {
             state.notifier = new.map(|new| (new.id.clone(), new.key));
+            state.notifier_service = None;
             state.notifications.clear();
         }
         Ok(())

@@ -17,8 +17,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use smp_core::server::store::{BatchReply, QueueKey, QueueOp, StoreFailure};
-use smp_core::server::{ConnectionId, ServerConfig};
+use smp_core::server::{ConnectionId, Moderation, ModerationId, ServerConfig};
 use smp_core::transport::ServerTransportConfig;
+use smp_core::wire::names::Name;
 use smp_core::{Now, Timestamp};
 use smp_runtime::Runtime;
 use smp_runtime::server::{Server, ServerEvent, ServerHandle, Stopped};
@@ -26,6 +27,7 @@ use smp_runtime::testing::{Fault, Seen, StreamLimits, TestRuntime, TestStream};
 use smp_storage::LookUpReply;
 
 use super::dice::Dice;
+use super::names;
 use backend::SimBackend;
 use errors::Errors;
 
@@ -39,6 +41,8 @@ pub(super) enum Effect {
     Store(u64, Vec<QueueOp>),
     LookUp(u64, Vec<QueueKey>),
     Event(ServerEvent),
+    /// What the operator is told.
+    Moderated(ModerationId, Result<bool, StoreFailure>),
     /// It has stopped.
     Stopped(Result<Stopped, StoreFailure>),
 }
@@ -65,7 +69,7 @@ pub(super) struct Shell {
     errors: Errors,
     limits: StreamLimits,
     /// `None` once it stops.
-    handle: Option<ServerHandle<TestRuntime, SimBackend>>,
+    handle: Option<Arc<ServerHandle<TestRuntime, SimBackend>>>,
     connections: BTreeMap<ConnectionId, TestStream>,
     /// How often tasks were polled since anything came from outside.
     pub(super) polls: usize,
@@ -87,8 +91,17 @@ impl Shell {
         runtime.set_now(now);
         let backend = SimBackend::new(effects.clone());
         let events = effects.clone();
+        let machine = runtime.clone();
+        let resolver = move |name: Name| {
+            let (machine, (found, time)) = (machine.clone(), names::resolve(&name));
+            async move {
+                machine.sleep_until(machine.now().mono + time).await;
+                found
+            }
+        };
         let server = Server::new(runtime.clone(), backend.clone(), transport, config)
             .seed(seed)
+            .resolver(resolver)
             .on_event(move |event| events.push(Effect::Event(event)));
         let errors = Errors::watch();
         let handle = runtime.block_on(async move { server.serve(&[LISTENS_ON]).await });
@@ -98,7 +111,7 @@ impl Shell {
             effects,
             errors,
             limits,
-            handle: Some(handle.expect("nobody else listens")),
+            handle: Some(Arc::new(handle.expect("nobody else listens"))),
             connections: BTreeMap::new(),
             polls: 0,
             is_scheduled: false,
@@ -189,9 +202,22 @@ impl Shell {
         self.connections.remove(&id);
     }
 
-    /// Begins to stop in order.
+    /// The operator does something.
+    pub(super) fn moderate(&self, id: ModerationId, moderation: Moderation) {
+        let Some(handle) = self.handle.clone() else { return };
+        let effects = self.effects.clone();
+        self.runtime.spawn(async move {
+            effects.push(Effect::Moderated(id, handle.moderate(moderation).await));
+        });
+    }
+
+    /// Begins to stop in order, unless the operator waits for an answer.
     pub(super) fn stop(&mut self, grace: Duration) {
         let Some(handle) = self.handle.take() else { return };
+        let handle = match Arc::try_unwrap(handle) {
+            Ok(handle) => handle,
+            Err(handle) => return self.handle = Some(handle),
+        };
         let effects = self.effects.clone();
         self.runtime.spawn(async move { effects.push(Effect::Stopped(handle.stop(grace).await)) });
         self.polls = 0;
@@ -208,7 +234,7 @@ impl Shell {
 
     /// Queues that are subscribed to, unless it stops.
     pub(super) fn subscriptions(&self) -> usize {
-        self.handle.as_ref().map_or(0, ServerHandle::subscriptions)
+        self.handle.as_ref().map_or(0, |handle| handle.subscriptions())
     }
 
     pub(super) fn tasks(&self) -> usize {

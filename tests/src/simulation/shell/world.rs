@@ -107,7 +107,7 @@ impl World {
     }
 
     /// Plans the next poll, if a task can go on.
-    fn wake_shell(&mut self, site: usize) {
+    pub(in super::super) fn wake_shell(&mut self, site: usize) {
         let (Some(shell), Some(options)) = (&mut self.sites[site].shell, &self.shared.options.shell) else {
             return;
         };
@@ -153,6 +153,7 @@ impl World {
                 self.look_up(site, ConnectionId(0), LookUpId(token), keys);
             }
             Effect::Event(event) => self.shell_event(site, &event),
+            Effect::Moderated(id, result) => self.moderated(id, result),
             Effect::Stopped(stopped) => self.shell_stopped(site, stopped),
         }
     }

@@ -123,14 +123,19 @@ fn password(password: &Password) -> String {
     format!("BasicAuth {{unBasicAuth = {}}}", text(password.as_str()))
 }
 
-fn server(server: &ServerAddress) -> String {
-    let hosts: Vec<_> = server.hosts().iter().map(host).collect();
+pub(super) fn server(server: &ServerAddress) -> String {
+    protocol_server(server.hosts(), server.port(), server.key_hash())
+}
+
+/// A server of which not everything need be known.
+pub(super) fn protocol_server(hosts: &[Host], port: Option<u16>, key_hash: &[u8]) -> String {
+    let hosts: Vec<_> = hosts.iter().map(host).collect();
     let (first, rest) = hosts.split_first().expect("a server has a host");
     format!(
         "ProtocolServer {{scheme = SPSMP, host = {first} :| [{}], port = {}, keyHash = KeyHash {{unKeyHash = {}}}}}",
         rest.join(","),
-        text(&server.port().map(|port| port.to_string()).unwrap_or_default()),
-        bytes(server.key_hash())
+        text(&port.map(|port| port.to_string()).unwrap_or_default()),
+        bytes(key_hash)
     )
 }
 

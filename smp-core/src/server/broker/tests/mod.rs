@@ -602,7 +602,7 @@ fn old_messages_expire_at_start_and_at_intervals() {
         world.send(B, n);
     }
     world.take();
-    world.now.unix = crate::time::UnixTime::from_secs(100);
+    world.now.unix = UnixTime::from_secs(100);
     world.pass(Duration::from_secs(7200));
     world.take();
     assert!(

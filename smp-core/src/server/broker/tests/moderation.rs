@@ -3,10 +3,10 @@
 use super::*;
 use crate::wire::error::{BlockingInfo, BlockingReason};
 
-const SPAM: BlockingInfo = BlockingInfo { reason: BlockingReason::Spam, notice: None };
+pub(super) const SPAM: BlockingInfo = BlockingInfo { reason: BlockingReason::Spam, notice: None };
 
 impl World {
-    fn moderate(&mut self, moderation: Moderation) -> Result<bool, StoreFailure> {
+    pub(super) fn moderate(&mut self, moderation: Moderation) -> Result<bool, StoreFailure> {
         self.input(BrokerInput::Moderate(ModerationId(7), moderation));
         self.settle();
         let (id, done) = self.moderated.take().expect("an answer");

@@ -85,6 +85,47 @@ fn another_connection_takes_a_notifier_over() {
 }
 
 #[test]
+fn who_took_a_notifier_over_hears_also_of_what_was_on_its_way_to_the_former() {
+    // The former waits for a slot, and gets one after it lost the notifier.
+    let mut world = World::new(|config| {
+        config.limits.deliveries_in_flight = 1;
+        config.notification_interval = INTERVAL;
+        config.end_interval = INTERVAL * 100;
+    });
+    world.set_notifier(A, 1, Some(201));
+    world.subscribe_notifier(B, 1, 201);
+    world.subscribe(B, 2);
+    world.send(C, 2);
+    world.send_with(C, 1, true);
+    world.take();
+    world.pass(INTERVAL);
+    assert_eq!(world.take(), []);
+    world.subscribe_notifier(A, 1, 201);
+    assert_eq!(world.take(), [(A, Said::Subscribed(None)), (A, Said::Notified(vec![(201, 2)]))]);
+    world.ask(A, Request::SlotsFree(1));
+    world.send_with(C, 1, true);
+    world.take();
+    world.ask(B, Request::SlotsFree(1));
+    world.take();
+    world.pass(INTERVAL);
+    assert_eq!(world.take(), [(A, Said::Notified(vec![(201, 3)]))]);
+    // The store takes them for the former while another subscribes.
+    world.ask(A, Request::SlotsFree(1));
+    world.send_with(C, 1, true);
+    world.take();
+    world.pass(INTERVAL);
+    let taking = world.batches.pop_front().unwrap();
+    let taken = world.store.run(taking.ops);
+    world.subscribe_notifier(C, 1, 201);
+    let subscribing = world.batches.pop_front().unwrap();
+    world.input(BrokerInput::StoreDone(taking.id, Ok(taken)));
+    let subscribed = world.store.run(subscribing.ops);
+    world.input(BrokerInput::StoreDone(subscribing.id, Ok(subscribed)));
+    // It was the former's still when the store answered.
+    assert_eq!(world.take(), [(A, Said::Notified(vec![(201, 4)])), (C, Said::Subscribed(None))]);
+}
+
+#[test]
 fn a_replaced_notifier_is_told_and_hears_no_more() {
     let mut world = World::with_notifier();
     world.send_with(A, 1, true);
@@ -173,11 +214,12 @@ fn old_notifications_are_deleted() {
     world.set_notifier(A, 1, Some(201));
     world.send_with(A, 1, true);
     world.take();
-    world.now.unix = crate::time::UnixTime::from_millis(world.now.unix.as_millis() + 10_001);
+    world.now.unix = UnixTime::from_millis(world.now.unix.as_millis() + 10_001);
     world.pass(Duration::from_secs(1));
     world.settle();
     world.subscribe_notifier(B, 1, 201);
     assert_eq!(world.take(), [(B, Said::Subscribed(None))]);
 }
 
+const C: ConnectionId = ConnectionId(3);
 const INTERVAL: Duration = Duration::from_secs(2);

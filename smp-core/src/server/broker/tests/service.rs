@@ -1,5 +1,6 @@
 //! Services: subscribed to all that is theirs with one command.
 
+use super::moderation::SPAM;
 use super::*;
 use crate::wire::{QueueSet, ServiceRole};
 
@@ -139,8 +140,7 @@ fn a_notified_service() {
     world.be_service(C, 250, ServiceRole::Notifier);
     world.subscribe_service(C);
     let said = world.take();
-    assert_eq!(said[0], (C, Said::ServiceQueues(2)));
-    assert!(said.contains(&(C, Said::Notified(vec![(201, 1)]))));
+    assert_eq!(said, [(C, Said::ServiceQueues(2)), (C, Said::Notified(vec![(201, 1)]))]);
     assert!(world.broker.notifier_subscriptions.is_empty());
     world.send_with(A, 2, true);
     world.take();
@@ -193,4 +193,122 @@ fn a_search_that_fails_is_repeated() {
     assert_eq!(world.take(), [(C, Said::ServiceQueues(2))]);
     world.pass(Duration::from_secs(1));
     assert_eq!(world.take(), [(C, Said::Event(1)), (C, Said::AllDelivered)]);
+}
+
+#[test]
+fn a_connection_that_subscribes_queue_by_queue_has_all_of_them() {
+    let mut world = World::with_service();
+    world.input(BrokerInput::Disconnected(A));
+    world.be_service(B, 250, ServiceRole::Messaging);
+    for n in [1, 2, 2] {
+        world.subscribe(B, n);
+        assert_eq!(world.take(), [(B, Said::Subscribed(None))]);
+    }
+    world.be_service(C, 250, ServiceRole::Messaging);
+    world.subscribe(C, 1);
+    assert_eq!(world.take(), [(B, Said::ServiceEnded(2)), (C, Said::Subscribed(None))]);
+}
+
+#[test]
+fn a_queue_leaves_its_service_also_when_who_took_it_has_gone() {
+    let mut world = World::with_service();
+    world.subscribe_service(A);
+    world.take();
+    world.subscribe(B, 1);
+    world.input(BrokerInput::Disconnected(B));
+    assert_eq!(world.take(), [(A, Said::Ended(Ending::TakenOver))]);
+    world.subscribe_service(A);
+    assert_eq!(world.take(), [(A, Said::ServiceQueues(1))]);
+}
+
+#[test]
+fn a_connection_of_a_service_that_has_gone_takes_nothing_out_of_it() {
+    let mut world = World::new(|config| config.end_interval = Duration::ZERO);
+    world.set_notifier(A, 1, Some(201));
+    world.take();
+    world.be_service(B, 250, ServiceRole::Notifier);
+    world.subscribe_notifier(B, 1, 201);
+    world.take();
+    world.be_service(C, 250, ServiceRole::Notifier);
+    world.subscribe_notifier(C, 1, 201);
+    world.input(BrokerInput::Disconnected(C));
+    assert_eq!(world.take(), []);
+    world.subscribe_service(B);
+    assert_eq!(world.take(), [(B, Said::ServiceQueues(1))]);
+}
+
+#[test]
+fn a_service_has_no_more_subscriptions_than_others_and_misses_nothing() {
+    let mut world = World::new(|config| config.limits.subscriptions = 1);
+    world.be_service(A, 250, ServiceRole::Messaging);
+    for n in [1, 2] {
+        world.subscribe(A, n);
+        world.take();
+        world.input(BrokerInput::Disconnected(A));
+        world.be_service(A, 250, ServiceRole::Messaging);
+    }
+    world.subscribe_service(A);
+    assert_eq!(world.take(), [(A, Said::ServiceQueues(2)), (A, Said::AllDelivered)]);
+    world.send(B, 1);
+    world.send(B, 2);
+    assert_eq!(world.take(), [(A, Said::Event(1)), (B, Said::Done), (B, Said::Done)]);
+    assert_eq!(world.broker.subscriptions(), 1);
+    world.acknowledge(A, 1, 1);
+    assert_eq!(world.take(), [(A, Said::Done), (A, Said::Event(2))]);
+    world.acknowledge(A, 2, 2);
+    assert_eq!(world.take(), [(A, Said::Done)]);
+    // Found by a search: the same.
+    world.input(BrokerInput::Disconnected(A));
+    world.send(B, 1);
+    world.send(B, 2);
+    world.take();
+    world.be_service(C, 250, ServiceRole::Messaging);
+    world.subscribe_service(C);
+    assert_eq!(world.take(), [(C, Said::ServiceQueues(2)), (C, Said::Event(3))]);
+    world.acknowledge(C, 1, 3);
+    assert_eq!(world.take(), [(C, Said::Done), (C, Said::Event(4)), (C, Said::AllDelivered)]);
+}
+
+#[test]
+fn a_search_that_failed_is_not_taken_for_a_newer_one() {
+    let mut world = World::new(|config| config.limits.deliveries_in_flight = 1);
+    for connection in [A, B] {
+        world.be_service(connection, 250, ServiceRole::Messaging);
+    }
+    world.subscribe(A, 1);
+    world.send(C, 1);
+    world.take();
+    world.subscribe_service(A);
+    for fails in [false, true] {
+        let batch = world.batches.pop_front().unwrap();
+        let results = world.store.run(batch.ops);
+        world.input(BrokerInput::StoreDone(batch.id, if fails { Err(StoreFailure) } else { Ok(results) }));
+    }
+    // Another connection takes over, then the first again. Its search waits for a slot when the former is repeated.
+    world.subscribe_service(B);
+    world.take();
+    world.subscribe_service(A);
+    assert_eq!(world.take(), [(A, Said::ServiceQueues(1)), (B, Said::ServiceEnded(1))]);
+    world.pass(Duration::from_secs(1));
+    assert_eq!(world.take(), []);
+    world.ask(A, Request::SlotsFree(1));
+    assert_eq!(world.take(), [(A, Said::Event(1)), (A, Said::AllDelivered)]);
+}
+
+#[test]
+fn the_service_of_a_blocked_queue_is_told_and_gets_what_waited() {
+    let mut world = World::with_service();
+    world.input(BrokerInput::Disconnected(A));
+    world.send(B, 1);
+    world.take();
+    assert_eq!(world.moderate(Moderation::Block(queue(1), SPAM)), Ok(true));
+    world.be_service(C, 250, ServiceRole::Messaging);
+    world.subscribe_service(C);
+    assert_eq!(world.take(), [(C, Said::ServiceQueues(2)), (C, Said::AllDelivered)]);
+    assert_eq!(world.moderate(Moderation::Unblock(queue(1))), Ok(true));
+    assert_eq!(world.take(), [(C, Said::Event(1))]);
+    world.acknowledge(C, 1, 1);
+    assert_eq!(world.take(), [(C, Said::Done)]);
+    assert_eq!(world.moderate(Moderation::Block(queue(1), SPAM)), Ok(true));
+    assert_eq!(world.take(), [(C, Said::Blocked(SPAM))]);
 }

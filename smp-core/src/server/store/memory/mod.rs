@@ -99,8 +99,9 @@ impl MemoryStore {
             QueueOp::CountService { service } => self.count_service(&service)?,
             QueueOp::ScanService { service, after, limit } => self.scan_service(&service, after, limit)?,
             QueueOp::Block { queue, info } => {
-                self.queue(&queue)?.record.block(info);
-                OpResult::Done
+                let record = &mut self.queue(&queue)?.record;
+                record.block(info);
+                OpResult::Moderated { service: record.service.clone() }
             }
             QueueOp::Delete { queue, by } => self.delete(&queue, by.as_ref())?,
             QueueOp::Append(append) => self.append(*append)?,

@@ -271,7 +271,10 @@ fn a_blocked_queue_serves_its_notifier_and_can_be_deleted() {
     let mut store = new_store();
     run(&mut store, append(None, 1));
     let info = BlockingInfo { reason: BlockingReason::Spam, notice: None };
-    assert!(matches!(run(&mut store, QueueOp::Block { queue: id(1), info: Some(info) }), OpResult::Done));
+    assert!(matches!(
+        run(&mut store, QueueOp::Block { queue: id(1), info: Some(info) }),
+        OpResult::Moderated { .. }
+    ));
     assert!(matches!(run(&mut store, append(None, 2)), OpResult::Blocked(found) if found == info));
     assert!(matches!(run(&mut store, append(Some(SENDER), 2)), OpResult::Unauthorized));
     assert!(matches!(run(&mut store, set_notifier(notifier(5))), OpResult::Blocked(_)));

@@ -140,7 +140,7 @@ impl<R: Runtime> HttpResolver<R> {
 
 impl<R: Runtime> Inner<R> {
     async fn ask(&self, name: &Name) -> Resolved {
-        let Some(_question) = Question::new(self) else { return Err(told(Failure::Busy)) };
+        let Some(_question) = Question::new(self) else { return Err(self.failed(Failure::Busy)) };
         let path = format!("/resolve/{}", utf8_percent_encode(name.as_str(), ENCODED));
         let failure = match self.get(&path, Some(self.answer_bytes)).await {
             Ok(Answer { status: 200, body }) => match NameRecord::from_json(&body) {
@@ -151,8 +151,7 @@ impl<R: Runtime> Inner<R> {
             Ok(Answer { status, .. }) => Failure::Status(status),
             Err(failure) => failure,
         };
-        self.log(failure);
-        Err(told(failure))
+        Err(self.failed(failure))
     }
 
     async fn get(&self, path: &str, body_max: Option<usize>) -> Result<Answer, Failure> {
@@ -160,19 +159,16 @@ impl<R: Runtime> Inner<R> {
         answer.ok_or(Failure::Timeout)?.map_err(Failure::Http)
     }
 
-    /// Tells the operator, but not as often as clients may ask.
-    fn log(&self, failure: Failure) {
+    /// What the client is told. The operator is told too, but not as often as clients may ask.
+    fn failed(&self, failure: Failure) -> NameError {
         let now = self.runtime.now().mono;
         let quiet_until = (now + QUIET).as_micros();
         let next = |quiet| (quiet <= now.as_micros()).then_some(quiet_until);
         if self.quiet_until.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next).is_ok() {
             log::warn!("a name could not be resolved: {failure}");
         }
+        NameError::Resolver(failure.to_string())
     }
-}
-
-fn told(failure: Failure) -> NameError {
-    NameError::Resolver(failure.to_string())
 }
 
 impl<R: Runtime> Clone for HttpResolver<R> {

@@ -1,0 +1,5 @@
+//! See [`smp_fuzz::links::link_data`].
+
+#![cfg_attr(fuzzing, no_main)]
+
+smp_fuzz::target!(smp_fuzz::links::link_data);
