@@ -1,4 +1,4 @@
-//! The tokio adapter of `smp-runtime`: TCP, timers and tasks, nothing else.
+//! The tokio adapter of `smp-runtime`: TCP, timers, tasks and the look-up of names, nothing else.
 //!
 //! A server and a client in one program:
 //!
@@ -58,13 +58,15 @@
 //! # }
 //! ```
 
+mod names;
 mod stream;
 
 pub use stream::{TokioListener, TokioStream};
 
 use std::future::Future;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use smp_core::{Now, Timestamp, UnixTime};
@@ -73,21 +75,28 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::{Handle, TryCurrentError};
 use tokio::time::Instant;
 
+use names::Names;
+
 /// A tokio runtime, with its I/O and time drivers on.
 ///
 /// The clock follows tokio's, so a test that pauses the time of tokio pauses it here.
+///
+/// The system looks up 64 names at a time for all clones together, on tokio's threads for what blocks. Further names wait. A
+/// name that is asked for again meanwhile takes no further thread, and an IP address takes none. What must
+/// not wait for names that strangers choose gets a `TokioRuntime` of its own.
 #[derive(Clone, Debug)]
 pub struct TokioRuntime {
     handle: Handle,
     origin: Instant,
+    names: Arc<Names>,
 }
 
 impl TokioRuntime {
-    /// An adapter for the runtime of `handle`. Its monotonic clock starts now.
+    /// An adapter for the runtime of `handle`. Its monotonic clock starts now, and it has look-ups of its own.
     #[must_use]
     pub fn new(handle: Handle) -> Self {
         let _context = handle.enter();
-        Self { origin: Instant::now(), handle: handle.clone() }
+        Self { origin: Instant::now(), handle: handle.clone(), names: Arc::new(Names::new()) }
     }
 
     /// An adapter for the runtime that this runs in.
@@ -129,8 +138,16 @@ impl Runtime for TokioRuntime {
         host: &str,
         port: u16,
     ) -> impl Future<Output = io::Result<Vec<SocketAddr>>> + Send + 'static {
-        let host = host.to_owned();
-        async move { Ok(tokio::net::lookup_host((host, port)).await?.collect()) }
+        let (tokio, names, host) = (self.handle.clone(), Arc::clone(&self.names), host.to_owned());
+        async move {
+            if let Ok(address) = host.parse::<IpAddr>() {
+                return Ok(vec![SocketAddr::new(address, port)]);
+            }
+            let system = |name: &str| (name, 0).to_socket_addrs().map(Iterator::collect);
+            let mut addresses: Vec<SocketAddr> = names.look_up(&tokio, &host, system).await?;
+            addresses.iter_mut().for_each(|address| address.set_port(port));
+            Ok(addresses)
+        }
     }
 
     fn connect(&self, address: SocketAddr) -> impl Future<Output = io::Result<TokioStream>> + Send + 'static {

@@ -30,7 +30,8 @@ pub trait Runtime: Clone + Send + Sync + 'static {
 
     /// The addresses of `host`, a name or a literal IP address without brackets.
     ///
-    /// There is no time limit here, nor for [`Self::connect`]: the caller drops the future.
+    /// There is no time limit here, nor for [`Self::connect`]: the caller drops the future. Names may be chosen by strangers, so
+    /// what look-ups hold is bounded by the adapter, also those that nobody waits for any more.
     fn resolve(
         &self,
         host: &str,

@@ -56,6 +56,16 @@ impl Folders {
         self.config.join("fingerprint")
     }
 
+    /// The certificate of the web site, unless the settings name another file.
+    pub(crate) fn web_certificate(&self) -> PathBuf {
+        self.config.join("web.crt")
+    }
+
+    /// Its key.
+    pub(crate) fn web_key(&self) -> PathBuf {
+        self.config.join("web.key")
+    }
+
     /// The embedded store.
     pub(crate) fn store(&self) -> PathBuf {
         self.data.join("smp-server-store")

@@ -111,7 +111,8 @@ pub(crate) fn entropy() -> Result<SeededEntropy, Failure> {
     Ok(SeededEntropy::new(seed))
 }
 
-fn now() -> UnixTime {
+/// The time of the system.
+pub(crate) fn now() -> UnixTime {
     // A clock before 1970 makes certificates that are not valid yet, which loading them then says.
     let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     UnixTime::from_millis(i64::try_from(since_1970.as_millis()).unwrap_or(i64::MAX))

@@ -1,11 +1,10 @@
 //! Serving, from the settings to the end.
 
-use std::convert::Infallible;
-use std::future::pending;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::pin::pin;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use smp_core::server::CloseReason;
 use smp_core::server::store::QueueOp;
@@ -16,7 +15,7 @@ use smp_runtime::client::Connector;
 use smp_runtime::server::{Disconnect, Endpoint, HttpResolver, Server, ServerEvent, ServerHandle};
 use smp_runtime_tokio::TokioRuntime;
 use smp_storage::{Backend, Embedded, EmbeddedOptions, Memory};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, oneshot};
 
 use crate::address::say_address;
 use crate::control::{About, Control};
@@ -50,7 +49,7 @@ pub(crate) struct Plan {
 pub(crate) fn serve(plan: Plan) -> Result<(), Failure> {
     let runtime = tokio::runtime::Runtime::new()
         .map_err(|e| Failure::new(format!("the system does not give what serving needs: {e}")))?;
-    runtime.block_on(async {
+    to_the_end(runtime, async {
         let signals = Signals::new().map_err(|e| Failure::new(format!("signals cannot be received: {e}")))?;
         match plan.settings.store {
             Store::Memory => with_store(plan, Memory::new(), signals).await,
@@ -60,6 +59,14 @@ pub(crate) fn serve(plan: Plan) -> Result<(), Failure> {
             }
         }
     })
+}
+
+/// Runs what there is to do, and waits for nothing else: the system may take minutes to give up on the name of a relay, and
+/// signals are not heeded any more.
+fn to_the_end<T>(runtime: tokio::runtime::Runtime, work: impl Future<Output = T>) -> T {
+    let ended = runtime.block_on(work);
+    runtime.shutdown_background();
+    ended
 }
 
 fn open(folder: &Path, chosen: settings::Embedded) -> Result<Embedded, Failure> {
@@ -112,14 +119,15 @@ fn server<B: Backend + 'static>(
 ) -> Result<Server<TokioRuntime, B>, Failure> {
     let settings = &plan.settings;
     let transport = transport(plan, |_| ())?;
-    let runtime = TokioRuntime::current().map_err(|e| Failure::new(format!("serving needs tokio: {e}")))?;
+    let runtime = tokio_runtime()?;
     let log_tls_errors = settings.log_tls_errors;
     let outgoing = &settings.outgoing;
     let connector = Connector::new(runtime.clone())
         .hosts(outgoing.hosts, outgoing.required)
         .socks(outgoing.socks.clone())
         .public_only(!outgoing.private);
-    let resolver = resolver(settings, &runtime)?;
+    // Names of relays are chosen by strangers, and the resolver's does not wait for them.
+    let resolver = resolver(settings, &tokio_runtime()?)?;
     let mut server = Server::new(runtime, store, transport, settings.server.clone()).outgoing(connector);
     if let Some(kept) = plan.statistics.kept() {
         server = server.statistics(kept);
@@ -133,6 +141,10 @@ fn server<B: Backend + 'static>(
         }
         log_event(&event, log_tls_errors);
     }))
+}
+
+fn tokio_runtime() -> Result<TokioRuntime, Failure> {
+    TokioRuntime::current().map_err(|e| Failure::new(format!("serving needs tokio: {e}")))
 }
 
 /// Who resolves names, if they are resolved. Whether it is there is found out meanwhile: all else is served without it.
@@ -171,24 +183,32 @@ fn endpoints(plan: &Plan) -> Result<Vec<Endpoint>, Failure> {
     let web_socket = transport(plan, |options| {
         (options.web_socket, options.alpn) = (true, Alpn::web_socket());
     })?;
-    let endpoint = |socket: &Socket| {
-        let address = socket.address;
-        let web = plan.web.as_ref();
-        let handler = || web.map(|web| Arc::clone(&web.handler));
-        let tls = || web.and_then(|web| web.tls.clone());
-        let endpoint = match socket.serves {
-            Serves::Smp => Endpoint::smp(address),
-            Serves::WebSocket => Endpoint::smp_over(address, web_socket.clone()),
-            Serves::Shared => Endpoint::shared(address, tls()?, handler()?),
-            Serves::Http => Endpoint::web(address, handler()?),
-            Serves::Https => Endpoint::web_tls(address, tls()?, handler()?),
-            Serves::Metrics => return Some(Endpoint::web(address, plan.statistics.handler())),
-        };
-        let behind_proxy = plan.settings.proxy_protocol.covers(address.port());
-        Some(if behind_proxy { endpoint.behind_proxy() } else { endpoint })
+    plan.sockets.iter().map(|socket| endpoint(plan, socket, &web_socket)).collect()
+}
+
+fn endpoint(plan: &Plan, socket: &Socket, web_socket: &ServerTransportConfig) -> Result<Endpoint, Failure> {
+    let address = socket.address;
+    let web = || {
+        plan.web.as_ref().ok_or_else(|| {
+            Failure::new(format!("{address} is for the web site, which there is not. This is a defect"))
+        })
     };
-    // Sockets for the web are there only when the site is.
-    Ok(plan.sockets.iter().filter_map(endpoint).collect())
+    let handler = || web().map(|web| Arc::clone(&web.handler));
+    let tls = || {
+        web()?.tls.clone().ok_or_else(|| {
+            Failure::new(format!("{address} is for HTTPS, which has no certificate. This is a defect"))
+        })
+    };
+    let endpoint = match socket.serves {
+        Serves::Smp => Endpoint::smp(address),
+        Serves::WebSocket => Endpoint::smp_over(address, web_socket.clone()),
+        Serves::Shared => Endpoint::shared(address, tls()?, handler()?),
+        Serves::Http => Endpoint::web(address, handler()?),
+        Serves::Https => Endpoint::web_tls(address, tls()?, handler()?),
+        Serves::Metrics => return Ok(Endpoint::web(address, plan.statistics.handler())),
+    };
+    let behind_proxy = plan.settings.proxy_protocol.covers(address.port());
+    Ok(if behind_proxy { endpoint.behind_proxy() } else { endpoint })
 }
 
 /// Events carry no addresses or ids but the number of a connection, which is of no use outside.
@@ -222,22 +242,29 @@ async fn until_stopped<B: Backend + 'static>(
     mut signals: Signals,
     trouble: &Notify,
 ) -> Result<(), Failure> {
-    let lost = tokio::select! {
-        () = signals.next() => false,
-        () = handle.failed() => return Err(Failure::new("the server ended by a defect, see the log")),
-        () = store_is_lost(handle.backend(), trouble) => true,
-        never = serve_control(plan, control, &handle) => match never {},
-        never = plan.statistics.run(&handle) => match never {},
-    };
-    log::info!("stopping; a second signal ends at once");
-    let stopped = tokio::select! {
-        () = signals.next() => {
-            log::warn!("ended at once");
-            // Waiting for tasks and the store is what the second signal is against.
-            std::process::exit(ENDED_AT_ONCE)
+    let grace = plan.settings.stop_timeout;
+    let (stop, stopping) = oneshot::channel();
+    let (lost, since) = {
+        let mut control = pin!(serve_control(plan, control, &handle, stopping));
+        let lost = tokio::select! {
+            () = signals.next() => false,
+            () = handle.failed() => return Err(Failure::new("the server ended by a defect, see the log")),
+            () = store_is_lost(handle.backend(), trouble) => true,
+            () = &mut control => return Err(Failure::new("the control port ended by a defect, see the log")),
+            never = plan.statistics.run(&handle) => match never {},
+        };
+        log::info!("stopping; a second signal ends at once");
+        let since = Instant::now();
+        drop(stop);
+        tokio::select! {
+            () = signals.next() => end_at_once(),
+            _ = tokio::time::timeout(ANSWERS_TIME.min(grace), control) => (lost, since),
         }
+    };
+    let stopped = tokio::select! {
+        () = signals.next() => end_at_once(),
         // Also when the store is lost, so that whoever waits for an answer is told that.
-        stopped = handle.stop(plan.settings.stop_timeout) => stopped,
+        stopped = handle.stop(grace.saturating_sub(since.elapsed())) => stopped,
     };
     let store = plan.store.display();
     match stopped {
@@ -255,20 +282,23 @@ async fn until_stopped<B: Backend + 'static>(
     }
 }
 
-/// Lets operators in, if there is a port for them.
+/// Waiting for tasks and the store is what the second signal is against.
+fn end_at_once() -> ! {
+    log::warn!("ended at once");
+    std::process::exit(ENDED_AT_ONCE)
+}
+
+/// Lets operators in, if there is a port for them, until `stopping` completes.
 async fn serve_control<B: Backend + 'static>(
     plan: &Plan,
     control: Option<Control>,
     handle: &ServerHandle<TokioRuntime, B>,
-) -> Infallible {
-    match control {
-        None => pending().await,
-        Some(control) => {
-            let about =
-                About { versions: plan.settings.versions, store: store_of(plan), started: Instant::now() };
-            control.run(handle, about).await
-        }
-    }
+    stopping: oneshot::Receiver<()>,
+) {
+    let stopping = async { drop(stopping.await) };
+    let Some(control) = control else { return stopping.await };
+    let about = About { versions: plan.settings.versions, store: store_of(plan), started: Instant::now() };
+    control.run(handle, about, stopping).await;
 }
 
 /// Completes when the store fails for good: one that cannot even count has to be opened again.
@@ -318,9 +348,67 @@ fn store_of(plan: &Plan) -> String {
     }
 }
 
+/// How long operators may wait for answers that are under way when the server stops: longer than a wrong password takes.
+const ANSWERS_TIME: Duration = Duration::from_secs(2);
 /// The exit code after a second signal.
 const ENDED_AT_ONCE: i32 = 3;
 /// What to do about a store that failed.
 const WHY: &str = "the log says why, mostly a full or broken disk, or files that the server may not write any more. \
                    With `durability = always` nothing that was answered with OK is lost. Make room, give the folder \
                    back, or move it to another disk, and start the server again";
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+    use crate::cli::Algorithm;
+    use crate::folders::Folders;
+    use crate::identity;
+
+    #[test]
+    fn a_look_up_that_does_not_end_keeps_nothing_from_ending() {
+        let (goes_on, waits) = mpsc::channel::<()>();
+        let (ended, end) = mpsc::channel();
+        std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).build().unwrap();
+            let result = to_the_end(runtime, async {
+                let (begun, begins) = oneshot::channel();
+                drop(tokio::task::spawn_blocking(move || (begun.send(()), waits.recv())));
+                begins.await
+            });
+            ended.send(result).unwrap();
+        });
+        // The time is only there so that a hung test ends.
+        assert_eq!(end.recv_timeout(Duration::from_secs(60)), Ok(Ok(())));
+        drop(goes_on);
+    }
+
+    #[test]
+    fn a_socket_for_a_site_that_is_not_there_is_no_silent_gap() {
+        let place = tempfile::tempdir().unwrap();
+        let folders = Folders::in_one(place.path());
+        identity::create(&folders, Algorithm::Ed25519, "localhost").unwrap();
+        let settings = settings::of_text("");
+        let mut plan = Plan {
+            identity: identity::load(&folders).unwrap(),
+            statistics: Keeper::new(&settings, &folders),
+            store: folders.store(),
+            settings,
+            sockets: Vec::new(),
+            web: None,
+            maintenance: false,
+        };
+        let addresses = [9, 10].map(|port| SocketAddr::from(([127, 0, 0, 1], port)));
+        for (serves, is_there) in [(Serves::Smp, true), (Serves::Http, false), (Serves::Shared, false)] {
+            plan.sockets = vec![
+                Socket { address: addresses[0], serves },
+                Socket { address: addresses[1], serves: Serves::Metrics },
+            ];
+            let endpoints = endpoints(&plan);
+            assert_eq!(endpoints.as_ref().ok().map(Vec::len), is_there.then_some(2), "{serves:?}");
+            let failure = endpoints.err().map_or(String::new(), |failure| failure.to_string());
+            assert_eq!(failure.starts_with("127.0.0.1:9 is for"), !is_there, "{failure}");
+        }
+    }
+}

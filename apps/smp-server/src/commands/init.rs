@@ -165,7 +165,7 @@ fn report(folders: &Folders) -> Result<(), Failure> {
     say("Keep ca.key in a safe place, best not on this machine: who has it can become this server.");
     say_address(&identity, &settings, &ports)?;
     if settings.web.https.is_some() {
-        let (crt, key) = (folders.config.join("web.crt"), folders.config.join("web.key"));
+        let (crt, key) = (folders.web_certificate(), folders.web_key());
         say(&format!(
             "For the web site over HTTPS put its certificate into {} and {}.",
             crt.display(),

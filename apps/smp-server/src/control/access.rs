@@ -3,7 +3,7 @@
 use std::fmt;
 
 use smp_core::crypto::hash::sha256;
-use subtle::{Choice, ConstantTimeEq};
+use subtle::ConstantTimeEq;
 
 /// What a password allows. The later one may do all that the earlier may.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -29,10 +29,11 @@ pub(crate) struct Access {
 }
 
 impl Access {
-    /// What a password allows, if it is one. Both are compared whatever the first comparison says.
+    /// What a password allows, if it is one. Both are compared whatever the first comparison says; which of them there are is
+    /// no secret.
     pub(crate) fn role(&self, given: &[u8]) -> Option<Role> {
         let given = Passphrase::new(given);
-        let is = |password: &Option<Passphrase>| bool::from(given.is(password.as_ref()));
+        let is = |password: &Option<Passphrase>| password.as_ref().is_some_and(|known| known.is(&given));
         let (is_admin, is_user) = (is(&self.admin), is(&self.user));
         if is_admin { Some(Role::Admin) } else { is_user.then_some(Role::User) }
     }
@@ -48,10 +49,9 @@ impl Passphrase {
         Self(sha256(text))
     }
 
-    /// Whether it is this one; nothing is equal to one that there is not.
-    pub(crate) fn is(&self, other: Option<&Self>) -> Choice {
-        let known = Choice::from(u8::from(other.is_some()));
-        known & self.0.ct_eq(&other.map_or([0; 32], |other| other.0))
+    /// Whether they are the same.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        self.0.ct_eq(&other.0).into()
     }
 }
 

@@ -7,7 +7,7 @@ use smp_core::server::Moderation;
 use smp_core::server::statistics::Counter;
 use smp_core::server::store::{OpResult, QueueOp, QueueRecord, QueueStatus, StoreFailure};
 use smp_core::wire::VersionRange;
-use smp_core::wire::error::{BlockingInfo, Notice};
+use smp_core::wire::error::BlockingInfo;
 use smp_runtime::server::ServerHandle;
 use smp_runtime_tokio::TokioRuntime;
 use smp_storage::Backend;
@@ -152,14 +152,7 @@ fn status(record: &QueueRecord) -> String {
     match record.status {
         QueueStatus::Active => line(&mut out, "status", "active"),
         QueueStatus::Off => line(&mut out, "status", "off"),
-        QueueStatus::Blocked(info) => {
-            let notice = match info.notice {
-                None => String::new(),
-                Some(Notice { ttl: None }) => ",notice={}".to_owned(),
-                Some(Notice { ttl: Some(ttl) }) => format!(",notice={{\"ttl\":{ttl}}}"),
-            };
-            line(&mut out, "status", format_args!("blocked reason={info}{notice}"));
-        }
+        QueueStatus::Blocked(info) => line(&mut out, "status", format_args!("blocked {info}")),
     }
     out
 }

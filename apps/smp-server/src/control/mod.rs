@@ -16,6 +16,8 @@
 //! | answers that are not taken | [`session::WRITE_TIME`] |
 //! | commands under way | one for each connection, carried out one after the other, [`session::ANSWER_TIME`] |
 //! | queues that users block | `daily_block_queue_quota` |
+//!
+//! When the server stops, what was said before is answered, for as long as the caller of [`Control::run`] waits.
 
 mod access;
 mod command;
@@ -24,8 +26,9 @@ mod quota;
 mod session;
 mod target;
 
-use std::convert::Infallible;
+use std::io::Write as _;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -33,8 +36,8 @@ use smp_runtime::server::ServerHandle;
 use smp_runtime_tokio::TokioRuntime;
 use smp_storage::Backend;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::mpsc;
-use tokio::task::JoinSet;
+use tokio::sync::{mpsc, watch};
+use tokio::task::{JoinError, JoinSet};
 
 #[cfg(test)]
 pub(crate) use access::Role;
@@ -75,12 +78,13 @@ impl Control {
         self.address
     }
 
-    /// Serves until it is dropped; its connections end with it.
+    /// Serves until `stopping` completes, and then until all that was said is answered; its connections end with it.
     pub(crate) async fn run<B: Backend + 'static>(
         self,
         server: &ServerHandle<TokioRuntime, B>,
         about: About,
-    ) -> Infallible {
+        stopping: impl Future<Output = ()>,
+    ) {
         let (requests, mut received) = mpsc::channel::<Request>(CONNECTIONS);
         let mut desk = Desk::new(server, about, self.quota);
         let working = async {
@@ -95,37 +99,56 @@ impl Control {
             std::future::pending().await
         };
         tokio::select! {
-            never = working => never,
-            never = accept(&self.listener, Arc::new(Door::new(self.access)), requests) => never,
+            () = working => {}
+            () = accept(&self.listener, Arc::new(Door::new(self.access)), requests, stopping) => {}
         }
     }
 }
 
-/// Accepts connections, and lets each have a task.
-async fn accept(listener: &TcpListener, door: Arc<Door>, requests: mpsc::Sender<Request>) -> Infallible {
+/// Accepts connections, and lets each have a task. Waits for them when it has to stop.
+async fn accept(
+    listener: &TcpListener,
+    door: Arc<Door>,
+    requests: mpsc::Sender<Request>,
+    stopping: impl Future<Output = ()>,
+) {
+    let mut stopping = pin!(stopping);
+    let (stop, stops) = watch::channel(false);
     let mut sessions = JoinSet::new();
     loop {
         tokio::select! {
+            () = &mut stopping => break,
             accepted = listener.accept() => match accepted {
                 Ok((stream, _)) if sessions.len() < CONNECTIONS => {
-                    sessions.spawn(session::talk(stream, Arc::clone(&door), requests.clone()));
+                    sessions.spawn(session::talk(stream, Arc::clone(&door), requests.clone(), stops.clone()));
                 }
-                Ok((stream, _)) => turn_away(&stream),
+                Ok((stream, _)) => turn_away(stream),
                 Err(error) => {
                     log::warn!("the control port cannot accept connections: {error}");
                     tokio::time::sleep(ACCEPT_PAUSE).await;
                 }
             },
-            Some(ended) = sessions.join_next() => if ended.is_err() {
-                log::error!("a connection of the control port ended by a defect of the server");
-            },
+            Some(ended) = sessions.join_next() => note(&ended),
         }
+    }
+    stop.send_replace(true);
+    while let Some(ended) = sessions.join_next().await {
+        note(&ended);
+    }
+}
+
+fn note(ended: &Result<(), JoinError>) {
+    if ended.is_err() {
+        log::error!("a connection of the control port ended by a defect of the server");
     }
 }
 
 /// Says why, if the system takes it at once.
-fn turn_away(stream: &TcpStream) {
-    let _ = stream.try_write(b"error: there are too many connections\n");
+fn turn_away(stream: TcpStream) {
+    // Tokio would have to hear from the system first that it does.
+    if let Ok(mut stream) = stream.into_std() {
+        let _ = stream.write_all(b"error: there are too many connections\n");
+    }
 }
 
 /// Connections at the same time: one for each of a few people and scripts.

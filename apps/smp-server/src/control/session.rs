@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::sync::{Mutex, mpsc, oneshot};
+use tokio::sync::{Mutex, mpsc, oneshot, watch};
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 use zeroize::{Zeroize, Zeroizing};
 
@@ -44,11 +44,12 @@ pub(super) struct Request {
 /// The lines of an answer, each with its end, or what is wrong.
 pub(super) type Answer = Result<String, String>;
 
-/// Serves a connection to its end.
+/// Serves a connection to its end, or until it has to stop; then what was said before is answered.
 pub(super) async fn talk<S: AsyncRead + AsyncWrite + Unpin>(
     stream: S,
     door: Arc<Door>,
     requests: mpsc::Sender<Request>,
+    stops: watch::Receiver<bool>,
 ) {
     let login = Instant::now() + LOGIN_TIME;
     let session = Session {
@@ -62,7 +63,7 @@ pub(super) async fn talk<S: AsyncRead + AsyncWrite + Unpin>(
         left: LOGIN_LINES,
     };
     // Whoever went away needs no answer.
-    let _ = session.run().await;
+    let _ = session.run(stops).await;
 }
 
 struct Session<S> {
@@ -80,10 +81,15 @@ struct Session<S> {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
-    async fn run(mut self) -> io::Result<()> {
+    async fn run(mut self, mut stops: watch::Receiver<bool>) -> io::Result<()> {
         self.write(GREETING).await?;
         loop {
-            let line = match self.next().await? {
+            let input = tokio::select! {
+                biased;
+                input = self.next() => input?,
+                () = told(&mut stops) => return Ok(()),
+            };
+            let line = match input {
                 Input::Line(line) => line,
                 Input::End => return Ok(()),
                 Input::Refused(why) => return self.refuse(why).await,
@@ -175,6 +181,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
     async fn write(&mut self, text: &str) -> io::Result<()> {
         timeout(WRITE_TIME, self.stream.write_all(text.as_bytes())).await?
     }
+}
+
+/// Waits until it is told to stop.
+async fn told(stops: &mut watch::Receiver<bool>) {
+    // Whoever would tell so may be gone, which means the same.
+    let _ = stops.wait_for(|stop| *stop).await;
 }
 
 /// Takes lines out of what is read. What was in them is wiped.

@@ -314,6 +314,17 @@ impl Source<'_> {
         self.ini.entry(section, key).map(|_| self.get(section, key, parse)).transpose()
     }
 
+    /// A setting without one, which a line without a value leaves open.
+    fn unless_empty<T>(
+        &self,
+        section: &str,
+        key: &str,
+        parse: impl Fn(&str) -> Parsed<T>,
+    ) -> Result<Option<T>, IniError> {
+        let given = self.ini.entry(section, key).filter(|entry| !entry.value.is_empty());
+        given.map(|_| self.get(section, key, parse)).transpose()
+    }
+
     fn error(&self, section: &str, key: &str, problem: &str) -> IniError {
         let line = self.ini.entry(section, key).and_then(|entry| entry.line);
         IniError { file: self.ini.file().to_owned(), line, problem: format!("[{section}] {key}: {problem}") }

@@ -21,21 +21,7 @@ pub(super) fn line(day: &Day, now: &QueueCounts) -> String {
         line.extend(ProxyCounter::ALL.iter().map(|(counter, _)| of(family(*counter))));
     }
     line.push(of(C::ForwardsReceived));
-    line.extend(
-        [
-            C::Subscriptions,
-            C::SubscriptionsRefused,
-            C::SubscriptionsRepeated,
-            C::SubscriptionsProhibited,
-            C::MessagesRefused,
-            C::MessagesOverQuota,
-            C::MessagesTooLarge,
-            C::Notifications,
-            C::NotificationsWithoutSubscriber,
-            C::NotificationsLost,
-        ]
-        .map(of),
-    );
+    line.extend(OF_SUBSCRIPTIONS.map(of));
     line.push(NOTHING.to_owned());
     line.extend(
         [C::MessagesReceivedByGet, C::Gets, C::GetsEmpty, C::GetsRefused, C::GetsRepeated, C::GetsProhibited]
@@ -54,19 +40,7 @@ pub(super) fn line(day: &Day, now: &QueueCounts) -> String {
         .map(of),
     );
     line.push(now.notifiers.to_string());
-    line.extend(
-        [
-            C::DeleteBatches,
-            C::SubscribeBatches,
-            C::SubscriptionsEnded,
-            C::EndBatches,
-            C::NotifierDeleteBatches,
-            C::NotifierSubscribeBatches,
-            C::NotificationBatches,
-            C::NotificationsExpired,
-        ]
-        .map(of),
-    );
+    line.extend(OF_BATCHES.map(of));
     line.extend(
         [
             now.notifications,
@@ -96,6 +70,30 @@ fn date(seconds: i64) -> String {
     format!("{year:04}-{:02}-{day:02}", u8::from(month))
 }
 
+/// What came of subscriptions and of messages.
+const OF_SUBSCRIPTIONS: [Counter; 10] = [
+    Counter::Subscriptions,
+    Counter::SubscriptionsRefused,
+    Counter::SubscriptionsRepeated,
+    Counter::SubscriptionsProhibited,
+    Counter::MessagesRefused,
+    Counter::MessagesOverQuota,
+    Counter::MessagesTooLarge,
+    Counter::Notifications,
+    Counter::NotificationsWithoutSubscriber,
+    Counter::NotificationsLost,
+];
+/// Batches of commands and of news, and what expired.
+const OF_BATCHES: [Counter; 8] = [
+    Counter::DeleteBatches,
+    Counter::SubscribeBatches,
+    Counter::SubscriptionsEnded,
+    Counter::EndBatches,
+    Counter::NotifierDeleteBatches,
+    Counter::NotifierSubscribeBatches,
+    Counter::NotificationBatches,
+    Counter::NotificationsExpired,
+];
 /// What services did, as far as the line tells it.
 const OF_SERVICES: [ServiceCounter; 8] = [
     ServiceCounter::AssociationsNew,

@@ -8,7 +8,7 @@ mod information;
 mod site;
 
 use std::io::ErrorKind;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use smp_runtime::http::{Handler, WebTls};
 
@@ -39,9 +39,8 @@ impl Web {
 /// The certificate of the site. Without its files SMP is served all the same: they mostly come later, and go away when they
 /// are renewed.
 fn certificate(settings: &Settings, folders: &Folders) -> Result<Option<WebTls>, Failure> {
-    let file = |chosen: &Option<PathBuf>, usual| chosen.clone().unwrap_or_else(|| folders.config.join(usual));
-    let certificate_file = file(&settings.web.certificate, "web.crt");
-    let key_file = file(&settings.web.key, "web.key");
+    let certificate_file = settings.web.certificate.clone().unwrap_or_else(|| folders.web_certificate());
+    let key_file = settings.web.key.clone().unwrap_or_else(|| folders.web_key());
     let (Some(certificate), Some(key)) = (read(&certificate_file, "cert")?, read(&key_file, "key")?) else {
         return Ok(None);
     };

@@ -111,13 +111,8 @@ mod tests {
             assert_eq!(response.code(), 200, "{path}");
             assert_eq!(response.header("content-security-policy"), Some(POLICY), "{path}");
         }
-        for path in
-            ["/x", "/a/b/c", "/contact/a/b", "/index.html", "/.well-known/", "/assets", "/A", "/%2e%2e%2f/x?"]
-        {
-            let head = format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n");
-            if let Ok(Some((request, _))) = Request::decode(head.as_bytes()) {
-                assert_eq!(handler(&request).code(), 404, "{path}");
-            }
+        for path in ["/x", "/a/b/c", "/contact/a/b", "/index.html", "/.well-known/", "/assets", "/A"] {
+            assert_eq!(get(&handler, path).code(), 404, "{path}");
         }
     }
 
@@ -126,11 +121,12 @@ mod tests {
         let handler = handler(&of_text(""));
         for page in ["/", "/a", "/nothing"] {
             let text = String::from_utf8(get(&handler, page).body().to_vec()).unwrap();
-            let loads = text
-                .split(" src=\"")
-                .skip(1)
-                .chain(text.split("<link ").skip(1).flat_map(|l| l.split("href=\"").nth(1)));
-            for target in loads.filter_map(|rest| rest.split('"').next()) {
+            let sources = text.split(" src=\"").skip(1);
+            let links = text.split("<link ").skip(1).filter_map(|link| link.split("href=\"").nth(1));
+            let targets: Vec<&str> = sources.chain(links).filter_map(|rest| rest.split('"').next()).collect();
+            // The style and the icon at least, else this looks for what pages do not have any more.
+            assert!(targets.len() >= 2, "{page}: {targets:?}");
+            for target in targets {
                 assert_eq!(get(&handler, target).code(), 200, "{page}: {target}");
             }
             assert!(!text.contains("style=") && !text.contains("{{"), "{page}");

@@ -11,7 +11,7 @@ use smp_core::client::QueueKeys;
 use smp_core::wire::message::ReceivedBody;
 
 use crate::client::{Connection, entropy};
-use crate::harness::{Place, Serving};
+use crate::harness::{Place, Serving, Signal};
 use crate::queues::{create, send, take};
 use crate::site::{address, certify};
 
@@ -151,7 +151,7 @@ fn a_browser_shows_the_site_while_smp_clients_exchange_messages_on_its_port() {
         exchanged
     });
     println!("{exchanged} messages were exchanged meanwhile");
-    assert!(serving.signal("TERM").success());
+    assert!(serving.signal(Signal::TERM).success());
 }
 
 fn visit_all(browser: &str, folder: &Path, origin: &str) {

@@ -16,7 +16,7 @@ use smp_core::wire::error::{BlockingInfo, BlockingReason, ErrorType, Notice};
 use smp_core::wire::{CorrelationId, EntityId, VersionRange};
 
 use crate::client::{Connection, entropy};
-use crate::harness::{Place, Serving};
+use crate::harness::{Place, Serving, Signal};
 use crate::queues::{create, refused, send, take};
 
 const ADMIN: &str = "the-password-of-admins";
@@ -118,7 +118,7 @@ fn a_queue_is_blocked_by_its_sender_id_until_it_is_unblocked_also_over_a_restart
     assert_eq!(old.version.0, 11);
     assert_eq!(refused(send(&mut old, &queue, "no")), ErrorType::Auth);
     drop((recipient, old));
-    assert!(serving.signal("TERM").success());
+    assert!(serving.signal(Signal::TERM).success());
 
     let log = place.log();
     assert!(
@@ -137,7 +137,7 @@ fn a_queue_is_blocked_by_its_sender_id_until_it_is_unblocked_also_over_a_restart
     assert_eq!(user.status(&id), "active");
     assert_eq!(send(&mut recipient, &queue, "yes"), Ok(Answer::Done));
     assert!(take(&mut recipient, &queue, &keys).is_some());
-    assert!(serving.signal("TERM").success());
+    assert!(serving.signal(Signal::TERM).success());
 }
 
 #[test]
@@ -156,7 +156,7 @@ fn admins_delete_queues_and_who_is_subscribed_is_told() {
         assert_eq!(admin.ask(&format!("{line} {id}")), UNKNOWN);
     }
     assert_eq!(admin.ask(&format!("block {id} reason=content")), UNKNOWN);
-    assert!(serving.signal("TERM").success());
+    assert!(serving.signal(Signal::TERM).success());
 }
 
 #[test]
@@ -183,7 +183,7 @@ fn users_have_a_daily_quota_and_admins_have_none() {
     let mut admin = Operator::with(&serving, ADMIN);
     assert_eq!([block(&mut admin, &ids[2]), block(&mut admin, &ids[3])], ["ok", "ok"]);
     assert_eq!(admin.status(&ids[3]), "blocked reason=content");
-    assert!(serving.signal("TERM").success());
+    assert!(serving.signal(Signal::TERM).success());
 }
 
 /// A queue that a link leads to.
@@ -240,11 +240,22 @@ fn queues_are_found_by_their_links() {
     }
     let other = URL_SAFE_NO_PAD.encode([8; 32]);
     assert_eq!(admin.status(&format!("simplex:/a#{other}?h=localhost")), UNKNOWN);
-    assert!(serving.signal("TERM").success());
+    assert!(serving.signal(Signal::TERM).success());
 }
 
 #[test]
-fn numbers_and_what_is_saved() {
+fn what_an_operator_said_before_the_server_stops_is_answered() {
+    let place = place();
+    let serving = place.serve(&["start"]);
+    let mut operator = Operator::at(&serving);
+    // The answer to a wrong password takes a second, and is under way when that to the line before it has come.
+    assert!(operator.ask("help\nauth wrong").ends_with("\nok"));
+    assert!(serving.signal(Signal::TERM).success());
+    assert_eq!([operator.line(), operator.line()], ["error: wrong password", ""]);
+}
+
+#[test]
+fn operators_see_numbers_and_admins_can_save() {
     let place = place();
     place.replace("# durability = always", "durability = on-exit");
     let serving = place.serve(&["start"]);
@@ -271,7 +282,7 @@ fn numbers_and_what_is_saved() {
     assert!(!user.ask("server-info").contains("store: "));
     assert_eq!(user.ask("clients"), "error: this needs the password of admins");
     assert_eq!(user.ask("suspend"), "error: not implemented");
-    assert!(serving.signal("TERM").success());
+    assert!(serving.signal(Signal::TERM).success());
 }
 
 #[test]
@@ -283,7 +294,7 @@ fn the_port_is_closed_without_a_password_and_to_wrong_ones() {
     let wrong = "error: wrong password";
     assert_eq!([stranger.ask("auth a"), stranger.ask("auth a")], [wrong, wrong]);
     assert_eq!([stranger.ask("auth a"), stranger.line()], ["error: wrong password, too often", ""]);
-    assert!(serving.signal("TERM").success());
+    assert!(serving.signal(Signal::TERM).success());
 
     let without = |key: &str| {
         let ini = place.read("smp-server.ini");
@@ -295,7 +306,7 @@ fn the_port_is_closed_without_a_password_and_to_wrong_ones() {
     without("control_port_user_password");
     let serving = place.serve(&["start"]);
     assert!(!serving.lines.iter().any(|line| line.starts_with("Control port")), "{:?}", serving.lines);
-    assert!(serving.signal("TERM").success());
+    assert!(serving.signal(Signal::TERM).success());
     assert_eq!(place.log().matches("[TRANSPORT] control_port").count(), 1, "{}", place.log());
 }
 
@@ -348,5 +359,5 @@ fn floods_of_lines_and_of_connections_keep_nobody_from_the_server() {
     }
     assert!(open.len() >= 6);
     assert!(open.pop().unwrap().ask("help").ends_with("ok"));
-    assert!(serving.signal("TERM").success());
+    assert!(serving.signal(Signal::TERM).success());
 }

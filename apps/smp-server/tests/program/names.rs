@@ -9,7 +9,7 @@ use smp_core::client::{Answer, Request, RequestError};
 use smp_core::wire::error::{ErrorType, NameError};
 
 use crate::client::Connection;
-use crate::harness::Place;
+use crate::harness::{Place, Signal};
 
 const RECORD: &str = r#"{"name":"alice.simplex","nickname":"Alice","website":"","location":"","simplexContact":[],"simplexChannel":[],"owner":"","resolver":""}"#;
 
@@ -60,7 +60,7 @@ fn names_are_resolved_and_the_log_has_none_of_them() {
         assert!(Instant::now() < deadline, "{}", place.log());
         std::thread::sleep(Duration::from_millis(10));
     }
-    assert!(serving.signal("TERM").success());
+    assert!(serving.signal(Signal::TERM).success());
     let log = place.log();
     for secret in ["alice", "bob", "secret", "bWU6c2VjcmV0"] {
         assert!(!log.contains(secret), "{log}");

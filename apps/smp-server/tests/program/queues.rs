@@ -4,12 +4,12 @@ use bytes::Bytes;
 use smp_core::client::{Answer, QueueKeys, Request, RequestError};
 use smp_core::wire::Password;
 use smp_core::wire::broker::CreatedQueue;
-use smp_core::wire::command::SubscriptionMode;
+use smp_core::wire::command::{MessageFlags, NotifierKeys, SubscriptionMode};
 use smp_core::wire::error::ErrorType;
 use smp_core::wire::message::ReceivedBody;
 
 use crate::client::{Connection, entropy};
-use crate::harness::Place;
+use crate::harness::{Place, Signal};
 
 pub(crate) fn create(
     connection: &mut Connection,
@@ -81,7 +81,7 @@ fn messages_survive_restarts_with_every_durability() {
             assert_eq!(send(&mut connection, &queue, body), Ok(Answer::Done));
         }
         drop(connection);
-        assert!(serving.signal("TERM").success());
+        assert!(serving.signal(Signal::TERM).success());
 
         let serving = place.serve(&["start"]);
         let mut connection = Connection::to(&serving);
@@ -91,7 +91,7 @@ fn messages_survive_restarts_with_every_durability() {
         }
         assert!(take(&mut connection, &queue, &keys).is_none());
         drop(connection);
-        assert!(serving.signal("INT").success());
+        assert!(serving.signal(Signal::INT).success());
 
         let kept = place.run(&["start", "--maintenance"]);
         assert!(kept.out.contains("Queues: 1, messages: 0"), "{}{}", kept.out, kept.err);
@@ -120,7 +120,7 @@ fn settings_reach_the_protocol() {
     assert_eq!(send(&mut connection, &queue, "one"), Ok(Answer::Done));
     assert_eq!(refused(send(&mut connection, &queue, "two")), ErrorType::Quota);
     drop(connection);
-    assert!(serving.signal("TERM").success());
+    assert!(serving.signal(Signal::TERM).success());
 
     place.replace("new_queues = on", "new_queues = off");
     let serving = place.serve(&["start"]);
@@ -130,25 +130,45 @@ fn settings_reach_the_protocol() {
 }
 
 #[test]
-fn old_messages_are_deleted_at_maintenance() {
+fn old_messages_and_notifications_are_deleted_at_maintenance() {
     let place = Place::initialised();
     let keys = QueueKeys::generate(&mut entropy());
     let serving = place.serve(&["start"]);
     let mut connection = Connection::to(&serving);
     let password = connection.address.password.clone();
     let queue = create(&mut connection, &keys, password).unwrap();
-    assert_eq!(send(&mut connection, &queue, "old"), Ok(Answer::Done));
+    let notifier = QueueKeys::generate(&mut entropy()).new_queue(SubscriptionMode::OnlyCreate);
+    let notifier = NotifierKeys { auth_key: notifier.recipient_key, dh_key: notifier.dh_key };
+    let set = Request::set_notifier(queue.recipient_id.clone(), keys.auth.clone(), notifier);
+    assert!(matches!(connection.request(set), Ok(Answer::Notifier(_))));
+    let flags = MessageFlags { notification: true };
+    let old = Request::send(queue.sender_id.clone(), None, flags, Bytes::from_static(b"old"));
+    assert_eq!(connection.request(old), Ok(Answer::Done));
     let second = place.run(&["start"]);
     assert_eq!(second.code, Some(1));
     assert!(second.err.contains("open in another process"), "{}", second.err);
     drop(connection);
-    assert!(serving.signal("TERM").success());
+    assert!(serving.signal(Signal::TERM).success());
 
     let done = place.run(&["start", "-m"]);
-    assert!(done.out.contains("Old messages deleted: 0\nQueues: 1, messages: 1\n"), "{}", done.out);
+    assert!(
+        done.out.contains("Old messages deleted: 0\nOld notifications deleted: 0\nQueues: 1, messages: 1\n"),
+        "{}",
+        done.out
+    );
     place.replace("expire_messages_days = 21", "expire_messages_days = 1ms");
+    place.replace("expire_ntfs_hours = 24", "expire_ntfs_hours = 1ms");
     // Messages have whole seconds: one of this second is old when the next begins.
     std::thread::sleep(std::time::Duration::from_millis(1100));
     let done = place.run(&["start", "-m"]);
-    assert!(done.out.contains("Old messages deleted: 1\nQueues: 1, messages: 0\n"), "{}", done.out);
+    assert!(
+        done.out.contains("Old messages deleted: 1\nOld notifications deleted: 1\nQueues: 1, messages: 0\n"),
+        "{}",
+        done.out
+    );
+    // Messages may be kept at a start, which is said of them alone.
+    place.replace("expire_messages_on_start = on", "expire_messages_on_start = off");
+    let done = place.run(&["start", "-m"]);
+    assert!(!done.out.contains("Old messages"), "{}", done.out);
+    assert!(done.out.contains("Old notifications deleted: 0\nQueues: 1, messages: 0\n"), "{}", done.out);
 }

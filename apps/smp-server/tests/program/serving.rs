@@ -2,7 +2,7 @@
 
 use std::net::{TcpListener, TcpStream};
 
-use crate::harness::Place;
+use crate::harness::{Place, Signal};
 
 const PASSWORD: &str = "6cJXWnKx-gh2u8VZ1Tgq0e9Bz7yRk4Jt";
 
@@ -33,14 +33,14 @@ fn the_folder_of_the_reference_is_served_with_its_identity() {
         assert!(serving.line("Control port: ").starts_with("127.0.0.1:"));
         assert!(serving.line("Store: ").ends_with("smp-server-store, durable always"));
         TcpStream::connect(format!("127.0.0.1:{listening}")).unwrap();
-        assert!(serving.signal("TERM").success());
+        assert!(serving.signal(Signal::TERM).success());
     }
 }
 
 #[test]
 fn both_signals_stop_in_order() {
     let place = Place::initialised();
-    for signal in ["INT", "TERM"] {
+    for signal in [Signal::INT, Signal::TERM] {
         assert!(place.serve(&["start"]).signal(signal).success());
     }
 }
@@ -119,7 +119,7 @@ fn a_busy_port_stops_the_start_unless_it_is_the_web_s() {
     place.replace("https = 443", &format!("https = {busy}\ncert = /nonexistent/web.crt"));
     let serving = place.serve(&["start"]);
     assert_ne!(serving.line("Listening on 127.0.0.1:"), busy.to_string());
-    assert!(serving.signal("INT").success());
+    assert!(serving.signal(Signal::INT).success());
 }
 
 #[test]
@@ -130,14 +130,14 @@ fn run_needs_no_preparation_and_keeps_its_identity() {
     let fingerprint = first.line("Fingerprint: ").to_owned();
     let port = first.line("Listening on 127.0.0.1:").to_owned();
     assert_eq!(first.line("Server address: "), format!("smp://{fingerprint}@localhost:{port}"));
-    assert!(first.signal("INT").success());
+    assert!(first.signal(Signal::INT).success());
     assert!(!place.config().exists() && !place.data().exists());
 
     let with_flags = [&arguments[..], &["--password", "pw", "--host", "::1,a.example"]].concat();
     let second = place.serve(&with_flags);
     let port = second.line("Listening on 127.0.0.1:").to_owned();
     assert_eq!(second.line("Server address: "), format!("smp://{fingerprint}:pw@[::1],a.example:{port}"));
-    assert!(second.signal("TERM").success());
+    assert!(second.signal(Signal::TERM).success());
 
     let bad = place.run(&["run", "--data-dir", "there", "--port", "none"]);
     assert_eq!(bad.code, Some(1));

@@ -10,7 +10,7 @@ use smp_core::wire::error::ErrorType;
 use smp_core::wire::message::ReceivedBody;
 
 use crate::client::{Connection, entropy};
-use crate::harness::{Place, Serving};
+use crate::harness::{Place, Serving, Signal};
 use crate::queues::{create, refused, send, take};
 
 /// The code and the body of what is at a path of the metrics' port.
@@ -95,7 +95,7 @@ fn what_is_counted_is_told_and_kept_over_a_restart() {
             assert_eq!(metrics["delivery_ack_confirmed_time_count"], round);
         }
         assert_eq!(get(&serving, "/readyz"), (200, "ok\n".to_owned()));
-        assert!(serving.signal("TERM").success());
+        assert!(serving.signal(Signal::TERM).success());
     }
     assert!(!place.log().contains("smp-server-"), "{}", place.log());
 }
@@ -106,7 +106,7 @@ fn a_day_that_ended_gets_its_line_and_counting_begins_anew() {
     place.replace("log_stats = off", "log_stats = on");
     let serving = place.serve(&["start"]);
     traffic(&serving);
-    assert!(serving.signal("TERM").success());
+    assert!(serving.signal(Signal::TERM).success());
     let kept = place.data().join("smp-server-statistics");
     let statistics = std::fs::read_to_string(&kept).unwrap();
     // As if all of that had been on 2024-02-28, a Wednesday.
@@ -121,7 +121,7 @@ fn a_day_that_ended_gets_its_line_and_counting_begins_anew() {
     let none_is_left = |metrics: &BTreeMap<String, u64>| metrics.get("messages_sent") == Some(&0);
     let metrics = until(|| get(&serving, "/metrics").1, none_is_left);
     assert_eq!((metrics["queues_daily"], metrics["queues_total1"]), (0, 1));
-    assert!(serving.signal("TERM").success());
+    assert!(serving.signal(Signal::TERM).success());
     let daily = std::fs::read_to_string(place.data().join("smp-server-stats.daily.log")).unwrap();
     // The date, then queues created, secured and deleted, messages sent and received, and queues used.
     assert!(daily.starts_with("2024-02-28,1,0,0,2,1,1,1,1,"), "{daily}");
@@ -131,12 +131,12 @@ fn a_day_that_ended_gets_its_line_and_counting_begins_anew() {
 #[test]
 fn damaged_statistics_are_put_aside_and_the_server_serves() {
     let place = place();
-    assert!(place.serve(&["start"]).signal("TERM").success());
+    assert!(place.serve(&["start"]).signal(Signal::TERM).success());
     let kept = place.data().join("smp-server-statistics");
     std::fs::write(&kept, "SMP server statistics 1\nsince=yesterday\n").unwrap();
     let serving = place.serve(&["start"]);
     traffic(&serving);
-    assert!(serving.signal("TERM").success());
+    assert!(serving.signal(Signal::TERM).success());
     let log = place.log();
     assert!(
         log.contains("line 2 is not one of statistics") && log.contains("smp-server-statistics.damaged"),

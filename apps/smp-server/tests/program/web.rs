@@ -10,7 +10,7 @@ use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 use smp_core::client::Request;
 
 use crate::client::Connection;
-use crate::harness::Place;
+use crate::harness::{Place, Signal};
 use crate::site::{address, certify};
 
 fn connect(address: SocketAddr) -> TcpStream {
@@ -94,7 +94,7 @@ fn one_port_serves_smp_and_the_web_site() {
         }
     }
     assert!(smp.request(Request::ping()).is_ok());
-    assert!(serving.signal("TERM").success());
+    assert!(serving.signal(Signal::TERM).success());
     let log = place.log();
     assert!(log.contains("www: files of yours on the web site: 1\n"), "{log}");
     // Nothing that anybody asked for is in the log.
@@ -104,7 +104,7 @@ fn one_port_serves_smp_and_the_web_site() {
     let serving = place.serve(&["start"]);
     let plain = address(&serving, "Serving the web site on ");
     assert!(ask(connect(plain), "/").ends_with("my first page"));
-    assert!(serving.signal("TERM").success());
+    assert!(serving.signal(Signal::TERM).success());
     assert!(place.log().contains("index.html replaces the page about the server"));
 }
 
@@ -114,7 +114,7 @@ fn without_its_certificate_the_site_is_left_out_and_a_wrong_one_is_refused() {
     place.replace("https = 443", "https = 0");
     let serving = place.serve(&["start"]);
     Connection::to(&serving);
-    assert!(serving.signal("INT").success());
+    assert!(serving.signal(Signal::INT).success());
     let log = place.log();
     assert!(log.contains("web.crt: is not there") && log.contains("[WEB] cert"), "{log}");
 
@@ -148,5 +148,5 @@ fn behind_a_proxy_each_connection_begins_with_its_header() {
     stream.write_all(b"GET / HTTP/1.1\r\n").unwrap();
     // It is closed or reset: what it sent was not read to its end.
     assert!(!matches!(stream.read(&mut [0]), Ok(1..)));
-    assert!(serving.signal("TERM").success());
+    assert!(serving.signal(Signal::TERM).success());
 }

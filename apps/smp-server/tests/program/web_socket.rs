@@ -13,7 +13,7 @@ use smp_core::wire::message::ReceivedBody;
 use tungstenite::{Message, WebSocket};
 
 use crate::client::{Carrier, Connection, entropy, now};
-use crate::harness::{Place, Serving};
+use crate::harness::{Place, Serving, Signal};
 use crate::queues::{create, send, take};
 
 /// TLS of an SMP client, as a stream.
@@ -142,7 +142,7 @@ fn messages_pass_between_web_sockets_and_the_usual_port() {
         }
         assert!(take(&mut socket, &queue, &keys).is_none());
     }
-    assert!(serving.signal("TERM").success());
+    assert!(serving.signal(Signal::TERM).success());
 }
 
 #[test]
@@ -161,5 +161,5 @@ fn other_requests_are_refused() {
         tls.read_exact(&mut answer).unwrap();
         assert_eq!(String::from_utf8(answer).unwrap(), format!("HTTP/1.1 {status}"));
     }
-    assert!(serving.signal("TERM").success());
+    assert!(serving.signal(Signal::TERM).success());
 }

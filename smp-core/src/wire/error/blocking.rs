@@ -40,7 +40,7 @@ impl BlockingInfo {
     }
 }
 
-/// The form of the wire: `reason=spam`, `reason=content,notice={"ttl":86400}`.
+/// The form of the wire: `reason=spam`, `reason=content,notice={"ttl":86400}`. `Display` is its inverse.
 impl FromStr for BlockingInfo {
     type Err = DecodeError;
 
@@ -51,10 +51,9 @@ impl FromStr for BlockingInfo {
 
 impl fmt::Display for BlockingInfo {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self.reason {
-            BlockingReason::Spam => "spam",
-            BlockingReason::Content => "content",
-        })
+        let mut text = Vec::new();
+        self.encode(Version::BLOCKED_NOTICE, &mut text);
+        f.write_str(&String::from_utf8_lossy(&text))
     }
 }
 

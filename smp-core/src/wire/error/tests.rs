@@ -123,6 +123,20 @@ fn refuses_other_text() {
 }
 
 #[test]
+fn why_a_queue_is_blocked_is_text_both_ways() {
+    let ttl = |ttl| Some(Notice { ttl });
+    for reason in [BlockingReason::Spam, BlockingReason::Content] {
+        for notice in [None, ttl(None), ttl(Some(0)), ttl(Some(-1)), ttl(Some(86_400)), ttl(Some(i64::MAX))] {
+            let info = BlockingInfo { reason, notice };
+            assert_eq!(info.to_string().parse(), Ok(info), "{info}");
+        }
+    }
+    for text in ["reason=spam", "reason=content,notice={}", "reason=spam,notice={\"ttl\":86400}"] {
+        assert_eq!(text.parse::<BlockingInfo>().map(|info| info.to_string()).as_deref(), Ok(text));
+    }
+}
+
+#[test]
 fn nesting_is_bounded() {
     let nested = |depth| ["PROXY PROTOCOL ".repeat(depth).as_bytes(), b"AUTH"].concat();
     assert!(decode(&nested(3)).is_ok());

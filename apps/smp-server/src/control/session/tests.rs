@@ -10,6 +10,7 @@ struct Operator {
     answers: Answers<BufReader<ReadHalf<DuplexStream>>>,
     input: WriteHalf<DuplexStream>,
     requests: mpsc::Receiver<Request>,
+    stop: watch::Sender<bool>,
     session: JoinHandle<()>,
 }
 
@@ -21,9 +22,10 @@ fn door() -> Arc<Door> {
 async fn connect(door: &Arc<Door>) -> Operator {
     let (ours, theirs) = tokio::io::duplex(64 * 1024);
     let (sender, requests) = mpsc::channel(1);
-    let session = tokio::spawn(talk(theirs, Arc::clone(door), sender));
+    let (stop, stops) = watch::channel(false);
+    let session = tokio::spawn(talk(theirs, Arc::clone(door), sender, stops));
     let (answers, input) = split(ours);
-    let mut operator = Operator { answers: BufReader::new(answers).lines(), input, requests, session };
+    let mut operator = Operator { answers: BufReader::new(answers).lines(), input, requests, stop, session };
     assert_eq!(operator.line().await, GREETING.trim());
     operator
 }
@@ -136,7 +138,8 @@ async fn long_lines_other_bytes_and_lines_without_end() {
 async fn answers_that_are_not_taken_end_the_connection() {
     let (mut ours, theirs) = tokio::io::duplex(256);
     let (sender, _requests) = mpsc::channel(1);
-    let session = tokio::spawn(talk(theirs, door(), sender));
+    let (_stop, stops) = watch::channel(false);
+    let session = tokio::spawn(talk(theirs, door(), sender, stops));
     ours.write_all(b"help\nhelp\n").await.unwrap();
     session.await.unwrap();
 }
@@ -153,6 +156,30 @@ async fn a_server_that_stops_says_so() {
     assert_eq!(operator.answer("stats").await, "error: the server is stopping");
     drop((operator.input, operator.answers));
     operator.session.await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_said_before_the_server_stops_is_answered() {
+    let door = door();
+    let [mut silent, mut asking, mut guessing] =
+        [connect(&door).await, connect(&door).await, connect(&door).await];
+    silent.stop.send_replace(true);
+    assert_eq!(silent.line().await, "the end");
+
+    assert_eq!(asking.answer("auth user-pw").await, "role: user");
+    assert_eq!(asking.line().await, "ok");
+    asking.say("stats\r\nclients").await;
+    let Request { answer, .. } = asking.requests.recv().await.unwrap();
+    asking.stop.send_replace(true);
+    answer.send(Ok("queues: 1\n".to_owned())).unwrap();
+    for expected in ["queues: 1", "ok", "error: this needs the password of admins", "the end"] {
+        assert_eq!(asking.line().await, expected);
+    }
+
+    guessing.say("help\r\nauth wrong").await;
+    while guessing.line().await != "ok" {}
+    guessing.stop.send_replace(true);
+    assert_eq!([guessing.line().await, guessing.line().await], ["error: wrong password", "the end"]);
 }
 
 #[tokio::test(start_paused = true)]

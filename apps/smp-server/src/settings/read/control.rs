@@ -12,7 +12,7 @@ pub(super) fn control(from: &Source<'_>, known: &Ports<'_>) -> Result<Option<Con
         user: from.optional("AUTH", "control_port_user_password", password)?,
     };
     if let (Some(admin), Some(user)) = (&access.admin, &access.user)
-        && bool::from(admin.is(Some(user)))
+        && admin.is(user)
     {
         let problem = "has to be another one than control_port_admin_password";
         return Err(from.error("AUTH", "control_port_user_password", problem));

@@ -10,16 +10,15 @@ use super::{Ini, IniError, MIB, MILLISECOND, Source, seconds};
 
 /// The resolver, if names are resolved. What the section says has to be right in any case.
 pub(super) fn names(from: &Source<'_>) -> Result<Option<Names>, IniError> {
-    let given = |key: &str| from.ini.entry(SECTION, key).is_some_and(|entry| !entry.value.is_empty());
-    let resolver = if given(ENDPOINT) { from.optional(SECTION, ENDPOINT, endpoint)? } else { None };
-    let mut options = ResolverOptions::default();
-    if given(AUTH) {
-        options.authorization = from.optional(SECTION, AUTH, authorization)?;
-    }
+    let resolver = from.unless_empty(SECTION, ENDPOINT, endpoint)?;
     let time = duration(Unit::Millis, MILLISECOND..=seconds(60));
-    options.timeout = from.get(SECTION, "resolver_timeout_ms", time)?;
-    options.answer_bytes = from.get(SECTION, "resolver_max_response_bytes", bytes(1..=MIB))?;
-    options.questions = from.get(SECTION, "resolver_concurrency", number(1..=100_000))?;
+    let options = ResolverOptions {
+        authorization: from.unless_empty(SECTION, AUTH, authorization)?,
+        timeout: from.get(SECTION, "resolver_timeout_ms", time)?,
+        answer_bytes: from.get(SECTION, "resolver_max_response_bytes", bytes(1..=MIB))?,
+        questions: from.get(SECTION, "resolver_concurrency", number(1..=100_000))?,
+        ..ResolverOptions::default()
+    };
     if !from.get(SECTION, "enable", switch)? {
         return Ok(None);
     }

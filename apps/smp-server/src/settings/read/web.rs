@@ -8,10 +8,7 @@ use super::{IniError, Ports, Source};
 
 /// Who runs the server. A server that says anything of it says where its source code is.
 pub(super) fn information(from: &Source<'_>) -> Result<Information, IniError> {
-    let given = |key: &str| from.ini.entry(SECTION, key).is_some_and(|entry| !entry.value.is_empty());
-    let get = |key: &str, parse: fn(&str) -> Parsed<String>| {
-        if given(key) { from.optional(SECTION, key, parse) } else { Ok(None) }
-    };
+    let get = |key: &str, parse: fn(&str) -> Parsed<String>| from.unless_empty(SECTION, key, parse);
     let contact = |keys: [&'static str; 4]| -> Result<Contact, IniError> {
         let [simplex, email, pgp, pgp_fingerprint] = keys;
         Ok(Contact {
