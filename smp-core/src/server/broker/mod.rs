@@ -363,6 +363,8 @@ impl Broker {
     /// An operation whose outcome is unknown: it failed, or its answer was lost. The session is told so; a subscription that
     /// may now be out of step with its queue reads it again.
     fn op_failed(&mut self, context: Context) {
+        // It may have given a queue to a service, or taken one from it.
+        self.doubt_services();
         match context {
             Context::Create { connection, tag, .. }
             | Context::Store { connection, tag, .. }
@@ -377,7 +379,10 @@ impl Broker {
                 let due = self.now.mono + READ_AGAIN;
                 self.unread_due.get_or_insert(due);
             }
-            Context::SubscribeNotifier { connection, tag, notifier, .. } => {
+            Context::SubscribeNotifier { connection, tag, notifier, service, .. } => {
+                if service.is_some() {
+                    self.give_notifier_up(&notifier, connection);
+                }
                 self.subscribe_notifier_failed(connection, &notifier);
                 self.answer(connection, tag, Answer::StoreFailed);
             }
@@ -387,7 +392,10 @@ impl Broker {
             Context::TakeNotifications { connection, notifier, is_last } => {
                 self.take_notifications_failed(connection, notifier, is_last);
             }
-            Context::Subscribe { connection, tag, queue, slot, .. } => {
+            Context::Subscribe { connection, tag, queue, slot, service, .. } => {
+                if service.is_some() {
+                    self.give_up(&queue, connection);
+                }
                 self.subscribe_failed(connection, &queue, slot);
                 self.answer(connection, tag, Answer::StoreFailed);
             }

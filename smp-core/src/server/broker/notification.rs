@@ -97,10 +97,8 @@ impl Broker {
         self.change_service(connection, (service, former), &notifier, is_by_name);
         let Some(state) = self.connections.get_mut(&connection) else {
             // It has gone, but the store has the notifier where it belongs now: another service's subscription is over.
-            if let Some(former) = self.notifier_subscriptions.get(&notifier).filter(|_| is_moved) {
-                let former = former.connection;
-                self.notifier_subscriptions.remove(&notifier);
-                self.end(None, former, &notifier, Ending::TakenOver);
+            if is_moved {
+                self.give_notifier_up(&notifier, connection);
             }
             return;
         };
@@ -116,6 +114,14 @@ impl Broker {
             self.wait_for_slot(notifier);
             self.release_slots(connection, 0);
         }
+    }
+
+    /// As `give_up`, of a notifier.
+    pub(super) fn give_notifier_up(&mut self, notifier: &EntityId, by: ConnectionId) {
+        let of_another = self.notifier_subscriptions.get(notifier).filter(|sub| sub.connection != by);
+        let Some(former) = of_another.map(|sub| sub.connection) else { return };
+        self.notifier_subscriptions.remove(notifier);
+        self.end(None, former, notifier, Ending::TakenOver);
     }
 
     /// An NSUB came to nothing. The connection stays subscribed if it was before.

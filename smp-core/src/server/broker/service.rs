@@ -21,6 +21,8 @@ pub(super) struct Service {
     pub(super) set: QueueSet,
     /// It has subscribed to all.
     has_all: bool,
+    /// The store may have done what it gave no answer to, so that `set` is not what it has.
+    is_doubtful: bool,
 }
 
 impl Broker {
@@ -56,7 +58,7 @@ impl Broker {
             return self.answer(connection, tag, Answer::Prohibited);
         };
         match self.services.get(&service) {
-            Some(state) if state.connection == connection && state.has_all => {
+            Some(state) if state.connection == connection && state.has_all && !state.is_doubtful => {
                 let set = state.set;
                 self.count_service(connection, ServiceCounter::SubscriptionsRepeated, 1);
                 self.answer(connection, tag, Answer::ServiceQueues(set));
@@ -81,14 +83,23 @@ impl Broker {
         let Some(service) = self.service_of(connection) else { return };
         self.count_expected(connection, expected, *set);
         self.take_service_over(connection, &service);
+        let mut is_first = false;
         if let Some(state) = self.services.get_mut(&service) {
-            (state.set, state.has_all) = (*set, true);
+            is_first = !state.has_all;
+            (state.set, state.has_all, state.is_doubtful) = (*set, true, false);
         }
         self.answer(connection, tag, Answer::ServiceQueues(*set));
         if let Some(state) = self.connections.get_mut(&connection) {
-            state.awaits_all = state.role != Some(ServiceRole::Notifier);
+            state.awaits_all |= is_first && state.role != Some(ServiceRole::Notifier);
+            state.missed = true;
         }
-        self.scan_service(connection, None);
+        // One that is under way begins anew when it has ended.
+        self.go_on_scanning(connection);
+    }
+
+    /// What services have is asked for again with their next SUBS.
+    pub(super) fn doubt_services(&mut self) {
+        self.services.values_mut().for_each(|service| service.is_doubtful = true);
     }
 
     /// Looks for what waits in the queues of a service.
@@ -314,7 +325,7 @@ impl Broker {
 
     /// The connection becomes the one that is subscribed for its service. A former one is told, and loses all.
     fn take_service_over(&mut self, connection: ConnectionId, service: &EntityId) {
-        let new = || Service { connection, set: QueueSet::EMPTY, has_all: false };
+        let new = || Service { connection, set: QueueSet::EMPTY, has_all: false, is_doubtful: false };
         let is_first = !self.services.contains_key(service);
         let state = self.services.entry(service.clone()).or_insert_with(new);
         if state.connection == connection {

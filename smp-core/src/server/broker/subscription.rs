@@ -105,11 +105,8 @@ impl Broker {
         self.change_service(connection, (service, former), &queue, is_by_name);
         if !self.connections.contains_key(&connection) {
             // It has gone, but the store has the queue where it belongs now: another service's subscription is over.
-            if let Some(subscription) = self.subscriptions.get(&queue).filter(|_| is_moved) {
-                let (former, state) = (subscription.connection, subscription.state);
-                self.subscriptions.remove(&queue);
-                self.leave_line(former, state);
-                self.end(None, former, &queue, Ending::TakenOver);
+            if is_moved {
+                self.give_up(&queue, connection);
             }
             return;
         }
@@ -132,6 +129,15 @@ impl Broker {
         if waits {
             self.wake_subscription(&queue);
         }
+    }
+
+    /// Ends the subscription of whoever is subscribed to a queue that became another's, or may have, by what `by` asked for.
+    pub(super) fn give_up(&mut self, queue: &EntityId, by: ConnectionId) {
+        let of_another = self.subscriptions.get(queue).filter(|sub| sub.connection != by);
+        let Some((former, state)) = of_another.map(|sub| (sub.connection, sub.state)) else { return };
+        self.subscriptions.remove(queue);
+        self.leave_line(former, state);
+        self.end(None, former, queue, Ending::TakenOver);
     }
 
     /// A SUB came to nothing. The connection stays subscribed if it was before.
