@@ -13,6 +13,7 @@ pub mod ini;
 pub mod input;
 pub mod links;
 pub mod messages;
+pub mod names;
 pub mod proxy;
 pub mod server;
 pub mod store_records;
@@ -38,6 +39,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("link_data", links::link_data),
     ("links", links::links),
     ("messages", messages::messages),
+    ("name_records", names::name_records),
     ("pem", certificates::pem),
     ("proxy", proxy::proxy),
     ("requests", web::requests),

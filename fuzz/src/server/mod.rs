@@ -3,6 +3,7 @@
 //! Beside the assertions of `world`, each block that the server sends is read as a client reads it and compared with
 //! what is known of the queues: who is subscribed, which message was acknowledged, which command waits for its answer.
 
+mod newer;
 mod peer;
 mod queues;
 pub(crate) mod world;
@@ -11,12 +12,13 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bytes::Bytes;
-use smp_core::server::{ConnectionId, SessionInput};
+use smp_core::server::{ConnectionId, Moderation, SessionInput};
 use smp_core::wire::command::{MessageFlags, NewQueue, QueueRequestData, SubscriptionMode};
-use smp_core::wire::{Command, EntityId, MessageId};
+use smp_core::wire::error::{BlockingInfo, BlockingReason};
+use smp_core::wire::{Command, CorrelationId, EntityId, MessageId, ServiceRole};
 
 use self::peer::Peer;
-use self::queues::{Asked, Queues, body};
+use self::queues::{Asked, Fate, NewKeys, Queues, body};
 use self::world::World;
 use crate::input::Input;
 
@@ -45,9 +47,12 @@ struct Run {
 
 impl Run {
     fn step(&mut self, input: &mut Input<'_>) {
-        let operation = input.below(16);
+        let operation = input.u8();
         let Some(id) = self.choose(input) else { return self.connect(input) };
-        match operation {
+        match operation % 16 {
+            // High, so that older inputs say what they said.
+            _ if operation >= 240 => self.moderate(input),
+            _ if operation >= 224 => self.connect_service(input),
             0 => self.connect(input),
             1 => self.raw(id, input),
             2 => self.world.set_slow(id, input.below(2) == 1),
@@ -73,10 +78,44 @@ impl Run {
             return;
         }
         let version = input.version();
-        let id = self.world.accept(Peer::SESSION_ID);
-        let peer = Peer::new(version);
+        self.say_hello(Peer::new(version));
+    }
+
+    fn connect_service(&mut self, input: &mut Input<'_>) {
+        if self.peers.len() >= PEERS_MAX {
+            return;
+        }
+        let role = if input.below(2) == 0 { ServiceRole::Messaging } else { ServiceRole::Notifier };
+        let version = input.version();
+        let peer = Peer::new_service(version, role, &mut self.world.entropy);
+        self.say_hello(peer);
+    }
+
+    fn say_hello(&mut self, mut peer: Peer) {
+        let id = self.world.accept(Peer::SESSION_ID, peer.certificates());
         self.world.receive(id, &peer.hello());
-        self.peers.insert(id, peer);
+        let is_welcome = peer.be_welcomed(self.world.take_greeting(id));
+        // A service is turned away when the store cannot say who it is.
+        assert!(is_welcome || self.world.store_fails, "a service was turned away");
+        if is_welcome {
+            self.peers.insert(id, peer);
+        }
+    }
+
+    /// The operator blocks a queue, ends that, or deletes it.
+    fn moderate(&mut self, input: &mut Input<'_>) {
+        let (kind, index) = (input.below(8), input.below(self.queues.len().max(1)));
+        let Some(queue) = self.queues.at_mut(index) else { return };
+        let id = queue.recipient.clone();
+        let reason = if kind == 0 { BlockingReason::Spam } else { BlockingReason::Content };
+        let (moderation, fate) = match kind {
+            0..4 => (Moderation::Block(id, BlockingInfo { reason, notice: None }), Fate::Blocked),
+            4..7 => (Moderation::Unblock(id), Fate::Unblocked),
+            _ => (Moderation::Delete(id), Fate::Deleted),
+        };
+        if self.world.moderate(moderation) {
+            self.queues.moderated(index, fate);
+        }
     }
 
     /// Bytes that need not be a block. Nothing is known of the connection any more.
@@ -109,7 +148,11 @@ impl Run {
     }
 
     fn command(&mut self, id: ConnectionId, input: &mut Input<'_>) -> Vec<u8> {
-        let kind = input.below(16);
+        let kind = input.u8();
+        if kind >= NEWER {
+            return self.newer_command(id, kind - NEWER, input);
+        }
+        let kind = kind % 16;
         if kind == 0 {
             return self.create(id, input);
         }
@@ -186,7 +229,8 @@ impl Run {
             queue_data: Some(QueueRequestData::Messaging(None)),
             notifier: None,
         };
-        let asked = Asked::Create(Box::new((key.clone(), dh, subscribes)));
+        let keys = NewKeys { key: key.clone(), dh, subscribes, has_link: None, notifier: None };
+        let asked = Asked::Create(Box::new(keys));
         self.transmission(id, Some(&key), &NO_ENTITY, &Command::New(Box::new(new)), asked)
     }
 
@@ -202,17 +246,24 @@ impl Run {
         let mut bytes = Vec::new();
         command.encode(peer.version, &mut bytes);
         let (correlation_id, item) = peer.transmission(&mut self.world.entropy, key, entity, &bytes);
-        if !peer.is_garbled {
+        self.ask(id, correlation_id, asked);
+        item
+    }
+
+    fn ask(&mut self, id: ConnectionId, correlation_id: CorrelationId, asked: Asked) {
+        if self.peers.get(&id).is_some_and(|peer| !peer.is_garbled) {
             self.queues.ask(id, correlation_id, asked);
         }
-        item
     }
 
     /// Reads what the server sent.
     fn check(&mut self) {
         for (id, block) in std::mem::take(&mut self.world.sent) {
             let peer = self.peers.get(&id).expect("it is connected");
-            peer.read(block).into_iter().for_each(|(from, message)| self.queues.take(id, &from, message));
+            let is_service = peer.service.is_some();
+            for (from, message) in peer.read(block) {
+                self.queues.take((id, is_service), &from, message);
+            }
         }
         self.peers.retain(|id, _| self.world.is_open(*id));
         self.queues.retain_subscribers(|id| self.world.is_open(id));
@@ -236,5 +287,7 @@ impl Run {
 
 const NO_ENTITY: EntityId = EntityId::empty();
 const PEERS_MAX: usize = 4;
+/// Commands from here on came later: high, so that older inputs say what they said.
+const NEWER: u8 = 224;
 /// Enough to fill a queue and empty it; more makes the fuzzer slow.
 const STEPS_MAX: usize = 64;

@@ -1,13 +1,13 @@
 //! What is known of the queues of a server from what it told its peers.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use smp_core::SeededEntropy;
-use smp_core::client::ReceivedMessage;
+use smp_core::client::{Notification, ReceivedMessage};
 use smp_core::crypto::{AuthPrivateKey, DhSecret, Ed25519PrivateKey, X25519PrivateKey};
 use smp_core::server::ConnectionId;
-use smp_core::wire::broker::CreatedQueue;
+use smp_core::wire::broker::{CreatedNotifier, CreatedQueue};
 use smp_core::wire::{
     BrokerMessage, Command, CorrelationId, EntityId, MessageId, ReceivedBody, ServerTransmission,
 };
@@ -38,15 +38,48 @@ pub(super) struct Queue {
     deleted_by: Option<ConnectionId>,
     /// DEL was answered before this step.
     is_gone: bool,
+    /// The id of its link, whether it has one or not.
+    pub(super) link: EntityId,
+    /// Its last notifier: id, key, secret and what that was told of.
+    notifier: Option<Notifier>,
+    /// The operator blocked it, and how often that was ended.
+    is_blocked: bool,
+    unblocked: usize,
+}
+
+struct Notifier {
+    id: EntityId,
+    key: AuthPrivateKey,
+    secret: DhSecret,
+    told: BTreeSet<MessageId>,
+}
+
+/// The keys of a queue that is being created, and what else is asked for.
+pub(super) struct NewKeys {
+    pub(super) key: AuthPrivateKey,
+    pub(super) dh: X25519PrivateKey,
+    pub(super) subscribes: bool,
+    /// Whether it has to have a link.
+    pub(super) has_link: Option<bool>,
+    pub(super) notifier: Option<(AuthPrivateKey, X25519PrivateKey)>,
+}
+
+/// What the operator did to a queue.
+pub(super) enum Fate {
+    Blocked,
+    Unblocked,
+    Deleted,
 }
 
 /// What a command wants.
 pub(super) enum Asked {
-    Create(Box<(AuthPrivateKey, X25519PrivateKey, bool)>),
+    Create(Box<NewKeys>),
     Subscribe(usize),
     /// The queue, and the number of the message.
     Acknowledge(usize, u64),
     Delete(usize),
+    SetNotifier(usize, Box<(AuthPrivateKey, X25519PrivateKey)>),
+    ReadLink(usize),
     Other,
 }
 
@@ -65,6 +98,8 @@ impl Asked {
 pub(super) struct Queues {
     queues: Vec<Queue>,
     asked: BTreeMap<(ConnectionId, CorrelationId), Asked>,
+    /// Commands to blocked queues, which are refused unless that was ended meanwhile: how often it had been.
+    forbidden: BTreeMap<CorrelationId, (usize, usize)>,
     /// Messages that came as events to who was not subscribed yet: checked when all answers of the step are known.
     events: Vec<(ConnectionId, EntityId)>,
 }
@@ -82,7 +117,31 @@ impl Queues {
         self.queues.get_mut(index)
     }
 
+    /// The notifier of a queue.
+    pub(super) fn notifier(&self, index: usize) -> Option<(EntityId, AuthPrivateKey)> {
+        let notifier = self.queues.get(index)?.notifier.as_ref()?;
+        Some((notifier.id.clone(), notifier.key.clone()))
+    }
+
+    /// The operator did something to a queue.
+    pub(super) fn moderated(&mut self, index: usize, fate: Fate) {
+        let queue = &mut self.queues[index];
+        match fate {
+            Fate::Blocked => queue.is_blocked = true,
+            Fate::Unblocked => {
+                queue.is_blocked = false;
+                queue.unblocked += 1;
+            }
+            Fate::Deleted => queue.is_deleted = true,
+        }
+    }
+
     pub(super) fn ask(&mut self, id: ConnectionId, correlation_id: CorrelationId, asked: Asked) {
+        if let Asked::Subscribe(index) | Asked::Acknowledge(index, _) | Asked::ReadLink(index) = asked
+            && let Some(queue) = self.queues.get(index).filter(|queue| queue.is_blocked)
+        {
+            self.forbidden.insert(correlation_id.clone(), (index, queue.unblocked));
+        }
         self.asked.insert((id, correlation_id), asked);
     }
 
@@ -102,14 +161,24 @@ impl Queues {
     }
 
     /// Takes a message of the server.
-    pub(super) fn take(&mut self, id: ConnectionId, from: &ServerTransmission, message: BrokerMessage) {
+    pub(super) fn take(
+        &mut self,
+        (id, is_service): (ConnectionId, bool),
+        from: &ServerTransmission,
+        message: BrokerMessage,
+    ) {
         let asked = self.asked.remove(&(id, from.correlation_id.clone()));
+        if let Some((index, unblocked)) = self.forbidden.remove(&from.correlation_id) {
+            let is_refused =
+                matches!(message, BrokerMessage::Err(_)) || self.queues[index].unblocked > unblocked;
+            assert!(is_refused, "a blocked queue was used");
+        }
         if let BrokerMessage::Msg { id: message_id, body } = &message {
             let queue = self.queues.iter_mut().find(|queue| queue.recipient == from.entity_id);
             // The queue of a forgotten answer is not known.
             if let Some(queue) = queue {
                 // The answer to SUB may come with the other answers of its block.
-                if from.correlation_id.is_empty() && queue.subscriber != Some(id) {
+                if from.correlation_id.is_empty() && queue.subscriber != Some(id) && !is_service {
                     self.events.push((id, from.entity_id.clone()));
                 }
                 queue.message(id, message_id, body, &asked);
@@ -127,6 +196,16 @@ impl Queues {
             (Some(Asked::Delete(queue)), BrokerMessage::Ok) => {
                 let queue = &mut self.queues[queue];
                 (queue.is_deleted, queue.deleted_by) = (true, Some(id));
+            }
+            (Some(Asked::SetNotifier(queue, keys)), BrokerMessage::Nid(created)) => {
+                self.queues[queue].notifier = Some(Notifier::new(*keys, &created));
+            }
+            (Some(Asked::ReadLink(index)), BrokerMessage::Lnk { sender_id, data }) => {
+                let queue = &self.queues[index];
+                assert!(sender_id == queue.sender || data.fixed != LINK, "a link leads to another queue");
+            }
+            (None, BrokerMessage::NMsg { nonce, metadata }) => {
+                self.notified(&from.entity_id, &Notification { nonce, encrypted: metadata });
             }
             _ => {}
         }
@@ -148,12 +227,23 @@ impl Queues {
         }
     }
 
-    fn created(
-        &mut self,
-        id: ConnectionId,
-        (key, dh, subscribes): (AuthPrivateKey, X25519PrivateKey, bool),
-        ids: &CreatedQueue,
-    ) {
+    /// NMSG: a message is told of once.
+    fn notified(&mut self, entity: &EntityId, notification: &Notification) {
+        let notifiers = self.queues.iter_mut().filter_map(|queue| queue.notifier.as_mut());
+        // That of a forgotten answer is not known.
+        let Some(notifier) = notifiers.into_iter().find(|notifier| notifier.id == *entity) else { return };
+        let meta = notification.open(&notifier.secret).expect("a notification of this queue");
+        assert!(notifier.told.insert(meta.message_id), "told twice of a message");
+    }
+
+    fn created(&mut self, id: ConnectionId, keys: NewKeys, ids: &CreatedQueue) {
+        let NewKeys { key, dh, subscribes, has_link, notifier } = keys;
+        assert!(
+            has_link.is_none_or(|has| has == ids.link_id.is_some()),
+            "a link that was not asked for, or none"
+        );
+        assert!(notifier.is_some() == ids.notifier.is_some(), "a notifier that was not asked for, or none");
+        let notifier = notifier.zip(ids.notifier.as_ref());
         let known = |known: &Queue| {
             [&known.recipient, &known.sender]
                 .iter()
@@ -175,7 +265,19 @@ impl Queues {
             is_deleted: false,
             deleted_by: None,
             is_gone: false,
+            // As good as any that no queue has.
+            link: ids.link_id.clone().unwrap_or_else(|| ids.recipient_id.clone()),
+            notifier: notifier.map(|(keys, created)| Notifier::new(keys, created)),
+            is_blocked: false,
+            unblocked: 0,
         });
+    }
+}
+
+impl Notifier {
+    fn new((key, dh): (AuthPrivateKey, X25519PrivateKey), created: &CreatedNotifier) -> Self {
+        let secret = dh.diffie_hellman(&created.dh_key).expect("a good key");
+        Self { id: created.notifier_id.clone(), key, secret, told: BTreeSet::new() }
     }
 }
 
@@ -224,6 +326,8 @@ pub(super) fn new_keys(entropy: &mut SeededEntropy) -> (AuthPrivateKey, X25519Pr
     (new_key(entropy), X25519PrivateKey::generate(entropy))
 }
 
+/// The part of the data of links that never changes.
+pub(super) const LINK: &[u8] = b"a link of the fuzzer's own";
 const MARK: &[u8] = b"a message of the fuzzer's own: ";
 /// Short, the limits of the versions less the mark and the number, and a byte more.
 const LENGTHS: [usize; 6] = [0, 100, 16009, 16010, 16025, 16049];

@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
+use bytes::Bytes;
 use smp_core::server::proxy::{Proxy, ProxyInput, ProxyOutput};
 use smp_core::server::store::{MemoryStore, StoreFailure};
 use smp_core::server::{
-    Broker, BrokerInput, BrokerOutput, ConnectionId, ServerConfig, Session, SessionEvent, SessionInput,
-    SessionOutput,
+    Broker, BrokerInput, BrokerOutput, ConnectionId, Moderation, ModerationId, ServerConfig, Session,
+    SessionEvent, SessionInput, SessionOutput,
 };
 use smp_core::transport::block::BLOCK_LEN;
 use smp_core::transport::identity::{Algorithm, Authority, ServerIdentity, Subject};
@@ -30,6 +31,8 @@ pub(crate) struct World {
     connections: BTreeMap<ConnectionId, Connection>,
     /// Blocks that sessions sent after their handshake, in their order.
     pub(crate) sent: Vec<(ConnectionId, Vec<u8>)>,
+    /// What the operator asked for last was done.
+    moderated: bool,
     pub(crate) entropy: SeededEntropy,
     now: Now,
     last_connection: u64,
@@ -63,17 +66,18 @@ impl World {
             store_fails: false,
             connections: BTreeMap::new(),
             sent: Vec::new(),
+            moderated: false,
             entropy: SeededEntropy::new([1; 32]),
             now,
             last_connection: 0,
         }
     }
 
-    /// A connection of which nothing was heard.
-    pub(crate) fn accept(&mut self, session_id: [u8; 32]) -> ConnectionId {
+    /// A connection of which nothing was heard, of a client with these certificates.
+    pub(crate) fn accept(&mut self, session_id: [u8; 32], certificates: Vec<Bytes>) -> ConnectionId {
         self.last_connection += 1;
         let id = ConnectionId(self.last_connection);
-        let peer = PlainPeer { session_id, has_alpn: true, ..PlainPeer::default() };
+        let peer = PlainPeer { session_id, has_alpn: true, certificates, ..PlainPeer::default() };
         let transport = Transport::plain_server(TRANSPORT.clone(), peer, self.entropy.fork_seed(), self.now);
         let session = Session::new(self.config.clone(), transport, self.entropy.fork_seed(), self.now);
         self.connections.insert(id, Connection { session, is_ready: false, waiting: 0, is_slow: false });
@@ -110,6 +114,22 @@ impl World {
 
     pub(crate) fn is_open(&self, id: ConnectionId) -> bool {
         self.connections.contains_key(&id)
+    }
+
+    /// The first block that a connection was sent when it was ready: to a service, who it is.
+    pub(crate) fn take_greeting(&mut self, id: ConnectionId) -> Option<Vec<u8>> {
+        let first = self.sent.iter().position(|(to, _)| *to == id)?;
+        Some(self.sent.remove(first).1)
+    }
+
+    /// The operator does something to a queue; false if it was not done.
+    pub(crate) fn moderate(&mut self, moderation: Moderation) -> bool {
+        self.moderated = false;
+        self.broker_input(BrokerInput::Moderate(ModerationId(0), moderation));
+        // What the sessions have to say of it is written.
+        let ids: Vec<_> = self.connections.keys().copied().collect();
+        ids.into_iter().for_each(|id| self.input(id, SessionInput::Sent(0)));
+        self.moderated
     }
 
     pub(crate) fn subscriptions(&self) -> usize {
@@ -221,7 +241,7 @@ impl World {
                     self.broker_input(BrokerInput::StoreDone(batch.id, reply));
                 }
                 BrokerOutput::Reply(id, reply) => self.session_input(id, SessionInput::FromBroker(reply)),
-                BrokerOutput::Moderated(..) => {}
+                BrokerOutput::Moderated(_, done) => self.moderated = done == Ok(true),
             }
         }
     }

@@ -38,7 +38,34 @@ pub(crate) fn server() -> Vec<Vec<u8>> {
     };
     let faults =
         [0, 14, 7, 0, 1, 0, 1, 0, 0, 4, 0, 3, 7, 0, 0, 3, 0, 0, 4, 0, 0, 2, 0, 1, 3, 0, 17, 1, 0, 0, 2, 1, 2];
-    [0, 3, 9, 14].map(life).into_iter().chain([faults.to_vec()]).collect()
+    let old = [0, 3, 9, 14].map(life).into_iter().chain([faults.to_vec()]);
+    old.chain([links_and_notifiers(), services()]).collect()
+}
+
+/// A queue with a link and a notifier; the link is read, the notifier told; then it is blocked, and that is ended.
+fn links_and_notifiers() -> Vec<u8> {
+    let create = [0, 14, 7, 0, 0, 224, 13];
+    let read = [7, 0, 1, 232, 0, 229, 0, 0, 1, b'x'];
+    let notify = [7, 0, 0, 239, 0, 7, 0, 0, 5, 0, 0, 3, 0, 11];
+    let block = [240, 0, 0, 0, 7, 0, 1, 1, 0, 7, 0, 240, 0, 4, 0, 7, 0, 0, 1, 0];
+    [&create[..], &read, &notify, &block].concat()
+}
+
+/// A service with two connections, and one that is notified.
+fn services() -> Vec<u8> {
+    let connect = [0, 14, 224, 0, 0, 14, 224, 0, 0, 14, 224, 0, 1, 14];
+    let create = [7, 1, 1, 224, 9, 224, 15, 7, 2, 0, 227, 7, 3, 0, 227];
+    let send = [7, 3, 1, 239, 0, 239, 1, 7, 0, 1, 3, 0, 0, 5, 1, 0, 3, 0, 11, 7, 2, 0, 7, 0];
+    let back = [7, 0, 0, 1, 0, 7, 1, 0, 227, 5, 0, 0, 7, 0, 0, 13, 1];
+    [&connect[..], &create, &send, &back].concat()
+}
+
+/// Records of names: the smallest, one with everything and more, a list.
+pub(crate) fn name_records() -> Vec<Vec<u8>> {
+    let smallest = r#"{"name":"a.b","nickname":"","website":"","location":"","simplexContact":[],"simplexChannel":[],"owner":"","resolver":""}"#;
+    let whole = r#"{"resolver":"0x1","owner":"0x0","dot":"d","xmr":null,"btc":"\u00e4","eth":"e","simplexChannel":["c","d"],"simplexContact":["a"],"location":"l","website":"w","nickname":"A \"\\\n","name":"a.simplex","more":{"x":[1.5e3,true]}}"#;
+    let list = r#"["a","","","",[],[],null,null,null,null,"",""]"#;
+    [smallest, whole, list].map(|text| text.as_bytes().to_vec()).to_vec()
 }
 
 /// Relays that are connected to, answer, fall silent, are lost, fail; idle ones that make room.

@@ -30,6 +30,7 @@ fn main() -> io::Result<()> {
         ("link_data", links::link_data()),
         ("links", links::links()),
         ("messages", messages()),
+        ("name_records", by_hand::name_records()),
         ("pem", pem()),
         ("proxy", by_hand::proxy()),
         ("requests", by_hand::requests()),

@@ -33,7 +33,8 @@ impl Peer {
         if let Some(queue) = sent.received_queue() {
             link.queues.entry(queue).or_default().under_way -= 1;
         }
-        if let BrokerMessage::Err(error) = &received.message {
+        // For some names an error is the answer.
+        if let (BrokerMessage::Err(error), false) = (&received.message, matches!(sent, Sent::Resolve(_))) {
             return refused(shared, model, self.index, link, (&sent, rkeys), error);
         }
         if let Sent::New(creation) = sent {
@@ -284,9 +285,6 @@ fn refused(
     error: &ErrorType,
 ) {
     shared.note(&format!("client hears {error}"), &[peer as u64]);
-    if let Sent::Resolve(name) = sent {
-        return super::names::resolved(shared, name, &BrokerMessage::Err(error.clone()));
-    }
     if super::moderation::refused(shared, link, sent, error) {
         return;
     }

@@ -72,11 +72,11 @@ impl Link {
 
     /// What is left to do for a service when there are no faults.
     pub(super) fn left_to_do_as_service(&self, model: &Model) -> Option<&'static str> {
-        self.service()?;
+        let service = self.service()?;
         if !self.on_service.has_all {
             return Some("is not subscribed as a service");
         }
-        if !self.on_service.all_told {
+        if service.role == ServiceRole::Messaging && !self.on_service.all_told {
             return Some("was not told that all was sent");
         }
         (!self.is_counted(model)).then_some("was told that its service has other queues than it has")
@@ -170,8 +170,10 @@ pub(super) fn event(shared: &mut Shared, link: &mut Link, received: &Received) -
     match &received.message {
         BrokerMessage::Alls => {
             shared.note("client hears ALLS: connection", &[link.id.0]);
-            let is_due = received.entity.is_empty() && link.on_service.has_all;
-            shared.expect(is_due, || "ALLS came to who had not subscribed to all".into());
+            let is_messaging = link.service().is_some_and(|service| service.role == ServiceRole::Messaging);
+            let OnService { has_all, all_told, .. } = link.on_service;
+            let is_due = received.entity.is_empty() && is_messaging && has_all && !all_told;
+            shared.expect(is_due, || "ALLS came to who had not subscribed to all, or twice".into());
             link.on_service.all_told = true;
         }
         BrokerMessage::Ends(_) => {

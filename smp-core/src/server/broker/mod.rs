@@ -98,6 +98,8 @@ pub struct Broker {
     ends_due: Option<Timestamp>,
     /// Subscriptions whose queue could not be read, and when that, and what is in `scans_failed`, is tried again.
     unread: BTreeSet<EntityId>,
+    /// Queues that may have got a message whose notification nobody heard of, or that their service did not hear of.
+    unheard: BTreeSet<EntityId>,
     unread_due: Option<Timestamp>,
     expiry_due: Option<Timestamp>,
     next_read: ReadId,
@@ -138,6 +140,7 @@ impl Broker {
             ended: BTreeSet::new(),
             ends_due: None,
             unread: BTreeSet::new(),
+            unheard: BTreeSet::new(),
             next_read: 0,
             next_place: 0,
             unread_due: None,
@@ -233,6 +236,7 @@ impl Broker {
                 self.wake_subscription(&queue);
             }
             self.scan_again();
+            self.notify_again();
         }
         if is_due(self.expiry_due) {
             self.expiry_due = Some(now + self.config.expiry_interval.max(Duration::from_secs(1)));
@@ -369,6 +373,9 @@ impl Broker {
             Context::Append { connection, tag, queue } => {
                 self.answer(connection, tag, Answer::StoreFailed);
                 self.read_later(&queue);
+                self.unheard.insert(queue);
+                let due = self.now.mono + READ_AGAIN;
+                self.unread_due.get_or_insert(due);
             }
             Context::SubscribeNotifier { connection, tag, notifier, .. } => {
                 self.subscribe_notifier_failed(connection, &notifier);

@@ -167,6 +167,20 @@ impl Broker {
         }
     }
 
+    /// Of messages whose outcome was unknown notifications may wait: their notifiers look, and services search.
+    pub(super) fn notify_again(&mut self) {
+        let unheard = core::mem::take(&mut self.unheard);
+        if unheard.is_empty() {
+            return;
+        }
+        let subscriptions = self.notifier_subscriptions.iter();
+        let notifiers = subscriptions.filter(|(_, subscription)| unheard.contains(&subscription.queue));
+        for notifier in notifiers.map(|(notifier, _)| notifier.clone()).collect::<Vec<_>>() {
+            self.notify_later(notifier);
+        }
+        self.search_for_services();
+    }
+
     pub(super) fn send_notifications(&mut self) {
         let notified = core::mem::take(&mut self.notified);
         let connections: BTreeSet<_> =

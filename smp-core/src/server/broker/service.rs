@@ -178,6 +178,17 @@ impl Broker {
         }
     }
 
+    /// Looks for what services that are subscribed to all may not have heard of.
+    pub(super) fn search_for_services(&mut self) {
+        let services = self.services.values().filter(|service| service.has_all);
+        for connection in services.map(|service| service.connection).collect::<Vec<_>>() {
+            if let Some(state) = self.connections.get_mut(&connection) {
+                state.missed = true;
+            }
+            self.go_on_scanning(connection);
+        }
+    }
+
     /// The service is told that all was sent, unless another connection took it over meanwhile.
     pub(super) fn all_delivered(&mut self, connection: ConnectionId) {
         let Some(state) = self.connections.get_mut(&connection) else { return };

@@ -26,7 +26,7 @@ impl Model {
             (None, _) => {}
         }
         self.blocks.entry(id.clone()).or_default().push((info, at));
-        expect(matches!(result, OpResult::Done), "the operator was refused")
+        expect(matches!(result, OpResult::Moderated { .. }), "the operator was refused")
     }
 
     /// The verdict on an operation with the right to it on a queue that is blocked; nothing on others.

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::server::store::NotifierRecord;
+use crate::wire::ServiceRole;
 
 fn notifier(n: u8) -> EntityId {
     [n; 24].into()
@@ -123,6 +124,41 @@ fn who_took_a_notifier_over_hears_also_of_what_was_on_its_way_to_the_former() {
     world.input(BrokerInput::StoreDone(subscribing.id, Ok(subscribed)));
     // It was the former's still when the store answered.
     assert_eq!(world.take(), [(A, Said::Notified(vec![(201, 4)])), (C, Said::Subscribed(None))]);
+}
+
+#[test]
+fn a_notification_whose_message_got_no_answer_is_told_all_the_same() {
+    let lose = |world: &mut World| {
+        let batch = world.batches.pop_front().unwrap();
+        world.store.run(batch.ops);
+        world.input(BrokerInput::StoreDone(batch.id, Err(StoreFailure)));
+        assert_eq!(world.take(), [(A, Said::Failed)]);
+        world.pass(Duration::from_secs(1));
+        world.take();
+        world.pass(INTERVAL);
+    };
+    let mut world = World::with_notifier();
+    world.send_with(A, 1, true);
+    lose(&mut world);
+    assert_eq!(world.take(), [(B, Said::Notified(vec![(201, 1)]))]);
+    // That of a service has no subscription of its own.
+    let mut world = World::new(|config| config.notification_interval = INTERVAL);
+    world.set_notifier(A, 1, Some(201));
+    world.take();
+    world.be_service(B, 250, ServiceRole::Notifier);
+    world.subscribe_notifier(B, 1, 201);
+    world.take();
+    world.input(BrokerInput::Disconnected(B));
+    world.be_service(C, 250, ServiceRole::Notifier);
+    world.subscribe_service(C);
+    world.take();
+    world.send_with(A, 1, true);
+    let batch = world.batches.pop_front().unwrap();
+    world.store.run(batch.ops);
+    world.input(BrokerInput::StoreDone(batch.id, Err(StoreFailure)));
+    assert_eq!(world.take(), [(A, Said::Failed)]);
+    world.pass(Duration::from_secs(1));
+    assert_eq!(world.take(), [(C, Said::Notified(vec![(201, 1)]))]);
 }
 
 #[test]

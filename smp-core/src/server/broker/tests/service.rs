@@ -8,12 +8,12 @@ const C: ConnectionId = ConnectionId(3);
 
 impl World {
     /// The connection says that it is service `id`, whose certificate is a function of that.
-    fn be_service(&mut self, connection: ConnectionId, id: u8, role: ServiceRole) {
+    pub(super) fn be_service(&mut self, connection: ConnectionId, id: u8, role: ServiceRole) {
         self.ask(connection, Request::FindService { fingerprint: [id; 32], role, id: queue(id) });
         assert_eq!(self.take(), [(connection, Said::Service(Some(id)))]);
     }
 
-    fn subscribe_service(&mut self, connection: ConnectionId) {
+    pub(super) fn subscribe_service(&mut self, connection: ConnectionId) {
         self.ask(connection, Request::SubscribeService { tag: 0, expected: QueueSet::EMPTY });
     }
 

@@ -1,0 +1,5 @@
+//! See [`smp_fuzz::names::name_records`].
+
+#![cfg_attr(fuzzing, no_main)]
+
+smp_fuzz::target!(smp_fuzz::names::name_records);
