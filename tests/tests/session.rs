@@ -494,7 +494,7 @@ fn a_service_hears_of_its_subscription_before_it_hears_that_all_was_sent() {
 
 fn service() -> ServiceIdentity {
     let (mut entropy, now) = (SeededEntropy::new([3; 32]), UnixTime::from_secs(1_800_000_000));
-    let issued = self_signed_client("service", Algorithm::Ed25519, &mut entropy, now).unwrap();
+    let issued = self_signed_client("service", Algorithm::Ed25519, &mut entropy, now).expect("a certificate");
     ServiceIdentity {
         role: ServiceRole::Messaging,
         chain: Arc::new([issued.certificate]),
