@@ -37,8 +37,7 @@ const AMBIENT: &[&str] = &[
     "std::thread",
     "std::process",
     "tokio",
-    "async fn",
-    ".await",
+    "async ",
 ];
 
 fn root() -> PathBuf {
