@@ -118,8 +118,11 @@ pub(super) fn refused(shared: &mut Shared, link: &Link, sent: &Sent, error: &Err
             shared.expect(may, || format!("queue {index} was said to be blocked"));
             true
         }
-        // All that old versions are told.
-        ErrorType::Auth => version < Version::BLOCKED && !ignores_blocks && !queue.blocks_asked.is_empty(),
+        // All that old versions are told. A queue that may be deleted is taken for that.
+        ErrorType::Auth => {
+            let may_be_blocked = !queue.blocks_asked.is_empty() && !queue.delete_asked;
+            version < Version::BLOCKED && !ignores_blocks && may_be_blocked
+        }
         _ => false,
     }
 }
