@@ -35,7 +35,9 @@ pub(crate) async fn work(world: Arc<World>, address: ServerAddress, mut dice: Di
     for queue in world.queues() {
         // Those that are not looked at now are at the end.
         let share = if queue.is_busy { 40 } else { 10 };
-        if dice.chance(share) {
+        // Whoever sends to a queue has to know whether it has a key.
+        let must_be_known = queue.is_busy && queue.known().secured == Claim::Asked;
+        if dice.chance(share) || must_be_known {
             checks.spawn(check(first.clone(), queue, dice.chance(50)));
         }
     }
