@@ -55,12 +55,12 @@ struct Total {
 
 impl Total {
     fn print(&self, start: Instant) {
-        let (worlds, Counts { shells, commands, messages, crashes, stops, cuts, .. }) =
+        let (worlds, Counts { shells, commands, messages, crashes, stops, cuts, forwards, .. }) =
             (self.worlds, self.counts);
         let (time, failures) = (start.elapsed(), self.failures.len());
         println!(
             "{worlds} worlds, {shells} of them shells, in {time:.1?}, {failures} failed: {commands} commands, {messages} messages, {crashes} crashes, \
-             {stops} stops, {cuts} cuts"
+             {stops} stops, {cuts} cuts, {forwards} forwarded"
         );
     }
 }

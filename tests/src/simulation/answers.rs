@@ -10,6 +10,7 @@ use super::commands::Sent;
 use super::creations::created;
 use super::model::{Model, Place};
 use super::shared::{Shared, SimQueue};
+use super::site::Site;
 
 /// A transmission of the server.
 pub(super) struct Received {
@@ -20,7 +21,8 @@ pub(super) struct Received {
 
 impl Peer {
     /// Takes a transmission, which was sent at `mark`.
-    pub(super) fn take(&mut self, shared: &mut Shared, model: &Model, received: Received, mark: Mark) {
+    pub(super) fn take(&mut self, shared: &mut Shared, sites: &[Site], received: Received, mark: Mark) {
+        let model = &sites[self.site].store.model;
         let (peer, owner) = ((self.index, self.site), self.receives_as());
         let Some(link) = &mut self.link else { return };
         if received.correlation.is_empty() {
@@ -33,6 +35,23 @@ impl Peer {
         if let Some(queue) = sent.received_queue() {
             link.queues.entry(queue).or_default().under_way -= 1;
         }
+        let sent = match sent {
+            Sent::Forward(forwarded) => {
+                return super::routing::routed(
+                    shared,
+                    sites,
+                    self.index,
+                    link,
+                    *forwarded,
+                    &received.message,
+                );
+            }
+            Sent::Relay { target, asked_at } => {
+                let about = (target, asked_at);
+                return super::routing::offered(shared, self.site, link, about, &received.message);
+            }
+            sent => sent,
+        };
         // For some names an error is the answer.
         if let (BrokerMessage::Err(error), false) = (&received.message, matches!(sent, Sent::Resolve(_))) {
             return refused(shared, model, self.index, link, (&sent, rkeys), error);
@@ -131,7 +150,7 @@ fn message(
     on_link.in_flight = Some(id.clone());
 }
 
-fn accepted(
+pub(super) fn accepted(
     shared: &mut Shared,
     model: &Model,
     (peer, site): (usize, usize),
@@ -144,7 +163,8 @@ fn accepted(
     let answer = &received.message;
     let is_ok = matches!(answer, BrokerMessage::Ok);
     match sent {
-        Sent::New(_) => {}
+        // They are taken before.
+        Sent::New(_) | Sent::Relay { .. } | Sent::Forward(_) => {}
         Sent::Send { queue: index, body, .. } => {
             shared.note("client hears OK to SEND: queue", &[peer as u64, index as u64]);
             let is_durable = is_ok && durable(model.bodies.get(&body));
@@ -276,7 +296,7 @@ fn acknowledged(
 }
 
 /// A refusal: only for a reason, and one that a client may do something about.
-fn refused(
+pub(super) fn refused(
     shared: &mut Shared,
     model: &Model,
     peer: usize,

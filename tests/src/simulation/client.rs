@@ -15,6 +15,7 @@ use smp_core::wire::{
 use super::answers::Received;
 use super::commands::Sent;
 use super::dice::Options;
+use super::routing::OnRelays;
 use super::services::{Membership, OnService};
 use super::shared::Shared;
 
@@ -48,6 +49,7 @@ pub(super) struct Link {
     /// Notifiers that it is subscribed to, by their index.
     pub(super) notifiers: BTreeSet<usize>,
     pub(super) on_service: OnService,
+    pub(super) on_relays: OnRelays,
 }
 
 /// A command that was not answered.
@@ -98,6 +100,7 @@ impl Link {
             queues: BTreeMap::new(),
             notifiers: BTreeSet::new(),
             on_service: OnService::default(),
+            on_relays: OnRelays::default(),
         }
     }
 

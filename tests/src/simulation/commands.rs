@@ -1,6 +1,7 @@
 //! What clients do: by chance while there are faults, and whatever is left to do when there are none.
 
 use bytes::Bytes;
+use smp_core::Timestamp;
 use smp_core::crypto::{AuthPrivateKey, X25519PrivateKey};
 use smp_core::wire::command::{MessageFlags, NewQueue, QueueRequestData, SubscriptionMode};
 use smp_core::wire::names::Name;
@@ -11,6 +12,7 @@ use super::creations::Creation;
 use super::links::set_link;
 use super::model::{Attempt, Model};
 use super::notifiers::set_notifier;
+use super::routing::Forwarded;
 use super::shared::Shared;
 use crate::in_memory::send;
 
@@ -50,6 +52,13 @@ pub(super) enum Sent {
     SubscribeAll,
     /// The name.
     Resolve(Name),
+    /// PRXY.
+    Relay {
+        target: usize,
+        asked_at: Timestamp,
+    },
+    /// PFWD.
+    Forward(Box<Forwarded>),
     Ping,
     /// Of somebody without the right.
     Attack,
@@ -120,6 +129,7 @@ impl Peer {
         if items.is_empty() {
             items.extend(self.tidy_up_service(shared, model));
         }
+        items.extend(self.tidy_up_routing(shared));
         self.send(&items);
         !items.is_empty() || self.link.as_ref().is_none_or(|link| !link.pending.is_empty())
     }
@@ -136,6 +146,9 @@ impl Peer {
         }
         if shared.dice.chance(shared.options.features.names) {
             return self.resolve(shared);
+        }
+        if shared.dice.chance(shared.options.features.routing) {
+            return self.route(shared);
         }
         if self.membership.is_some() && shared.dice.chance(800) {
             return self.subscribe_all(shared);
@@ -288,6 +301,8 @@ impl Peer {
             | Sent::Ping
             | Sent::Attack
             | Sent::SubscribeAll
+            | Sent::Relay { .. }
+            | Sent::Forward(_)
             | Sent::Resolve(_) => return None,
             Sent::ReadLink(..) | Sent::SubscribeNotifier(_) => return None,
         };

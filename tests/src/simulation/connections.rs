@@ -1,9 +1,10 @@
 //! Connections between clients and servers: made, fed, cut, ended.
 
+use smp_core::client::ClientInput;
 use smp_core::server::{ConnectionId, Session, SessionInput};
 
 use super::client::{Link, Mark};
-use super::network::{Event, Lane, Wire};
+use super::network::{End, Event, Lane, Wire};
 use super::setup::Ends;
 use super::world::World;
 
@@ -29,7 +30,7 @@ impl World {
         } else {
             return;
         };
-        self.wires.insert(id, Wire { client: peer, site, ..Wire::default() });
+        self.wires.insert(id, Wire { client: End::Peer(peer), site, ..Wire::default() });
         self.peers[peer].link = Some(Link::new(id, client, now.mono));
         self.shared.note("client connects: connection", &[peer as u64, id.0]);
         self.session_input(id, SessionInput::Received(&[]));
@@ -51,7 +52,7 @@ impl World {
         let Some(link) = self.peers[peer].link.take() else { return };
         self.shared.note("client disconnects: connection", &[peer as u64, link.id.0]);
         let Some(wire) = self.wires.get(&link.id).filter(|wire| !wire.is_dead) else { return };
-        debug_assert_eq!(wire.client, peer, "a wire leads to its client");
+        debug_assert!(wire.client == End::Peer(peer), "a wire leads to its client");
         let delay = self.shared.dice.delay(self.shared.options.network_delay);
         let lane = Lane::ToServer(link.id);
         self.schedule.add_behind(lane, self.shared.now.mono, delay, Event::ServerEof(link.id));
@@ -93,11 +94,15 @@ impl World {
 
     pub(super) fn reach_client(&mut self, id: ConnectionId, mut bytes: Vec<u8>, mark: Mark) {
         let Some(wire) = self.wires.get(&id).filter(|wire| !wire.is_dead) else { return };
-        let (peer, site) = (wire.client, wire.site);
+        let end = wire.client;
         self.cut(id, &mut bytes);
+        let peer = match end {
+            End::Peer(peer) => peer,
+            End::Relay(life, relay) => return self.reach_relay_link((life, relay), &bytes, mark),
+        };
         let Some(link) = self.peers[peer].link.as_mut().filter(|link| link.id == id) else { return };
         for received in link.receive(&mut self.shared, &bytes) {
-            self.peers[peer].take(&mut self.shared, &self.sites[site].store.model, received, mark);
+            self.peers[peer].take(&mut self.shared, &self.sites, received, mark);
         }
         self.flush(peer);
     }
@@ -124,7 +129,16 @@ impl World {
     pub(super) fn client_eof(&mut self, id: ConnectionId) {
         let Some(wire) = self.wires.get_mut(&id) else { return };
         wire.is_dead = true;
-        let link = &mut self.peers[wire.client].link;
+        let peer = match wire.client {
+            End::Peer(peer) => peer,
+            End::Relay(life, relay) => {
+                if self.sites[life.site].life == life {
+                    self.relay_input(life.site, relay, ClientInput::Eof, None);
+                }
+                return;
+            }
+        };
+        let link = &mut self.peers[peer].link;
         if link.as_ref().is_some_and(|link| link.id == id) {
             *link = None;
         }

@@ -112,6 +112,18 @@ impl Options {
             options.clients = options.clients.max(3);
         }
         if options.shell.is_some() {
+            // Its connections to relays would have to be the world's too.
+            options.features.routing = 0;
+        }
+        if options.features.routing > 0 {
+            // Certificates are valid at a time.
+            options.clock_jump = 0;
+            let more = if options.servers == 1 { 2 } else { 1 };
+            options.servers *= more;
+            options.acts *= more;
+            options.queues *= more;
+        }
+        if options.shell.is_some() {
             // The shell's connections have TLS, and certificates are valid at a time.
             options.clock_jump = 0;
         }

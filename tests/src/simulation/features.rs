@@ -15,6 +15,8 @@ pub(super) struct Features {
     pub(super) moderation: usize,
     /// Of commands that ask for a name; the servers have a resolver then.
     pub(super) names: usize,
+    /// Of commands that go through the server of the client's site to another one.
+    pub(super) routing: usize,
 }
 
 impl Features {
@@ -31,7 +33,10 @@ impl Features {
         let services = (0..clients).map(|_| service()).collect();
         let moderation = if dice.chance(3_000) { dice.between(100, 1_500) } else { 0 };
         let names = if dice.chance(3_000) { dice.between(200, 2_000) } else { 0 };
-        Self { creations, services, moderation, names }
+        // After everything else, so that the rest is drawn as before.
+        let mut dice = Dice::new(seed ^ ROUTING_APART);
+        let routing = if dice.chance(2_000) { dice.between(500, 4_000) } else { 0 };
+        Self { creations, services, moderation, names, routing }
     }
 }
 
@@ -40,3 +45,4 @@ pub const FIRST: u64 = 2_000;
 /// Of one server.
 const CLIENTS_MAX: usize = 5;
 const APART: u64 = 0x4645_4154_0000_0000;
+const ROUTING_APART: u64 = 0x524f_5554_0000_0000;

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use smp_core::Timestamp;
+use smp_core::server::proxy::{ProxyReply, ProxyRequest, RelayId};
 use smp_core::server::store::{Found, QueueKey, StoreFailure};
 use smp_core::server::{
     BrokerReply, BrokerRequest, ConnectionId, LookUpId, Moderation, ModerationId, ResolveId,
@@ -11,6 +12,7 @@ use smp_core::server::{
 use smp_core::wire::names::Name;
 
 use super::client::Mark;
+use super::relays::News;
 use super::store::Released;
 
 /// Something that is going to happen.
@@ -49,6 +51,12 @@ pub(super) enum Inside {
     /// The store looks up, if that was not done when it was asked.
     LookedUp(ConnectionId, LookUpId, LookUp),
     Moderate(ModerationId, Moderation),
+    ToProxy(ConnectionId, ProxyRequest),
+    FromProxy(ConnectionId, ProxyReply),
+    /// A link tells the proxy of its relay.
+    Relay(RelayId, News),
+    /// The socket of a link took this many bytes.
+    RelaySent(RelayId, usize),
     /// The resolver is done.
     Resolved(ConnectionId, ResolveId, Name),
     /// A task of the shell is polled.
@@ -72,12 +80,31 @@ pub(super) enum Lane {
     ToBroker(ConnectionId),
     FromBroker(ConnectionId),
     Store(usize),
+    ToProxy(ConnectionId),
+    FromProxy(ConnectionId),
+    /// What a link tells of its beginning and its end.
+    FromRelay(ConnectionId),
+    RelaySent(ConnectionId),
+}
+
+/// Who is at the client's end of a connection.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum End {
+    Peer(usize),
+    /// A server, as a proxy.
+    Relay(Life, RelayId),
+}
+
+impl Default for End {
+    fn default() -> Self {
+        Self::Peer(0)
+    }
 }
 
 /// A connection.
 #[derive(Default)]
 pub(super) struct Wire {
-    pub(super) client: usize,
+    pub(super) client: End,
     /// Where the server is.
     pub(super) site: usize,
     /// Nothing passes any more; whether anybody learns of it is another matter.

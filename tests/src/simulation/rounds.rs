@@ -91,6 +91,8 @@ impl World {
         self.shared.is_calm = true;
         self.quiet_since = None;
         self.unblock_some();
+        let links = self.peers.iter_mut().filter_map(|peer| peer.link.as_mut());
+        links.for_each(|link| link.on_relays.is_answered = false);
         for peer in 0..self.peers.len() {
             let Some(link) = &self.peers[peer].link else { continue };
             let is_dead = self.wires.get(&link.id).is_none_or(|wire| wire.is_dead);
@@ -155,6 +157,9 @@ impl World {
         if !own.all(|(on, queue)| is_received(on, queue)) {
             return Some("is not subscribed");
         }
+        if peer.left_to_route(&self.shared).is_some() {
+            return Some("has heard nothing of a relay");
+        }
         link.left_to_do_as_service(model)
     }
 
@@ -200,13 +205,18 @@ impl World {
             self.schedule.add(self.shared.now.mono, Event::ServerEof(id));
         }
         let end = self.shared.now.mono + CALM_MAX;
-        while self.sites.iter().any(|site| !site.connections().is_empty()) || !self.schedule.is_quiet() {
+        while self.sites.iter().any(|site| !site.connections().is_empty())
+            || self.relay_links() > 0
+            || !self.schedule.is_quiet()
+        {
             if self.shared.failure.is_some() || self.shared.now.mono > end {
                 break;
             }
             self.step();
         }
         let left: usize = self.sites.iter().map(Site::subscriptions).sum();
+        let relays = self.relay_links();
+        self.shared.expect(relays == 0, || format!("{relays} relays and their commands are left"));
         self.shared.expect(left == 0, || format!("{left} subscriptions of nobody are left"));
         (0..self.sites.len()).for_each(|site| self.stop_shell_at_the_end(site));
     }

@@ -45,7 +45,9 @@ impl World {
             SessionOutput::ToBroker(request) => {
                 self.inside_behind(Lane::ToBroker(id), site, inside, Inside::ToBroker(id, request));
             }
-            SessionOutput::ToProxy(_) => self.shared.expect(false, || "nobody asked for a relay".into()),
+            SessionOutput::ToProxy(request) => {
+                self.inside_behind(Lane::ToProxy(id), site, inside, Inside::ToProxy(id, request));
+            }
             SessionOutput::Close(reason) => {
                 self.shared.note(&format!("server closes, {reason:?}: connection"), &[id.0]);
                 if let Some(server) = &mut self.sites[site].server {

@@ -18,8 +18,11 @@ use super::shared::Shared;
 /// The settings that a world's options stand for.
 pub(super) fn config(options: &Options) -> ServerConfig {
     let mut config = ServerConfig::default();
-    // Relays have simulations of their own.
-    config.proxy = false;
+    config.proxy = options.features.routing > 0;
+    // Soon enough for it to happen in a world.
+    config.limits.relay_idle = Duration::from_secs(20);
+    config.limits.relay_failure_ttl = Duration::from_secs(10);
+    config.limits.client_forwards = 2;
     config.names = options.features.names > 0;
     config.message_quota = u32::try_from(options.quota).expect("a small number");
     config.message_ttl = (options.ttl > 0).then(|| Duration::from_secs(options.ttl as u64 * 3600));
@@ -90,6 +93,25 @@ impl Ends {
         service: Option<usize>,
     ) -> Self {
         let client = client_config(shared, service);
+        Self::with(shared, server, (id, service), client)
+    }
+
+    /// Both ends of a connection between a proxy and its relay.
+    pub(super) fn of_relay(shared: &mut Shared, server: &ServerTransportConfig, id: ConnectionId) -> Self {
+        static CONFIG: OnceLock<ClientTransportConfig> = OnceLock::new();
+        let make = || {
+            let options = ClientOptions { proxy_server: true, ..ClientOptions::default() };
+            ClientTransportConfig::new(*identity().fingerprint(), options).expect("a usable configuration")
+        };
+        Self::with(shared, server, (id, None), CONFIG.get_or_init(make).clone())
+    }
+
+    fn with(
+        shared: &mut Shared,
+        server: &ServerTransportConfig,
+        (id, service): (ConnectionId, Option<usize>),
+        client: ClientTransportConfig,
+    ) -> Self {
         let (ours, theirs, now) = (shared.dice.seed(), shared.dice.seed(), shared.now);
         if shared.options.tls {
             return Self {

@@ -14,6 +14,7 @@ use smp_core::{Now, Timestamp, UnixTime};
 use super::dice::{Dice, Options};
 use super::model::Asked;
 use super::notifiers::SimNotifier;
+use super::relays::Routing;
 
 /// A queue, as its users know it.
 pub(super) struct SimQueue {
@@ -99,6 +100,7 @@ pub(super) struct Shared {
     pub(super) is_calm: bool,
     pub(super) queues: Vec<SimQueue>,
     pub(super) asked: Asked,
+    pub(super) routing: Routing,
     /// All ids of queues.
     pub(super) ids: BTreeSet<EntityId>,
     pub(super) notifiers: Vec<SimNotifier>,
@@ -130,11 +132,13 @@ pub struct Counts {
     pub stops: u64,
     /// Connections that were cut or went silent.
     pub cuts: u64,
+    /// Commands that relays answered.
+    pub forwards: u64,
 }
 
 impl AddAssign for Counts {
     fn add_assign(&mut self, other: Self) {
-        let Self { shells, events, commands, answers, messages, crashes, stops, cuts } = other;
+        let Self { shells, events, commands, answers, messages, crashes, stops, cuts, forwards } = other;
         self.shells += shells;
         self.events += events;
         self.commands += commands;
@@ -143,6 +147,7 @@ impl AddAssign for Counts {
         self.crashes += crashes;
         self.stops += stops;
         self.cuts += cuts;
+        self.forwards += forwards;
     }
 }
 
@@ -158,6 +163,7 @@ impl Shared {
             is_calm: false,
             queues: Vec::new(),
             asked: Asked::default(),
+            routing: Routing::default(),
             ids: BTreeSet::new(),
             notifiers: Vec::new(),
             messages: BTreeMap::new(),

@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 
 use smp_core::Timestamp;
+use smp_core::server::proxy::RelayId;
 use smp_core::server::{Broker, ConnectionId, Session};
 
 use super::network::Life;
+use super::relays::{RelayLink, Relays};
 use super::shell::Shell;
 use super::store::SimStore;
 
@@ -23,6 +25,18 @@ pub(super) struct Site {
 pub(super) struct Server {
     pub(super) broker: Broker,
     pub(super) sessions: BTreeMap<ConnectionId, Session>,
+    /// Its proxy, in worlds with private routing.
+    pub(super) relays: Option<Relays>,
+}
+
+/// Whose timer it is.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Whose {
+    /// The broker's or the shell's.
+    Shared,
+    Session(ConnectionId),
+    Proxy,
+    Relay(RelayId),
 }
 
 impl Site {
@@ -30,12 +44,40 @@ impl Site {
         Self { life: Life { site, number: 0 }, server: None, shell: None, store: SimStore::default() }
     }
 
-    /// The first timer, and whose it is: a session's, or else the broker's or the shell's.
-    pub(super) fn next_timer(&self) -> Option<(Timestamp, Option<ConnectionId>)> {
-        let Some(server) = &self.server else { return Some((self.shell.as_ref()?.next_timer()?, None)) };
+    /// The first timer, and whose it is.
+    pub(super) fn next_timer(&self) -> Option<(Timestamp, Whose)> {
+        let Some(server) = &self.server else {
+            return Some((self.shell.as_ref()?.next_timer()?, Whose::Shared));
+        };
         let sessions = server.sessions.iter();
-        let sessions = sessions.filter_map(|(id, session)| Some((session.poll_timeout()?, Some(*id))));
-        sessions.chain(server.broker.poll_timeout().map(|due| (due, None))).min()
+        let sessions =
+            sessions.filter_map(|(id, session)| Some((session.poll_timeout()?, Whose::Session(*id))));
+        let links = server.relays.iter().flat_map(|relays| &relays.links);
+        let links = links.filter_map(|(id, link)| Some((link.client.poll_timeout()?, Whose::Relay(*id))));
+        let broker = server.broker.poll_timeout().map(|due| (due, Whose::Shared));
+        let proxy =
+            server.relays.as_ref().and_then(|relays| Some((relays.proxy.poll_timeout()?, Whose::Proxy)));
+        sessions.chain(links).chain(broker).chain(proxy).min()
+    }
+
+    /// When a timer fires next.
+    pub(super) fn poll_timeout(&self, whose: Whose) -> Option<Timestamp> {
+        let server = self.server.as_ref()?;
+        match whose {
+            Whose::Shared => server.broker.poll_timeout(),
+            Whose::Session(id) => server.sessions.get(&id)?.poll_timeout(),
+            Whose::Proxy => server.relays.as_ref()?.proxy.poll_timeout(),
+            Whose::Relay(id) => server.relays.as_ref()?.links.get(&id)?.client.poll_timeout(),
+        }
+    }
+
+    pub(super) fn relays(&mut self) -> Option<&mut Relays> {
+        self.server.as_mut()?.relays.as_mut()
+    }
+
+    /// A link to a relay.
+    pub(super) fn relay(&mut self, id: RelayId) -> Option<&mut RelayLink> {
+        self.relays()?.links.get_mut(&id)
     }
 
     /// Whether a server runs.

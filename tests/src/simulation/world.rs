@@ -5,17 +5,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use smp_core::Timestamp;
-use smp_core::server::{
-    Broker, BrokerInput, ConnectionId, ModerationId, ServerConfig, Session, SessionInput,
-};
+use smp_core::client::ClientInput;
+use smp_core::server::proxy::ProxyInput;
+use smp_core::server::{Broker, BrokerInput, ConnectionId, ModerationId, ServerConfig, SessionInput};
 use smp_core::transport::ServerTransportConfig;
 
 use super::client::Peer;
 use super::moderation::Order;
 use super::network::{Event, Inside, Lane, Life, LookUp, Schedule, Wire};
+use super::relays::Relays;
 use super::setup::{config, identity};
 use super::shared::Shared;
-use super::site::{Server, Site};
+use super::site::{Server, Site, Whose};
 
 /// Servers, their stores, their clients and what is between them.
 pub(super) struct World {
@@ -39,8 +40,8 @@ pub(super) struct World {
     pub(super) last_order: u64,
 }
 
-/// Whose timer it is: a site's session, or else its broker or shell.
-type Timer = (usize, Option<ConnectionId>);
+/// A timer of a site.
+type Timer = (usize, Whose);
 
 impl World {
     pub(super) fn new(seed: u64, is_verbose: bool) -> Self {
@@ -94,30 +95,35 @@ impl World {
             .iter()
             .enumerate()
             .filter_map(|(at, site)| {
-                let (due, id) = site.next_timer()?;
-                Some((due, (at, id)))
+                let (due, whose) = site.next_timer()?;
+                Some((due, (at, whose)))
             })
             .min()
     }
 
     /// A timer that came must not come again at once.
-    fn timeout(&mut self, (site, id): Timer) {
-        self.shared.note("timer", &[site as u64, id.map_or(0, |id| id.0)]);
+    fn timeout(&mut self, (site, whose): Timer) {
+        let (name, number) = match whose {
+            Whose::Shared => ("timer", 0),
+            Whose::Session(id) => ("timer", id.0),
+            Whose::Proxy => ("timer of the proxy", 0),
+            Whose::Relay(id) => ("timer of a relay link", id.0),
+        };
+        self.shared.note(name, &[site as u64, number]);
         if self.sites[site].shell.is_some() {
             return self.advance_shell(site);
         }
         let life = self.sites[site].life;
-        match id {
-            Some(id) => self.session_input(id, SessionInput::Timeout),
-            None => self.broker_input(site, BrokerInput::Timeout),
+        match whose {
+            Whose::Shared => self.broker_input(site, BrokerInput::Timeout),
+            Whose::Session(id) => self.session_input(id, SessionInput::Timeout),
+            Whose::Proxy => self.proxy_input(site, ProxyInput::Timeout),
+            Whose::Relay(id) => self.relay_input(site, id, ClientInput::Timeout, None),
         }
-        let Some(server) = self.sites[site].server.as_ref().filter(|_| self.sites[site].life == life) else {
+        if self.sites[site].life != life {
             return;
-        };
-        let next = match id {
-            Some(id) => server.sessions.get(&id).and_then(Session::poll_timeout),
-            None => server.broker.poll_timeout(),
-        };
+        }
+        let next = self.sites[site].poll_timeout(whose);
         let now = self.shared.now.mono;
         self.shared.expect(next.is_none_or(|next| next > now), || "a timer does not advance".into());
     }
@@ -173,6 +179,10 @@ impl World {
                 };
                 self.session_input(id, SessionInput::LookedUp(look_up, records));
             }
+            Inside::ToProxy(id, request) => self.proxy_input(site, ProxyInput::Request(id, request)),
+            Inside::FromProxy(id, reply) => self.proxy_answers(id, reply),
+            Inside::Relay(id, news) => self.hear_of_relay(site, id, news),
+            Inside::RelaySent(id, count) => self.relay_input(site, id, ClientInput::Sent(count), None),
             // Of the shell alone.
             Inside::Step | Inside::StoreReady => {}
         }
@@ -203,7 +213,8 @@ impl World {
             return;
         }
         let broker = Broker::new(self.config.clone(), self.shared.now);
-        self.sites[site].server = Some(Server { broker, sessions: BTreeMap::new() });
+        let relays = self.config.proxy.then(|| Relays::new(self.config.clone(), self.shared.now));
+        self.sites[site].server = Some(Server { broker, sessions: BTreeMap::new(), relays });
         self.broker_input(site, BrokerInput::Timeout);
     }
 
@@ -230,10 +241,12 @@ impl World {
         self.new_life(site);
         let state = &mut self.sites[site];
         let connections = state.connections();
+        let relays = state.relays().map(|relays| std::mem::take(&mut relays.links)).unwrap_or_default();
         state.server = None;
         state.shell = None;
         let verdict = state.store.crash(survive, &self.shared.asked);
         self.shared.take(verdict);
+        relays.into_values().for_each(|link| self.forget_relay(site, link));
         for id in connections {
             let delay = self.shared.dice.delay(self.shared.options.network_delay);
             self.schedule.add_behind(Lane::ToClient(id), self.shared.now.mono, delay, Event::ClientEof(id));
