@@ -3,7 +3,7 @@
 use smp_core::crypto::Nonce;
 use smp_core::wire::codec::decode_all;
 use smp_core::wire::error::ErrorType;
-use smp_core::wire::{BrokerMessage, CorrelationId, EntityId, MessageId, QueueMode, ReceivedBody};
+use smp_core::wire::{BrokerMessage, CorrelationId, EntityId, MessageId, QueueMode, ReceivedBody, Version};
 
 use super::client::{Link, Mark, Peer, Pending};
 use super::commands::Sent;
@@ -54,7 +54,8 @@ impl Peer {
         };
         // For some names an error is the answer.
         if let (BrokerMessage::Err(error), false) = (&received.message, matches!(sent, Sent::Resolve(_))) {
-            return refused(shared, model, self.index, link, (&sent, rkeys), error);
+            let version = link.parameters.as_ref().map_or(Version::MIN, |parameters| parameters.version);
+            return refused(shared, model, self.index, link, (&sent, rkeys, version), error);
         }
         if let Sent::New(creation) = sent {
             return created(shared, model, (owner, self.site), link, *creation, &received.message, mark);
@@ -301,11 +302,11 @@ pub(super) fn refused(
     model: &Model,
     peer: usize,
     link: &mut Link,
-    (sent, rkeys): (&Sent, Option<usize>),
+    (sent, rkeys, version): (&Sent, Option<usize>, Version),
     error: &ErrorType,
 ) {
     shared.note(&format!("client hears {error}"), &[peer as u64]);
-    if super::moderation::refused(shared, link, sent, error) {
+    if super::moderation::refused(shared, version, sent, error) {
         return;
     }
     match (sent, error) {

@@ -107,8 +107,7 @@ impl World {
 }
 
 /// Whether a command was refused because the operator blocked its queue, which must be so then.
-pub(super) fn refused(shared: &mut Shared, link: &Link, sent: &Sent, error: &ErrorType) -> bool {
-    let version = link.parameters.as_ref().map_or(Version::MIN, |parameters| parameters.version);
+pub(super) fn refused(shared: &mut Shared, version: Version, sent: &Sent, error: &ErrorType) -> bool {
     let Some(index) = sent.queue() else { return false };
     let queue = &shared.queues[index];
     let ignores_blocks = matches!(sent, Sent::Off(_) | Sent::Del(_));

@@ -85,8 +85,8 @@ impl Peer {
 
     /// The queue that is to be sent to through the proxy before everything has come to its end.
     pub(super) fn left_to_route(&self, shared: &Shared) -> Option<usize> {
-        let link = self.link.as_ref().filter(|link| link.may_route(shared) && !link.on_relays.is_answered)?;
-        link.parameters.as_ref()?;
+        let link = self.link.as_ref().filter(|link| link.may_route(shared) && !link.on_relays.is_answered);
+        link.filter(|_| !self.is_notifier())?;
         let takes = |queue: &SimQueue| {
             queue.site != self.site
                 && !queue.delete_asked
@@ -281,10 +281,10 @@ pub(super) fn routed(
     shared.note("client hears of its relay: site", &[peer as u64, forwarded.target as u64]);
     shared.counts.forwards += 1;
     link.on_relays.is_answered = true;
-    let Forwarded { inner, target, correlation, entity, .. } = forwarded;
+    let Forwarded { inner, target, relay, correlation, entity, .. } = forwarded;
     let model = &sites[target].store.model;
     if let BrokerMessage::Err(error) = &message {
-        return refused(shared, model, peer, link, (&inner, None), error);
+        return refused(shared, model, peer, link, (&inner, None, relay.version), error);
     }
     accepted(shared, model, (peer, target), link, inner, Received { correlation, entity, message }, mark);
 }
