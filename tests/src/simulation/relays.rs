@@ -39,7 +39,8 @@ pub(super) struct RelayLink {
 /// What a relay link tells the proxy.
 pub(super) enum News {
     Connected(RelayParameters),
-    Failed,
+    /// At this site.
+    Failed(usize),
     Lost,
     Answered(ForwardId, Result<FwdResponse, ErrorType>),
 }
@@ -111,9 +112,8 @@ impl World {
         let Some(target) = up else {
             let target = target.unwrap_or(NOWHERE);
             self.shared.note("proxy is refused: relay, site", &[site as u64, id.0, target as u64]);
-            self.shared.routing.failures.insert((site, target), self.shared.now.mono);
             let delay = self.shared.dice.delay(self.shared.options.network_delay);
-            return self.inside(site, delay, Inside::Relay(id, News::Failed));
+            return self.inside(site, delay, Inside::Relay(id, News::Failed(target)));
         };
         self.last_connection += 1;
         let connection = ConnectionId(self.last_connection);
@@ -217,7 +217,7 @@ impl World {
         let Some(relays) = self.sites[site].relays() else { return };
         let Some(link) = relays.links.remove(&id) else { return };
         let connection = link.connection;
-        let news = if link.session.is_some() { News::Lost } else { News::Failed };
+        let news = if link.session.is_some() { News::Lost } else { News::Failed(link.target) };
         self.forget_relay(site, link);
         self.tell_proxy(site, (id, connection), news);
     }
@@ -241,15 +241,17 @@ impl World {
     }
 
     pub(super) fn hear_of_relay(&mut self, site: usize, id: RelayId, news: News) {
-        self.proxy_input(
-            site,
-            match news {
-                News::Connected(parameters) => ProxyInput::Connected(id, parameters),
-                News::Failed => ProxyInput::ConnectFailed(id, broker(NETWORK)),
-                News::Lost => ProxyInput::Lost(id),
-                News::Answered(forward, answer) => ProxyInput::Answered(id, forward, answer),
-            },
-        );
+        let input = match news {
+            News::Connected(parameters) => ProxyInput::Connected(id, parameters),
+            News::Failed(target) => {
+                // The proxy remembers it from now on.
+                self.shared.routing.failures.insert((site, target), self.shared.now.mono);
+                ProxyInput::ConnectFailed(id, broker(NETWORK))
+            }
+            News::Lost => ProxyInput::Lost(id),
+            News::Answered(forward, answer) => ProxyInput::Answered(id, forward, answer),
+        };
+        self.proxy_input(site, input);
     }
 
     /// The answer to a command of a session that was for the proxy.
