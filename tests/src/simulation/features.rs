@@ -17,6 +17,8 @@ pub(super) struct Features {
     pub(super) names: usize,
     /// Of commands that go through the server of the client's site to another one.
     pub(super) routing: usize,
+    /// Of commands that a proxy forwards twice.
+    pub(super) repeats: usize,
 }
 
 impl Features {
@@ -36,7 +38,8 @@ impl Features {
         // After everything else, so that the rest is drawn as before.
         let mut dice = Dice::new(seed ^ ROUTING_APART);
         let routing = if dice.chance(2_000) { dice.between(500, 4_000) } else { 0 };
-        Self { creations, services, moderation, names, routing }
+        let repeats = if dice.chance(5_000) { dice.between(100, 2_000) } else { 0 };
+        Self { creations, services, moderation, names, routing, repeats }
     }
 }
 

@@ -91,6 +91,12 @@ impl World {
                 self.shared.note("proxy forwards: relay, command", &[site as u64, id.0, forward.0]);
                 let request = Request::forward(&transmission);
                 self.relay_input(site, id, ClientInput::Command(CommandId(forward.0), request), None);
+                if self.shared.fault(self.shared.options.features.repeats) {
+                    self.shared.note("proxy forwards again: relay, command", &[site as u64, id.0, forward.0]);
+                    let command = CommandId(forward.0 | REPEATED);
+                    let request = Request::forward(&transmission);
+                    self.relay_input(site, id, ClientInput::Command(command, request), None);
+                }
             }
             ProxyOutput::Disconnect(id) => {
                 self.shared.note("proxy disconnects: relay", &[site as u64, id.0]);
@@ -192,6 +198,10 @@ impl World {
                 let places = (site, link.target);
                 self.shared.routing.sessions.insert(parameters.session_id.clone(), places);
                 self.tell_proxy(site, (id, connection), News::Connected(parameters));
+            }
+            ClientOutput::Answer(CommandId(forward), answer) if forward & REPEATED != 0 => {
+                self.shared.note("relay answers what was repeated: command", &[forward & !REPEATED]);
+                self.shared.expect(answer.is_err(), || "a relay carried a command out twice".into());
             }
             ClientOutput::Answer(CommandId(forward), answer) => {
                 let answer = forwarded(&mut self.shared, answer, mark);
@@ -311,5 +321,7 @@ fn broker(error: BrokerErrorType) -> ErrorType {
 }
 
 const NETWORK: BrokerErrorType = BrokerErrorType::Network(NetworkError::Failed);
+/// In the ids of commands that are forwarded a second time.
+const REPEATED: u64 = 1 << 63;
 /// A site that there is not.
 pub(super) const NOWHERE: usize = 99;
