@@ -20,7 +20,7 @@ mod short;
 
 pub use data::{ContactDetails, FixedLinkData, LinkOwner, UserLinkData};
 pub use key::LinkKey;
-pub use ratchet::{KemPublicKey, RatchetKeys};
+pub use ratchet::{E2eParameters, KemCiphertext, KemParameters, KemPublicKey, RatchetKeys};
 pub use request::ConnectionRequest;
 pub use server::LinkServer;
 pub use short::{ContactKind, LinkKind, ShortLink};

@@ -1,11 +1,11 @@
-//! The keys of an invitation, with which who accepts it starts the ratchet.
+//! The public keys that start a ratchet: of an invitation, and of the answer to it.
 
 use core::fmt;
 
 use super::super::codec::{DecodeError, Decoded, Reader, put_large, put_optional};
 use super::super::key::X448PublicKey;
 use super::super::text::{Query, from_base64url, to_base64url};
-use super::super::version::VersionRange;
+use super::super::version::{Version, VersionRange};
 
 /// The public keys of who made an invitation (agent protocol "E2E ratchet parameters": X3DH, with a KEM key for the
 /// post-quantum ratchet).
@@ -80,27 +80,146 @@ impl fmt::Display for RatchetKeys {
     }
 }
 
-/// A public key of the KEM sntrup761: 1158 bytes.
+/// The public keys of one side for one version of the ratchet (agent protocol "E2E ratchet parameters"): what who
+/// accepts an invitation sends in its confirmation, and both sides when they make a new ratchet for a connection.
+///
+/// ```text
+/// u16 version, two keys as short strings, from version 3 on optional: what is said of the KEM
+/// ```
+///
+/// Keys are X448 on the wire.
 #[derive(Clone, PartialEq, Eq)]
-pub struct KemPublicKey(Box<[u8]>);
+pub struct E2eParameters<K = X448PublicKey> {
+    /// The version of the ratchet.
+    pub version: Version,
+    /// The first key.
+    pub first: K,
+    /// The second key.
+    pub second: K,
+    /// What is said of the KEM; nothing before version 3.
+    pub kem: Option<KemParameters>,
+}
 
-opaque_debug!(KemPublicKey);
+opaque_debug!(E2eParameters);
 
-impl KemPublicKey {
-    /// Bytes of a key.
-    pub const LEN: usize = 1158;
-
-    /// The key of these bytes.
+impl E2eParameters {
+    /// Reads the keys.
     ///
     /// # Errors
-    /// For another length.
-    pub fn new(bytes: &[u8]) -> Decoded<Self> {
-        if bytes.len() == Self::LEN { Ok(Self(bytes.into())) } else { Err(DecodeError) }
+    /// When bytes are missing or a key is malformed.
+    pub fn decode(reader: &mut Reader<'_>) -> Decoded<Self> {
+        let version = Version::decode(reader)?;
+        let (first, second) = (X448PublicKey::decode(reader)?, X448PublicKey::decode(reader)?);
+        let kem =
+            if version >= KemParameters::SINCE { reader.optional(KemParameters::decode)? } else { None };
+        Ok(Self { version, first, second, kem })
     }
 
-    /// The bytes of the key.
-    #[must_use]
-    pub fn as_bytes(&self) -> &[u8] {
-        &self.0
+    /// Writes the keys. What is said of the KEM has no place before version 3.
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        self.version.encode(out);
+        self.first.encode(out);
+        self.second.encode(out);
+        if self.version >= KemParameters::SINCE {
+            put_optional(out, self.kem.as_ref(), |out, kem| kem.encode(out));
+        }
     }
+}
+
+/// What one side says of the KEM, in [`E2eParameters`] and in the header of each message.
+///
+/// ```text
+/// P, a KEM key as a large string
+/// A, a ciphertext, a KEM key, both as large strings
+/// ```
+#[derive(Clone, PartialEq, Eq)]
+pub enum KemParameters {
+    /// The side would use it, and this is its key.
+    Proposed(KemPublicKey),
+    /// The side encapsulated a secret to the key that it was given, and this is its own key for the next step.
+    Accepted(KemCiphertext, KemPublicKey),
+}
+
+opaque_debug!(KemParameters);
+
+impl KemParameters {
+    /// The version of the ratchet from which on it has a KEM beside Diffie-Hellman.
+    pub const SINCE: Version = Version(3);
+
+    /// Reads what is said.
+    ///
+    /// # Errors
+    /// For a byte that is neither `P` nor `A`, or a key or ciphertext of a wrong length.
+    pub fn decode(reader: &mut Reader<'_>) -> Decoded<Self> {
+        match reader.u8()? {
+            b'P' => Ok(Self::Proposed(KemPublicKey::new(&reader.large()?)?)),
+            b'A' => {
+                let ciphertext = KemCiphertext::new(&reader.large()?)?;
+                Ok(Self::Accepted(ciphertext, KemPublicKey::new(&reader.large()?)?))
+            }
+            _ => Err(DecodeError),
+        }
+    }
+
+    /// Writes what is said.
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        match self {
+            Self::Proposed(key) => {
+                out.push(b'P');
+                put_large(out, key.as_bytes());
+            }
+            Self::Accepted(ciphertext, key) => {
+                out.push(b'A');
+                put_large(out, ciphertext.as_bytes());
+                put_large(out, key.as_bytes());
+            }
+        }
+    }
+
+    /// The key to encapsulate to.
+    #[must_use]
+    pub const fn key(&self) -> &KemPublicKey {
+        match self {
+            Self::Proposed(key) | Self::Accepted(_, key) => key,
+        }
+    }
+}
+
+/// Bytes of one length that the KEM sntrup761 makes.
+macro_rules! kem_bytes {
+    ($(#[$doc:meta])* $name:ident, $len:literal) => {
+        $(#[$doc])*
+        #[derive(Clone, PartialEq, Eq)]
+        pub struct $name(Box<[u8]>);
+
+        opaque_debug!($name);
+
+        impl $name {
+            /// How many bytes.
+            pub const LEN: usize = $len;
+
+            /// The value of these bytes.
+            ///
+            /// # Errors
+            /// For another length.
+            pub fn new(bytes: &[u8]) -> Decoded<Self> {
+                if bytes.len() == Self::LEN { Ok(Self(bytes.into())) } else { Err(DecodeError) }
+            }
+
+            /// The bytes.
+            #[must_use]
+            pub fn as_bytes(&self) -> &[u8] {
+                &self.0
+            }
+        }
+    };
+}
+
+kem_bytes! {
+    /// A public key of the KEM sntrup761: 1158 bytes.
+    KemPublicKey, 1158
+}
+kem_bytes! {
+    /// A secret that was encapsulated to a key of the KEM sntrup761: 1039 bytes.
+    KemCiphertext, 1039
 }

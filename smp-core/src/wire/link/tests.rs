@@ -330,6 +330,28 @@ fn full_links_as_bytes_both_ways() {
 }
 
 #[test]
+fn the_keys_of_one_side_are_read_as_they_are_written() {
+    let key = || KemPublicKey::new(&[7; 1158]).unwrap();
+    let accepted = KemParameters::Accepted(KemCiphertext::new(&[8; 1039]).unwrap(), key());
+    let read = |bytes: &[u8]| decode_all(&bytes.to_vec().into(), E2eParameters::decode);
+    for (version, kem) in
+        [(2, None), (3, None), (3, Some(KemParameters::Proposed(key()))), (4, Some(accepted.clone()))]
+    {
+        let [first, second] = [[1; 56], [2; 56]].map(X448PublicKey);
+        let keys = E2eParameters { version: Version(version), first, second, kem };
+        let bytes = bytes_of(|out| keys.encode(out));
+        assert_eq!(read(&bytes), Ok(keys));
+        for cut in 0..bytes.len() {
+            assert_eq!(read(&bytes[..cut]), Err(DecodeError), "{cut} bytes");
+        }
+    }
+    let [first, second] = [[1; 56], [2; 56]].map(X448PublicKey);
+    let old = E2eParameters { version: Version(2), first, second, kem: Some(accepted) };
+    assert_eq!(read(&bytes_of(|out| old.encode(out))), Ok(E2eParameters { kem: None, ..old }));
+    assert!(KemCiphertext::new(&[8; 1038]).is_err() && KemPublicKey::new(&[8; 1159]).is_err());
+}
+
+#[test]
 fn nothing_secret_is_shown() {
     let short = format!("{:?}", invitation(server(&["a.io"], None)));
     let full = format!("{:?}", request(None, Some(keys(true))));
