@@ -89,3 +89,15 @@ identifier! {
     /// 12 with TLS 1.2.
     SessionId
 }
+identifier! {
+    /// A connection of an agent, chosen by the agent and known to nobody else but its user.
+    ConnectionId
+}
+identifier! {
+    /// A confirmation that an agent's user may let continue, chosen by the agent.
+    ConfirmationId
+}
+identifier! {
+    /// A request to a contact address that an agent's user may accept or reject, chosen by the agent.
+    InvitationId
+}

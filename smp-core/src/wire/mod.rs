@@ -16,6 +16,8 @@ macro_rules! opaque_debug {
 }
 
 pub mod address;
+pub mod agent;
+pub mod agent_text;
 pub mod batch;
 pub mod broker;
 pub mod chain;
@@ -42,6 +44,7 @@ pub mod transmission;
 pub mod version;
 
 pub use address::{Scheme, ServerAddress, ServerUri, UriError};
+pub use agent::{AMessage, AgentEnvelope, AgentError, AgentMessage};
 pub use batch::{BatchWriter, decode_batch, encode_single};
 pub use broker::BrokerMessage;
 pub use chain::{CertChain, CertChainPubKey};
@@ -52,7 +55,7 @@ pub use error::{CommandError, ErrorType};
 pub use forward::{FwdResponse, FwdTransmission};
 pub use handshake::{ClientHello, ServerHello, ServiceHello, ServiceResponse, ServiceRole};
 pub use host::Host;
-pub use id::{CorrelationId, EntityId, MessageId, SessionId};
+pub use id::{ConfirmationId, ConnectionId, CorrelationId, EntityId, InvitationId, MessageId, SessionId};
 pub use key::{AuthPublicKey, DhPublicKey, Ed25519PublicKey, X448PublicKey};
 pub use link::{ConnectionLink, ConnectionMode, ConnectionRequest, LinkError, LinkKey, ShortLink};
 pub use message::{NotificationMeta, ReceivedBody};

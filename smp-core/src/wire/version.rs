@@ -112,6 +112,12 @@ impl VersionRange {
         if min <= max { Ok(Self { min, max }) } else { Err(DecodeError) }
     }
 
+    /// The versions from `min` to `max`, which the caller knows to be in this order.
+    pub(super) const fn between(min: Version, max: Version) -> Self {
+        debug_assert!(min.0 <= max.0, "an empty range of versions");
+        Self { min, max }
+    }
+
     /// The range of one version.
     #[must_use]
     pub const fn only(version: Version) -> Self {
