@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 pub mod addresses;
+pub mod agent;
 pub mod certificates;
 pub mod client;
 pub mod handshakes;
@@ -28,6 +29,8 @@ pub type Target = fn(&[u8]);
 /// All targets, by the name of their program and of their corpus.
 pub const TARGETS: &[(&str, Target)] = &[
     ("addresses", addresses::addresses),
+    ("agent_envelopes", agent::agent_envelopes),
+    ("agent_text", agent::agent_text),
     ("blocks", wire::blocks),
     ("broker_messages", wire::broker_messages),
     ("certificates", certificates::certificates),

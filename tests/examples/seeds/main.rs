@@ -2,6 +2,7 @@
 //!
 //! `cargo run -p smp-tests --example seeds`
 
+mod agent;
 mod by_hand;
 mod links;
 
@@ -19,6 +20,8 @@ use smp_tests::vectors::{Fields, load};
 fn main() -> io::Result<()> {
     for (target, seeds) in [
         ("addresses", addresses()),
+        ("agent_envelopes", agent::agent_envelopes()),
+        ("agent_text", agent::agent_text()),
         ("blocks", by_hand::blocks()),
         ("broker_messages", versioned("broker", "encoded")),
         ("certificates", certificates()),

@@ -4,6 +4,7 @@
 //! `cargo test -p smp-tests --test vectors`; `SMP_VECTORS_DIR` names another set of the same shape.
 #![allow(clippy::print_stdout)]
 
+mod agent_messages;
 mod connection_requests;
 mod crypto;
 mod encodings;
@@ -32,6 +33,7 @@ const SUITES: &[Suite] = &[
     ("smp_proxy.json", &[proxy::run, proxy_crypto::run]),
     ("smp_names.json", &[names::run]),
     ("smp_messages.json", &[messages::run, messages_crypto::run]),
+    ("agent_messages.json", &[agent_messages::run]),
     ("agent_queue_uris.json", &[queue_uris::run]),
     ("agent_conn_requests.json", &[connection_requests::run]),
     ("agent_short_links.json", &[short_links::run]),

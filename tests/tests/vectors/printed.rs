@@ -3,6 +3,7 @@
 //! Every field of our values is printed under the name that the reference has for it, so that a decoder that
 //! takes one field for another does not go unnoticed.
 
+pub(crate) mod agent;
 mod broker;
 mod command;
 mod error;

@@ -4,7 +4,7 @@ use smp_core::crypto::OpenedLink;
 use smp_core::wire::link::{
     ConnectionRequest, ContactKind, LinkKind, LinkOwner, LinkServer, RatchetKeys, ShortLink, UserLinkData,
 };
-use smp_core::wire::{ConnectionMode, QueueMode, QueueUri, VersionRange};
+use smp_core::wire::{ConnectionMode, QueueAddress, QueueMode, QueueUri, VersionRange};
 
 use super::command::{protocol_server, server};
 use super::{boolean, bytes, dh_key, entity, optional, text};
@@ -92,20 +92,26 @@ fn request(request: &ConnectionRequest) -> String {
     }
 }
 
-fn queue(queue: &QueueUri) -> String {
-    let address = &queue.address;
+pub(super) fn queue(queue: &QueueUri) -> String {
+    format!(
+        "SMPQueueUri {{clientVRange = {}, queueAddress = {}}}",
+        versions(queue.versions),
+        queue_address(&queue.address)
+    )
+}
+
+pub(super) fn queue_address(address: &QueueAddress) -> String {
     let mode = address.mode.map(|mode| match mode {
         QueueMode::Messaging => "QMMessaging".to_owned(),
         QueueMode::Contact => "QMContact".to_owned(),
     });
-    let address = format!(
+    format!(
         "SMPQueueAddress {{smpServer = {}, senderId = {}, dhPublicKey = {}, queueMode = {}}}",
         server(&address.server),
         entity(&address.sender_id),
         dh_key(&address.dh_key),
         optional(mode)
-    );
-    format!("SMPQueueUri {{clientVRange = {}, queueAddress = {address}}}", versions(queue.versions))
+    )
 }
 
 fn ratchet_keys(keys: &RatchetKeys) -> String {

@@ -1,0 +1,5 @@
+//! See [`smp_fuzz::agent::agent_envelopes`].
+
+#![cfg_attr(fuzzing, no_main)]
+
+smp_fuzz::target!(smp_fuzz::agent::agent_envelopes);
