@@ -45,7 +45,7 @@
 //! ```
 //!
 //! `link` is in [`link`](super::link), `server` in [`address`](super::address), `error` at
-//! [`AgentError`](super::AgentError), `integrity` at [`MessageIntegrity`](super::agent::MessageIntegrity). DOWN and UP
+//! [`AgentError`], `integrity` at [`MessageIntegrity`](super::agent::MessageIntegrity). DOWN and UP
 //! are told of each connection: a line is bounded, and the number of connections on a server is not. Bodies are written
 //! with their length.
 //!

@@ -229,7 +229,7 @@ fn malformed_commands() {
         "SUB 1",
         "NEW",
         "NEW ",
-        "NEW XXX",
+        "NEW BOTH",
         "NEW INV SHORT",
         "NEW INV LONG :x",
         "JOIN",
