@@ -3,6 +3,7 @@
 mod text;
 mod words;
 
+use core::cmp::Ordering;
 use core::fmt;
 use core::str::FromStr;
 
@@ -11,6 +12,7 @@ pub(in crate::wire) use self::words::words;
 use super::super::address::ServerAddress;
 use super::super::codec::{DecodeError, Decoded};
 use super::super::error::{BrokerErrorType, ErrorType, ProxyError};
+use super::message::MessageHash;
 
 /// Why an agent did not do what its user asked, or what went wrong by itself.
 ///
@@ -186,6 +188,21 @@ pub enum MessageIntegrity {
     BadHash,
     /// It has the number of the last one.
     Duplicate,
+}
+
+impl MessageIntegrity {
+    /// What the message `id`, which says that `previous_hash` came before it, is after the message `last_id` with
+    /// `last_hash`.
+    #[must_use]
+    pub fn check(last_id: i64, last_hash: &MessageHash, id: i64, previous_hash: &MessageHash) -> Self {
+        match id.cmp(&last_id) {
+            Ordering::Less => Self::BadId { previous: last_id },
+            Ordering::Equal => Self::Duplicate,
+            Ordering::Greater if id - 1 > last_id => Self::Skipped { from: last_id + 1, to: id - 1 },
+            Ordering::Greater if previous_hash == last_hash => Self::Ok,
+            Ordering::Greater => Self::BadHash,
+        }
+    }
 }
 
 impl fmt::Display for MessageIntegrity {

@@ -22,6 +22,13 @@ pub fn message_padded_len(version: Version, post_quantum: bool) -> usize {
     if post_quantum && version >= PQ_RATCHET { 13_618 } else { 15_840 }
 }
 
+/// The longest information in [`ConnInfo`](AgentMessage::ConnInfo), in bytes, on a connection of this agent version. In
+/// [`ConnInfoReply`](AgentMessage::ConnInfoReply) it shares the room with queues.
+#[must_use]
+pub fn conn_info_len_max(version: Version, post_quantum: bool) -> usize {
+    conn_info_padded_len(version, post_quantum) - PADDING_LEN - CONN_INFO_HEAD_LEN
+}
+
 /// The longest [`Body`](super::AMessage::Body), in bytes, on a connection of this agent version: the message has its id
 /// and the hash of the previous one beside it.
 #[must_use]
@@ -46,6 +53,8 @@ impl AgentMessage {
 
 /// The length before the plaintext: see [`crate::crypto::padding`].
 const PADDING_LEN: usize = 2;
+/// `I`.
+const CONN_INFO_HEAD_LEN: usize = 1;
 /// `M`, id, SHA-256 as a short string, `M`.
 const MESSAGE_HEAD_LEN: usize = 1 + 8 + 1 + 32 + 1;
 
@@ -91,13 +100,19 @@ mod tests {
     }
 
     #[test]
-    fn the_longest_body_fits_and_one_byte_more_does_not() {
+    fn the_longest_message_fits_and_one_byte_more_does_not() {
         for post_quantum in [false, true] {
             let version = Version(7);
             let padded = message_padded_len(version, post_quantum);
             let longest = body_len_max(version, post_quantum);
             assert!(pad(&encoded(&body(longest)), padded).is_ok());
             assert!(pad(&encoded(&body(longest + 1)), padded).is_err());
+
+            let padded = conn_info_padded_len(version, post_quantum);
+            let longest = conn_info_len_max(version, post_quantum);
+            let info = |len| AgentMessage::ConnInfo(vec![b'i'; len].into());
+            assert!(pad(&encoded(&info(longest)), padded).is_ok());
+            assert!(pad(&encoded(&info(longest + 1)), padded).is_err());
         }
         assert_eq!((body_len_max(Version(7), false), body_len_max(Version(7), true)), (15_795, 13_573));
     }

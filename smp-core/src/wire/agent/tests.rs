@@ -408,6 +408,28 @@ fn errors_are_one_line_and_not_nested_for_ever() {
 }
 
 #[test]
+fn integrity_of_messages() {
+    let (hash, other) = (MessageHash::from([1; 32]), MessageHash::from([2; 32]));
+    for (last, id, integrity) in [
+        (4, 5, MessageIntegrity::Ok),
+        (4, 6, MessageIntegrity::Skipped { from: 5, to: 5 }),
+        (4, 9, MessageIntegrity::Skipped { from: 5, to: 8 }),
+        (4, 4, MessageIntegrity::Duplicate),
+        (4, 3, MessageIntegrity::BadId { previous: 4 }),
+        (4, -3, MessageIntegrity::BadId { previous: 4 }),
+        (i64::MAX, i64::MIN, MessageIntegrity::BadId { previous: i64::MAX }),
+        (i64::MAX, i64::MAX, MessageIntegrity::Duplicate),
+        (i64::MIN, i64::MAX, MessageIntegrity::Skipped { from: i64::MIN + 1, to: i64::MAX - 1 }),
+    ] {
+        assert_eq!(MessageIntegrity::check(last, &hash, id, &hash), integrity, "{last}, {id}");
+        // The number counts for more than the hash.
+        let in_order = integrity == MessageIntegrity::Ok;
+        let integrity = if in_order { MessageIntegrity::BadHash } else { integrity };
+        assert_eq!(MessageIntegrity::check(last, &hash, id, &other), integrity, "{last}, {id}");
+    }
+}
+
+#[test]
 fn integrity_as_text_both_ways() {
     for (integrity, text) in [
         (MessageIntegrity::Ok, "OK"),

@@ -65,6 +65,30 @@
 //! After an unknown command nobody knows whether a body follows. Who lost the place sends three empty lines, and then a
 //! transmission with a correlation id: one of the empty lines is taken for a command, which is never empty, and those
 //! that follow it are skipped.
+//!
+//! # A session of an agent
+//!
+//! ```
+//! use smp_core::wire::agent_text::{AgentCommand, AgentEvent, TextLimits, TextReader, Transmission};
+//!
+//! let mut reader = TextReader::<AgentCommand>::new(TextLimits::default());
+//! let mut output = Vec::new();
+//! for mut piece in [&b"1\r\nYWJj\r\nSE"[..], b"ND :hello\r\n"] {
+//!     while let Some(read) = reader.read(&mut piece) {
+//!         let answer = match read {
+//!             Ok(Transmission { correlation, connection, content: AgentCommand::Send(_) }) => {
+//!                 Transmission { correlation, connection, content: AgentEvent::MessageId(4) }
+//!             }
+//!             Ok(Transmission { correlation, connection, .. }) => {
+//!                 Transmission { correlation, connection, content: AgentEvent::Ok }
+//!             }
+//!             Err(refused) => refused.answer(),
+//!         };
+//!         answer.encode(&mut output);
+//!     }
+//! }
+//! assert_eq!(output, b"1\r\nYWJj\r\nMID 4\r\n");
+//! ```
 
 mod body;
 mod command;
