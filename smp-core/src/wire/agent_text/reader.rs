@@ -14,7 +14,8 @@ use super::{Line, Refused, TextCorrelation, Transmission};
 /// Reads the transmissions of the other side: of [`AgentCommand`](super::AgentCommand) in an agent, of
 /// [`AgentEvent`](super::AgentEvent) in its client.
 ///
-/// What it holds of an unfinished transmission is bounded by its [`TextLimits`]; finished ones it does not hold.
+/// Of an unfinished transmission it holds a line and a body at most, within its [`TextLimits`], and the ids; finished ones
+/// it does not hold.
 pub struct TextReader<T> {
     limits: TextLimits,
     place: Place,
@@ -51,19 +52,16 @@ enum Place {
     Correlation,
     Connection,
     Content,
-    /// So many bytes of the body are missing.
-    Body {
-        pending: Pending,
-        missing: usize,
-    },
-    /// The end of the line after the body.
-    End(Pending),
+    /// The rest of the body, and the end of the line after it.
+    Body(Pending),
 }
 
 /// A line whose body is not complete.
 struct Pending {
     head: Vec<u8>,
     body: Vec<u8>,
+    /// So many bytes of the body are missing.
+    missing: usize,
 }
 
 /// A line without its end.
@@ -97,21 +95,17 @@ impl<T: Line> TextReader<T> {
     /// A refused transmission is to be answered (see [`Refused::answer`]); the session goes on at the next.
     pub fn read(&mut self, input: &mut &[u8]) -> Option<Outcome<T>> {
         loop {
-            if let Place::Body { pending, missing } = &mut self.place {
-                let (part, rest) = input.split_at((*missing).min(input.len()));
+            if let Place::Body(pending) = &mut self.place {
+                let (part, rest) = input.split_at(pending.missing.min(input.len()));
                 *input = rest;
-                *missing -= part.len();
-                // The rest of a body that is too long is dropped.
+                pending.missing -= part.len();
+                // The body of what is refused is dropped.
                 if self.fault.is_none() {
                     pending.body.extend_from_slice(part);
                 }
-                if *missing > 0 {
+                if pending.missing > 0 {
                     return None;
                 }
-                self.place = match core::mem::replace(&mut self.place, Place::Correlation) {
-                    Place::Body { pending, .. } => Place::End(pending),
-                    other => other,
-                };
             }
             let line = self.take_line(input)?;
             let outcome = self.line(line);
@@ -133,7 +127,7 @@ impl<T: Line> TextReader<T> {
                 None
             }
             Place::Content => self.content_line(&line),
-            Place::Body { pending, .. } | Place::End(pending) => {
+            Place::Body(pending) => {
                 if !line.bytes.is_empty() || line.is_too_long {
                     self.fail(AgentCommandError::Size);
                 }
@@ -181,8 +175,7 @@ impl<T: Line> TextReader<T> {
                 if missing > self.limits.body_max {
                     self.fail(AgentCommandError::Large);
                 }
-                let pending = Pending { head: head.to_vec(), body: Vec::new() };
-                self.place = Place::Body { pending, missing };
+                self.place = Place::Body(Pending { head: head.to_vec(), body: Vec::new(), missing });
                 None
             }
             Some(BodyArgument::Malformed) => {
@@ -253,5 +246,44 @@ impl<T: Line> TextReader<T> {
 impl<T> fmt::Debug for TextReader<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("TextReader")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::AgentCommand;
+    use super::*;
+
+    const LIMITS: TextLimits = TextLimits { line_max: 100, body_max: 50 };
+
+    /// Reads what has no end, and tells what is held of it at most.
+    fn held(start: &[u8], piece: &[u8]) -> usize {
+        let mut reader = TextReader::<AgentCommand>::new(LIMITS);
+        assert!(reader.read(&mut &start[..]).is_none());
+        (0..1000)
+            .map(|_| {
+                assert!(reader.read(&mut &piece[..]).is_none());
+                let body = match &reader.place {
+                    Place::Body(pending) => pending.head.capacity() + pending.body.capacity(),
+                    Place::Correlation | Place::Connection | Place::Content => 0,
+                };
+                reader.line.capacity() + body
+            })
+            .max()
+            .unwrap()
+    }
+
+    #[test]
+    fn what_has_no_end_is_not_held() {
+        // A vector that grows has up to twice the room that it needs.
+        let max = 2 * (LIMITS.line_max + 1 + LIMITS.body_max);
+        for start in
+            ["", "1\n", "1\nYWJj\n", "1\nYWJj\nSEND :", "1\nYWJj\nSEND 999999999\n", "1\n*\nSEND 50000\n"]
+        {
+            for length in [1, 40] {
+                let held = held(start.as_bytes(), &vec![b'x'; length]);
+                assert!(held <= max, "{held} bytes of {start:?}");
+            }
+        }
     }
 }
