@@ -7,7 +7,7 @@
 //! ```text
 //! transmission = [correlation-id] EOL [connection-id] EOL (command / event) EOL
 //! correlation-id = 1*255VCHAR          ; the answer repeats it; events have none
-//! connection-id = base64url            ; none for NEW and LGET; JOIN and ACPT take one or leave it to the agent
+//! connection-id = base64url            ; not needed for NEW, JOIN, ACPT, RJCT and LGET, where the agent chooses
 //! EOL = [CR] LF                        ; CR LF is sent
 //! body = ":" *OCTET                    ; up to the end of the line: no NUL, CR or LF
 //!      / 1*9DIGIT EOL *OCTET           ; so many bytes, any; the transmission's EOL follows them
