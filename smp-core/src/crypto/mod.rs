@@ -15,9 +15,13 @@
 //! | [`auth`] | any authorisation of a command | SMP "Transmission" |
 //! | [`block_chain`] | keys that encrypt the blocks of a session | SMP "Transport", from version 11 |
 //! | [`forward`] | the layers around a forwarded command | SMP "Protocol for forwarding commands" |
+//! | [`aes_gcm`] | encryption with associated data | NIST SP 800-38D |
+//! | [`kem`] | post-quantum key encapsulation: sntrup761 | NTRU Prime |
+//! | [`ratchet`] | end-to-end encryption of conversations | PQDR, Signal "Double Ratchet" and "X3DH" |
 //! | [`link`] | the data of short links: signed, encrypted, bound to the link | agent protocol "Short links" |
 //! | [`hash`] | digests and key derivation | FIPS 180-4, FIPS 202, RFC 1321, RFC 5869 |
 
+pub mod aes_gcm;
 pub mod auth;
 pub mod authenticator;
 pub mod block_chain;
@@ -25,9 +29,11 @@ pub mod ed25519;
 pub mod ed448;
 pub mod forward;
 pub mod hash;
+pub mod kem;
 pub mod link;
 pub mod padding;
 mod pkcs8;
+pub mod ratchet;
 pub mod secret_box;
 pub mod x25519;
 pub mod x448;
@@ -38,6 +44,7 @@ pub use ed448::Ed448PrivateKey;
 pub use ed25519::Ed25519PrivateKey;
 pub use forward::ForwardLayer;
 pub use hash::chosen_sender_id;
+pub use kem::{KemPrivateKey, KemSecret};
 pub use link::{LinkFault, OpenedLink, OwnedLink};
 pub use secret_box::{BoxKey, DhSecret, Nonce, SecretKey};
 pub use x448::{X448PrivateKey, X448PublicKey, X448Secret};
