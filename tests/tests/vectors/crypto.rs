@@ -1,18 +1,30 @@
-//! `crypto.json`: keys, Diffie-Hellman, signatures, digests, padding, boxes, authenticators, block chains.
-//! AES-256-GCM belongs to the ratchet and is not run here.
+//! `crypto.json`: keys, Diffie-Hellman, signatures, digests, padding, boxes, authenticators, block chains, AES-256-GCM.
 
 use serde_json::Value;
 use smp_core::crypto::auth::verify;
 use smp_core::crypto::{
     AuthPrivateKey, AuthorizationRef, BlockChain, BoxKey, CryptoError, DhSecret, Nonce, SecretKey,
-    X448PrivateKey, X448PublicKey, X25519PrivateKey, authenticator, hash, padding,
+    X448PrivateKey, X448PublicKey, X25519PrivateKey, aes_gcm, authenticator, hash, padding,
 };
 use smp_core::wire::codec::put_short;
 use smp_core::wire::{AuthPublicKey, DhPublicKey};
 use smp_tests::vectors::{Fields, unhex};
 
 pub(crate) fn run(vectors: &Value) -> usize {
-    let parts = [keys, dh, signatures, hashes, hkdf, pad, unpad, boxes, nonces, authenticators, block_chains];
+    let parts = [
+        keys,
+        dh,
+        signatures,
+        hashes,
+        hkdf,
+        pad,
+        unpad,
+        boxes,
+        nonces,
+        authenticators,
+        block_chains,
+        ciphers,
+    ];
     parts.iter().map(|part| part(vectors)).sum()
 }
 
@@ -210,6 +222,31 @@ fn block_chains(vectors: &Value) -> usize {
         }
     }
     cases
+}
+
+fn ciphers(vectors: &Value) -> usize {
+    let (short, long) =
+        (vectors.items("aes256_gcm_12_byte_iv_no_pad"), vectors.items("aes256_gcm_16_byte_iv_padded"));
+    for case in short {
+        cipher(case, &array::<12>(&case.hex("iv12")), &case.hex("msg"), &[]);
+    }
+    for case in long {
+        let padded = padding::pad(&case.hex("msg"), len(case, "padded_len")).expect("fits");
+        cipher(case, &array::<16>(&case.hex("iv16")), &padded, &case.hex("ad"));
+    }
+    short.len() + long.len()
+}
+
+fn cipher(case: &Value, iv: &impl aes_gcm::Iv, message: &[u8], associated: &[u8]) {
+    let (key, tag) = (array(&case.hex("key")), array(&case.hex("tag")));
+    let mut buffer = message.to_vec();
+    assert_eq!(aes_gcm::seal(&key, iv, associated, &mut buffer), Ok(tag));
+    assert_eq!(buffer, case.hex("ciphertext"));
+    assert_eq!(aes_gcm::open(&key, iv, associated, &mut buffer, &tag), Ok(()));
+    assert_eq!(buffer, message);
+    let mut changed = tag;
+    changed[3] ^= 1;
+    assert_eq!(aes_gcm::open(&key, iv, associated, &mut buffer, &changed), Err(CryptoError::Open));
 }
 
 fn len(case: &Value, name: &str) -> usize {

@@ -11,6 +11,7 @@ mod encodings;
 mod handshakes;
 mod handshakes_crypto;
 mod handshakes_transport;
+mod kem;
 mod messages;
 mod messages_crypto;
 mod names;
@@ -18,6 +19,8 @@ mod printed;
 mod proxy;
 mod proxy_crypto;
 mod queue_uris;
+mod ratchet;
+mod ratchet_headers;
 mod short_links;
 mod transmissions;
 mod transmissions_crypto;
@@ -27,6 +30,7 @@ type Suite = (&'static str, &'static [fn(&serde_json::Value) -> usize]);
 
 const SUITES: &[Suite] = &[
     ("crypto.json", &[crypto::run]),
+    ("crypto_kem.json", &[kem::run]),
     ("smp_encodings.json", &[encodings::run]),
     ("smp_transmissions.json", &[transmissions::run, transmissions_crypto::run]),
     ("smp_handshakes.json", &[handshakes::run, handshakes_crypto::run, handshakes_transport::run]),
@@ -37,6 +41,11 @@ const SUITES: &[Suite] = &[
     ("agent_queue_uris.json", &[queue_uris::run]),
     ("agent_conn_requests.json", &[connection_requests::run]),
     ("agent_short_links.json", &[short_links::run]),
+    ("ratchet_headers.json", &[ratchet_headers::run]),
+    ("ratchet_x448_pq_off.json", &[ratchet::run]),
+    ("ratchet_x448_pq_proposed.json", &[ratchet::run]),
+    ("ratchet_x448_pq_accepted.json", &[ratchet::run]),
+    ("ratchet_x25519.json", &[ratchet::run]),
 ];
 
 fn main() {
