@@ -181,7 +181,8 @@ mod tests {
             let mut wild = key.as_bytes().to_vec();
             entropy.fill(&mut wild[..382]);
             let wild = KemPrivateKey::from_bytes(&wild).unwrap();
-            wild.decapsulate(&ciphertext).as_bytes() != key.decapsulate(&ciphertext).as_bytes()
+            // Both reject it, and what they say then comes of bytes that they share.
+            wild.decapsulate(&ciphertext).as_bytes() == key.decapsulate(&ciphertext).as_bytes()
         }
     }
 }

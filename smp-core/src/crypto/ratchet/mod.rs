@@ -110,3 +110,6 @@ impl<K: RatchetKey, E: Entropy + ?Sized> FreshKeys<K> for E {
         kem::encapsulate(theirs, self)
     }
 }
+
+#[cfg(test)]
+mod tests;
