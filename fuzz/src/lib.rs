@@ -16,6 +16,7 @@ pub mod links;
 pub mod messages;
 pub mod names;
 pub mod proxy;
+pub mod ratchet;
 pub mod server;
 pub mod store_records;
 pub mod web;
@@ -45,6 +46,8 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("name_records", names::name_records),
     ("pem", certificates::pem),
     ("proxy", proxy::proxy),
+    ("ratchet", ratchet::ratchet),
+    ("ratchet_headers", ratchet::ratchet_headers),
     ("requests", web::requests),
     ("server", server::server),
     ("server_transmissions", wire::server_transmissions),

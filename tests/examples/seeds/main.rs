@@ -5,6 +5,7 @@
 mod agent;
 mod by_hand;
 mod links;
+mod ratchet;
 
 use std::path::Path;
 use std::{fs, io};
@@ -36,6 +37,8 @@ fn main() -> io::Result<()> {
         ("name_records", by_hand::name_records()),
         ("pem", pem()),
         ("proxy", by_hand::proxy()),
+        ("ratchet", ratchet::ratchet()),
+        ("ratchet_headers", ratchet::ratchet_headers()),
         ("requests", by_hand::requests()),
         ("server", by_hand::server()),
         ("server_transmissions", versioned("broker", "transmission")),

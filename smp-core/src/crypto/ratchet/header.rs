@@ -168,7 +168,11 @@ fn decode_sized(reader: &mut Reader<'_>) -> Decoded<Bytes> {
 }
 
 fn put_sized(out: &mut Vec<u8>, bytes: &[u8], version: Version) {
-    if version >= KemParameters::SINCE { put_large(out, bytes) } else { put_short(out, bytes) }
+    // No header of ours has a length without a short form; one that others made up may.
+    match u8::try_from(bytes.len()) {
+        Ok(LONG..) if version < KemParameters::SINCE => put_short(out, bytes),
+        _ => put_large(out, bytes),
+    }
 }
 
 /// First bytes below this are of a length of two bytes.
