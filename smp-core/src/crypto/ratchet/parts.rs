@@ -6,7 +6,7 @@ use super::fields::{Fields, put_secret};
 use super::{ChainKey, HeaderKey, Ratchet, RatchetKey, RootKey};
 use crate::crypto::{KemPrivateKey, X448PrivateKey};
 use crate::wire::Version;
-use crate::wire::codec::{Decoded, Reader, put_bool, put_large, put_optional, put_short};
+use crate::wire::codec::{Decoded, decode_all, put_bool, put_large, put_optional, put_short};
 use crate::wire::link::KemCiphertext;
 
 /// Everything that a ratchet remembers, but for the keys of messages that it skipped.
@@ -167,7 +167,7 @@ fn sending_chain<K: RatchetKey>(fields: &mut Fields<'_>) -> Decoded<SendingChain
     Ok(SendingChain {
         chain: ChainKey::new(fields.array()?),
         header: HeaderKey::new(fields.array()?),
-        theirs: K::decode(&mut Reader::new(&fields.large()?.to_vec().into()))?,
+        theirs: decode_all(&fields.large()?.to_vec().into(), K::decode)?,
         ciphertext: fields.optional(Fields::ciphertext)?,
     })
 }
