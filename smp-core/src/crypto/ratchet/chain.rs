@@ -60,7 +60,8 @@ impl RootKey {
     /// The keys after a step: the next root key, and the chain and next header key of one direction.
     #[must_use]
     pub(super) fn step(&self, agreed: &[u8], kem: Option<&KemSecret>) -> (Self, ChainKey, HeaderKey) {
-        let [root, chain, header] = derive3(&self.0, &with_kem(agreed, kem), b"SimpleXRootRatchet");
+        let derived = derive3(&self.0, &with_kem(agreed, kem), b"SimpleXRootRatchet");
+        let [root, chain, header] = *derived;
         (Self(root), ChainKey(chain), HeaderKey(header))
     }
 }
@@ -69,7 +70,8 @@ impl ChainKey {
     /// The next chain key, the key of one message and the vector of its header.
     #[must_use]
     pub(super) fn step(&self) -> (Self, BodyKey, [u8; 16]) {
-        let [chain, key, ivs] = derive3(b"", &self.0, b"SimpleXChainRatchet");
+        let derived = derive3(b"", &self.0, b"SimpleXChainRatchet");
+        let [chain, key, ivs] = *derived;
         let [mut iv, mut header_iv] = [[0; 16]; 2];
         iv.iter_mut().chain(&mut header_iv).zip(ivs).for_each(|(to, from)| *to = from);
         (Self(chain), BodyKey { key, iv }, header_iv)
@@ -87,7 +89,8 @@ pub struct BodyKey {
 
 /// The keys at the start: of the sender's first headers, of the receiver's first headers, and the first root key.
 pub(super) fn agree(secrets: &[u8], kem: Option<&KemSecret>) -> (HeaderKey, HeaderKey, RootKey) {
-    let [sending, receiving, root] = derive3(&[0; 64], &with_kem(secrets, kem), b"SimpleXX3DH");
+    let derived = derive3(&[0; 64], &with_kem(secrets, kem), b"SimpleXX3DH");
+    let [sending, receiving, root] = *derived;
     (HeaderKey(sending), HeaderKey(receiving), RootKey(root))
 }
 
@@ -100,10 +103,10 @@ fn with_kem(secret: &[u8], kem: Option<&KemSecret>) -> Zeroizing<Vec<u8>> {
     both
 }
 
-fn derive3(salt: &[u8], secret: &[u8], info: &[u8]) -> [[u8; 32]; 3] {
+fn derive3(salt: &[u8], secret: &[u8], info: &[u8]) -> Zeroizing<[[u8; 32]; 3]> {
     let mut derived = Zeroizing::new([0; 96]);
     hkdf_sha512(salt, secret, info, &mut derived[..]).expect("96 bytes are within the limit of HKDF");
-    let mut keys = [[0; 32]; 3];
+    let mut keys = Zeroizing::new([[0; 32]; 3]);
     keys.iter_mut().flatten().zip(derived.iter()).for_each(|(to, from)| *to = *from);
     keys
 }

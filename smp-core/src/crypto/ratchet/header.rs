@@ -38,8 +38,7 @@ impl<K: RatchetKey> MessageHeader<K> {
     /// Bytes of a padded header where a KEM is possible.
     pub const KEM_PADDED_LEN: usize = 2310;
 
-    /// Reads a header of a ratchet of `version`. What follows it is not looked at: a later version may put
-    /// something there.
+    /// Reads a header of a ratchet of `version`.
     ///
     /// # Errors
     /// When bytes are missing or a key is malformed.
@@ -95,6 +94,9 @@ impl EncryptedHeader {
     }
 
     /// The header, or nothing when it was not encrypted with `key`.
+    ///
+    /// Nothing may follow it: its tag does not cover the version, and a header that is read as one of another version would
+    /// have other numbers.
     pub(super) fn open<K: RatchetKey>(
         &self,
         key: &HeaderKey,
@@ -102,11 +104,9 @@ impl EncryptedHeader {
     ) -> Option<Result<MessageHeader<K>, RatchetFault>> {
         let mut text = self.body.to_vec();
         aes_gcm::open(key.as_bytes(), &self.iv, associated, &mut text, &self.tag).ok()?;
-        let header = padding::unpad(&text).map_err(|_| RatchetFault::Malformed).and_then(|text| {
-            MessageHeader::decode(&mut Reader::new(&Bytes::copy_from_slice(text)), self.version)
-                .map_err(|_| RatchetFault::Malformed)
-        });
-        Some(header)
+        let text = padding::unpad(&text).map(Bytes::copy_from_slice);
+        let header = text.map(|text| decode_all(&text, |reader| MessageHeader::decode(reader, self.version)));
+        Some(header.ok().and_then(Result::ok).ok_or(RatchetFault::Malformed))
     }
 
     /// Reads the encrypted header.

@@ -161,7 +161,7 @@ impl<K: RatchetKey> RatchetParts<K> {
     }
 
     fn padded_header_len(&self) -> usize {
-        if self.pq_supported && self.version >= KemParameters::SINCE {
+        if (self.pq_supported || self.kem.is_some()) && self.version >= KemParameters::SINCE {
             MessageHeader::<K>::KEM_PADDED_LEN
         } else {
             MessageHeader::<K>::PADDED_LEN

@@ -227,7 +227,7 @@ impl<K: RatchetKey> Ratchet<K> {
     /// The ratchet of who made the invitation. It can send when it has received.
     ///
     /// `max_version` is the newest version that this side speaks; the ratchet starts with that of `theirs`. `pq` tells
-    /// whether the connection is to become post-quantum, and its headers large.
+    /// whether the connection is to become post-quantum, and its headers large; it is so if the keys agree on a KEM.
     ///
     /// # Errors
     /// When the keys do not go together, see [`X3dhError`].
@@ -248,6 +248,7 @@ impl<K: RatchetKey> Ratchet<K> {
             // What the other side proposes comes in its headers again.
             (None | Some(X3dhKem::Proposed(_)), None | Some(KemParameters::Proposed(_))) => (None, None),
         };
+        let pq = pq || kem.is_some();
         let secrets = [
             ours.first.agree(&theirs.second)?,
             ours.second.agree(&theirs.first)?,

@@ -56,6 +56,18 @@ impl RatchetKeys {
         });
     }
 
+    /// The keys for one of the versions, with which who uses the link makes its ratchet.
+    ///
+    /// # Errors
+    /// For a version that their owner does not speak.
+    pub fn for_version(&self, version: Version) -> Decoded<E2eParameters> {
+        if !self.versions.contains(version) {
+            return Err(DecodeError);
+        }
+        let kem = self.kem.clone().filter(|_| version >= KemParameters::SINCE).map(KemParameters::Proposed);
+        Ok(E2eParameters { version, first: self.first, second: self.second, kem })
+    }
+
     /// The keys in the text of a link, after percent-decoding. A ciphertext beside the KEM key is of an answer, never
     /// of an invitation.
     pub(super) fn from_text(text: &str) -> Decoded<Self> {

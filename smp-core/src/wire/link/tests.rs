@@ -348,6 +348,11 @@ fn the_keys_of_one_side_are_read_as_they_are_written() {
     let [first, second] = [[1; 56], [2; 56]].map(X448PublicKey);
     let old = E2eParameters { version: Version(2), first, second, kem: Some(accepted) };
     assert_eq!(read(&bytes_of(|out| old.encode(out))), Ok(E2eParameters { kem: None, ..old }));
+    let link = keys(true);
+    let versions = [1, 2, 3, 4].map(|version| link.for_version(Version(version)));
+    assert!(versions[0].is_err() && versions[3].is_err());
+    assert!(versions[1].as_ref().is_ok_and(|keys| keys.kem.is_none() && keys.second == link.second));
+    assert!(versions[2].as_ref().is_ok_and(|keys| keys.kem == Some(KemParameters::Proposed(key()))));
     assert!(KemCiphertext::new(&[8; 1038]).is_err() && KemPublicKey::new(&[8; 1159]).is_err());
 }
 

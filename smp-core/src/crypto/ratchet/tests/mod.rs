@@ -2,6 +2,7 @@
 
 mod bounds;
 mod conversation;
+mod lawless;
 mod start;
 mod storage;
 mod switching;
@@ -12,7 +13,7 @@ use bytes::Bytes;
 
 use super::*;
 use crate::SeededEntropy;
-use crate::wire::Version;
+use crate::wire::{Version, X448PublicKey};
 
 /// What is said of the KEM at the start: by who made the invitation, and by who used it.
 #[derive(Clone, Copy, PartialEq, Debug)]
