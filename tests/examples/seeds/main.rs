@@ -4,18 +4,14 @@
 
 mod agent;
 mod by_hand;
+mod certificates;
 mod links;
 mod ratchet;
 
 use std::path::Path;
 use std::{fs, io};
 
-use bytes::Bytes;
 use serde_json::Value;
-use smp_core::transport::identity::certificates_to_pem;
-use smp_core::wire::CertChain;
-use smp_core::{SeededEntropy, UnixTime};
-use smp_tests::in_memory::identity;
 use smp_tests::vectors::{Fields, load};
 
 fn main() -> io::Result<()> {
@@ -25,7 +21,7 @@ fn main() -> io::Result<()> {
         ("agent_text", agent::agent_text()),
         ("blocks", by_hand::blocks()),
         ("broker_messages", versioned("broker", "encoded")),
-        ("certificates", certificates()),
+        ("certificates", certificates::certificates()),
         ("client", by_hand::client()),
         ("client_transmissions", versioned("commands", "transmission")),
         ("commands", versioned("commands", "encoded")),
@@ -35,7 +31,7 @@ fn main() -> io::Result<()> {
         ("links", links::links()),
         ("messages", messages()),
         ("name_records", by_hand::name_records()),
-        ("pem", pem()),
+        ("pem", certificates::pem()),
         ("proxy", by_hand::proxy()),
         ("ratchet", ratchet::ratchet()),
         ("ratchet_headers", ratchet::ratchet_headers()),
@@ -90,32 +86,6 @@ fn handshakes() -> Vec<Vec<u8>> {
     seeds.push(tagged(2, &vectors, "server_handshake_response_ok"));
     seeds.push(tagged(3, &vectors, "cert_chain_pub_key"));
     seeds
-}
-
-fn certificates() -> Vec<Vec<u8>> {
-    let made = identity(&mut SeededEntropy::new([1; 32]), UnixTime::from_secs(1_800_000_000));
-    let vectors = load("smp_handshakes.json");
-    let recorded: Vec<Bytes> = (0..2)
-        .map(|index| vectors.items("server_cert_chain")[index].as_str().expect("hex"))
-        .map(smp_tests::vectors::unhex)
-        .collect();
-    let chains = [made.chain().to_vec(), made.chain()[..1].to_vec(), made.chain()[1..].to_vec(), recorded];
-    let encode = |chain| {
-        let mut out = Vec::new();
-        CertChain::new(chain).expect("a chain").encode(&mut out);
-        out
-    };
-    chains.into_iter().map(encode).collect()
-}
-
-fn pem() -> Vec<Vec<u8>> {
-    let made = identity(&mut SeededEntropy::new([1; 32]), UnixTime::from_secs(1_800_000_000));
-    let (certificates, key) = (certificates_to_pem(made.chain()), made.key().to_pem());
-    vec![
-        [certificates.as_bytes(), key.as_bytes()].concat(),
-        certificates.into_bytes(),
-        made.key().to_pkcs8().to_vec(),
-    ]
 }
 
 fn addresses() -> Vec<Vec<u8>> {
