@@ -10,6 +10,35 @@
 //! | `header` | the bytes of messages |
 //! | `chain`, `key`, `fields` | derivation of keys, key types, stored secrets |
 //!
+//! ```
+//! use smp_core::SeededEntropy;
+//! use smp_core::crypto::X448PrivateKey;
+//! use smp_core::crypto::ratchet::{KemOffer, MAX_VERSION, MIN_VERSION, Ratchet, SkippedKeys, X3dhKeys};
+//! use smp_core::wire::VersionRange;
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let mut entropy = SeededEntropy::new([0; 32]); // Of the operating system in production.
+//! // Alice makes an invitation and stores the private keys; Bob reads it.
+//! let alice: X3dhKeys = X3dhKeys::generate(MAX_VERSION, KemOffer::Propose, &mut entropy);
+//! let link = alice.for_link(VersionRange::new(MIN_VERSION, MAX_VERSION)?);
+//! let theirs = link.for_version(MAX_VERSION)?;
+//! let offer = theirs.kem.as_ref().map_or(KemOffer::Propose, |kem| KemOffer::Accept(kem.key()));
+//! let bob = X3dhKeys::<X448PrivateKey>::generate(MAX_VERSION, offer, &mut entropy);
+//! let mut ratchet = Ratchet::initiate(&bob, &theirs, MAX_VERSION, &mut entropy)?;
+//! let message = ratchet.encrypt(None, 1000, b"hello")?;
+//! // The ratchet is stored; then the message goes to Alice, with Bob's public keys beside it.
+//! let mut skipped = SkippedKeys::new();
+//! let ratchet = Ratchet::accept(&alice, &bob.public(), MAX_VERSION, true)?;
+//! let decrypted = ratchet.decrypt(&skipped, &message.into(), &mut entropy)?;
+//! // First what is to be stored, then the body.
+//! let stored = decrypted.ratchet.to_bytes();
+//! skipped.apply(decrypted.skipped);
+//! assert_eq!(decrypted.body?, b"hello");
+//! assert!(Ratchet::<X448PrivateKey>::from_bytes(&stored)?.pq_receiving());
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! # Post-quantum encryption
 //!
 //! A side *proposes* with a KEM key in its headers; the other *accepts* at its next step, with a secret that it encapsulates
