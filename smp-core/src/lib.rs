@@ -22,6 +22,8 @@ pub mod entropy;
 pub mod time;
 pub mod wire;
 
+#[cfg(feature = "agent")]
+pub mod agent;
 pub mod client;
 #[cfg(feature = "server")]
 pub mod server;

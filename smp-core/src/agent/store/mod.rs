@@ -1,0 +1,31 @@
+//! What an agent keeps, and what it asks of its store.
+//!
+//! One agent owns its store: nobody else writes there, so the agent is the authority on what it keeps, and the store only
+//! keeps it. The agent hands over a [`Batch`] for each step; whoever carries batches out keeps three promises:
+//!
+//! 1. **Order.** Batches take effect in the order in which they were handed over; a read sees all batches before it.
+//! 2. **Atomicity.** A batch takes effect whole or not at all, also when the process dies.
+//! 3. **Honesty.** A reply is given when the batch is durable; [`StoreFailure`] when it had no effect.
+//!
+//! What a batch makes possible, such as a message that goes out or an event for the app, happens after its reply. So after a
+//! crash the records tell where to go on.
+
+mod connection;
+mod message;
+mod op;
+mod queue;
+mod task;
+
+pub use connection::{
+    Agreement, Confirmation, Connection, ConnectionState, Counters, Invitation, LinkCredentials, Progress,
+    SyncState, User,
+};
+pub use message::{Delivery, Incoming, Outgoing, OutgoingContent, ReceiptState};
+pub use op::{AgentOp, AgentQuery, Batch, BatchId, Found, ReadId, WaitingQueue};
+pub use queue::{QueueNumber, QueueStage, ReceiveQueue, ReceiveSwitch, SendQueue, SendSwitch};
+pub use task::{Origin, Task, TaskKind};
+
+/// The store could not carry out a batch or a read. The cause is logged where it happened.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("the store of the agent failed")]
+pub struct StoreFailure;

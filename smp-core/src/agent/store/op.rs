@@ -1,0 +1,141 @@
+//! Operations and reads.
+
+use super::{
+    Agreement, Confirmation, Connection, ConnectionState, Delivery, Incoming, Invitation, Outgoing,
+    QueueNumber, ReceiveQueue, SendQueue, Task, User,
+};
+use crate::agent::{ConfirmationId, ConnectionId, InvitationId, LocalMessageId, UserId};
+use crate::crypto::AuthPrivateKey;
+use crate::crypto::ratchet::{SkippedChanges, SkippedKeys};
+use crate::time::UnixTime;
+use crate::wire::{EntityId, ServerAddress};
+
+/// Names a batch.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct BatchId(pub u64);
+
+/// Names a read.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct ReadId(pub u64);
+
+/// One transaction.
+pub struct Batch {
+    /// Repeated in the reply.
+    pub id: BatchId,
+    /// Carried out in this order, all or none.
+    pub ops: Vec<AgentOp>,
+}
+
+/// A change of what is kept. What is put takes the place of what has the same name.
+#[derive(Clone)]
+pub enum AgentOp {
+    /// Keeps a user.
+    PutUser(User),
+    /// Forgets a user, who has no connections.
+    DeleteUser(UserId),
+    /// Keeps the plain values of a connection, which is new if its id is.
+    PutConnection(ConnectionId, Box<ConnectionState>),
+    /// Forgets a connection with everything that belongs to it.
+    DeleteConnection(ConnectionId),
+    /// Keeps the keys or the ratchet of a connection.
+    PutAgreement(ConnectionId, Agreement),
+    /// Changes the keys of skipped messages.
+    ChangeSkipped(ConnectionId, SkippedChanges),
+    /// Forgets the keys of skipped messages: there is another ratchet.
+    ClearSkipped(ConnectionId),
+    /// Keeps a receive queue. Its place among others is that of its number in the list of [`Self::OrderQueues`].
+    PutReceiveQueue(ConnectionId, Box<ReceiveQueue>),
+    /// Forgets a receive queue.
+    DeleteReceiveQueue(ConnectionId, QueueNumber),
+    /// Keeps a send queue.
+    PutSendQueue(ConnectionId, Box<SendQueue>),
+    /// Forgets a send queue, with its deliveries.
+    DeleteSendQueue(ConnectionId, QueueNumber),
+    /// The order of the queues of a connection, receive and send queues.
+    OrderQueues(ConnectionId, Vec<QueueNumber>, Vec<QueueNumber>),
+    /// Keeps what a connection has to do, in place of what was kept.
+    PutTasks(ConnectionId, Vec<Task>),
+    /// Keeps a confirmation.
+    PutConfirmation(Box<Confirmation>),
+    /// Forgets all confirmations of a connection.
+    DeleteConfirmations(ConnectionId),
+    /// Keeps an invitation.
+    PutInvitation(Box<Invitation>),
+    /// Forgets an invitation.
+    DeleteInvitation(InvitationId),
+    /// Keeps a message that came.
+    PutIncoming(Box<Incoming>),
+    /// Keeps a message that goes out.
+    PutOutgoing(Box<Outgoing>),
+    /// A message has to go through a queue.
+    PutDelivery(Delivery),
+    /// It need not, any more.
+    DeleteDelivery(Delivery),
+    /// Forgets messages that came, or went out, before this time, unless the app has to acknowledge them or a delivery is left.
+    ForgetMessagesBefore(UnixTime),
+}
+
+/// Something to be read.
+#[derive(Clone, Debug)]
+pub enum AgentQuery {
+    /// All users. [`Found::Users`].
+    Users,
+    /// All receive queues in use, of connections that are not deleted. [`Found::Queues`].
+    Queues,
+    /// All connections with tasks, deliveries, or deleted. [`Found::Connections`].
+    Unfinished,
+    /// A connection. [`Found::Connection`].
+    Connection(ConnectionId),
+    /// The keys of its skipped messages. [`Found::Skipped`].
+    Skipped(ConnectionId),
+    /// A confirmation. [`Found::Confirmation`].
+    Confirmation(ConfirmationId),
+    /// An invitation. [`Found::Invitation`].
+    Invitation(InvitationId),
+    /// A message that came. [`Found::Incoming`].
+    Incoming(ConnectionId, LocalMessageId),
+    /// The message that came with this hash of its encrypted form. [`Found::Incoming`].
+    Repeated(ConnectionId, [u8; 32]),
+    /// The message that is to go through a queue next. [`Found::Outgoing`].
+    NextDelivery(ConnectionId, QueueNumber),
+    /// The message that went out with this number of the sender's. [`Found::Outgoing`].
+    Sent(ConnectionId, i64),
+}
+
+/// What was read.
+pub enum Found {
+    /// Users.
+    Users(Vec<User>),
+    /// Receive queues.
+    Queues(Vec<WaitingQueue>),
+    /// Connections.
+    Connections(Vec<ConnectionId>),
+    /// A connection, if there is one.
+    Connection(Option<Box<Connection>>),
+    /// Keys.
+    Skipped(SkippedKeys),
+    /// A confirmation, if there is one.
+    Confirmation(Option<Box<Confirmation>>),
+    /// An invitation, if there is one.
+    Invitation(Option<Box<Invitation>>),
+    /// A message that came, if there is one.
+    Incoming(Option<Box<Incoming>>),
+    /// A message that goes out, if there is one.
+    Outgoing(Option<Box<Outgoing>>),
+}
+
+/// What an agent holds in memory of a receive queue while nothing happens in it.
+pub struct WaitingQueue {
+    /// Its connection.
+    pub connection: ConnectionId,
+    /// The connection's user.
+    pub user: UserId,
+    /// Its name in the connection.
+    pub number: QueueNumber,
+    /// The server that holds it.
+    pub server: ServerAddress,
+    /// Its id for us.
+    pub recipient_id: EntityId,
+    /// Authorises the subscription.
+    pub key: AuthPrivateKey,
+}

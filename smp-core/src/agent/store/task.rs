@@ -1,0 +1,48 @@
+//! What is left to do at servers.
+
+use super::QueueNumber;
+use crate::wire::{AuthPublicKey, EntityId, ServerAddress};
+
+/// Something that a connection has to do at a server before it can go on, kept until it is done: so that after a crash it is
+/// done again. Each may be done twice without harm.
+#[derive(Clone)]
+pub struct Task {
+    /// What.
+    pub kind: TaskKind,
+    /// Who wants it.
+    pub origin: Origin,
+}
+
+/// Who wants a task to be done, which says what becomes of it when it fails.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Origin {
+    /// A call that waits for it: when it fails the call does, and the task waits for the call to be repeated.
+    Call,
+    /// An asynchronous command of the app: it is tried again while the failure may pass, also after a restart, and then told by
+    /// an event with this correlation.
+    Durable(Box<str>),
+    /// The agent itself: it is tried again while the failure may pass.
+    Agent,
+}
+
+/// What is to be done.
+#[derive(Clone)]
+pub enum TaskKind {
+    /// SKEY: secure a send queue, if its address says that its sender can.
+    SecureSend(QueueNumber),
+    /// NEW: a receive queue for replies.
+    CreateReply,
+    /// KEY: secure a receive queue with the key that came with a confirmation.
+    SecureReceive(QueueNumber, AuthPublicKey),
+    /// DEL: the queue is no longer in the connection.
+    DeleteQueue {
+        /// The server that holds it.
+        server: ServerAddress,
+        /// Its id for us.
+        recipient_id: EntityId,
+        /// Authorises it, as PKCS #8.
+        key: Box<crate::crypto::AuthPrivateKey>,
+        /// How often it failed.
+        attempts: u32,
+    },
+}
