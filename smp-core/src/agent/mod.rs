@@ -1,6 +1,237 @@
 //! The agent: connections between people, over any number of servers.
+//!
+//! ```text
+//!   app ── Call ──▶ ┌───────┐ ── Request ──▶ sessions with servers (client machines, driven by the shell)
+//!       ◀─ Reply ── │ Agent │ ◀── Answer ───
+//!       ◀─ Event ── └───────┘ ── Store, Read ──▶ store
+//! ```
+//!
+//! [`Agent`] is a machine. It holds an `Actor` for each connection in which something happens: the actor takes one input after
+//! another, makes of them one batch for the store, and lets out what they led to when the batch is durable. `Links` has
+//! the sessions with servers and the state of each subscription.
 
+mod actor;
+mod call;
+mod config;
+mod effect;
+mod establish;
 mod id;
+mod links;
+mod receive;
+mod seal;
+mod send;
+mod step;
 pub mod store;
 
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+
+pub use call::{Call, CallId, Event, MessageEvent, Reply};
+pub use config::{AgentConfig, AgentLimits, UserServer};
 pub use id::{ConfirmationId, ConnectionId, InvitationId, LocalMessageId, UserId};
+pub use links::LinkId;
+
+use self::actor::{Actor, Work};
+use self::effect::Doing;
+use self::links::Links;
+use self::store::{AgentQuery, Batch, BatchId, Found, ReadId, StoreFailure};
+use crate::client::{Answer, ClientEvent, CommandId, Request, RequestError};
+use crate::entropy::SeededEntropy;
+use crate::time::{Now, Timestamp};
+use crate::wire::ServerAddress;
+use crate::wire::agent::AgentError;
+
+/// An input of an [`Agent`].
+pub enum AgentInput {
+    /// The app asks for something.
+    Call(CallId, Call),
+    /// The store carried out a batch, or could not.
+    Stored(BatchId, Result<(), StoreFailure>),
+    /// The store read something, or could not.
+    Read(ReadId, Result<Found, StoreFailure>),
+    /// There is a session now.
+    LinkReady(LinkId),
+    /// The session could not be made, or ended. What it did not answer it will not.
+    LinkLost(LinkId),
+    /// A session has the answer to a request.
+    Answer(CommandId, Result<Answer, RequestError>),
+    /// A server told something.
+    Told(LinkId, ClientEvent),
+    /// The time of `poll_timeout` came.
+    Timeout,
+}
+
+/// An effect that the shell carries out, in order.
+pub enum AgentOutput {
+    /// The answer to a call.
+    Reply(CallId, Result<Reply, AgentError>),
+    /// Tell the app.
+    Event(Event),
+    /// Carry out a batch.
+    Store(Batch),
+    /// Read something.
+    Read(ReadId, AgentQuery),
+    /// Make a session with a server.
+    Connect(LinkId, ServerAddress),
+    /// Give a request to a session that is ready.
+    Request(LinkId, CommandId, Request),
+    /// The session is not needed any more; nothing more is said of it.
+    Disconnect(LinkId),
+}
+
+/// The agent machine. Drive it as other machines: `handle`, then `poll_output` until `None`, then wait until
+/// `poll_timeout` or the next input.
+pub struct Agent {
+    shared: Shared,
+    links: Links,
+    actors: BTreeMap<ConnectionId, Actor>,
+    /// Requests without an answer.
+    requests: BTreeMap<CommandId, Pending>,
+    batches: BTreeMap<BatchId, ConnectionId>,
+    reads: BTreeMap<ReadId, Reader>,
+    /// When to look at a connection again.
+    timers: BTreeSet<(Timestamp, ConnectionId)>,
+    last_number: u64,
+    outputs: VecDeque<AgentOutput>,
+}
+
+/// What all parts of an agent use.
+struct Shared {
+    config: Arc<AgentConfig>,
+    entropy: SeededEntropy,
+    now: Now,
+}
+
+/// A request without an answer.
+struct Pending {
+    link: LinkId,
+    doing: Doing,
+}
+
+/// For whom something is read.
+enum Reader {
+    /// The agent itself, when it starts.
+    Start,
+    Connection(ConnectionId),
+}
+
+impl Agent {
+    /// An agent of what the store keeps, with a seed that is never used again.
+    #[must_use]
+    pub fn new(config: Arc<AgentConfig>, seed: [u8; 32], now: Now) -> Self {
+        let mut agent = Self {
+            shared: Shared { config, entropy: SeededEntropy::new(seed), now },
+            links: Links::default(),
+            actors: BTreeMap::new(),
+            requests: BTreeMap::new(),
+            batches: BTreeMap::new(),
+            reads: BTreeMap::new(),
+            timers: BTreeSet::new(),
+            last_number: 0,
+            outputs: VecDeque::new(),
+        };
+        agent.read(Reader::Start, AgentQuery::Queues);
+        agent.read(Reader::Start, AgentQuery::Unfinished);
+        agent
+    }
+
+    /// Takes an input.
+    pub fn handle(&mut self, now: Now, input: AgentInput) {
+        self.shared.now = now;
+        match input {
+            AgentInput::Call(id, call) => self.call(id, call),
+            AgentInput::Stored(id, result) => {
+                if let Some(connection) = self.batches.remove(&id) {
+                    self.stored(connection, result);
+                }
+            }
+            AgentInput::Read(id, result) => match self.reads.remove(&id) {
+                Some(Reader::Start) => self.start(result),
+                Some(Reader::Connection(connection)) => self.found(connection, result),
+                None => {}
+            },
+            AgentInput::LinkReady(id) => self.link_ready(id),
+            AgentInput::LinkLost(id) => self.link_lost(id),
+            AgentInput::Answer(id, answer) => self.answered(id, answer),
+            AgentInput::Told(link, event) => self.told(link, event),
+            AgentInput::Timeout => self.run_timers(),
+        }
+    }
+
+    /// The next effect.
+    #[must_use]
+    pub fn poll_output(&mut self) -> Option<AgentOutput> {
+        self.outputs.pop_front()
+    }
+
+    /// When to give [`AgentInput::Timeout`]; now, while there is output.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Timestamp> {
+        if !self.outputs.is_empty() {
+            return Some(self.shared.now.mono);
+        }
+        let timer = self.timers.first().map(|(due, _)| *due);
+        [timer, self.links.next_due()].into_iter().flatten().min()
+    }
+
+    /// Connections that are in memory because something happens in them, or did lately.
+    #[must_use]
+    pub fn active_connections(&self) -> usize {
+        self.actors.len()
+    }
+
+    fn call(&mut self, id: CallId, call: Call) {
+        let connection = match (call.connection(), &call) {
+            (Some(connection), _) => connection,
+            (None, _) => {
+                let connection = ConnectionId::generate(&mut self.shared.entropy);
+                self.actors.insert(connection, Actor::of_new());
+                connection
+            }
+        };
+        self.work(connection, Work::Call(id, Box::new(call)));
+    }
+
+    /// The store told what there is.
+    fn start(&mut self, result: Result<Found, StoreFailure>) {
+        match result {
+            Ok(Found::Queues(queues)) => {
+                let limits = &self.shared.config.limits;
+                let links: BTreeSet<_> =
+                    queues.into_iter().map(|queue| self.links.add_queue(limits, queue, false)).collect();
+                links.into_iter().for_each(|link| self.wake(link));
+            }
+            Ok(Found::Connections(connections)) => {
+                connections.into_iter().for_each(|connection| self.work(connection, Work::Resume));
+            }
+            Ok(_) | Err(StoreFailure) => {
+                let text = "the store cannot be read".to_owned();
+                let error = AgentError::Critical { offer_restart: true, text };
+                self.outputs.push_back(AgentOutput::Event(Event::Error(None, error)));
+            }
+        }
+    }
+
+    fn run_timers(&mut self) {
+        let now = self.shared.now.mono;
+        while let Some(link) = self.links.take_due(now) {
+            self.wake(link);
+        }
+        while let Some((due, connection)) = self.timers.first().copied().filter(|(due, _)| *due <= now) {
+            self.timers.remove(&(due, connection));
+            self.look_again(connection);
+        }
+    }
+
+    fn read(&mut self, reader: Reader, query: AgentQuery) {
+        let id = ReadId(self.number());
+        self.reads.insert(id, reader);
+        self.outputs.push_back(AgentOutput::Read(id, query));
+    }
+
+    /// A number that was not used yet.
+    fn number(&mut self) -> u64 {
+        self.last_number += 1;
+        self.last_number
+    }
+}

@@ -113,7 +113,7 @@ impl VersionRange {
     }
 
     /// The versions from `min` to `max`, which the caller knows to be in this order.
-    pub(super) const fn between(min: Version, max: Version) -> Self {
+    pub(crate) const fn between(min: Version, max: Version) -> Self {
         debug_assert!(min.0 <= max.0, "an empty range of versions");
         Self { min, max }
     }

@@ -27,8 +27,6 @@ pub struct Incoming {
     pub received_at: UnixTime,
     /// The sender's number.
     pub sender_id: i64,
-    /// Of the message as it was encrypted: by this it is known when it comes again.
-    pub encrypted_hash: [u8; 32],
     /// Of the message itself: what a receipt names.
     pub hash: MessageHash,
     /// Whether it came in its place.

@@ -94,8 +94,6 @@ pub enum AgentQuery {
     Invitation(InvitationId),
     /// A message that came. [`Found::Incoming`].
     Incoming(ConnectionId, LocalMessageId),
-    /// The message that came with this hash of its encrypted form. [`Found::Incoming`].
-    Repeated(ConnectionId, [u8; 32]),
     /// The message that is to go through a queue next. [`Found::Outgoing`].
     NextDelivery(ConnectionId, QueueNumber),
     /// The message that went out with this number of the sender's. [`Found::Outgoing`].

@@ -1,8 +1,8 @@
 //! The queues of a connection.
 
+use crate::agent::LocalMessageId;
 use crate::crypto::{AuthPrivateKey, DhSecret, X25519PrivateKey};
-use crate::time::UnixTime;
-use crate::wire::{DhPublicKey, EntityId, QueueMode, ServerAddress, Version};
+use crate::wire::{DhPublicKey, EntityId, MessageId, QueueMode, ServerAddress, Version};
 
 use super::LinkCredentials;
 
@@ -67,8 +67,8 @@ pub struct ReceiveQueue {
     pub replaces: Option<QueueNumber>,
     /// How far that is.
     pub switch: Option<ReceiveSwitch>,
-    /// When the server received the last message.
-    pub last_message_at: Option<UnixTime>,
+    /// The last message that the app got from it: if it comes again it is told again, or acknowledged again.
+    pub last_told: Option<(MessageId, LocalMessageId)>,
 }
 
 /// How far a receive queue is in taking the place of another.

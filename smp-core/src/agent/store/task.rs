@@ -1,5 +1,7 @@
 //! What is left to do at servers.
 
+use bytes::Bytes;
+
 use super::QueueNumber;
 use crate::wire::{AuthPublicKey, EntityId, ServerAddress};
 
@@ -30,8 +32,13 @@ pub enum Origin {
 pub enum TaskKind {
     /// SKEY: secure a send queue, if its address says that its sender can.
     SecureSend(QueueNumber),
-    /// NEW: a receive queue for replies.
-    CreateReply,
+    /// NEW: a receive queue for replies, then the confirmation, which names it.
+    CreateReply {
+        /// What we say of ourselves in it.
+        info: Bytes,
+        /// Our keys for the ratchet, encoded, which it carries.
+        keys: Bytes,
+    },
     /// KEY: secure a receive queue with the key that came with a confirmation.
     SecureReceive(QueueNumber, AuthPublicKey),
     /// DEL: the queue is no longer in the connection.

@@ -1,0 +1,314 @@
+//! One connection in which something happens: its inputs, one after another, and what is under way for it.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use super::effect::{Doing, Effect};
+use super::step::{self, Step};
+use super::store::{AgentQuery, Batch, BatchId, Connection, Found, QueueNumber, StoreFailure};
+use super::{Agent, AgentOutput, Call, CallId, ConnectionId, Reader};
+use crate::client::{Answer, ReceivedMessage, RequestError};
+use crate::time::Timestamp;
+use crate::wire::agent::{AgentError, ConnectionError};
+
+/// A connection in which something happens.
+pub(super) struct Actor {
+    stage: Stage,
+    inbox: VecDeque<Work>,
+    running: Running,
+    /// Nothing is done before: the store failed.
+    paused: Option<Timestamp>,
+    /// The timer that is set.
+    timer: Option<Timestamp>,
+}
+
+/// What is under way for a connection beside its current step: all of it may be lost with a crash.
+#[derive(Clone, Default)]
+pub(super) struct Running {
+    /// The store has the connection.
+    pub(super) is_stored: bool,
+    /// The call that waits for the tasks, and for the confirmation behind them.
+    pub(super) call: Option<CallId>,
+    /// The first task.
+    pub(super) task: Attempt,
+    /// Send queues in use.
+    pub(super) queues: BTreeMap<QueueNumber, Attempt>,
+}
+
+/// Something that is tried until it succeeds.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Attempt {
+    pub(super) is_under_way: bool,
+    /// When to try again.
+    pub(super) again_at: Option<Timestamp>,
+    /// The last pause.
+    pub(super) pause: Duration,
+}
+
+enum Stage {
+    Loading,
+    /// Nothing is under way; there may be nothing yet.
+    Ready(Option<Box<Connection>>),
+    /// Something is read for the first work of the inbox.
+    Reading(Box<Connection>),
+    /// A batch is on its way to the disk.
+    Storing(Box<Storing>),
+    /// For the time of a call.
+    Taken,
+}
+
+struct Storing {
+    previous: Option<Box<Connection>>,
+    next: Option<Box<Connection>>,
+    effects: Vec<Effect>,
+    work: Work,
+    /// What was under way before the step.
+    running: Running,
+}
+
+/// Something that a connection has to take.
+pub(super) enum Work {
+    Call(CallId, Box<Call>),
+    /// A message of a server.
+    Message(QueueNumber, ReceivedMessage),
+    /// The answer to a request.
+    Answer(Box<Doing>, Box<Result<Answer, RequestError>>),
+    /// There may be something to send through a queue.
+    Deliver(QueueNumber),
+    /// There may be something to do at servers.
+    Tasks,
+    /// The agent was started: everything that is left is taken up.
+    Resume,
+}
+
+impl Actor {
+    fn in_stage(stage: Stage) -> Self {
+        Self { stage, inbox: VecDeque::new(), running: Running::default(), paused: None, timer: None }
+    }
+
+    /// Of a connection that is being made.
+    pub(super) fn of_new() -> Self {
+        Self::in_stage(Stage::Ready(None))
+    }
+
+    /// The first time at which something has to be done.
+    fn next_due(&self) -> Option<Timestamp> {
+        let attempts = self.running.queues.values().chain([&self.running.task]);
+        self.paused.into_iter().chain(attempts.filter_map(|attempt| attempt.again_at)).min()
+    }
+
+    /// True if nothing is lost when the actor is.
+    fn is_idle(&self) -> bool {
+        let Running { call, task, queues, .. } = &self.running;
+        let is_quiet = |attempt: &Attempt| !attempt.is_under_way && attempt.again_at.is_none();
+        matches!(self.stage, Stage::Ready(_))
+            && self.inbox.is_empty()
+            && call.is_none()
+            && is_quiet(task)
+            && queues.values().all(is_quiet)
+    }
+}
+
+impl Agent {
+    /// Gives a connection something to do.
+    pub(super) fn work(&mut self, id: ConnectionId, work: Work) {
+        let limit = self.shared.config.limits.inbox;
+        let is_known = self.actors.contains_key(&id);
+        let actor = self.actors.entry(id).or_insert_with(|| Actor::in_stage(Stage::Loading));
+        match work {
+            Work::Call(call, _) if actor.inbox.len() >= limit => {
+                let error = AgentError::Internal("too many calls wait for this connection".to_owned());
+                return self.outputs.push_back(AgentOutput::Reply(call, Err(error)));
+            }
+            work => actor.inbox.push_back(work),
+        }
+        if is_known {
+            self.advance(id);
+        } else {
+            self.read(Reader::Connection(id), AgentQuery::Connection(id));
+        }
+    }
+
+    /// The store read something for a connection.
+    pub(super) fn found(&mut self, id: ConnectionId, result: Result<Found, StoreFailure>) {
+        let Some(actor) = self.actors.get_mut(&id) else { return };
+        match (std::mem::replace(&mut actor.stage, Stage::Taken), result) {
+            (Stage::Loading, Ok(Found::Connection(Some(connection)))) => {
+                actor.running.is_stored = true;
+                actor.stage = Stage::Ready(Some(connection));
+                self.advance(id);
+            }
+            (Stage::Loading, Ok(_)) => self.refuse_all(id),
+            (Stage::Reading(connection), Ok(found)) => {
+                if let Some(work) = actor.inbox.pop_front() {
+                    self.step(id, Some(connection), work, Some(found));
+                }
+                self.advance(id);
+            }
+            (Stage::Loading, Err(StoreFailure)) => {
+                actor.stage = Stage::Loading;
+                self.pause(id);
+            }
+            (Stage::Reading(connection), Err(StoreFailure)) => {
+                actor.stage = Stage::Ready(Some(connection));
+                self.pause(id);
+            }
+            (stage, _) => actor.stage = stage,
+        }
+    }
+
+    /// A batch of a connection is durable, or had no effect.
+    pub(super) fn stored(&mut self, id: ConnectionId, result: Result<(), StoreFailure>) {
+        let Some(actor) = self.actors.get_mut(&id) else { return };
+        let storing = match std::mem::replace(&mut actor.stage, Stage::Taken) {
+            Stage::Storing(storing) => *storing,
+            stage => return actor.stage = stage,
+        };
+        match result {
+            Ok(()) => {
+                actor.running.is_stored = true;
+                self.stepped(id, storing.next, storing.effects);
+                self.advance(id);
+            }
+            Err(StoreFailure) => self.not_stored(id, storing),
+        }
+    }
+
+    /// Nothing happened: a call is told so, everything else is tried again after a pause.
+    fn not_stored(&mut self, id: ConnectionId, storing: Storing) {
+        let Some(actor) = self.actors.get_mut(&id) else { return };
+        actor.stage = Stage::Ready(storing.previous);
+        actor.running = storing.running;
+        match storing.work {
+            Work::Call(call, _) => {
+                let error = AgentError::Internal("the store of the agent failed".to_owned());
+                self.outputs.push_back(AgentOutput::Reply(call, Err(error)));
+            }
+            work => actor.inbox.push_front(work),
+        }
+        self.pause(id);
+    }
+
+    /// Takes what waits in the inbox, as long as nothing has to be waited for.
+    fn advance(&mut self, id: ConnectionId) {
+        while let Some(actor) = self.actors.get_mut(&id).filter(|actor| actor.paused.is_none()) {
+            let Stage::Ready(connection) = &mut actor.stage else { break };
+            let Some(work) = actor.inbox.front() else { break };
+            let query = connection.as_ref().and_then(|connection| step::needs(connection, work));
+            match (query, connection.take()) {
+                (Some(query), Some(connection)) => {
+                    actor.stage = Stage::Reading(connection);
+                    self.read(Reader::Connection(id), query);
+                }
+                (_, connection) => {
+                    if let Some(work) = actor.inbox.pop_front() {
+                        self.step(id, connection, work, None);
+                    }
+                }
+            }
+        }
+        self.settle(id);
+    }
+
+    /// One step: what follows from one work is stored, then carried out.
+    fn step(
+        &mut self,
+        id: ConnectionId,
+        previous: Option<Box<Connection>>,
+        work: Work,
+        found: Option<Found>,
+    ) {
+        let Some(actor) = self.actors.get_mut(&id) else { return };
+        let running = actor.running.clone();
+        let mut step = Step::new(&mut self.shared, &mut actor.running, id, previous.as_deref(), found);
+        step.take(&work);
+        let (next, ops, effects) = step.finish();
+        if ops.is_empty() {
+            return self.stepped(id, next.map(Box::new), effects);
+        }
+        let storing = Storing { previous, next: next.map(Box::new), effects, work, running };
+        actor.stage = Stage::Storing(Box::new(storing));
+        let batch = BatchId(self.number());
+        self.batches.insert(batch, id);
+        self.outputs.push_back(AgentOutput::Store(Batch { id: batch, ops }));
+    }
+
+    /// The effects of a step, which may give the connection more to do.
+    fn stepped(&mut self, id: ConnectionId, next: Option<Box<Connection>>, effects: Vec<Effect>) {
+        if let Some(actor) = self.actors.get_mut(&id) {
+            actor.stage = Stage::Ready(next);
+        }
+        for effect in effects {
+            match (effect, self.actors.get_mut(&id)) {
+                (Effect::Deliver(queue), Some(actor)) => actor.inbox.push_back(Work::Deliver(queue)),
+                (Effect::Tasks, Some(actor)) => actor.inbox.push_back(Work::Tasks),
+                (Effect::Received(queue, message), Some(actor)) => {
+                    actor.inbox.push_back(Work::Message(queue, message));
+                }
+                (effect, _) => self.carry_out(effect),
+            }
+        }
+    }
+
+    /// There is no such connection.
+    fn refuse_all(&mut self, id: ConnectionId) {
+        let Some(actor) = self.actors.remove(&id) else { return };
+        for work in actor.inbox {
+            if let Work::Call(call, _) = work {
+                let error = AgentError::Connection(ConnectionError::NotFound);
+                self.outputs.push_back(AgentOutput::Reply(call, Err(error)));
+            }
+        }
+    }
+
+    /// The store failed: the connection waits.
+    fn pause(&mut self, id: ConnectionId) {
+        let until = self.shared.now.mono + self.shared.config.limits.retry_min;
+        if let Some(actor) = self.actors.get_mut(&id) {
+            actor.paused = Some(until);
+        }
+        self.settle(id);
+    }
+
+    /// The time of a connection has come.
+    pub(super) fn look_again(&mut self, id: ConnectionId) {
+        let now = self.shared.now.mono;
+        let Some(actor) = self.actors.get_mut(&id) else { return };
+        actor.timer = None;
+        actor.paused = actor.paused.filter(|until| *until > now);
+        let Running { task, queues, .. } = &mut actor.running;
+        let is_due = |attempt: &mut Attempt| {
+            let is_due = attempt.again_at.is_some_and(|at| at <= now);
+            attempt.again_at = attempt.again_at.filter(|_| !is_due);
+            is_due
+        };
+        if is_due(task) {
+            actor.inbox.push_back(Work::Tasks);
+        }
+        for (queue, attempt) in queues {
+            if is_due(attempt) {
+                actor.inbox.push_back(Work::Deliver(*queue));
+            }
+        }
+        if matches!(actor.stage, Stage::Loading) && actor.paused.is_none() {
+            return self.read(Reader::Connection(id), AgentQuery::Connection(id));
+        }
+        self.advance(id);
+    }
+
+    /// Sets the timer of a connection, or forgets it, if nothing is under way.
+    fn settle(&mut self, id: ConnectionId) {
+        let Some(actor) = self.actors.get_mut(&id) else { return };
+        if let Some(timer) = actor.timer.take() {
+            self.timers.remove(&(timer, id));
+        }
+        if actor.is_idle() && actor.paused.is_none() {
+            self.actors.remove(&id);
+            return;
+        }
+        actor.timer = actor.next_due();
+        if let Some(due) = actor.timer {
+            self.timers.insert((due, id));
+        }
+    }
+}

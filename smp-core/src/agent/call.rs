@@ -1,0 +1,177 @@
+//! What an app asks of its agent, and what it is told.
+
+use core::fmt;
+
+use bytes::Bytes;
+
+use super::{ConfirmationId, ConnectionId, LocalMessageId, UserId};
+use crate::time::UnixTime;
+use crate::wire::agent::{AgentError, MessageIntegrity};
+use crate::wire::command::MessageFlags;
+use crate::wire::{ConnectionRequest, MessageId, ServerAddress};
+
+/// Names a call until it is answered.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct CallId(pub u64);
+
+/// What an app asks. Each call is answered once, with [`Reply`] or an error.
+pub enum Call {
+    /// Make an invitation for one person. [`Reply::Invitation`].
+    Invite {
+        /// Whose.
+        user: UserId,
+        /// Offer post-quantum encryption in the link. It makes the link longer; without, it may still be proposed later.
+        pq: bool,
+    },
+    /// Use an invitation. [`Reply::Joined`]. If it fails and the failure may pass, the call may be repeated with
+    /// [`Self::Rejoin`].
+    Join {
+        /// Who uses it.
+        user: UserId,
+        /// The invitation.
+        request: Box<ConnectionRequest>,
+        /// What the other side is told of us.
+        info: Bytes,
+        /// Whether post-quantum encryption is wanted.
+        pq: bool,
+    },
+    /// Go on with a [`Self::Join`] that failed. [`Reply::Joined`].
+    Rejoin(ConnectionId),
+    /// Let somebody who used an invitation connect. [`Reply::Done`].
+    Allow {
+        /// The connection of the invitation.
+        connection: ConnectionId,
+        /// Who, as [`Event::Confirmation`] named him.
+        confirmation: ConfirmationId,
+        /// What he is told of us.
+        info: Bytes,
+    },
+    /// Send a message. [`Reply::Accepted`]: it is stored, and goes out as soon as it can.
+    Send {
+        /// To whom.
+        connection: ConnectionId,
+        /// The message, at most [`body_len_max`](crate::wire::agent::sizes::body_len_max) bytes.
+        body: Bytes,
+        /// Whether the recipient is to be notified.
+        flags: MessageFlags,
+    },
+    /// The app has a message, and need not get it again. [`Reply::Done`].
+    Acknowledge(ConnectionId, LocalMessageId),
+}
+
+/// The answer to a call.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Reply {
+    /// An invitation was made.
+    Invitation(ConnectionId, Box<ConnectionRequest>),
+    /// An invitation was used. The other side has still to allow it.
+    Joined {
+        /// The new connection.
+        connection: ConnectionId,
+        /// Messages may be sent at once: the other side will be able to read them.
+        can_send: bool,
+    },
+    /// The message has this number.
+    Accepted(LocalMessageId),
+    /// It was done, or is kept and will be.
+    Done,
+}
+
+/// Something that happened.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Event {
+    /// Somebody used an invitation. CONF.
+    Confirmation {
+        /// The invitation.
+        connection: ConnectionId,
+        /// Names him in [`Call::Allow`].
+        confirmation: ConfirmationId,
+        /// The servers of his queues.
+        servers: Vec<ServerAddress>,
+        /// What he says of himself.
+        info: Bytes,
+    },
+    /// What the other side says of itself. INFO.
+    Info(ConnectionId, Bytes),
+    /// Both sides can send. CON.
+    Connected(ConnectionId),
+    /// A message; the next one comes after this one is acknowledged. MSG.
+    Message(Box<MessageEvent>),
+    /// A message is with the server of the other side. SENT.
+    Sent(ConnectionId, LocalMessageId),
+    /// A message was not sent, and will not be. MERR.
+    NotSent(ConnectionId, LocalMessageId, AgentError),
+    /// Something went wrong that no call waits for. ERR.
+    Error(Option<ConnectionId>, AgentError),
+    /// The queues of these connections at a server are subscribed. UP.
+    Up(ServerAddress, Vec<ConnectionId>),
+    /// They are not, until the server can be reached again. DOWN.
+    Down(ServerAddress, Vec<ConnectionId>),
+}
+
+/// A message that came.
+#[derive(Clone, PartialEq, Eq)]
+pub struct MessageEvent {
+    /// The connection.
+    pub connection: ConnectionId,
+    /// Our number.
+    pub id: LocalMessageId,
+    /// The sender's number.
+    pub sender_id: i64,
+    /// Whether it came in its place.
+    pub integrity: MessageIntegrity,
+    /// When we got it.
+    pub received_at: UnixTime,
+    /// The server's id of it.
+    pub server_id: MessageId,
+    /// When the server got it.
+    pub server_time: UnixTime,
+    /// It was encrypted with a secret of the KEM too.
+    pub pq: bool,
+    /// As its sender set them.
+    pub flags: MessageFlags,
+    /// What was sent.
+    pub body: Bytes,
+}
+
+impl Call {
+    /// The connection that the call is about, if there is one already.
+    pub(super) const fn connection(&self) -> Option<ConnectionId> {
+        match self {
+            Self::Invite { .. } | Self::Join { .. } => None,
+            Self::Rejoin(connection)
+            | Self::Allow { connection, .. }
+            | Self::Send { connection, .. }
+            | Self::Acknowledge(connection, _) => Some(*connection),
+        }
+    }
+}
+
+/// The name alone.
+impl fmt::Debug for Reply {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Invitation(..) => "Invitation",
+            Self::Joined { .. } => "Joined",
+            Self::Accepted(_) => "Accepted",
+            Self::Done => "Done",
+        })
+    }
+}
+
+/// The name alone.
+impl fmt::Debug for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Confirmation { .. } => "Confirmation",
+            Self::Info(..) => "Info",
+            Self::Connected(_) => "Connected",
+            Self::Message(_) => "Message",
+            Self::Sent(..) => "Sent",
+            Self::NotSent(..) => "NotSent",
+            Self::Error(..) => "Error",
+            Self::Up(..) => "Up",
+            Self::Down(..) => "Down",
+        })
+    }
+}

@@ -1,0 +1,61 @@
+//! Settings of an agent.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::UserId;
+use crate::wire::{Password, ServerAddress};
+
+/// What an agent is told once.
+pub struct AgentConfig {
+    /// The servers of each user, on which new queues are made.
+    pub servers: BTreeMap<UserId, Vec<UserServer>>,
+    /// Times and bounds.
+    pub limits: AgentLimits,
+}
+
+/// A server on which a user makes queues.
+#[derive(Clone, PartialEq, Eq)]
+pub struct UserServer {
+    /// Where it is.
+    pub address: ServerAddress,
+    /// What it asks for a new queue.
+    pub password: Option<Password>,
+}
+
+/// Times and bounds. The defaults are those that apps are used to.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct AgentLimits {
+    /// How long to wait before a server is tried again, the first time.
+    pub reconnect_min: Duration,
+    /// And at most; each time half as long again.
+    pub reconnect_max: Duration,
+    /// How long to wait before a message is sent again, the first time.
+    pub retry_min: Duration,
+    /// And at most; each time half as long again.
+    pub retry_max: Duration,
+    /// How long to wait when the recipient's queue is full, unless he says that it is drained.
+    pub full_retry: Duration,
+    /// How long a message is tried to be sent.
+    pub message_expiry: Duration,
+    /// How long, when the recipient's queue is full.
+    pub full_expiry: Duration,
+    /// How many inputs may wait for one connection: calls beyond are refused, messages beyond come again.
+    pub inbox: usize,
+}
+
+impl Default for AgentLimits {
+    fn default() -> Self {
+        let (second, day) = (Duration::from_secs(1), Duration::from_secs(86_400));
+        Self {
+            reconnect_min: second * 2,
+            reconnect_max: second * 180,
+            retry_min: second * 2,
+            retry_max: second * 120,
+            full_retry: second * 300,
+            message_expiry: day * 2,
+            full_expiry: day * 7,
+            inbox: 1024,
+        }
+    }
+}

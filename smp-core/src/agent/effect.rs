@@ -1,0 +1,253 @@
+//! What an actor's steps lead to, and what servers say to it.
+
+use super::actor::Work;
+use super::links::{self, LinkId, SubscriptionState};
+use super::store::{Outgoing, QueueNumber, WaitingQueue};
+use super::{Agent, AgentOutput, CallId, ConnectionId, Event, Pending, Reply, UserId};
+use crate::client::{Answer, ClientEvent, CommandId, QueueKeys, ReceivedMessage, Request, RequestError};
+use crate::crypto::X25519PrivateKey;
+use crate::wire::agent::AgentError;
+use crate::wire::error::{BrokerErrorType, ErrorType, NetworkError};
+use crate::wire::{EntityId, MessageId, ServerAddress};
+
+/// What a step leads to, once it is durable.
+pub(super) enum Effect {
+    Reply(CallId, Result<Reply, AgentError>),
+    Event(Event),
+    /// A request to a server, for a connection.
+    Request(UserId, ServerAddress, Request, Doing),
+    /// There is a new queue to receive from, which is subscribed already or not.
+    Watch(Box<WaitingQueue>, bool),
+    /// There is something to send through a queue.
+    Deliver(QueueNumber),
+    /// There is something to do at servers.
+    Tasks,
+    /// A message came with an answer.
+    Received(QueueNumber, ReceivedMessage),
+}
+
+/// What a request is for.
+pub(super) enum Doing {
+    /// NEW: a queue with these keys.
+    Create(ConnectionId, Box<NewKeys>),
+    /// The first task of a connection.
+    Task(ConnectionId),
+    /// SEND of a message.
+    Deliver(ConnectionId, QueueNumber, Box<Outgoing>),
+    /// ACK.
+    Acknowledge(ConnectionId, QueueNumber, MessageId),
+    /// SUB.
+    Subscribe(LinkId, EntityId),
+}
+
+/// The keys of a queue that is being made.
+pub(super) struct NewKeys {
+    pub(super) server: ServerAddress,
+    pub(super) queue: QueueKeys,
+    pub(super) e2e: X25519PrivateKey,
+}
+
+impl Doing {
+    /// The connection that it is for, if it is not the agent itself.
+    fn connection(&self) -> Option<ConnectionId> {
+        match self {
+            Self::Create(id, _) | Self::Task(id) | Self::Deliver(id, ..) | Self::Acknowledge(id, ..) => {
+                Some(*id)
+            }
+            Self::Subscribe(..) => None,
+        }
+    }
+}
+
+impl Agent {
+    /// Carries out what concerns more than one connection.
+    pub(super) fn carry_out(&mut self, effect: Effect) {
+        match effect {
+            Effect::Reply(id, reply) => self.outputs.push_back(AgentOutput::Reply(id, reply)),
+            Effect::Event(event) => self.outputs.push_back(AgentOutput::Event(event)),
+            Effect::Request(user, server, request, doing) => {
+                let link = self.links.at(user, &server, &self.shared.config.limits);
+                self.request(link, request, doing);
+            }
+            Effect::Watch(queue, is_subscribed) => {
+                let link = self.links.add_queue(&self.shared.config.limits, *queue, is_subscribed);
+                self.wake(link);
+                self.subscribe(link);
+            }
+            // The actor's own.
+            Effect::Deliver(_) | Effect::Tasks | Effect::Received(..) => {}
+        }
+    }
+
+    fn request(&mut self, link: LinkId, request: Request, doing: Doing) {
+        let id = CommandId(self.number());
+        self.requests.insert(id, Pending { link, doing });
+        let step = self.links.request(link, id, request);
+        self.link_step(link, step);
+    }
+
+    pub(super) fn wake(&mut self, link: LinkId) {
+        let step = self.links.wake(link);
+        self.link_step(link, step);
+    }
+
+    fn link_step(&mut self, id: LinkId, step: links::Step) {
+        match step {
+            links::Step::Nothing => {}
+            links::Step::Connect => {
+                let Some(server) = self.links.get(id).map(|link| link.server.clone()) else { return };
+                self.outputs.push_back(AgentOutput::Connect(id, server));
+            }
+            links::Step::Send(requests) => {
+                let requests = requests.into_iter();
+                let outputs = requests.map(|(command, request)| AgentOutput::Request(id, command, request));
+                self.outputs.extend(outputs);
+            }
+        }
+    }
+
+    pub(super) fn link_ready(&mut self, id: LinkId) {
+        let held = self.links.ready(id, &self.shared.config.limits);
+        self.link_step(id, links::Step::Send(held));
+        self.subscribe(id);
+    }
+
+    /// SUB for each queue of a link that is not subscribed; requests made together share blocks.
+    fn subscribe(&mut self, id: LinkId) {
+        let Some(link) = self.links.get(id) else { return };
+        for (queue, key) in link.take_wanted() {
+            self.request(id, Request::subscribe(queue.clone(), key), Doing::Subscribe(id, queue));
+        }
+    }
+
+    pub(super) fn link_lost(&mut self, id: LinkId) {
+        let (failed, down) = self.links.lost(id, self.shared.now.mono, &self.shared.config.limits);
+        for command in failed {
+            self.answer_pending(command, Err(RequestError::NotSent));
+        }
+        let server = self.links.get(id).map(|link| link.server.clone());
+        if let Some(server) = server.filter(|_| !down.is_empty()) {
+            let event = Event::Down(server, down.into_iter().collect());
+            self.outputs.push_back(AgentOutput::Event(event));
+        }
+    }
+
+    pub(super) fn answered(&mut self, id: CommandId, answer: Result<Answer, RequestError>) {
+        let Some(link) = self.requests.get(&id).map(|pending| pending.link) else { return };
+        if let Some(link) = self.links.get(link) {
+            link.under_way.remove(&id);
+        }
+        self.answer_pending(id, answer);
+    }
+
+    fn answer_pending(&mut self, id: CommandId, answer: Result<Answer, RequestError>) {
+        let Some(Pending { doing, .. }) = self.requests.remove(&id) else { return };
+        match (doing.connection(), doing) {
+            (_, Doing::Subscribe(link, queue)) => self.subscribed(link, &queue, answer),
+            (Some(connection), doing) => {
+                self.work(connection, Work::Answer(Box::new(doing), Box::new(answer)))
+            }
+            (None, _) => {}
+        }
+    }
+
+    fn subscribed(&mut self, id: LinkId, queue: &EntityId, answer: Result<Answer, RequestError>) {
+        let Some(link) = self.links.get(id) else { return };
+        let server = link.server.clone();
+        let Some(subscription) = link.queues.get_mut(queue) else { return };
+        // When the session ended, the queue waits for the next one already.
+        if subscription.state != SubscriptionState::InFlight {
+            return;
+        }
+        let (connection, number) = (subscription.connection, subscription.number);
+        let mut message = None;
+        match answer {
+            Ok(Answer::Subscribed { message: first, .. }) => {
+                subscription.state = SubscriptionState::Subscribed;
+                link.news.insert(connection);
+                message = first;
+            }
+            Err(error) if is_temporary(&error) => {
+                // The next session, or the next look at this one, tries again.
+                subscription.state = SubscriptionState::Wanted;
+                self.outputs.push_back(AgentOutput::Disconnect(id));
+                return self.link_lost(id);
+            }
+            Ok(_) | Err(_) => {
+                subscription.state = SubscriptionState::Refused;
+                let error = match answer {
+                    Err(error) => to_error(server.clone(), error),
+                    Ok(_) => to_error(server.clone(), RequestError::Unexpected),
+                };
+                let event = Event::Error(Some(connection), error);
+                self.outputs.push_back(AgentOutput::Event(event));
+            }
+        }
+        self.tell_up(id, server);
+        if let Some(message) = message {
+            self.work(connection, Work::Message(number, message));
+        }
+    }
+
+    /// Tells the app which connections are up, when all of a link were asked for.
+    fn tell_up(&mut self, id: LinkId, server: ServerAddress) {
+        let Some(link) = self.links.get(id).filter(|link| link.is_ready() && !link.is_subscribing()) else {
+            return;
+        };
+        let up: Vec<_> = std::mem::take(&mut link.news).into_iter().collect();
+        if !up.is_empty() {
+            self.outputs.push_back(AgentOutput::Event(Event::Up(server, up)));
+        }
+    }
+
+    pub(super) fn told(&mut self, id: LinkId, event: ClientEvent) {
+        let Some(link) = self.links.get(id) else { return };
+        match event {
+            ClientEvent::Message(queue, message) | ClientEvent::LateMessage(_, queue, message) => {
+                let Some(subscription) = link.queues.get(&queue) else { return };
+                let (connection, number) = (subscription.connection, subscription.number);
+                self.work(connection, Work::Message(number, message));
+            }
+            ClientEvent::LateSubscribed(_, queue) => {
+                if let Some(subscription) = link.queues.get_mut(&queue) {
+                    subscription.state = SubscriptionState::Subscribed;
+                }
+            }
+            ClientEvent::End(queue) | ClientEvent::Deleted(queue) => {
+                let server = link.server.clone();
+                let Some(subscription) = link.queues.get_mut(&queue) else { return };
+                subscription.state = SubscriptionState::Ended;
+                let down = Event::Down(server, vec![subscription.connection]);
+                self.outputs.push_back(AgentOutput::Event(down));
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Whether the same request may succeed later.
+pub(super) fn is_temporary(error: &RequestError) -> bool {
+    match error {
+        RequestError::Timeout | RequestError::NotSent | RequestError::OutcomeUnknown => true,
+        RequestError::Server(error) | RequestError::Relay(error) => {
+            matches!(error, ErrorType::Internal | ErrorType::Quota | ErrorType::Proxy(_))
+        }
+        _ => false,
+    }
+}
+
+/// The words of an agent for what went wrong with a request.
+pub(super) fn to_error(server: ServerAddress, error: RequestError) -> AgentError {
+    let broker = |error| AgentError::Broker { server: server.clone(), error };
+    match error {
+        RequestError::Server(error) | RequestError::Relay(error) => AgentError::Smp { server, error },
+        RequestError::Timeout => broker(BrokerErrorType::Timeout),
+        RequestError::NotSent | RequestError::OutcomeUnknown => {
+            broker(BrokerErrorType::Network(NetworkError::Failed))
+        }
+        RequestError::Malformed | RequestError::Sealed => {
+            broker(BrokerErrorType::Response(Default::default()))
+        }
+        _ => broker(BrokerErrorType::Unexpected(Default::default())),
+    }
+}

@@ -1,0 +1,273 @@
+//! Messages on their way out: first to the store, then through a queue, one after another, until its server has them.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::actor::Attempt;
+use super::effect::{Doing, Effect, is_temporary, to_error};
+use super::establish::can_secure;
+use super::seal::seal;
+use super::step::{PROHIBITED, Step};
+use super::store::{
+    AgentOp, Agreement, Delivery, Found, Outgoing, OutgoingContent, Progress, QueueNumber, QueueStage,
+    ReceiptState, SyncState,
+};
+use super::{CallId, Event, LocalMessageId, Reply};
+use crate::client::{Answer, Request, RequestError};
+use crate::crypto::hash::sha256;
+use crate::time::Timestamp;
+use crate::wire::agent::{
+    AMessage, AgentCommandError, AgentError, AgentMessage, ConnectionError, MessageHash, sizes, version,
+};
+use crate::wire::codec::decode_all;
+use crate::wire::command::MessageFlags;
+use crate::wire::error::ErrorType;
+
+impl Step<'_> {
+    /// A message of the app.
+    pub(super) fn send_body(
+        &mut self,
+        id: CallId,
+        body: &Bytes,
+        flags: MessageFlags,
+    ) -> Result<(), AgentError> {
+        let connection = self.connection()?;
+        let state = &connection.state;
+        if body.len() > sizes::body_len_max(state.version, state.pq_support) {
+            return Err(AgentError::Command(AgentCommandError::Large));
+        }
+        let is_ready = match state.progress {
+            Progress::Connected => true,
+            // The other side has the ratchet as soon as it has the confirmation, which goes before.
+            Progress::Joined | Progress::Allowed => {
+                state.version >= version::RATCHET_ON_CONFIRMATION && connection.send.iter().all(can_secure)
+            }
+            Progress::Created | Progress::Confirmed | Progress::Joining => false,
+            Progress::Contact => return Err(AgentError::Connection(ConnectionError::Simplex)),
+        };
+        if !is_ready || state.sync > SyncState::Allowed {
+            return Err(PROHIBITED);
+        }
+        let message = self.enqueue(AMessage::Body(body.clone()), flags)?;
+        self.reply(id, Ok(Reply::Accepted(message)));
+        Ok(())
+    }
+
+    /// A message that follows the handshake, through the best queue.
+    pub(super) fn enqueue(
+        &mut self,
+        message: AMessage,
+        flags: MessageFlags,
+    ) -> Result<LocalMessageId, AgentError> {
+        let connection = self.connection()?;
+        let counters = &connection.state.counters;
+        let (id, previous_hash) = (counters.sent + 1, counters.sent_hash.clone());
+        let queue = connection.send.first().ok_or(AgentError::Connection(ConnectionError::Simplex))?.number;
+        self.put_outgoing(queue, &AgentMessage::Message { id, previous_hash, message }, flags, None)
+    }
+
+    /// The message that tells the other side who we are, and our keys of the ratchet if it does not have them.
+    pub(super) fn enqueue_confirmation(
+        &mut self,
+        queue: QueueNumber,
+        message: AgentMessage,
+        keys: Bytes,
+    ) -> Result<(), AgentError> {
+        let flags = MessageFlags { notification: true };
+        self.put_outgoing(queue, &message, flags, Some(keys)).map(|_| ())
+    }
+
+    /// Seals a message with the next key of the ratchet, which from then on is used for nothing else.
+    fn put_outgoing(
+        &mut self,
+        queue: QueueNumber,
+        message: &AgentMessage,
+        flags: MessageFlags,
+        confirmation: Option<Bytes>,
+    ) -> Result<LocalMessageId, AgentError> {
+        let created_at = self.now();
+        let connection = self.agreement_mut().ok_or(PROHIBITED)?;
+        let Agreement::Ratchet(ratchet) = &mut connection.agreement else { return Err(PROHIBITED) };
+        let key = ratchet.encrypt_header(None).map_err(|_| PROHIBITED)?;
+        let state = &mut connection.state;
+        let padded_len = message.padded_len(state.version, state.pq_support).ok_or(PROHIBITED)?;
+        let mut plaintext = Vec::new();
+        message.encode(&mut plaintext);
+        if plaintext.len() + 2 > padded_len {
+            return Err(AgentError::Command(AgentCommandError::Large));
+        }
+        let hash = MessageHash::from(sha256(&plaintext));
+        // Confirmations have the version that both speak, others tell the newest that we do.
+        let version = if confirmation.is_some() { state.version } else { version::SUPPORTED.max() };
+        let counters = &mut state.counters;
+        counters.last = LocalMessageId(counters.last.0 + 1);
+        counters.sent += 1;
+        counters.sent_hash = hash.clone();
+        let (id, sender_id) = (counters.last, counters.sent);
+        let content = OutgoingContent::Ratchet {
+            plaintext: plaintext.into(),
+            key: Box::new(key),
+            padded_len,
+            version,
+            confirmation,
+        };
+        let receipt = ReceiptState::None;
+        let connection = self.id;
+        let outgoing = Outgoing { connection, id, sender_id, created_at, flags, content, hash, receipt };
+        self.ops.push(AgentOp::PutOutgoing(Box::new(outgoing)));
+        self.ops.push(AgentOp::PutDelivery(Delivery { connection, queue, message: id }));
+        self.effects.push(Effect::Deliver(queue));
+        Ok(id)
+    }
+
+    /// Sends what is next in a queue, unless something is on its way, or has to be done first.
+    pub(super) fn deliver(&mut self, number: QueueNumber) {
+        let Some(Found::Outgoing(Some(message))) = self.found.take() else { return };
+        let attempt = self.running.queues.entry(number).or_default();
+        if attempt.is_under_way || attempt.again_at.is_some() {
+            return;
+        }
+        let Some(connection) = self.connection.as_ref().filter(|connection| connection.tasks.is_empty())
+        else {
+            return;
+        };
+        if connection.state.progress == Progress::Joining && self.running.call.is_none() {
+            // Until the call is repeated.
+            return;
+        }
+        let Some(queue) = connection.send.iter().find(|queue| queue.number == number).cloned() else {
+            return;
+        };
+        let Some(body) = seal(&queue, &message, &mut self.shared.entropy) else {
+            let error = AgentError::Internal("a message cannot be sealed".to_owned());
+            return self.not_sent(number, &message, error);
+        };
+        let is_first = matches!(&message.content, OutgoingContent::Ratchet { confirmation: Some(_), .. });
+        let key = (can_secure(&queue) || !is_first).then(|| queue.key.clone());
+        attempt.is_under_way = true;
+        let request = Request::send(queue.sender_id.clone(), key, message.flags, body);
+        self.request(queue.server, request, Doing::Deliver(self.id, number, message));
+    }
+
+    /// A server has a message, or not.
+    pub(super) fn delivered(
+        &mut self,
+        number: QueueNumber,
+        message: &Outgoing,
+        answer: &Result<Answer, RequestError>,
+    ) {
+        let limits = self.shared.config.limits.clone();
+        let age = self.now().as_millis() - message.created_at.as_millis();
+        let is_older = |than: Duration| i64::try_from(than.as_millis()).is_ok_and(|than| age >= than);
+        let now = self.shared.now.mono;
+        let attempt = self.running.queues.entry(number).or_default();
+        attempt.is_under_way = false;
+        let error = match answer {
+            Ok(_) => {
+                *attempt = Attempt::default();
+                return self.sent(number, message);
+            }
+            Err(error) => error.clone(),
+        };
+        let is_full =
+            matches!(error, RequestError::Server(ErrorType::Quota) | RequestError::Relay(ErrorType::Quota));
+        let expiry = if is_full { limits.full_expiry } else { limits.message_expiry };
+        let is_first = matches!(&message.content, OutgoingContent::Ratchet { confirmation: Some(_), .. });
+        let is_called_for = is_first && self.running.call.is_some();
+        if is_temporary(&error) && !is_older(expiry) && !is_called_for {
+            let first = if is_full { limits.full_retry } else { limits.retry_min };
+            attempt.later(now, first, limits.retry_max.max(first));
+            return;
+        }
+        let is_gone =
+            matches!(error, RequestError::Server(ErrorType::Auth) | RequestError::Relay(ErrorType::Auth));
+        let server = self.send_queue(number).map(|queue| queue.server.clone());
+        let error = match server {
+            Some(_) if is_first && is_gone => AgentError::Connection(ConnectionError::NotAvailable),
+            Some(server) => to_error(server, error),
+            None => return,
+        };
+        if is_called_for {
+            // The message stays for the repeated call.
+            return self.fail_call(error);
+        }
+        self.not_sent(number, message, error);
+    }
+
+    /// A message will not be sent; the next one may.
+    fn not_sent(&mut self, number: QueueNumber, message: &Outgoing, error: AgentError) {
+        let connection = self.id;
+        self.ops.push(AgentOp::DeleteDelivery(Delivery { connection, queue: number, message: message.id }));
+        self.effects.push(Effect::Deliver(number));
+        self.event(Event::NotSent(connection, message.id, error));
+    }
+
+    /// A message is with the server.
+    fn sent(&mut self, number: QueueNumber, message: &Outgoing) {
+        let connection = self.id;
+        self.ops.push(AgentOp::DeleteDelivery(Delivery { connection, queue: number, message: message.id }));
+        let kept = Outgoing { content: OutgoingContent::Delivered, ..message.clone() };
+        self.ops.push(AgentOp::PutOutgoing(Box::new(kept)));
+        self.effects.push(Effect::Deliver(number));
+        let OutgoingContent::Ratchet { plaintext, .. } = &message.content else { return };
+        match decode_all(plaintext, AgentMessage::decode) {
+            Ok(AgentMessage::ConnInfoReply { .. }) => self.confirmation_sent(),
+            Ok(AgentMessage::ConnInfo(_)) => self.info_sent(number),
+            Ok(AgentMessage::Message { message: AMessage::Hello, .. }) => self.hello_sent(number),
+            Ok(AgentMessage::Message { message: AMessage::Body(_), .. }) => {
+                self.event(Event::Sent(connection, message.id));
+            }
+            _ => {}
+        }
+    }
+
+    fn confirmation_sent(&mut self) {
+        if let Some(connection) = &mut self.connection {
+            if connection.state.progress == Progress::Joining {
+                connection.state.progress = Progress::Joined;
+            }
+        }
+        if let Some(call) = self.running.call.take() {
+            let reply = self.joined();
+            self.reply(call, Ok(reply));
+        }
+    }
+
+    /// Who was let in was told of us. If we secured his queue, he needs nothing more.
+    fn info_sent(&mut self, number: QueueNumber) {
+        let is_ready = self.send_queue(number).is_some_and(can_secure);
+        let stage = if is_ready { QueueStage::Active } else { QueueStage::Confirmed };
+        self.send_mut(number).into_iter().for_each(|queue| queue.stage = stage);
+        if is_ready {
+            self.connected();
+        }
+    }
+
+    /// HELLO was the last thing that was missing for who was asked by the other side's.
+    fn hello_sent(&mut self, number: QueueNumber) {
+        self.send_mut(number).into_iter().for_each(|queue| queue.stage = QueueStage::Active);
+        let progress = self.connection.as_ref().map(|connection| connection.state.progress);
+        if progress == Some(Progress::Allowed) {
+            self.connected();
+        }
+    }
+
+    /// Both sides can send; said once.
+    pub(super) fn connected(&mut self) {
+        let Some(connection) = &mut self.connection else { return };
+        if connection.state.progress != Progress::Connected {
+            connection.state.progress = Progress::Connected;
+            self.event(Event::Connected(self.id));
+        }
+    }
+}
+
+impl Attempt {
+    /// It failed: it is tried again after a pause, half as long again as the last.
+    pub(super) fn later(&mut self, now: Timestamp, min: Duration, max: Duration) {
+        self.is_under_way = false;
+        self.pause = (self.pause * 3 / 2).clamp(min, max);
+        self.again_at = Some(now + self.pause);
+    }
+}

@@ -1,0 +1,235 @@
+//! One step of a connection: from what it was and one work to what it is, what the store is to keep, and what follows.
+//!
+//! A step is a pure function but for randomness. It works on a copy, so that nothing has happened until its batch is durable.
+
+use std::collections::BTreeSet;
+
+use super::actor::{Running, Work};
+use super::effect::{Doing, Effect};
+use super::store::{AgentOp, AgentQuery, Connection, Found, QueueNumber, ReceiveQueue, SendQueue, Task};
+use super::{Call, CallId, ConnectionId, Event, Reply, Shared};
+use crate::client::{Answer, Request, RequestError};
+use crate::time::UnixTime;
+use crate::wire::ServerAddress;
+use crate::wire::agent::{AgentCommandError, AgentError, ConnectionError};
+
+pub(super) struct Step<'a> {
+    pub(super) shared: &'a mut Shared,
+    pub(super) running: &'a mut Running,
+    pub(super) id: ConnectionId,
+    before: Option<&'a Connection>,
+    /// None before it is made, and after it is given up.
+    pub(super) connection: Option<Connection>,
+    changed: Changed,
+    pub(super) ops: Vec<AgentOp>,
+    pub(super) effects: Vec<Effect>,
+    pub(super) found: Option<Found>,
+}
+
+/// Which parts of a connection were changed, beside its plain values.
+#[derive(Default)]
+struct Changed {
+    /// The store is to have it.
+    keep: bool,
+    agreement: bool,
+    tasks: bool,
+    order: bool,
+    receive: BTreeSet<QueueNumber>,
+    send: BTreeSet<QueueNumber>,
+}
+
+/// What has to be read before a work can be taken.
+pub(super) fn needs(connection: &Connection, work: &Work) -> Option<AgentQuery> {
+    match work {
+        Work::Call(_, call) => match &**call {
+            Call::Allow { confirmation, .. } => Some(AgentQuery::Confirmation(*confirmation)),
+            Call::Acknowledge(_, message) => Some(AgentQuery::Incoming(connection.id, *message)),
+            _ => None,
+        },
+        Work::Message(number, message) => {
+            let queue = connection.receive.iter().find(|queue| queue.number == *number)?;
+            match &queue.last_told {
+                Some((id, told)) if *id == message.id => Some(AgentQuery::Incoming(connection.id, *told)),
+                _ => Some(AgentQuery::Skipped(connection.id)).filter(|_| connection.state.skipped > 0),
+            }
+        }
+        Work::Deliver(queue) => Some(AgentQuery::NextDelivery(connection.id, *queue)),
+        Work::Answer(..) | Work::Tasks | Work::Resume => None,
+    }
+}
+
+impl<'a> Step<'a> {
+    pub(super) fn new(
+        shared: &'a mut Shared,
+        running: &'a mut Running,
+        id: ConnectionId,
+        before: Option<&'a Connection>,
+        found: Option<Found>,
+    ) -> Self {
+        let (changed, ops, effects) = (Changed::default(), Vec::new(), Vec::new());
+        Self { shared, running, id, before, connection: before.cloned(), changed, ops, effects, found }
+    }
+
+    pub(super) fn take(&mut self, work: &Work) {
+        match work {
+            Work::Call(id, call) => {
+                if let Err(error) = self.call(*id, call) {
+                    self.reply(*id, Err(error));
+                }
+            }
+            Work::Message(queue, message) => self.receive(*queue, message),
+            Work::Answer(doing, answer) => self.answered(doing, answer),
+            Work::Deliver(queue) => self.deliver(*queue),
+            Work::Tasks => self.run_tasks(),
+            Work::Resume => {
+                self.effects.push(Effect::Tasks);
+                let queues = self.connection.iter().flat_map(|connection| &connection.send);
+                self.effects.extend(queues.map(|queue| Effect::Deliver(queue.number)));
+            }
+        }
+    }
+
+    fn call(&mut self, id: CallId, call: &Call) -> Result<(), AgentError> {
+        match call {
+            Call::Invite { user, pq } => self.invite(id, *user, *pq),
+            Call::Join { user, request, info, pq } => self.join(id, *user, request, info, *pq),
+            Call::Rejoin(_) => self.rejoin(id),
+            Call::Allow { info, .. } => self.allow(id, info),
+            Call::Send { body, flags, .. } => self.send_body(id, body, *flags),
+            Call::Acknowledge(..) => self.acknowledge(id),
+        }
+    }
+
+    fn answered(&mut self, doing: &Doing, answer: &Result<Answer, RequestError>) {
+        match doing {
+            Doing::Create(_, keys) => self.created(keys, answer),
+            Doing::Task(_) => self.task_answered(answer),
+            Doing::Deliver(_, queue, message) => self.delivered(*queue, message, answer),
+            // A message that was not acknowledged comes again with the next subscription, and is acknowledged then. The
+            // answer may bring the next one.
+            Doing::Acknowledge(_, queue, _) => {
+                if let Ok(Answer::Message(Some(message))) = answer {
+                    self.receive_next(*queue, message);
+                }
+            }
+            Doing::Subscribe(..) => {}
+        }
+    }
+
+    /// What the connection is now, what the store is to keep, and what follows then.
+    pub(super) fn finish(mut self) -> (Option<Connection>, Vec<AgentOp>, Vec<Effect>) {
+        let Some(connection) = &self.connection else { return (None, self.ops, self.effects) };
+        let is_new = !self.running.is_stored;
+        if !is_new || self.changed.keep {
+            let mut ops = self.changed.ops(self.before.filter(|_| !is_new), connection);
+            // What the ops of the handlers belong to comes first.
+            ops.append(&mut self.ops);
+            self.ops = ops;
+        }
+        (self.connection, self.ops, self.effects)
+    }
+
+    /// The store is to keep the connection from now on.
+    pub(super) fn keep(&mut self) {
+        self.changed.keep = true;
+    }
+
+    pub(super) fn connection(&mut self) -> Result<&mut Connection, AgentError> {
+        self.connection.as_mut().ok_or(AgentError::Connection(ConnectionError::NotFound))
+    }
+
+    /// The connection, with another agreement.
+    pub(super) fn agreement_mut(&mut self) -> Option<&mut Connection> {
+        self.changed.agreement = true;
+        self.connection.as_mut()
+    }
+
+    pub(super) fn receive_mut(&mut self, number: QueueNumber) -> Option<&mut ReceiveQueue> {
+        let queue = self.connection.as_mut()?.receive.iter_mut().find(|queue| queue.number == number)?;
+        self.changed.receive.insert(number);
+        Some(queue)
+    }
+
+    pub(super) fn send_mut(&mut self, number: QueueNumber) -> Option<&mut SendQueue> {
+        let queue = self.connection.as_mut()?.send.iter_mut().find(|queue| queue.number == number)?;
+        self.changed.send.insert(number);
+        Some(queue)
+    }
+
+    pub(super) fn send_queue(&self, number: QueueNumber) -> Option<&SendQueue> {
+        self.connection.as_ref()?.send.iter().find(|queue| queue.number == number)
+    }
+
+    pub(super) fn receive_queue(&self, number: QueueNumber) -> Option<&ReceiveQueue> {
+        self.connection.as_ref()?.receive.iter().find(|queue| queue.number == number)
+    }
+
+    pub(super) fn add_receive(&mut self, queue: ReceiveQueue) {
+        self.changed.receive.insert(queue.number);
+        self.changed.order = true;
+        self.connection.iter_mut().for_each(|connection| connection.receive.push(queue.clone()));
+    }
+
+    pub(super) fn add_send(&mut self, queue: SendQueue) {
+        self.changed.send.insert(queue.number);
+        self.changed.order = true;
+        self.connection.iter_mut().for_each(|connection| connection.send.push(queue.clone()));
+    }
+
+    pub(super) fn tasks_mut(&mut self) -> Option<&mut Vec<Task>> {
+        self.changed.tasks = true;
+        self.connection.as_mut().map(|connection| &mut connection.tasks)
+    }
+
+    pub(super) fn reply(&mut self, id: CallId, reply: Result<Reply, AgentError>) {
+        self.effects.push(Effect::Reply(id, reply));
+    }
+
+    pub(super) fn event(&mut self, event: Event) {
+        self.effects.push(Effect::Event(event));
+    }
+
+    pub(super) fn error(&mut self, error: AgentError) {
+        self.event(Event::Error(Some(self.id), error));
+    }
+
+    pub(super) fn request(&mut self, server: ServerAddress, request: Request, doing: Doing) {
+        let Some(user) = self.connection.as_ref().map(|connection| connection.state.user) else { return };
+        self.effects.push(Effect::Request(user, server, request, doing));
+    }
+
+    pub(super) fn now(&self) -> UnixTime {
+        self.shared.now.unix
+    }
+}
+
+impl Changed {
+    /// The operations that make of the one connection the other, or make it.
+    fn ops(&self, before: Option<&Connection>, connection: &Connection) -> Vec<AgentOp> {
+        let (id, is_new) = (connection.id, before.is_none());
+        let mut ops = Vec::new();
+        if before.is_none_or(|before| before.state != connection.state) {
+            ops.push(AgentOp::PutConnection(id, Box::new(connection.state.clone())));
+        }
+        if self.agreement || is_new {
+            ops.push(AgentOp::PutAgreement(id, connection.agreement.clone()));
+        }
+        let receive =
+            connection.receive.iter().filter(|queue| is_new || self.receive.contains(&queue.number));
+        ops.extend(receive.map(|queue| AgentOp::PutReceiveQueue(id, Box::new(queue.clone()))));
+        let send = connection.send.iter().filter(|queue| is_new || self.send.contains(&queue.number));
+        ops.extend(send.map(|queue| AgentOp::PutSendQueue(id, Box::new(queue.clone()))));
+        if self.order || is_new {
+            let receive = connection.receive.iter().map(|queue| queue.number).collect();
+            let send = connection.send.iter().map(|queue| queue.number).collect();
+            ops.push(AgentOp::OrderQueues(id, receive, send));
+        }
+        if self.tasks || (is_new && !connection.tasks.is_empty()) {
+            ops.push(AgentOp::PutTasks(id, connection.tasks.clone()));
+        }
+        ops
+    }
+}
+
+/// Not allowed here or now.
+pub(super) const PROHIBITED: AgentError = AgentError::Command(AgentCommandError::Prohibited);
