@@ -237,6 +237,14 @@ impl MessageHash {
     /// The hash before the first message.
     pub const NONE: Self = Self(SmallVec::new_const());
 
+    /// A hash of these bytes, as a store kept it.
+    ///
+    /// # Errors
+    /// For more than 255 bytes.
+    pub fn new(bytes: &[u8]) -> Decoded<Self> {
+        if bytes.len() > 255 { Err(DecodeError) } else { Ok(Self(SmallVec::from_slice(bytes))) }
+    }
+
     /// The bytes of the hash.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
