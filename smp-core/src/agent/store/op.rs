@@ -26,7 +26,14 @@ pub struct Batch {
     pub ops: Vec<AgentOp>,
 }
 
-/// A change of what is kept. What is put takes the place of what has the same name.
+/// A change of what is kept. What is put takes the place of what has the same name. To delete what is not there does nothing.
+///
+/// These are refused, and with them the whole batch, because they would mean that the agent is wrong about what is kept:
+///
+/// * all else that names a connection which is not there: it must be put before what belongs to it;
+/// * a connection of a user who is not there, or to delete a user who has connections;
+/// * a delivery of a message or through a queue that is not there;
+/// * an order that names a queue which is not there, or one twice.
 #[derive(Clone)]
 pub enum AgentOp {
     /// Keeps a user.
@@ -43,15 +50,15 @@ pub enum AgentOp {
     ChangeSkipped(ConnectionId, SkippedChanges),
     /// Forgets the keys of skipped messages: there is another ratchet.
     ClearSkipped(ConnectionId),
-    /// Keeps a receive queue. Its place among others is that of its number in the list of [`Self::OrderQueues`].
+    /// Keeps a receive queue, in the place that it has; a new one behind the others.
     PutReceiveQueue(ConnectionId, Box<ReceiveQueue>),
     /// Forgets a receive queue.
     DeleteReceiveQueue(ConnectionId, QueueNumber),
-    /// Keeps a send queue.
+    /// Keeps a send queue, in the place that it has; a new one behind the others.
     PutSendQueue(ConnectionId, Box<SendQueue>),
     /// Forgets a send queue, with its deliveries.
     DeleteSendQueue(ConnectionId, QueueNumber),
-    /// The order of the queues of a connection, receive and send queues.
+    /// The order of the queues of a connection, receive and send queues. Those that it does not name are behind, by number.
     OrderQueues(ConnectionId, Vec<QueueNumber>, Vec<QueueNumber>),
     /// Keeps what a connection has to do, in place of what was kept.
     PutTasks(ConnectionId, Vec<Task>),
@@ -65,7 +72,7 @@ pub enum AgentOp {
     DeleteInvitation(InvitationId),
     /// Keeps a message that came.
     PutIncoming(Box<Incoming>),
-    /// Keeps a message that goes out.
+    /// Keeps a message that goes out. Its deliveries stay.
     PutOutgoing(Box<Outgoing>),
     /// A message has to go through a queue.
     PutDelivery(Delivery),
@@ -78,11 +85,12 @@ pub enum AgentOp {
 /// Something to be read.
 #[derive(Clone, Debug)]
 pub enum AgentQuery {
-    /// All users. [`Found::Users`].
+    /// All users, by id. [`Found::Users`].
     Users,
-    /// All receive queues in use, of connections that are not deleted. [`Found::Queues`].
+    /// All receive queues that are not [`QueueStage::Disabled`](super::QueueStage::Disabled), of connections that are not
+    /// deleted, by connection and number. [`Found::Queues`].
     Queues,
-    /// All connections with tasks, deliveries, or deleted. [`Found::Connections`].
+    /// All connections with tasks, deliveries, or deleted, by id. [`Found::Connections`].
     Unfinished,
     /// A connection. [`Found::Connection`].
     Connection(ConnectionId),
@@ -94,9 +102,9 @@ pub enum AgentQuery {
     Invitation(InvitationId),
     /// A message that came. [`Found::Incoming`].
     Incoming(ConnectionId, LocalMessageId),
-    /// The message that is to go through a queue next. [`Found::Outgoing`].
+    /// The message that is to go through a queue next: the one with the lowest number. [`Found::Outgoing`].
     NextDelivery(ConnectionId, QueueNumber),
-    /// The message that went out with this number of the sender's. [`Found::Outgoing`].
+    /// The last message that went out with this number of the sender's. [`Found::Outgoing`].
     Sent(ConnectionId, i64),
 }
 
