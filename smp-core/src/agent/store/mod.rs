@@ -11,6 +11,7 @@
 //! crash the records tell where to go on.
 
 mod connection;
+mod memory;
 mod message;
 mod op;
 mod queue;
@@ -20,12 +21,16 @@ pub use connection::{
     Agreement, Confirmation, Connection, ConnectionState, Counters, Invitation, LinkCredentials, Progress,
     SyncState, User,
 };
+pub use memory::MemoryAgentStore;
 pub use message::{Delivery, Incoming, Outgoing, OutgoingContent, ReceiptState};
 pub use op::{AgentOp, AgentQuery, Batch, BatchId, Found, ReadId, WaitingQueue};
 pub use queue::{QueueNumber, QueueStage, ReceiveQueue, ReceiveSwitch, SendQueue, SendSwitch};
 pub use task::{Origin, Task, TaskKind};
 
 /// The store could not carry out a batch or a read. The cause is logged where it happened.
+///
+/// After a batch that was refused, see [`AgentOp`], the store goes on without it. When the disk failed, a durable store refuses
+/// everything from then on: the last batch may be there whole when it is opened again, or not at all.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 #[error("the store of the agent failed")]
 pub struct StoreFailure;

@@ -1,0 +1,325 @@
+//! The vocabulary carried out in memory: the reference for every other store, and the store of agents that outlive no process.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::{
+    AgentOp, AgentQuery, Agreement, Confirmation, Connection, ConnectionState, Delivery, Found, Incoming,
+    Invitation, Outgoing, QueueNumber, QueueStage, ReceiveQueue, SendQueue, StoreFailure, Task, User,
+    WaitingQueue,
+};
+use crate::agent::{ConfirmationId, ConnectionId, InvitationId, LocalMessageId, UserId};
+use crate::crypto::ratchet::SkippedKeys;
+use crate::time::UnixTime;
+
+/// All that an agent keeps, in memory. Holds nothing over a restart.
+///
+/// A batch is carried out on a copy, which then takes the place of the original: it costs a pointer for each connection, and
+/// what the connections hold that it changes.
+#[derive(Clone, Default)]
+pub struct MemoryAgentStore {
+    users: BTreeMap<UserId, User>,
+    connections: BTreeMap<ConnectionId, Arc<Kept>>,
+    confirmations: BTreeMap<ConfirmationId, Arc<Confirmation>>,
+    invitations: BTreeMap<InvitationId, Arc<Invitation>>,
+}
+
+/// A connection and what belongs to it.
+#[derive(Clone)]
+struct Kept {
+    state: ConnectionState,
+    agreement: Agreement,
+    skipped: SkippedKeys,
+    receive: Queues<ReceiveQueue>,
+    send: Queues<SendQueue>,
+    tasks: Vec<Task>,
+    incoming: BTreeMap<LocalMessageId, Arc<Incoming>>,
+    outgoing: BTreeMap<LocalMessageId, Arc<Outgoing>>,
+    deliveries: BTreeSet<(QueueNumber, LocalMessageId)>,
+}
+
+impl MemoryAgentStore {
+    /// An empty store.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Carries out operations in order, all or none.
+    ///
+    /// # Errors
+    /// When one of them is refused, see [`AgentOp`].
+    pub fn run(&mut self, ops: Vec<AgentOp>) -> Result<(), StoreFailure> {
+        let mut next = self.clone();
+        ops.into_iter().try_for_each(|op| next.run_one(op))?;
+        *self = next;
+        Ok(())
+    }
+
+    /// What there is.
+    #[must_use]
+    pub fn read(&self, query: &AgentQuery) -> Found {
+        let kept = |id| self.connections.get(id);
+        match query {
+            AgentQuery::Users => Found::Users(self.users.values().cloned().collect()),
+            AgentQuery::Queues => Found::Queues(self.waiting_queues()),
+            AgentQuery::Unfinished => Found::Connections(self.unfinished()),
+            AgentQuery::Connection(id) => {
+                Found::Connection(kept(id).map(|kept| Box::new(kept.connection(*id))))
+            }
+            AgentQuery::Skipped(id) => {
+                Found::Skipped(kept(id).map(|kept| kept.skipped.clone()).unwrap_or_default())
+            }
+            AgentQuery::Confirmation(id) => Found::Confirmation(self.confirmations.get(id).map(boxed)),
+            AgentQuery::Invitation(id) => Found::Invitation(self.invitations.get(id).map(boxed)),
+            AgentQuery::Incoming(id, message) => {
+                Found::Incoming(kept(id).and_then(|kept| kept.incoming.get(message)).map(boxed))
+            }
+            AgentQuery::Repeated(id, hash) => {
+                Found::Incoming(kept(id).and_then(|kept| kept.repeated(hash)).map(boxed))
+            }
+            AgentQuery::NextDelivery(id, queue) => {
+                Found::Outgoing(kept(id).and_then(|kept| kept.next_delivery(*queue)).map(boxed))
+            }
+            AgentQuery::Sent(id, sender_id) => {
+                Found::Outgoing(kept(id).and_then(|kept| kept.sent(*sender_id)).map(boxed))
+            }
+        }
+    }
+
+    fn run_one(&mut self, op: AgentOp) -> Result<(), StoreFailure> {
+        match op {
+            AgentOp::PutUser(user) => {
+                self.users.insert(user.id, user);
+            }
+            AgentOp::DeleteUser(id) => self.delete_user(id)?,
+            AgentOp::PutConnection(id, state) => self.put_connection(id, *state)?,
+            AgentOp::DeleteConnection(id) => self.delete_connection(id),
+            AgentOp::PutConfirmation(confirmation) => self.put_confirmation(confirmation)?,
+            AgentOp::DeleteConfirmations(id) => self.confirmations.retain(|_, kept| kept.connection != id),
+            AgentOp::PutInvitation(invitation) => self.put_invitation(invitation)?,
+            AgentOp::DeleteInvitation(id) => {
+                self.invitations.remove(&id);
+            }
+            AgentOp::ForgetMessagesBefore(time) => self.forget_messages_before(time),
+            AgentOp::PutAgreement(id, agreement) => self.connection(id)?.agreement = agreement,
+            AgentOp::ChangeSkipped(id, changes) => self.connection(id)?.skipped.apply(changes),
+            AgentOp::ClearSkipped(id) => self.if_there(id, |kept| kept.skipped = SkippedKeys::new()),
+            AgentOp::PutReceiveQueue(id, queue) => self.connection(id)?.receive.put(queue.number, *queue),
+            AgentOp::DeleteReceiveQueue(id, queue) => self.if_there(id, |kept| kept.receive.delete(queue)),
+            AgentOp::PutSendQueue(id, queue) => self.connection(id)?.send.put(queue.number, *queue),
+            AgentOp::DeleteSendQueue(id, queue) => self.if_there(id, |kept| {
+                kept.send.delete(queue);
+                kept.deliveries.retain(|(of, _)| *of != queue);
+            }),
+            AgentOp::OrderQueues(id, receive, send) => self.connection(id)?.order(receive, send)?,
+            AgentOp::PutTasks(id, tasks) => self.connection(id)?.tasks = tasks,
+            AgentOp::PutIncoming(message) => {
+                self.connection(message.connection)?.incoming.insert(message.id, Arc::from(message));
+            }
+            AgentOp::PutOutgoing(message) => {
+                self.connection(message.connection)?.outgoing.insert(message.id, Arc::from(message));
+            }
+            AgentOp::PutDelivery(delivery) => self.connection(delivery.connection)?.put_delivery(delivery)?,
+            AgentOp::DeleteDelivery(delivery) => self.if_there(delivery.connection, |kept| {
+                kept.deliveries.remove(&(delivery.queue, delivery.message));
+            }),
+        }
+        Ok(())
+    }
+
+    fn delete_user(&mut self, id: UserId) -> Result<(), StoreFailure> {
+        if self.connections.values().any(|kept| kept.state.user == id) {
+            return Err(StoreFailure);
+        }
+        self.users.remove(&id);
+        Ok(())
+    }
+
+    fn put_connection(&mut self, id: ConnectionId, state: ConnectionState) -> Result<(), StoreFailure> {
+        if !self.users.contains_key(&state.user) {
+            return Err(StoreFailure);
+        }
+        match self.connections.get_mut(&id) {
+            Some(kept) => Arc::make_mut(kept).state = state,
+            None => {
+                self.connections.insert(id, Arc::new(Kept::new(state)));
+            }
+        }
+        Ok(())
+    }
+
+    fn delete_connection(&mut self, id: ConnectionId) {
+        self.connections.remove(&id);
+        self.confirmations.retain(|_, kept| kept.connection != id);
+        self.invitations.retain(|_, kept| kept.connection != id);
+    }
+
+    fn put_confirmation(&mut self, confirmation: Box<Confirmation>) -> Result<(), StoreFailure> {
+        self.connection(confirmation.connection)?;
+        self.confirmations.insert(confirmation.id, Arc::from(confirmation));
+        Ok(())
+    }
+
+    fn put_invitation(&mut self, invitation: Box<Invitation>) -> Result<(), StoreFailure> {
+        self.connection(invitation.connection)?;
+        self.invitations.insert(invitation.id, Arc::from(invitation));
+        Ok(())
+    }
+
+    fn forget_messages_before(&mut self, time: UnixTime) {
+        for kept in self.connections.values_mut() {
+            let incoming = |message: &Incoming| message.received_at < time && message.body.is_none();
+            let delivered = |message: &Outgoing| {
+                let waits = kept.deliveries.iter().any(|(_, id)| *id == message.id);
+                message.created_at < time && !waits
+            };
+            let came: Vec<_> = kept.incoming.values().filter(|of| incoming(of)).map(|of| of.id).collect();
+            let went: Vec<_> = kept.outgoing.values().filter(|of| delivered(of)).map(|of| of.id).collect();
+            if came.is_empty() && went.is_empty() {
+                continue;
+            }
+            let kept = Arc::make_mut(kept);
+            for id in came {
+                kept.incoming.remove(&id);
+            }
+            for id in went {
+                kept.outgoing.remove(&id);
+            }
+        }
+    }
+
+    fn connection(&mut self, id: ConnectionId) -> Result<&mut Kept, StoreFailure> {
+        self.connections.get_mut(&id).map(Arc::make_mut).ok_or(StoreFailure)
+    }
+
+    fn if_there(&mut self, id: ConnectionId, change: impl FnOnce(&mut Kept)) {
+        if let Some(kept) = self.connections.get_mut(&id) {
+            change(Arc::make_mut(kept));
+        }
+    }
+
+    fn waiting_queues(&self) -> Vec<WaitingQueue> {
+        let connections = self.connections.iter().filter(|(_, kept)| kept.state.deleted_at.is_none());
+        let all =
+            connections.flat_map(|(id, kept)| kept.receive.by_number().map(move |queue| (id, kept, queue)));
+        let in_use = all.filter(|(_, _, queue)| queue.stage != QueueStage::Disabled);
+        let waiting = in_use.map(|(id, kept, queue)| WaitingQueue {
+            connection: *id,
+            user: kept.state.user,
+            number: queue.number,
+            server: queue.server.clone(),
+            recipient_id: queue.recipient_id.clone(),
+            key: queue.key.clone(),
+        });
+        waiting.collect()
+    }
+
+    fn unfinished(&self) -> Vec<ConnectionId> {
+        let is_unfinished = |kept: &Kept| {
+            !kept.tasks.is_empty() || !kept.deliveries.is_empty() || kept.state.deleted_at.is_some()
+        };
+        self.connections.iter().filter(|(_, kept)| is_unfinished(kept)).map(|(id, _)| *id).collect()
+    }
+}
+
+impl Kept {
+    const fn new(state: ConnectionState) -> Self {
+        Self {
+            state,
+            agreement: Agreement::None,
+            skipped: SkippedKeys::new(),
+            receive: Queues::NONE,
+            send: Queues::NONE,
+            tasks: Vec::new(),
+            incoming: BTreeMap::new(),
+            outgoing: BTreeMap::new(),
+            deliveries: BTreeSet::new(),
+        }
+    }
+
+    fn order(&mut self, receive: Vec<QueueNumber>, send: Vec<QueueNumber>) -> Result<(), StoreFailure> {
+        self.receive.order(receive)?;
+        self.send.order(send)
+    }
+
+    fn put_delivery(&mut self, delivery: Delivery) -> Result<(), StoreFailure> {
+        let Delivery { queue, message, .. } = delivery;
+        if !self.send.has(queue) || !self.outgoing.contains_key(&message) {
+            return Err(StoreFailure);
+        }
+        self.deliveries.insert((queue, message));
+        Ok(())
+    }
+
+    fn connection(&self, id: ConnectionId) -> Connection {
+        Connection {
+            id,
+            state: self.state.clone(),
+            agreement: self.agreement.clone(),
+            receive: self.receive.in_order(),
+            send: self.send.in_order(),
+            tasks: self.tasks.clone(),
+        }
+    }
+
+    fn repeated(&self, encrypted_hash: &[u8; 32]) -> Option<&Arc<Incoming>> {
+        self.incoming.values().rev().find(|message| message.encrypted_hash == *encrypted_hash)
+    }
+
+    fn next_delivery(&self, queue: QueueNumber) -> Option<&Arc<Outgoing>> {
+        let (_, message) = self.deliveries.iter().find(|(of, _)| *of == queue)?;
+        self.outgoing.get(message)
+    }
+
+    fn sent(&self, sender_id: i64) -> Option<&Arc<Outgoing>> {
+        self.outgoing.values().rev().find(|message| message.sender_id == sender_id)
+    }
+}
+
+/// Queues by number, and those that have a place before the others.
+#[derive(Clone)]
+struct Queues<Q> {
+    queues: BTreeMap<QueueNumber, Q>,
+    first: Vec<QueueNumber>,
+}
+
+impl<Q: Clone> Queues<Q> {
+    const NONE: Self = Self { queues: BTreeMap::new(), first: Vec::new() };
+
+    fn put(&mut self, number: QueueNumber, queue: Q) {
+        self.queues.insert(number, queue);
+    }
+
+    fn delete(&mut self, number: QueueNumber) {
+        self.queues.remove(&number);
+        self.first.retain(|of| *of != number);
+    }
+
+    fn order(&mut self, first: Vec<QueueNumber>) -> Result<(), StoreFailure> {
+        let named: BTreeSet<_> = first.iter().collect();
+        if named.len() < first.len() || !first.iter().all(|number| self.has(*number)) {
+            return Err(StoreFailure);
+        }
+        self.first = first;
+        Ok(())
+    }
+
+    fn has(&self, number: QueueNumber) -> bool {
+        self.queues.contains_key(&number)
+    }
+
+    fn by_number(&self) -> impl Iterator<Item = &Q> {
+        self.queues.values()
+    }
+
+    fn in_order(&self) -> Vec<Q> {
+        let others = self.queues.keys().filter(|number| !self.first.contains(number));
+        let numbers = self.first.iter().chain(others);
+        numbers.filter_map(|number| self.queues.get(number)).cloned().collect()
+    }
+}
+
+fn boxed<T: Clone>(kept: &Arc<T>) -> Box<T> {
+    Box::new(T::clone(kept))
+}
