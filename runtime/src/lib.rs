@@ -8,6 +8,7 @@
 //! |---|---|
 //! | run a server in a program | [`server::Server`] |
 //! | serve the web on the same port, or behind a proxy | [`server::Endpoint`], [`http`] |
+//! | talk to people | [`agent::Agent`] |
 //! | use a server | [`client::Connector`] |
 //! | stay connected to a server | [`client::Connector::reconnecting`] |
 //! | send through a proxy, so that neither server knows both sender and queue | [`client::Client::relay`] |
@@ -20,6 +21,7 @@
 //! of their tasks. A panic in one connection ends that connection alone. Logs name no address, queue or key.
 
 mod addresses;
+pub mod agent;
 pub mod client;
 mod connect;
 pub mod http;

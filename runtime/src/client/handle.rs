@@ -455,4 +455,4 @@ fn done(answer: Answer) -> Result<(), RequestError> {
 
 /// How many commands of one caller are under way at once: the number of subscriptions that an app asks for
 /// together.
-pub(super) const BATCH: usize = 1350;
+pub(crate) const BATCH: usize = 1350;

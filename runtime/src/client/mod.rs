@@ -33,6 +33,7 @@ pub(crate) use connector::Connected;
 pub use connector::{ConnectError, ConnectLimits, Connector};
 pub use dial::HostMode;
 pub use events::Events;
+pub(crate) use handle::BATCH;
 pub use handle::{Client, PendingAnswer, RelayClient};
 pub use reconnect::{ReconnectEvent, ReconnectLimits, Reconnecting, ReconnectingClient};
 pub use server_test::ServerTestFailure;

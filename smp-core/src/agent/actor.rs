@@ -91,6 +91,11 @@ impl Actor {
         Self::in_stage(Stage::Ready(None))
     }
 
+    /// True if the first work makes the connection.
+    fn begins(&self) -> bool {
+        matches!(self.inbox.front(), Some(Work::Call(_, call)) if matches!(**call, Call::Join { .. }))
+    }
+
     /// The first time at which something has to be done.
     fn next_due(&self) -> Option<Timestamp> {
         let attempts = self.running.queues.values().chain([&self.running.task]);
@@ -136,6 +141,10 @@ impl Agent {
             (Stage::Loading, Ok(Found::Connection(Some(connection)))) => {
                 actor.running.is_stored = true;
                 actor.stage = Stage::Ready(Some(connection));
+                self.advance(id);
+            }
+            (Stage::Loading, Ok(_)) if actor.begins() => {
+                actor.stage = Stage::Ready(None);
                 self.advance(id);
             }
             (Stage::Loading, Ok(_)) => self.refuse_all(id),
@@ -229,7 +238,7 @@ impl Agent {
         let storing = Storing { previous, next: next.map(Box::new), effects, work, running };
         actor.stage = Stage::Storing(Box::new(storing));
         let batch = BatchId(self.number());
-        self.batches.insert(batch, id);
+        self.batches.insert(batch, Some(id));
         self.outputs.push_back(AgentOutput::Store(Batch { id: batch, ops }));
     }
 

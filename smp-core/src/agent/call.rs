@@ -24,8 +24,10 @@ pub enum Call {
         pq: bool,
     },
     /// Use an invitation. [`Reply::Joined`]. If it fails and the failure may pass, the call may be repeated with
-    /// [`Self::Rejoin`].
+    /// [`Self::Rejoin`]; for that, also after a crash, the app chooses the name of the connection and keeps it before.
     Join {
+        /// The new connection, a name that was not used before.
+        connection: ConnectionId,
         /// Who uses it.
         user: UserId,
         /// The invitation.
@@ -107,6 +109,9 @@ pub enum Event {
     Up(ServerAddress, Vec<ConnectionId>),
     /// They are not, until the server can be reached again. DOWN.
     Down(ServerAddress, Vec<ConnectionId>),
+    /// The app took its events so slowly that so many were thrown away here: confirmations, errors, and which connections are up
+    /// or down. Made by shells, which bound what waits for the app.
+    Missed(u64),
 }
 
 /// A message that came.
@@ -138,8 +143,9 @@ impl Call {
     /// The connection that the call is about, if there is one already.
     pub(super) const fn connection(&self) -> Option<ConnectionId> {
         match self {
-            Self::Invite { .. } | Self::Join { .. } => None,
-            Self::Rejoin(connection)
+            Self::Invite { .. } => None,
+            Self::Join { connection, .. }
+            | Self::Rejoin(connection)
             | Self::Allow { connection, .. }
             | Self::Send { connection, .. }
             | Self::Acknowledge(connection, _) => Some(*connection),
@@ -172,6 +178,7 @@ impl fmt::Debug for Event {
             Self::Error(..) => "Error",
             Self::Up(..) => "Up",
             Self::Down(..) => "Down",
+            Self::Missed(_) => "Missed",
         })
     }
 }

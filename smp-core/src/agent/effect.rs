@@ -4,11 +4,13 @@ use super::actor::Work;
 use super::links::{self, LinkId, SubscriptionState};
 use super::store::{Outgoing, QueueNumber, WaitingQueue};
 use super::{Agent, AgentOutput, CallId, ConnectionId, Event, Pending, Reply, UserId};
-use crate::client::{Answer, ClientEvent, CommandId, QueueKeys, ReceivedMessage, Request, RequestError};
+use crate::client::{
+    Answer, ClientEvent, CommandId, QueueKeys, ReceivedMessage, Rejection, Request, RequestError,
+};
 use crate::crypto::X25519PrivateKey;
 use crate::wire::agent::AgentError;
 use crate::wire::error::{BrokerErrorType, ErrorType, NetworkError};
-use crate::wire::{EntityId, MessageId, ServerAddress};
+use crate::wire::{EntityId, ServerAddress};
 
 /// What a step leads to, once it is durable.
 pub(super) enum Effect {
@@ -16,8 +18,8 @@ pub(super) enum Effect {
     Event(Event),
     /// A request to a server, for a connection.
     Request(UserId, ServerAddress, Request, Doing),
-    /// There is a new queue to receive from, which is subscribed already or not.
-    Watch(Box<WaitingQueue>, bool),
+    /// There is a new queue to receive from, to which this session of its link is subscribed.
+    Watch(Box<WaitingQueue>, u64),
     /// There is something to send through a queue.
     Deliver(QueueNumber),
     /// There is something to do at servers.
@@ -35,7 +37,7 @@ pub(super) enum Doing {
     /// SEND of a message.
     Deliver(ConnectionId, QueueNumber, Box<Outgoing>),
     /// ACK.
-    Acknowledge(ConnectionId, QueueNumber, MessageId),
+    Acknowledge(ConnectionId, QueueNumber),
     /// SUB.
     Subscribe(LinkId, EntityId),
 }
@@ -45,6 +47,8 @@ pub(super) struct NewKeys {
     pub(super) server: ServerAddress,
     pub(super) queue: QueueKeys,
     pub(super) e2e: X25519PrivateKey,
+    /// The session that made it, and is subscribed to it; known with the answer.
+    pub(super) session: u64,
 }
 
 impl Doing {
@@ -69,8 +73,8 @@ impl Agent {
                 let link = self.links.at(user, &server, &self.shared.config.limits);
                 self.request(link, request, doing);
             }
-            Effect::Watch(queue, is_subscribed) => {
-                let link = self.links.add_queue(&self.shared.config.limits, *queue, is_subscribed);
+            Effect::Watch(queue, session) => {
+                let link = self.links.add_queue(&self.shared.config.limits, *queue, Some(session));
                 self.wake(link);
                 self.subscribe(link);
             }
@@ -133,9 +137,12 @@ impl Agent {
     }
 
     pub(super) fn answered(&mut self, id: CommandId, answer: Result<Answer, RequestError>) {
-        let Some(link) = self.requests.get(&id).map(|pending| pending.link) else { return };
-        if let Some(link) = self.links.get(link) {
+        let Some(pending) = self.requests.get_mut(&id) else { return };
+        if let Some(link) = self.links.get(pending.link) {
             link.under_way.remove(&id);
+            if let Doing::Create(_, keys) = &mut pending.doing {
+                keys.session = link.session;
+            }
         }
         self.answer_pending(id, answer);
     }
@@ -229,6 +236,10 @@ impl Agent {
 pub(super) fn is_temporary(error: &RequestError) -> bool {
     match error {
         RequestError::Timeout | RequestError::NotSent | RequestError::OutcomeUnknown => true,
+        // The session ended or holds much already.
+        RequestError::Rejected(rejection) => {
+            matches!(rejection, Rejection::Closed | Rejection::TooManyCommands | Rejection::TooManyBytes)
+        }
         RequestError::Server(error) | RequestError::Relay(error) => {
             matches!(error, ErrorType::Internal | ErrorType::Quota | ErrorType::Proxy(_))
         }
@@ -242,7 +253,9 @@ pub(super) fn to_error(server: ServerAddress, error: RequestError) -> AgentError
     match error {
         RequestError::Server(error) | RequestError::Relay(error) => AgentError::Smp { server, error },
         RequestError::Timeout => broker(BrokerErrorType::Timeout),
-        RequestError::NotSent | RequestError::OutcomeUnknown => {
+        RequestError::NotSent
+        | RequestError::OutcomeUnknown
+        | RequestError::Rejected(Rejection::Closed | Rejection::TooManyCommands | Rejection::TooManyBytes) => {
             broker(BrokerErrorType::Network(NetworkError::Failed))
         }
         RequestError::Malformed | RequestError::Sealed => {

@@ -74,6 +74,9 @@ impl Step<'_> {
         pq: bool,
     ) -> Result<(), AgentError> {
         const NO_VERSION: AgentError = AgentError::Peer(PeerError::Version);
+        if self.connection.is_some() {
+            return Err(AgentError::Connection(ConnectionError::Duplicate));
+        }
         let version = request.versions.intersect(version::SUPPORTED).ok_or(NO_VERSION)?.max();
         let theirs = request.ratchet.as_ref().ok_or(PROHIBITED)?;
         let queue = request.queues().first().and_then(|queue| queue.agree(CLIENT_VERSIONS));
@@ -223,7 +226,7 @@ impl Step<'_> {
         let mut new = queue.new_queue(SubscriptionMode::Subscribe);
         new.password = server.password.clone();
         let request = Request::create(new, queue.auth.clone());
-        let keys = NewKeys { server: server.address.clone(), queue, e2e };
+        let keys = NewKeys { server: server.address.clone(), queue, e2e, session: 0 };
         self.running.task.is_under_way = true;
         let doing = Doing::Create(self.id, Box::new(keys));
         self.request(server.address.clone(), request, doing);
@@ -289,7 +292,7 @@ impl Step<'_> {
             recipient_id: queue.recipient_id.clone(),
             key: keys.queue.auth.clone(),
         };
-        self.effects.push(Effect::Watch(Box::new(watched), true));
+        self.effects.push(Effect::Watch(Box::new(watched), keys.session));
         Ok(QueueAddress {
             server: keys.server.clone(),
             sender_id: queue.sender_id.clone(),

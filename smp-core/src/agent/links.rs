@@ -26,9 +26,10 @@ pub(super) struct Links {
 
 /// A session, or the wish for one.
 pub(super) struct Link {
-    pub(super) user: UserId,
     pub(super) server: ServerAddress,
     state: State,
+    /// How many sessions there were: names the one that there is, if there is one.
+    pub(super) session: u64,
     /// How long to wait after the next failure.
     pause: Duration,
     /// Requests that wait for the session.
@@ -101,9 +102,9 @@ impl Links {
         let id = LinkId(self.last);
         self.by_place.insert((user, server.clone()), id);
         let link = Link {
-            user,
             server: server.clone(),
             state: State::Idle,
+            session: 0,
             pause: limits.reconnect_min,
             held: Vec::new(),
             under_way: BTreeSet::new(),
@@ -160,17 +161,19 @@ impl Links {
         }
     }
 
-    /// Adds a queue to receive from.
+    /// Adds a queue to receive from, and the session that is subscribed to it. That one may have ended while the queue was
+    /// stored.
     pub(super) fn add_queue(
         &mut self,
         limits: &AgentLimits,
         queue: WaitingQueue,
-        is_subscribed: bool,
+        subscribed: Option<u64>,
     ) -> LinkId {
         let id = self.at(queue.user, &queue.server, limits);
-        let state = if is_subscribed { SubscriptionState::Subscribed } else { SubscriptionState::Wanted };
         let WaitingQueue { connection, number, recipient_id, key, .. } = queue;
         if let Some(link) = self.links.get_mut(&id) {
+            let is_subscribed = link.is_ready() && subscribed == Some(link.session);
+            let state = if is_subscribed { SubscriptionState::Subscribed } else { SubscriptionState::Wanted };
             link.queues.insert(recipient_id, Subscription { connection, number, key, state });
         }
         id
@@ -180,6 +183,7 @@ impl Links {
     pub(super) fn ready(&mut self, id: LinkId, limits: &AgentLimits) -> Vec<(CommandId, Request)> {
         let Some(link) = self.links.get_mut(&id) else { return Vec::new() };
         link.state = State::Ready;
+        link.session += 1;
         link.pause = limits.reconnect_min;
         let held = std::mem::take(&mut link.held);
         link.under_way.extend(held.iter().map(|(command, _)| *command));

@@ -34,7 +34,7 @@ pub use links::LinkId;
 use self::actor::{Actor, Work};
 use self::effect::Doing;
 use self::links::Links;
-use self::store::{AgentQuery, Batch, BatchId, Found, ReadId, StoreFailure};
+use self::store::{AgentOp, AgentQuery, Batch, BatchId, Found, ReadId, StoreFailure, User};
 use crate::client::{Answer, ClientEvent, CommandId, Request, RequestError};
 use crate::entropy::SeededEntropy;
 use crate::time::{Now, Timestamp};
@@ -87,7 +87,8 @@ pub struct Agent {
     actors: BTreeMap<ConnectionId, Actor>,
     /// Requests without an answer.
     requests: BTreeMap<CommandId, Pending>,
-    batches: BTreeMap<BatchId, ConnectionId>,
+    /// Batches under way, and whose they are; nobody's is that of the start.
+    batches: BTreeMap<BatchId, Option<ConnectionId>>,
     reads: BTreeMap<ReadId, Reader>,
     /// When to look at a connection again.
     timers: BTreeSet<(Timestamp, ConnectionId)>,
@@ -130,6 +131,7 @@ impl Agent {
             last_number: 0,
             outputs: VecDeque::new(),
         };
+        agent.keep_users();
         agent.read(Reader::Start, AgentQuery::Queues);
         agent.read(Reader::Start, AgentQuery::Unfinished);
         agent
@@ -140,11 +142,11 @@ impl Agent {
         self.shared.now = now;
         match input {
             AgentInput::Call(id, call) => self.call(id, call),
-            AgentInput::Stored(id, result) => {
-                if let Some(connection) = self.batches.remove(&id) {
-                    self.stored(connection, result);
-                }
-            }
+            AgentInput::Stored(id, result) => match (self.batches.remove(&id), result) {
+                (Some(Some(connection)), result) => self.stored(connection, result),
+                (Some(None), Err(StoreFailure)) => self.store_is_broken(),
+                _ => {}
+            },
             AgentInput::Read(id, result) => match self.reads.remove(&id) {
                 Some(Reader::Start) => self.start(result),
                 Some(Reader::Connection(connection)) => self.found(connection, result),
@@ -156,6 +158,7 @@ impl Agent {
             AgentInput::Told(link, event) => self.told(link, event),
             AgentInput::Timeout => self.run_timers(),
         }
+        debug_assert_eq!(self.links.check(), Ok(()));
     }
 
     /// The next effect.
@@ -198,18 +201,31 @@ impl Agent {
             Ok(Found::Queues(queues)) => {
                 let limits = &self.shared.config.limits;
                 let links: BTreeSet<_> =
-                    queues.into_iter().map(|queue| self.links.add_queue(limits, queue, false)).collect();
+                    queues.into_iter().map(|queue| self.links.add_queue(limits, queue, None)).collect();
                 links.into_iter().for_each(|link| self.wake(link));
             }
             Ok(Found::Connections(connections)) => {
                 connections.into_iter().for_each(|connection| self.work(connection, Work::Resume));
             }
-            Ok(_) | Err(StoreFailure) => {
-                let text = "the store cannot be read".to_owned();
-                let error = AgentError::Critical { offer_restart: true, text };
-                self.outputs.push_back(AgentOutput::Event(Event::Error(None, error)));
-            }
+            Ok(_) | Err(StoreFailure) => self.store_is_broken(),
         }
+    }
+
+    /// The users of the settings are those that may have connections.
+    fn keep_users(&mut self) {
+        let users = self.shared.config.servers.keys();
+        let ops: Vec<_> = users.map(|id| AgentOp::PutUser(User { id: *id, is_deleted: false })).collect();
+        if !ops.is_empty() {
+            let id = BatchId(self.number());
+            self.batches.insert(id, None);
+            self.outputs.push_back(AgentOutput::Store(Batch { id, ops }));
+        }
+    }
+
+    fn store_is_broken(&mut self) {
+        let text = "the store of the agent cannot be used".to_owned();
+        let error = AgentError::Critical { offer_restart: true, text };
+        self.outputs.push_back(AgentOutput::Event(Event::Error(None, error)));
     }
 
     fn run_timers(&mut self) {

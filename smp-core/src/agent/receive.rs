@@ -69,7 +69,7 @@ impl Step<'_> {
     fn acknowledge_now(&mut self, number: QueueNumber, message: &MessageId) {
         let Some(queue) = self.receive_queue(number).cloned() else { return };
         let request = Request::acknowledge(queue.recipient_id, queue.key, message.clone());
-        self.request(queue.server, request, Doing::Acknowledge(self.id, number, message.clone()));
+        self.request(queue.server, request, Doing::Acknowledge(self.id, number));
     }
 
     fn opened(

@@ -92,7 +92,7 @@ impl<'a> Step<'a> {
     fn call(&mut self, id: CallId, call: &Call) -> Result<(), AgentError> {
         match call {
             Call::Invite { user, pq } => self.invite(id, *user, *pq),
-            Call::Join { user, request, info, pq } => self.join(id, *user, request, info, *pq),
+            Call::Join { user, request, info, pq, .. } => self.join(id, *user, request, info, *pq),
             Call::Rejoin(_) => self.rejoin(id),
             Call::Allow { info, .. } => self.allow(id, info),
             Call::Send { body, flags, .. } => self.send_body(id, body, *flags),
@@ -107,7 +107,7 @@ impl<'a> Step<'a> {
             Doing::Deliver(_, queue, message) => self.delivered(*queue, message, answer),
             // A message that was not acknowledged comes again with the next subscription, and is acknowledged then. The
             // answer may bring the next one.
-            Doing::Acknowledge(_, queue, _) => {
+            Doing::Acknowledge(_, queue) => {
                 if let Ok(Answer::Message(Some(message))) = answer {
                     self.receive_next(*queue, message);
                 }

@@ -75,9 +75,6 @@ impl MemoryAgentStore {
             AgentQuery::Incoming(id, message) => {
                 Found::Incoming(kept(id).and_then(|kept| kept.incoming.get(message)).map(boxed))
             }
-            AgentQuery::Repeated(id, hash) => {
-                Found::Incoming(kept(id).and_then(|kept| kept.repeated(hash)).map(boxed))
-            }
             AgentQuery::NextDelivery(id, queue) => {
                 Found::Outgoing(kept(id).and_then(|kept| kept.next_delivery(*queue)).map(boxed))
             }
@@ -261,10 +258,6 @@ impl Kept {
             send: self.send.in_order(),
             tasks: self.tasks.clone(),
         }
-    }
-
-    fn repeated(&self, encrypted_hash: &[u8; 32]) -> Option<&Arc<Incoming>> {
-        self.incoming.values().rev().find(|message| message.encrypted_hash == *encrypted_hash)
     }
 
     fn next_delivery(&self, queue: QueueNumber) -> Option<&Arc<Outgoing>> {

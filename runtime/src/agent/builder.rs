@@ -1,0 +1,115 @@
+//! Starting an agent.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::Arc;
+
+use smp_core::SeededEntropy;
+use smp_core::agent::{Agent as Machine, AgentConfig, AgentLimits, ConnectionId, UserId, UserServer};
+
+use super::driver::Driver;
+use super::shared::Shared;
+use super::store::{AgentStore, Storing};
+use super::{Agent, Events};
+use crate::client::Connector;
+use crate::seed::Seeds;
+use crate::{Runtime, panic};
+
+/// What an agent is started with.
+#[must_use]
+pub struct AgentBuilder<R, S> {
+    runtime: R,
+    store: S,
+    servers: BTreeMap<UserId, Vec<UserServer>>,
+    limits: AgentLimits,
+    connector: Connector<R>,
+    events: usize,
+    inline: bool,
+    seeds: Seeds,
+}
+
+impl<R: Runtime, S> AgentBuilder<R, S> {
+    pub(super) fn new(runtime: R, store: S) -> Self {
+        Self {
+            connector: Connector::new(runtime.clone()),
+            runtime,
+            store,
+            servers: BTreeMap::new(),
+            limits: AgentLimits::default(),
+            events: 4096,
+            inline: false,
+            seeds: Seeds::System,
+        }
+    }
+
+    /// A user, and the servers on which queues of that user's connections are made.
+    pub fn user(mut self, user: UserId, servers: Vec<UserServer>) -> Self {
+        self.servers.insert(user, servers);
+        self
+    }
+
+    /// Other times and bounds.
+    pub fn limits(mut self, limits: AgentLimits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// How servers are connected to: versions, hosts, SOCKS proxy, limits of sessions. Default: as [`Connector::new`].
+    pub fn connector(mut self, connector: Connector<R>) -> Self {
+        self.connector = connector;
+        self
+    }
+
+    /// How many events that others can cause may wait for the app: confirmations, errors, and which connections are up or
+    /// down. Further ones are thrown away and counted ([`Event::Missed`](smp_core::agent::Event::Missed)). Messages do not
+    /// count: one of each queue waits, until it is acknowledged. Default: 4096.
+    pub fn events(mut self, events: usize) -> Self {
+        self.events = events;
+        self
+    }
+
+    /// Uses the store in the agent's task, for one that does not block, such as a store in memory. Default: on a thread of its
+    /// own.
+    pub fn inline_store(mut self) -> Self {
+        self.inline = true;
+        self
+    }
+
+    /// Derives all randomness but that of the connector from `seed`, so that a simulated run can be repeated. Never use a
+    /// fixed seed for people, nor the same one twice with one store: who knows it knows every key.
+    pub fn seed(mut self, seed: [u8; 32]) -> Self {
+        self.seeds = Seeds::fixed(seed);
+        self
+    }
+}
+
+impl<R: Runtime, S: AgentStore> AgentBuilder<R, S> {
+    /// Starts the agent: it connects to the servers of all connections and goes on with what is left to do.
+    ///
+    /// # Errors
+    /// When the operating system gives no randomness, or no thread.
+    pub fn start(self) -> io::Result<(Agent, Events)> {
+        let seed = self.seeds.next()?;
+        let shared = Shared::new(self.events);
+        let store =
+            if self.inline { Storing::Inline(self.store) } else { Storing::on_thread(self.store, &shared)? };
+        let config = Arc::new(AgentConfig { servers: self.servers, limits: self.limits });
+        let machine = Machine::new(config, seed, self.runtime.now());
+        let runtime = self.runtime.clone();
+        let driver = Driver::new(self.runtime, machine, Arc::clone(&shared), self.connector, store);
+        runtime.spawn(async move {
+            if panic::catch(driver.run()).await.is_err() {
+                log::error!("the task of an agent panicked; the agent has stopped");
+            }
+        });
+        Ok((Agent::new(Arc::clone(&shared)), Events(shared)))
+    }
+}
+
+/// A name for a new connection, drawn at random.
+///
+/// # Errors
+/// When the operating system gives no randomness.
+pub fn new_connection_id() -> io::Result<ConnectionId> {
+    Ok(ConnectionId::generate(&mut SeededEntropy::new(Seeds::System.next()?)))
+}

@@ -1,0 +1,242 @@
+//! Servers, and people with agents.
+
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use bytes::Bytes;
+use smp_core::agent::store::{AgentOp, AgentQuery, Found, MemoryAgentStore, StoreFailure};
+use smp_core::agent::{
+    ConfirmationId, ConnectionId, Event, LocalMessageId, MessageEvent, UserId, UserServer,
+};
+use smp_core::server::ServerConfig;
+use smp_core::wire::agent::AgentError;
+use smp_core::wire::command::MessageFlags;
+use smp_core::wire::{ConnectionRequest, ServerAddress};
+
+use super::super::*;
+use crate::Runtime;
+use crate::client::Connector;
+use crate::server::{Server, ServerHandle};
+use crate::testing::TestRuntime;
+use crate::tests::{TestStore, address, transport_of};
+
+/// Servers that are told apart by their ports, and what they keep.
+pub(super) struct World {
+    pub(super) runtime: TestRuntime,
+    stores: Vec<TestStore>,
+    servers: Vec<Option<ServerHandle<TestRuntime, TestStore>>>,
+}
+
+impl World {
+    pub(super) fn new(servers: usize) -> Self {
+        Self::with(servers, &ServerConfig::default())
+    }
+
+    pub(super) fn with(servers: usize, config: &ServerConfig) -> Self {
+        let stores = vec![(); servers].into_iter().map(|()| TestStore::default()).collect();
+        let servers = std::iter::repeat_with(|| None).take(servers).collect();
+        let mut world = Self { runtime: TestRuntime::default(), stores, servers };
+        for number in 0..world.servers.len() {
+            world.start(number, config.clone());
+        }
+        world
+    }
+
+    pub(super) fn start(&mut self, number: usize, config: ServerConfig) {
+        let port = 5223 + u16::try_from(number).unwrap();
+        let listens_on = ([127, 0, 0, 1], port).into();
+        let store = self.stores[number].clone();
+        let seed = [u8::try_from(number).unwrap() + 1; 32];
+        // A server that is started again must not draw the same ids.
+        let mut entropy = seed;
+        entropy[0] = u8::try_from(self.runtime.now().mono.as_micros() % 251).unwrap();
+        let server = Server::new(self.runtime.clone(), store, transport_of(seed), config).seed(entropy);
+        self.servers[number] =
+            Some(self.runtime.block_on(async move { server.serve(&[listens_on]).await.unwrap() }));
+    }
+
+    /// Ends a server as a crash does; its store is kept.
+    pub(super) fn crash(&mut self, number: usize) {
+        self.servers[number] = None;
+        self.runtime.run();
+    }
+
+    pub(super) fn address(&self, number: usize) -> ServerAddress {
+        let address = address(&["127.0.0.1"], [u8::try_from(number).unwrap() + 1; 32]);
+        let port = 5223 + u16::try_from(number).unwrap();
+        ServerAddress::new(address.hosts().to_vec(), Some(port), *address.key_hash()).unwrap()
+    }
+
+    /// Somebody who makes queues on a server.
+    pub(super) fn person(&self, seed: u8, server: usize) -> Person {
+        let mut person = Person {
+            runtime: self.runtime.clone(),
+            store: AgentTestStore::default(),
+            server: self.address(server),
+            seed,
+            running: None,
+            last_connection: 0,
+        };
+        person.start();
+        person
+    }
+}
+
+/// A store that outlives agents. Clones share it.
+#[derive(Clone, Default)]
+pub(super) struct AgentTestStore(Arc<Mutex<MemoryAgentStore>>);
+
+impl AgentStore for AgentTestStore {
+    fn run(&mut self, ops: Vec<AgentOp>) -> Result<(), StoreFailure> {
+        self.0.lock().unwrap().run(ops)
+    }
+
+    fn read(&mut self, query: &AgentQuery) -> Result<Found, StoreFailure> {
+        Ok(self.0.lock().unwrap().read(query))
+    }
+}
+
+/// Somebody with an agent that is stopped and started again.
+pub(super) struct Person {
+    runtime: TestRuntime,
+    pub(super) store: AgentTestStore,
+    server: ServerAddress,
+    seed: u8,
+    running: Option<(Agent, Events)>,
+    last_connection: u8,
+}
+
+impl Person {
+    pub(super) fn start(&mut self) {
+        self.seed += 10;
+        let server = UserServer { address: self.server.clone(), password: None };
+        let connector = Connector::new(self.runtime.clone()).seed([self.seed; 32]);
+        let agent = Agent::builder(self.runtime.clone(), self.store.clone())
+            .user(USER, vec![server])
+            .connector(connector)
+            .seed([self.seed + 1; 32])
+            .inline_store()
+            .start();
+        self.running = Some(agent.unwrap());
+        self.runtime.run();
+    }
+
+    /// Ends the agent where it is.
+    pub(super) fn stop(&mut self) {
+        let (agent, events) = self.running.take().unwrap();
+        let shared = Arc::clone(&events.0);
+        drop((agent, events));
+        self.runtime.run();
+        assert_eq!(shared.parts(), 0, "something of the agent is left");
+    }
+
+    pub(super) fn agent(&self) -> &Agent {
+        &self.running.as_ref().unwrap().0
+    }
+
+    pub(super) fn invite(&self, pq: bool) -> (ConnectionId, ConnectionRequest) {
+        self.runtime.block_on(self.agent().invite(USER, pq)).unwrap()
+    }
+
+    pub(super) fn join(
+        &mut self,
+        request: ConnectionRequest,
+        info: &'static str,
+        pq: bool,
+    ) -> (ConnectionId, Result<bool, AgentError>) {
+        self.last_connection += 1;
+        let id = ConnectionId::new([self.last_connection; 12]);
+        let joined = self.agent().join(id, USER, request, info.into(), pq);
+        (id, self.runtime.block_on(joined).map(|joined| joined.can_send))
+    }
+
+    pub(super) fn rejoin(&self, connection: ConnectionId) -> Result<bool, AgentError> {
+        self.runtime.block_on(self.agent().rejoin(connection)).map(|joined| joined.can_send)
+    }
+
+    pub(super) fn allow(&self, connection: ConnectionId, confirmation: ConfirmationId, info: &'static str) {
+        self.runtime.block_on(self.agent().allow(connection, confirmation, info.into())).unwrap();
+    }
+
+    pub(super) fn send(
+        &self,
+        connection: ConnectionId,
+        body: impl Into<Bytes>,
+    ) -> Result<LocalMessageId, AgentError> {
+        self.runtime.block_on(self.agent().send(connection, body.into(), MessageFlags { notification: true }))
+    }
+
+    pub(super) fn acknowledge(&self, message: &MessageEvent) {
+        self.runtime.block_on(self.agent().acknowledge(message.connection, message.id)).unwrap();
+    }
+
+    /// The next event, if there is one within `time`.
+    pub(super) fn event_within(&mut self, time: Duration) -> Option<Event> {
+        let end = self.runtime.now().mono + time;
+        loop {
+            self.runtime.run();
+            let events = &mut self.running.as_mut().unwrap().1;
+            if let Poll::Ready(event) = events.poll_next(&Context::from_waker(Waker::noop())) {
+                return Some(event.expect("the agent runs"));
+            }
+            let next = self.runtime.next_timer().filter(|next| *next <= end)?;
+            self.runtime.set_now(self.runtime.now().advanced_to(next));
+        }
+    }
+
+    /// The next event that is not about servers.
+    pub(super) fn event(&mut self) -> Event {
+        loop {
+            match self.event_within(HOUR) {
+                Some(Event::Up(..) | Event::Down(..)) => {}
+                Some(event) => return event,
+                None => panic!("nothing happens"),
+            }
+        }
+    }
+
+    /// The confirmation that comes next, and the information with it.
+    pub(super) fn confirmation(&mut self) -> (ConfirmationId, Bytes) {
+        match self.event() {
+            Event::Confirmation { confirmation, info, .. } => (confirmation, info),
+            event => panic!("not a confirmation: {}", tell(&event)),
+        }
+    }
+
+    /// The message that comes next. Messages that were sent are not told here.
+    pub(super) fn message(&mut self) -> MessageEvent {
+        loop {
+            match self.event() {
+                Event::Message(message) => return *message,
+                Event::Sent(..) => {}
+                event => panic!("not a message: {}", tell(&event)),
+            }
+        }
+    }
+
+    pub(super) fn info(&mut self) -> Bytes {
+        match self.event() {
+            Event::Info(_, info) => info,
+            event => panic!("not what the other side says of itself: {}", tell(&event)),
+        }
+    }
+
+    pub(super) fn connected(&mut self) {
+        match self.event() {
+            Event::Connected(_) => {}
+            event => panic!("not connected: {}", tell(&event)),
+        }
+    }
+}
+
+/// An event, for who reads what failed.
+pub(super) fn tell(event: &Event) -> String {
+    match event {
+        Event::Error(_, error) | Event::NotSent(_, _, error) => format!("{event:?} {error}"),
+        event => format!("{event:?}"),
+    }
+}
+
+pub(super) const USER: UserId = UserId(1);
+pub(super) const HOUR: Duration = Duration::from_secs(3600);
