@@ -247,6 +247,11 @@ pub(super) fn is_temporary(error: &RequestError) -> bool {
     }
 }
 
+/// Whether the queue is gone, or is not for us.
+pub(super) const fn is_refused(error: &RequestError) -> bool {
+    matches!(error, RequestError::Server(ErrorType::Auth) | RequestError::Relay(ErrorType::Auth))
+}
+
 /// The words of an agent for what went wrong with a request.
 pub(super) fn to_error(server: ServerAddress, error: RequestError) -> AgentError {
     let broker = |error| AgentError::Broker { server: server.clone(), error };

@@ -18,7 +18,7 @@
 use bytes::Bytes;
 
 use super::actor::Attempt;
-use super::effect::{Doing, Effect, NewKeys, is_temporary, to_error};
+use super::effect::{Doing, Effect, NewKeys, is_refused, is_temporary, to_error};
 use super::step::{PROHIBITED, Step};
 use super::store::{
     AgentOp, Agreement, Connection, ConnectionState, Counters, Found, Origin, Progress, QueueNumber,
@@ -31,7 +31,6 @@ use crate::crypto::{AuthPrivateKey, Ed25519PrivateKey, X25519PrivateKey};
 use crate::wire::agent::{AgentError, AgentMessage, ConnectionError, NonEmpty, PeerError, version};
 use crate::wire::broker::CreatedQueue;
 use crate::wire::command::SubscriptionMode;
-use crate::wire::error::ErrorType;
 use crate::wire::link::{E2eParameters, KemParameters};
 use crate::wire::queue_uri::{QueueAddress, QueueInfo, QueueUri};
 use crate::wire::{ConnectionRequest, QueueMode, Version, VersionRange};
@@ -377,8 +376,7 @@ impl Step<'_> {
             Err(error) if is_temporary(error) && !self.is_called_for() => return self.task_later(),
             Err(error) => error.clone(),
         };
-        let is_gone =
-            matches!(error, RequestError::Server(ErrorType::Auth) | RequestError::Relay(ErrorType::Auth));
+        let is_gone = is_refused(&error);
         let server = match &task.kind {
             TaskKind::SecureSend(number) => self.send_queue(*number).map(|queue| queue.server.clone()),
             TaskKind::SecureReceive(number, _) => {
@@ -387,15 +385,27 @@ impl Step<'_> {
             TaskKind::DeleteQueue { server, .. } => Some(server.clone()),
             TaskKind::CreateReply { .. } => None,
         };
-        match (task.kind, server) {
-            // It is gone already.
-            (TaskKind::DeleteQueue { .. }, _) if is_gone => self.task_done(),
-            (TaskKind::SecureSend(_), _) if is_gone => {
+        match (task.kind, task.origin, server) {
+            (TaskKind::SecureSend(_), Origin::Call, _) if is_gone => {
                 self.fail_call(AgentError::Connection(ConnectionError::NotAvailable));
             }
-            (_, Some(server)) => self.fail_call(to_error(server, error)),
-            (_, None) => self.task_done(),
+            (_, Origin::Call, Some(server)) => self.fail_call(to_error(server, error)),
+            // What was to be deleted is gone already; what was to be secured refuses the message that is sent next.
+            (TaskKind::DeleteQueue { .. } | TaskKind::SecureSend(_), _, _) if is_gone => self.task_given_up(),
+            (_, _, server) => {
+                server.into_iter().for_each(|server| self.error(to_error(server, error.clone())));
+                self.task_given_up();
+            }
         }
+    }
+
+    /// The first task cannot be done. Kept, it would hold up everything behind it for ever.
+    fn task_given_up(&mut self) {
+        if let Some(tasks) = self.tasks_mut().filter(|tasks| !tasks.is_empty()) {
+            tasks.remove(0);
+        }
+        self.running.task = Attempt::default();
+        self.effects.push(Effect::Tasks);
     }
 
     fn task_done(&mut self) {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::actor::Attempt;
-use super::effect::{Doing, Effect, is_temporary, to_error};
+use super::effect::{Doing, Effect, is_refused, is_temporary, to_error};
 use super::establish::can_secure;
 use super::seal::seal;
 use super::step::{PROHIBITED, Step};
@@ -180,11 +180,9 @@ impl Step<'_> {
             attempt.later(now, first, limits.retry_max.max(first));
             return;
         }
-        let is_gone =
-            matches!(error, RequestError::Server(ErrorType::Auth) | RequestError::Relay(ErrorType::Auth));
         let server = self.send_queue(number).map(|queue| queue.server.clone());
         let error = match server {
-            Some(_) if is_first && is_gone => AgentError::Connection(ConnectionError::NotAvailable),
+            Some(_) if is_refused(&error) && !is_body(message) => AgentError::Connection(self.unreachable()),
             Some(server) => to_error(server, error),
             None => return,
         };
@@ -195,12 +193,23 @@ impl Step<'_> {
         self.not_sent(number, message, error);
     }
 
-    /// A message will not be sent; the next one may.
+    /// Why nobody hears what belongs to the handshake: who let us in did not, or is gone.
+    fn unreachable(&self) -> ConnectionError {
+        match self.connection.as_ref().map(|connection| connection.state.progress) {
+            Some(Progress::Joined) => ConnectionError::NotAccepted,
+            _ => ConnectionError::NotAvailable,
+        }
+    }
+
+    /// A message will not be sent; the next one may. The app knows the numbers of its own messages alone.
     fn not_sent(&mut self, number: QueueNumber, message: &Outgoing, error: AgentError) {
         let connection = self.id;
         self.ops.push(AgentOp::DeleteDelivery(Delivery { connection, queue: number, message: message.id }));
         self.effects.push(Effect::Deliver(number));
-        self.event(Event::NotSent(connection, message.id, error));
+        match is_body(message) {
+            true => self.event(Event::NotSent(connection, message.id, error)),
+            false => self.error(error),
+        }
     }
 
     /// A message is with the server.
@@ -261,6 +270,13 @@ impl Step<'_> {
             self.event(Event::Connected(self.id));
         }
     }
+}
+
+/// Whether it is a message of the app.
+fn is_body(message: &Outgoing) -> bool {
+    let OutgoingContent::Ratchet { plaintext, .. } = &message.content else { return false };
+    let decoded = decode_all(plaintext, AgentMessage::decode);
+    matches!(decoded, Ok(AgentMessage::Message { message: AMessage::Body(_), .. }))
 }
 
 impl Attempt {
