@@ -1,6 +1,9 @@
 //! The shell of the agent, against the shell of the server, on a runtime in memory.
 
 mod conversation;
+mod faults;
+mod handshake;
+mod restarts;
 mod world;
 
-use world::{Person, World};
+use world::{HOUR, Person, World, meet, tell};

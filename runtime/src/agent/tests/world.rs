@@ -68,6 +68,17 @@ impl World {
         ServerAddress::new(address.hosts().to_vec(), Some(port), *address.key_hash()).unwrap()
     }
 
+    /// Ends a server and begins another one in its place, which knows nothing of its queues.
+    pub(super) fn forget(&mut self, number: usize) {
+        self.crash(number);
+        self.stores[number] = TestStore::default();
+        self.start(number, ServerConfig::default());
+    }
+
+    pub(super) fn pass(&self, time: Duration) {
+        self.runtime.advance(time);
+    }
+
     /// Somebody who makes queues on a server.
     pub(super) fn person(&self, seed: u8, server: usize) -> Person {
         let mut person = Person {
@@ -85,15 +96,49 @@ impl World {
 
 /// A store that outlives agents. Clones share it.
 #[derive(Clone, Default)]
-pub(super) struct AgentTestStore(Arc<Mutex<MemoryAgentStore>>);
+pub(super) struct AgentTestStore(Arc<Mutex<Kept>>);
+
+#[derive(Default)]
+struct Kept {
+    store: MemoryAgentStore,
+    /// How many calls succeed, and how many after them fail.
+    plan: (u32, u32),
+}
+
+impl AgentTestStore {
+    /// After so many calls that it carries out the store refuses so many.
+    pub(super) fn fail(&self, after: u32, count: u32) {
+        self.0.lock().unwrap().plan = (after, count);
+    }
+}
+
+impl Kept {
+    fn next(&mut self) -> Result<(), StoreFailure> {
+        match &mut self.plan {
+            (0, 0) => Ok(()),
+            (0, count) => {
+                *count -= 1;
+                Err(StoreFailure)
+            }
+            (after, _) => {
+                *after -= 1;
+                Ok(())
+            }
+        }
+    }
+}
 
 impl AgentStore for AgentTestStore {
     fn run(&mut self, ops: Vec<AgentOp>) -> Result<(), StoreFailure> {
-        self.0.lock().unwrap().run(ops)
+        let mut kept = self.0.lock().unwrap();
+        kept.next()?;
+        kept.store.run(ops)
     }
 
     fn read(&mut self, query: &AgentQuery) -> Result<Found, StoreFailure> {
-        Ok(self.0.lock().unwrap().read(query))
+        let mut kept = self.0.lock().unwrap();
+        kept.next()?;
+        Ok(kept.store.read(query))
     }
 }
 
@@ -147,8 +192,18 @@ impl Person {
     ) -> (ConnectionId, Result<bool, AgentError>) {
         self.last_connection += 1;
         let id = ConnectionId::new([self.last_connection; 12]);
+        (id, self.join_as(id, request, info, pq))
+    }
+
+    pub(super) fn join_as(
+        &self,
+        id: ConnectionId,
+        request: ConnectionRequest,
+        info: &'static str,
+        pq: bool,
+    ) -> Result<bool, AgentError> {
         let joined = self.agent().join(id, USER, request, info.into(), pq);
-        (id, self.runtime.block_on(joined).map(|joined| joined.can_send))
+        self.runtime.block_on(joined).map(|joined| joined.can_send)
     }
 
     pub(super) fn rejoin(&self, connection: ConnectionId) -> Result<bool, AgentError> {
@@ -185,6 +240,13 @@ impl Person {
         }
     }
 
+    /// Everything that happens within `time`, but for what is about servers.
+    pub(super) fn others_within(&mut self, time: Duration) -> Vec<Event> {
+        let end = self.runtime.now().mono + time;
+        let events = std::iter::from_fn(|| self.event_within(end.since(self.runtime.now().mono)));
+        events.filter(|event| !matches!(event, Event::Up(..) | Event::Down(..))).collect()
+    }
+
     /// The next event that is not about servers.
     pub(super) fn event(&mut self) -> Event {
         loop {
@@ -196,9 +258,19 @@ impl Person {
         }
     }
 
+    /// The next event that is neither about servers nor tells that something was sent.
+    fn step(&mut self) -> Event {
+        loop {
+            match self.event() {
+                Event::Sent(..) => {}
+                event => return event,
+            }
+        }
+    }
+
     /// The confirmation that comes next, and the information with it.
     pub(super) fn confirmation(&mut self) -> (ConfirmationId, Bytes) {
-        match self.event() {
+        match self.step() {
             Event::Confirmation { confirmation, info, .. } => (confirmation, info),
             event => panic!("not a confirmation: {}", tell(&event)),
         }
@@ -206,24 +278,21 @@ impl Person {
 
     /// The message that comes next. Messages that were sent are not told here.
     pub(super) fn message(&mut self) -> MessageEvent {
-        loop {
-            match self.event() {
-                Event::Message(message) => return *message,
-                Event::Sent(..) => {}
-                event => panic!("not a message: {}", tell(&event)),
-            }
+        match self.step() {
+            Event::Message(message) => *message,
+            event => panic!("not a message: {}", tell(&event)),
         }
     }
 
     pub(super) fn info(&mut self) -> Bytes {
-        match self.event() {
+        match self.step() {
             Event::Info(_, info) => info,
             event => panic!("not what the other side says of itself: {}", tell(&event)),
         }
     }
 
     pub(super) fn connected(&mut self) {
-        match self.event() {
+        match self.step() {
             Event::Connected(_) => {}
             event => panic!("not connected: {}", tell(&event)),
         }
@@ -240,3 +309,17 @@ pub(super) fn tell(event: &Event) -> String {
 
 pub(super) const USER: UserId = UserId(1);
 pub(super) const HOUR: Duration = Duration::from_secs(3600);
+
+/// Lets two people meet: how each of them names the connection.
+pub(super) fn meet(alice: &mut Person, bob: &mut Person, pq: bool) -> (ConnectionId, ConnectionId) {
+    let (at_alice, request) = alice.invite(pq);
+    let (at_bob, joined) = bob.join(request, "bob", pq);
+    assert_eq!(joined, Ok(true));
+    let (confirmation, info) = alice.confirmation();
+    assert_eq!(info, "bob");
+    alice.allow(at_alice, confirmation, "alice");
+    assert_eq!(bob.info(), "alice");
+    bob.connected();
+    alice.connected();
+    (at_alice, at_bob)
+}
