@@ -151,7 +151,7 @@ impl<R: Runtime, S: AgentStore> Driver<R, S> {
                 AgentOutput::Request(link, id, request) => {
                     // Without the session the machine has heard, or will hear, that it is lost.
                     if let Some(session) = self.sessions.get(&link) {
-                        session.request(id, request);
+                        session.request(id, *request);
                     }
                 }
                 AgentOutput::Disconnect(link) => _ = self.sessions.remove(&link),

@@ -17,7 +17,7 @@ pub(super) enum Effect {
     Reply(CallId, Result<Reply, AgentError>),
     Event(Event),
     /// A request to a server, for a connection.
-    Request(UserId, ServerAddress, Request, Doing),
+    Request(UserId, ServerAddress, Box<Request>, Doing),
     /// There is a new queue to receive from, to which this session of its link is subscribed.
     Watch(Box<WaitingQueue>, u64),
     /// There is something to send through a queue.
@@ -71,7 +71,7 @@ impl Agent {
             Effect::Event(event) => self.outputs.push_back(AgentOutput::Event(event)),
             Effect::Request(user, server, request, doing) => {
                 let link = self.links.at(user, &server, &self.shared.config.limits);
-                self.request(link, request, doing);
+                self.request(link, *request, doing);
             }
             Effect::Watch(queue, session) => {
                 let link = self.links.add_queue(&self.shared.config.limits, *queue, Some(session));
@@ -104,7 +104,8 @@ impl Agent {
             }
             links::Step::Send(requests) => {
                 let requests = requests.into_iter();
-                let outputs = requests.map(|(command, request)| AgentOutput::Request(id, command, request));
+                let outputs =
+                    requests.map(|(command, request)| AgentOutput::Request(id, command, Box::new(request)));
                 self.outputs.extend(outputs);
             }
         }
@@ -254,6 +255,7 @@ pub(super) const fn is_refused(error: &RequestError) -> bool {
 
 /// The words of an agent for what went wrong with a request.
 pub(super) fn to_error(server: ServerAddress, error: RequestError) -> AgentError {
+    let server = Box::new(server);
     let broker = |error| AgentError::Broker { server: server.clone(), error };
     match error {
         RequestError::Server(error) | RequestError::Relay(error) => AgentError::Smp { server, error },

@@ -153,12 +153,12 @@ impl Step<'_> {
             receive.e2e_secret = receive.e2e_key.diffie_hellman(&e2e_key).ok();
             receive.stage = QueueStage::Confirmed;
         }
-        if let Some(connection) = self.agreement_mut() {
-            if let Agreement::Offered(_) = connection.agreement {
-                connection.agreement = Agreement::Ratchet(confirmation.ratchet.clone());
-                connection.state.counters.received = 1;
-                connection.state.counters.received_hash = confirmation.hash.clone();
-            }
+        if let Some(connection) = self.agreement_mut()
+            && let Agreement::Offered(_) = connection.agreement
+        {
+            connection.agreement = Agreement::Ratchet(confirmation.ratchet.clone());
+            connection.state.counters.received = 1;
+            connection.state.counters.received_hash = confirmation.hash.clone();
         }
         let secure_send = can_secure(&queue).then_some(TaskKind::SecureSend(FIRST));
         self.add_send(queue);

@@ -74,7 +74,7 @@ pub enum AgentOutput {
     /// Make a session with a server.
     Connect(LinkId, ServerAddress),
     /// Give a request to a session that is ready.
-    Request(LinkId, CommandId, Request),
+    Request(LinkId, CommandId, Box<Request>),
     /// The session is not needed any more; nothing more is said of it.
     Disconnect(LinkId),
 }

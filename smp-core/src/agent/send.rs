@@ -232,10 +232,10 @@ impl Step<'_> {
     }
 
     fn confirmation_sent(&mut self) {
-        if let Some(connection) = &mut self.connection {
-            if connection.state.progress == Progress::Joining {
-                connection.state.progress = Progress::Joined;
-            }
+        if let Some(connection) = &mut self.connection
+            && connection.state.progress == Progress::Joining
+        {
+            connection.state.progress = Progress::Joined;
         }
         if let Some(call) = self.running.call.take() {
             let reply = self.joined();

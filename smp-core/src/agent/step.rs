@@ -195,7 +195,7 @@ impl<'a> Step<'a> {
 
     pub(super) fn request(&mut self, server: ServerAddress, request: Request, doing: Doing) {
         let Some(user) = self.connection.as_ref().map(|connection| connection.state.user) else { return };
-        self.effects.push(Effect::Request(user, server, request, doing));
+        self.effects.push(Effect::Request(user, server, Box::new(request), doing));
     }
 
     pub(super) fn now(&self) -> UnixTime {

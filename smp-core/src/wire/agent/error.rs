@@ -42,23 +42,23 @@ pub enum AgentError {
     /// A server refused. `SMP`.
     Smp {
         /// The server.
-        server: ServerAddress,
+        server: Box<ServerAddress>,
         /// What it said.
         error: ErrorType,
     },
     /// A server could not be used. `BROKER`.
     Broker {
         /// The server.
-        server: ServerAddress,
+        server: Box<ServerAddress>,
         /// Why.
         error: BrokerErrorType,
     },
     /// A command was not forwarded. `PROXY`.
     Proxy {
         /// The server that should have forwarded it.
-        proxy: ServerAddress,
+        proxy: Box<ServerAddress>,
         /// The server that it was for.
-        relay: ServerAddress,
+        relay: Box<ServerAddress>,
         /// What the proxy said.
         error: ProxyError,
     },

@@ -285,9 +285,9 @@ fn nothing_secret_is_shown() {
 }
 
 fn errors() -> Vec<(AgentError, &'static str)> {
-    let smp = |error| AgentError::Smp { server: server(), error };
-    let broker = |error| AgentError::Broker { server: server(), error };
-    let proxy = |error| AgentError::Proxy { proxy: server(), relay: server(), error };
+    let smp = |error| AgentError::Smp { server: server().into(), error };
+    let broker = |error| AgentError::Broker { server: server().into(), error };
+    let proxy = |error| AgentError::Proxy { proxy: server().into(), relay: server().into(), error };
     let text = ErrorText::new;
     let crypto = |error| AgentError::Peer(PeerError::Crypto(error));
     let nested = ErrorType::Proxy(Box::new(ProxyError::Broker(BrokerErrorType::Response(text("a b")))));
@@ -393,8 +393,11 @@ fn errors_are_one_line_and_not_nested_for_ever() {
     let broken = "a\r\nOK\u{1b}[2J\u{85}";
     for error in [
         AgentError::Internal(broken.into()),
-        AgentError::Smp { server: server(), error: ErrorType::Store(broken.into()) },
-        AgentError::Broker { server: server(), error: BrokerErrorType::Unexpected(ErrorText::new(broken)) },
+        AgentError::Smp { server: server().into(), error: ErrorType::Store(broken.into()) },
+        AgentError::Broker {
+            server: server().into(),
+            error: BrokerErrorType::Unexpected(ErrorText::new(broken)),
+        },
     ] {
         let text = error.to_string();
         assert!(!text.contains(char::is_control), "{text:?}");

@@ -37,17 +37,17 @@ pub(super) fn from_text(text: &str) -> Decoded<AgentError> {
         ("NO_USER", None) => AgentError::NoUser,
         ("SMP", Some(rest)) => {
             let (server, error) = rest.split_once(' ').ok_or(DecodeError)?;
-            AgentError::Smp { server: parse(server)?, error: smp_from_text(error, NESTING_MAX)? }
+            AgentError::Smp { server: Box::new(parse(server)?), error: smp_from_text(error, NESTING_MAX)? }
         }
         ("BROKER", Some(rest)) => {
             let (server, error) = rest.split_once(' ').ok_or(DecodeError)?;
-            AgentError::Broker { server: parse(server)?, error: broker_from_text(error)? }
+            AgentError::Broker { server: Box::new(parse(server)?), error: broker_from_text(error)? }
         }
         ("PROXY", Some(rest)) => {
             let (proxy, rest) = rest.split_once(' ').ok_or(DecodeError)?;
             let (relay, error) = rest.split_once(' ').ok_or(DecodeError)?;
             let error = proxy_from_text(error, NESTING_MAX)?;
-            AgentError::Proxy { proxy: parse(proxy)?, relay: parse(relay)?, error }
+            AgentError::Proxy { proxy: Box::new(parse(proxy)?), relay: Box::new(parse(relay)?), error }
         }
         ("AGENT", Some(rest)) => AgentError::Peer(peer_from_text(rest)?),
         ("INTERNAL", Some(text)) => AgentError::Internal(one_line(text)),
