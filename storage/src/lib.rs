@@ -1,5 +1,5 @@
-//! Stores for SMP servers: they carry out the vocabulary of [`smp_core::server::store`] and keep its four
-//! promises.
+//! Stores for SMP servers, and in [`agent`] for agents. Those for servers carry out the vocabulary of
+//! [`smp_core::server::store`] and keep its four promises.
 //!
 //! | store | for | keeps over a restart |
 //! |---|---|---|
@@ -21,6 +21,7 @@
 //! # });
 //! ```
 
+pub mod agent;
 mod embedded;
 mod faulty;
 mod memory;

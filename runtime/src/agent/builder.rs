@@ -9,11 +9,12 @@ use smp_core::agent::{Agent as Machine, AgentConfig, AgentLimits, ConnectionId, 
 
 use super::driver::Driver;
 use super::shared::Shared;
-use super::store::{AgentStore, Storing};
+use super::store::Storing;
 use super::{Agent, Events};
 use crate::client::Connector;
 use crate::seed::Seeds;
 use crate::{Runtime, panic};
+use smp_storage::agent::AgentStore;
 
 /// What an agent is started with.
 #[must_use]
@@ -83,7 +84,7 @@ impl<R: Runtime, S> AgentBuilder<R, S> {
     }
 }
 
-impl<R: Runtime, S: AgentStore> AgentBuilder<R, S> {
+impl<R: Runtime, S: AgentStore + 'static> AgentBuilder<R, S> {
     /// Starts the agent: it connects to the servers of all connections and goes on with what is left to do.
     ///
     /// # Errors

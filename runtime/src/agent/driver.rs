@@ -9,10 +9,11 @@ use smp_core::agent::{Agent as Machine, AgentInput, AgentOutput, Call, CallId, L
 
 use super::session::Session;
 use super::shared::{Input, Part, Shared};
-use super::store::{AgentStore, Job, Storing};
+use super::store::{Job, Storing};
 use crate::Runtime;
 use crate::client::Connector;
 use crate::timer::Timer;
+use smp_storage::agent::AgentStore;
 
 /// The machine, its store and its sessions.
 ///
@@ -35,7 +36,7 @@ pub(super) struct Driver<R: Runtime, S> {
     part: Part,
 }
 
-impl<R: Runtime, S: AgentStore> Driver<R, S> {
+impl<R: Runtime, S: AgentStore + 'static> Driver<R, S> {
     pub(super) fn new(
         runtime: R,
         machine: Machine,

@@ -29,7 +29,6 @@ struct Owner(Arc<Shared>);
 
 impl Agent {
     /// An agent that keeps everything in `store`, where no other agent may be at work.
-    #[must_use]
     pub fn builder<R: Runtime, S>(runtime: R, store: S) -> AgentBuilder<R, S> {
         AgentBuilder::new(runtime, store)
     }
@@ -94,7 +93,8 @@ impl Agent {
     /// [`Event::Connected`](smp_core::agent::Event::Connected) tells when that is done.
     ///
     /// # Errors
-    /// `CONN NOT_FOUND` when there is no such confirmation, `CMD PROHIBITED` when somebody was let in already.
+    /// `CONN NOT_FOUND` when there is no such confirmation, or somebody was let in already; `CMD PROHIBITED` when somebody else
+    /// is the only one who can be.
     pub fn allow(
         &self,
         connection: ConnectionId,

@@ -32,4 +32,3 @@ mod waiting;
 pub use builder::{AgentBuilder, new_connection_id};
 pub use events::Events;
 pub use handle::{Agent, Joined};
-pub use store::AgentStore;

@@ -140,18 +140,19 @@ impl Shared {
     /// For the task: gives out what the machine gave out.
     pub(super) fn deliver(&self, replies: Vec<(CallId, Outcome)>, events: Vec<Event>) {
         let mut state = self.lock();
-        for (id, outcome) in replies {
-            if let Some(sender) = state.replies.remove(&id) {
-                // Nobody need wait for a reply.
-                _ = sender.send(outcome);
-            }
-        }
+        let replies =
+            replies.into_iter().filter_map(|(id, outcome)| Some((state.replies.remove(&id)?, outcome)));
+        let replies: Vec<_> = replies.collect();
         let mut listeners = Vec::new();
         if state.is_listened && !events.is_empty() {
             events.into_iter().for_each(|event| state.events.push(event));
             listeners = std::mem::take(&mut state.listeners);
         }
         drop(state);
+        for (sender, outcome) in replies {
+            // Nobody need wait for a reply.
+            _ = sender.send(outcome);
+        }
         listeners.into_iter().for_each(Waker::wake);
     }
 

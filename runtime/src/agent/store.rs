@@ -5,36 +5,10 @@ use std::sync::{Arc, mpsc};
 use std::{io, thread};
 
 use smp_core::agent::AgentInput;
-use smp_core::agent::store::{AgentOp, AgentQuery, Batch, Found, MemoryAgentStore, ReadId, StoreFailure};
+use smp_core::agent::store::{AgentQuery, Batch, ReadId, StoreFailure};
+use smp_storage::agent::AgentStore;
 
 use super::shared::{Input, Shared};
-
-/// Carries out the vocabulary of [`smp_core::agent::store`].
-///
-/// Calls block until they are done.
-pub trait AgentStore: Send + 'static {
-    /// Carries out the operations of a batch in order, all or none, and returns when they are durable.
-    ///
-    /// # Errors
-    /// [`StoreFailure`] when one of them is refused (see [`AgentOp`]), or the disk fails. The cause is logged.
-    fn run(&mut self, ops: Vec<AgentOp>) -> Result<(), StoreFailure>;
-
-    /// Finds what all batches before have left.
-    ///
-    /// # Errors
-    /// [`StoreFailure`] when the disk fails, or failed before, and when what is there cannot be decoded.
-    fn read(&mut self, query: &AgentQuery) -> Result<Found, StoreFailure>;
-}
-
-impl AgentStore for MemoryAgentStore {
-    fn run(&mut self, ops: Vec<AgentOp>) -> Result<(), StoreFailure> {
-        Self::run(self, ops)
-    }
-
-    fn read(&mut self, query: &AgentQuery) -> Result<Found, StoreFailure> {
-        Ok(Self::read(self, query))
-    }
-}
 
 /// Something for the store to do.
 pub(super) enum Job {
@@ -49,7 +23,7 @@ pub(super) enum Storing<S> {
     Thread(mpsc::Sender<Job>),
 }
 
-impl<S: AgentStore> Storing<S> {
+impl<S: AgentStore + 'static> Storing<S> {
     /// Starts the thread of a store.
     pub(super) fn on_thread(mut store: S, shared: &Arc<Shared>) -> io::Result<Self> {
         let (sender, jobs) = mpsc::channel();

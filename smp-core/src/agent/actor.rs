@@ -105,12 +105,11 @@ impl Actor {
     /// True if nothing is lost when the actor is.
     fn is_idle(&self) -> bool {
         let Running { call, task, queues, .. } = &self.running;
-        let is_quiet = |attempt: &Attempt| !attempt.is_under_way && attempt.again_at.is_none();
         matches!(self.stage, Stage::Ready(_))
             && self.inbox.is_empty()
             && call.is_none()
-            && is_quiet(task)
-            && queues.values().all(is_quiet)
+            && !task.is_busy()
+            && !queues.values().any(Attempt::is_busy)
     }
 }
 
@@ -203,7 +202,8 @@ impl Agent {
         while let Some(actor) = self.actors.get_mut(&id).filter(|actor| actor.paused.is_none()) {
             let Stage::Ready(connection) = &mut actor.stage else { break };
             let Some(work) = actor.inbox.front() else { break };
-            let query = connection.as_ref().and_then(|connection| step::needs(connection, work));
+            let query =
+                connection.as_ref().and_then(|connection| step::needs(connection, &actor.running, work));
             match (query, connection.take()) {
                 (Some(query), Some(connection)) => {
                     actor.stage = Stage::Reading(connection);

@@ -141,9 +141,13 @@ impl Step<'_> {
         let Some(Found::Confirmation(Some(confirmation))) = self.found.take() else { return Err(not_found) };
         let connection = self.connection()?;
         let may = matches!(connection.state.progress, Progress::Created | Progress::Confirmed);
-        if confirmation.connection != connection.id || !may {
+        // Whoever secured the queue himself is the only one who can be let in: see `settle_on`.
+        let is_settled = matches!(connection.agreement, Agreement::Ratchet(_));
+        let is_shut_out = is_settled && confirmation.sender_key.is_some();
+        if confirmation.connection != connection.id || !may || is_shut_out {
             return Err(PROHIBITED);
         }
+        connection.state.pq_support = confirmation.ratchet.pq_supported();
         connection.state.progress = Progress::Allowed;
         connection.state.version = confirmation.version;
         let queue = confirmation.queues.first().ok_or(AgentError::Peer(PeerError::Queue))?;
@@ -328,7 +332,7 @@ impl Step<'_> {
 
     /// Begins the first task, if none is under way; when there is none left, messages may go out.
     pub(super) fn run_tasks(&mut self) {
-        if self.running.task.is_under_way || self.running.task.again_at.is_some() {
+        if self.running.task.is_busy() {
             return;
         }
         let Some(connection) = &self.connection else { return };

@@ -175,8 +175,9 @@ impl Step<'_> {
         let content = plaintext.to_vec().into();
         let message = decode_all(&content, AgentMessage::decode).map_err(malformed)?;
         let AgentMessage::ConnInfo(info) = message else { return Err(PROHIBITED_MESSAGE) };
+        let is_first = self.receive_queue(number).is_some_and(|queue| queue.stage == QueueStage::New);
         let connection = self.connection()?;
-        if !matches!(connection.state.progress, Progress::Joining | Progress::Joined) {
+        if !is_first || !matches!(connection.state.progress, Progress::Joining | Progress::Joined) {
             return Err(PROHIBITED_MESSAGE);
         }
         connection.state.counters.received = 1;

@@ -125,7 +125,7 @@ impl Step<'_> {
     pub(super) fn deliver(&mut self, number: QueueNumber) {
         let Some(Found::Outgoing(Some(message))) = self.found.take() else { return };
         let attempt = self.running.queues.entry(number).or_default();
-        if attempt.is_under_way || attempt.again_at.is_some() {
+        if attempt.is_busy() {
             return;
         }
         let Some(connection) = self.connection.as_ref().filter(|connection| connection.tasks.is_empty())
@@ -204,21 +204,26 @@ impl Step<'_> {
     /// A message will not be sent; the next one may. The app knows the numbers of its own messages alone.
     fn not_sent(&mut self, number: QueueNumber, message: &Outgoing, error: AgentError) {
         let connection = self.id;
-        self.ops.push(AgentOp::DeleteDelivery(Delivery { connection, queue: number, message: message.id }));
-        self.effects.push(Effect::Deliver(number));
+        self.dealt_with(number, message);
         match is_body(message) {
             true => self.event(Event::NotSent(connection, message.id, error)),
             false => self.error(error),
         }
     }
 
-    /// A message is with the server.
-    fn sent(&mut self, number: QueueNumber, message: &Outgoing) {
-        let connection = self.id;
-        self.ops.push(AgentOp::DeleteDelivery(Delivery { connection, queue: number, message: message.id }));
+    /// What a message was sealed with is not needed any more, and the next one may go.
+    fn dealt_with(&mut self, number: QueueNumber, message: &Outgoing) {
+        let delivery = Delivery { connection: self.id, queue: number, message: message.id };
+        self.ops.push(AgentOp::DeleteDelivery(delivery));
         let kept = Outgoing { content: OutgoingContent::Delivered, ..message.clone() };
         self.ops.push(AgentOp::PutOutgoing(Box::new(kept)));
         self.effects.push(Effect::Deliver(number));
+    }
+
+    /// A message is with the server.
+    fn sent(&mut self, number: QueueNumber, message: &Outgoing) {
+        let connection = self.id;
+        self.dealt_with(number, message);
         let OutgoingContent::Ratchet { plaintext, .. } = &message.content else { return };
         match decode_all(plaintext, AgentMessage::decode) {
             Ok(AgentMessage::ConnInfoReply { .. }) => self.confirmation_sent(),
@@ -280,6 +285,11 @@ fn is_body(message: &Outgoing) -> bool {
 }
 
 impl Attempt {
+    /// True if it is under way, or waits to be tried again.
+    pub(super) const fn is_busy(&self) -> bool {
+        self.is_under_way || self.again_at.is_some()
+    }
+
     /// It failed: it is tried again after a pause, half as long again as the last.
     pub(super) fn later(&mut self, now: Timestamp, min: Duration, max: Duration) {
         self.is_under_way = false;

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use super::actor::{Running, Work};
+use super::actor::{Attempt, Running, Work};
 use super::effect::{Doing, Effect};
 use super::store::{AgentOp, AgentQuery, Connection, Found, QueueNumber, ReceiveQueue, SendQueue, Task};
 use super::{Call, CallId, ConnectionId, Event, Reply, Shared};
@@ -39,7 +39,7 @@ struct Changed {
 }
 
 /// What has to be read before a work can be taken.
-pub(super) fn needs(connection: &Connection, work: &Work) -> Option<AgentQuery> {
+pub(super) fn needs(connection: &Connection, running: &Running, work: &Work) -> Option<AgentQuery> {
     match work {
         Work::Call(_, call) => match &**call {
             Call::Allow { confirmation, .. } => Some(AgentQuery::Confirmation(*confirmation)),
@@ -53,7 +53,11 @@ pub(super) fn needs(connection: &Connection, work: &Work) -> Option<AgentQuery> 
                 _ => Some(AgentQuery::Skipped(connection.id)).filter(|_| connection.state.skipped > 0),
             }
         }
-        Work::Deliver(queue) => Some(AgentQuery::NextDelivery(connection.id, *queue)),
+        Work::Deliver(queue) => {
+            let is_busy = running.queues.get(queue).is_some_and(Attempt::is_busy);
+            let may = !is_busy && connection.tasks.is_empty();
+            may.then_some(AgentQuery::NextDelivery(connection.id, *queue))
+        }
         Work::Answer(..) | Work::Tasks | Work::Resume => None,
     }
 }

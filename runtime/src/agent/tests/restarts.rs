@@ -1,7 +1,12 @@
 //! Agents and servers that end and begin again.
 
-use smp_core::agent::Event;
+use std::future::Future;
+use std::task::{Context, Waker};
+
+use smp_core::agent::{ConnectionId, Event};
 use smp_core::server::ServerConfig;
+use smp_core::wire::agent::{AgentError, ConnectionError};
+use smp_core::wire::command::MessageFlags;
 
 use super::*;
 
@@ -135,4 +140,49 @@ fn a_message_that_is_delivered_again_waits_once() {
     world.crash(0);
     world.start(0, ServerConfig::default());
     assert!(alice.others_within(HOUR).is_empty());
+}
+
+/// Both sides are interrupted in the middle, after so many turns of all tasks; the calls are repeated as an app would.
+#[test]
+fn a_handshake_that_is_interrupted_anywhere_goes_on() {
+    for turns in (0..).step_by(3) {
+        let world = World::new(2);
+        let (mut alice, mut bob) = (world.person(1, 0), world.person(2, 1));
+        let (at_alice, request) = alice.invite(true);
+        let at_bob = ConnectionId::new([1; 12]);
+        let mut joining =
+            Box::pin(bob.agent().join(at_bob, world::USER, request.clone(), "bob".into(), true));
+        let was_busy = world.turn(turns);
+        let joined = joining.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+        bob.stop();
+        bob.start();
+        match bob.rejoin(at_bob) {
+            Err(AgentError::Connection(ConnectionError::NotFound)) if joined.is_pending() => {
+                assert_eq!(bob.join_as(at_bob, request, "bob", true), Ok(true), "after {turns} turns");
+            }
+            joined => assert_eq!(joined, Ok(true), "after {turns} turns"),
+        }
+        let (confirmation, _) = alice.confirmation();
+        drop(alice.agent().allow(at_alice, confirmation, "alice".into()));
+        world.turn(turns);
+        alice.stop();
+        alice.start();
+        match world.runtime.block_on(alice.agent().allow(at_alice, confirmation, "alice".into())) {
+            Ok(()) | Err(AgentError::Connection(ConnectionError::NotFound)) => {}
+            Err(error) => panic!("after {turns} turns: {error}"),
+        }
+        drop(bob.agent().send(at_bob, "hello".into(), MessageFlags { notification: true }));
+        world.turn(turns);
+        bob.stop();
+        bob.start();
+        bob.send(at_bob, "hello again").unwrap();
+        let bodies = alice.bodies();
+        let (last, others) = bodies.split_last().expect("a message");
+        assert!(last == "hello again" && others.iter().all(|body| body == "hello"), "after {turns} turns");
+        alice.send(at_alice, "hello, bob").unwrap();
+        assert_eq!(bob.bodies(), ["hello, bob"], "after {turns} turns");
+        if !was_busy {
+            return;
+        }
+    }
 }

@@ -13,6 +13,7 @@ use smp_core::server::ServerConfig;
 use smp_core::wire::agent::AgentError;
 use smp_core::wire::command::MessageFlags;
 use smp_core::wire::{ConnectionRequest, ServerAddress};
+use smp_storage::agent::AgentStore;
 
 use super::super::*;
 use crate::Runtime;
@@ -73,6 +74,11 @@ impl World {
         self.crash(number);
         self.stores[number] = TestStore::default();
         self.start(number, ServerConfig::default());
+    }
+
+    /// Lets tasks have so many turns. False if fewer are enough for all that is to be done now.
+    pub(super) fn turn(&self, count: usize) -> bool {
+        (0..count).all(|_| self.runtime.step(|_| 0))
     }
 
     pub(super) fn pass(&self, time: Duration) {
@@ -282,6 +288,22 @@ impl Person {
             Event::Message(message) => *message,
             event => panic!("not a message: {}", tell(&event)),
         }
+    }
+
+    /// The messages of the next hour, which are acknowledged.
+    pub(super) fn bodies(&mut self) -> Vec<Bytes> {
+        let mut bodies = Vec::new();
+        while let Some(event) = self.event_within(HOUR) {
+            match event {
+                Event::Message(message) => {
+                    self.acknowledge(&message);
+                    bodies.push(message.body);
+                }
+                Event::Error(..) | Event::NotSent(..) | Event::Missed(_) => panic!("{}", tell(&event)),
+                _ => {}
+            }
+        }
+        bodies
     }
 
     pub(super) fn info(&mut self) -> Bytes {

@@ -97,6 +97,12 @@ impl<K: RatchetKey> Ratchet<K> {
         self.0.pq_receiving
     }
 
+    /// True if headers are large, so that they can tell of a KEM; bodies are shorter then.
+    #[must_use]
+    pub const fn pq_supported(&self) -> bool {
+        self.0.pq_supported
+    }
+
     /// SHA-256 of the associated data: the same at both ends, and at no others, so that two people can compare it to
     /// see that nobody is between them.
     #[must_use]
