@@ -3,6 +3,7 @@
 //! | store | for | keeps over a restart |
 //! |---|---|---|
 //! | [`MemoryAgentStore`] | tests, agents that live as long as their process | nothing |
+//! | [`SqliteAgentStore`] | all others (feature `sqlite`, which is on by default) | everything, in one file |
 //!
 //! ```
 //! use smp_core::agent::UserId;
@@ -16,6 +17,14 @@
 //! assert!(matches!(found, Found::Users(users) if users.len() == 1));
 //! # Ok::<(), smp_core::agent::store::StoreFailure>(())
 //! ```
+
+#[cfg(feature = "sqlite")]
+mod sqlite;
+
+#[cfg(feature = "sqlcipher")]
+pub use sqlite::DatabaseKey;
+#[cfg(feature = "sqlite")]
+pub use sqlite::{AgentOpenError, SqliteAgentStore, SqliteOptions};
 
 pub use smp_core::agent::store::MemoryAgentStore;
 use smp_core::agent::store::{AgentOp, AgentQuery, Found, StoreFailure};

@@ -1,0 +1,107 @@
+//! What connections have to do at servers.
+
+use rusqlite::{Connection as Database, params};
+use smp_core::agent::ConnectionId;
+use smp_core::agent::store::{Origin, QueueNumber, Task, TaskKind};
+use smp_core::crypto::AuthPrivateKey;
+use smp_core::wire::{AuthPublicKey, EntityId, ServerAddress};
+
+use super::failure::{Failure, Result};
+use super::record::Record;
+use super::statement::{all, execute, require};
+use super::values;
+
+/// Puts tasks in place of those that are there.
+pub(super) fn replace(database: &Database, id: ConnectionId, tasks: &[Task]) -> Result<()> {
+    require(database, id)?;
+    execute(database, "DELETE FROM tasks WHERE connection = ?", [id.as_bytes()])?;
+    for (place, task) in tasks.iter().enumerate() {
+        insert(database, id, place, task)?;
+    }
+    Ok(())
+}
+
+pub(super) fn find(database: &Database, id: ConnectionId) -> Result<Vec<Task>> {
+    let sql = "SELECT * FROM tasks WHERE connection = ? ORDER BY place";
+    all(database, "tasks", sql, [id.as_bytes()], |row| Ok(Task { kind: kind(row)?, origin: origin(row)? }))
+}
+
+fn insert(database: &Database, id: ConnectionId, place: usize, task: &Task) -> Result<()> {
+    let (origin, correlation) = match &task.origin {
+        Origin::Call => (CALL, None),
+        Origin::Durable(correlation) => (DURABLE, Some(correlation)),
+        Origin::Agent => (AGENT, None),
+    };
+    let place = i64::try_from(place).unwrap_or(i64::MAX);
+    match &task.kind {
+        TaskKind::SecureSend(queue) => execute(
+            database,
+            "INSERT INTO tasks (connection, place, kind, queue, origin, correlation) VALUES (?, ?, ?, ?, ?, ?)",
+            params![id.as_bytes(), place, SECURE_SEND, queue.0, origin, correlation],
+        ),
+        TaskKind::CreateReply => execute(
+            database,
+            "INSERT INTO tasks (connection, place, kind, origin, correlation) VALUES (?, ?, ?, ?, ?)",
+            params![id.as_bytes(), place, CREATE_REPLY, origin, correlation],
+        ),
+        TaskKind::SecureReceive(queue, key) => execute(
+            database,
+            "INSERT INTO tasks (connection, place, kind, queue, sender_key, origin, correlation) \
+             VALUES (?, ?, ?, ?, ?, ?, ?)",
+            params![id.as_bytes(), place, SECURE_RECEIVE, queue.0, key.to_der(), origin, correlation],
+        ),
+        TaskKind::DeleteQueue { server, recipient_id, key, attempts } => execute(
+            database,
+            "INSERT INTO tasks (connection, place, kind, server, recipient_id, key, attempts, origin, correlation) \
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            params![
+                id.as_bytes(),
+                place,
+                DELETE_QUEUE,
+                values::server(server),
+                recipient_id.as_bytes(),
+                &key.to_pkcs8_der()[..],
+                attempts,
+                origin,
+                correlation
+            ],
+        ),
+    }?;
+    Ok(())
+}
+
+fn kind(row: &Record<'_>) -> Result<TaskKind> {
+    let queue = || row.plain("queue").map(QueueNumber);
+    match row.text("kind")? {
+        Some(SECURE_SEND) => Ok(TaskKind::SecureSend(queue()?)),
+        Some(CREATE_REPLY) => Ok(TaskKind::CreateReply),
+        Some(SECURE_RECEIVE) => {
+            Ok(TaskKind::SecureReceive(queue()?, row.decoded("sender_key", AuthPublicKey::from_der)?))
+        }
+        Some(DELETE_QUEUE) => Ok(TaskKind::DeleteQueue {
+            server: row.wire("server", ServerAddress::decode)?,
+            recipient_id: row.decoded("recipient_id", EntityId::new)?,
+            key: Box::new(row.decoded("key", AuthPrivateKey::from_pkcs8_der)?),
+            attempts: row.plain("attempts")?,
+        }),
+        _ => Err(Failure::Damaged("tasks")),
+    }
+}
+
+fn origin(row: &Record<'_>) -> Result<Origin> {
+    match (row.text("origin")?, row.text("correlation")?) {
+        (Some(CALL), None) => Ok(Origin::Call),
+        (Some(DURABLE), Some(correlation)) => Ok(Origin::Durable(correlation.into())),
+        (Some(AGENT), None) => Ok(Origin::Agent),
+        _ => Err(Failure::Damaged("tasks")),
+    }
+}
+
+const CALL: &str = "call";
+const DURABLE: &str = "durable";
+const AGENT: &str = "agent";
+
+const SECURE_SEND: &str = "secure send";
+const CREATE_REPLY: &str = "create reply";
+const SECURE_RECEIVE: &str = "secure receive";
+const DELETE_QUEUE: &str = "delete queue";
