@@ -2,10 +2,12 @@
 //!
 //! [`run_scenarios`] tries one promise after the other on a fresh store; [`compare_random`] carries out
 //! random operations on a store and on [`MemoryStore`] and compares every result and the state that is left.
-//! They panic when the store is wrong, and a failure of the random comparison names its seed.
+//! They panic when the store is wrong, and a failure of the random comparison names its seed. Stores of agents have the same in
+//! [`agent`].
 //!
 //! [`MemoryStore`]: smp_core::server::store::MemoryStore
 
+pub mod agent;
 mod random;
 pub mod samples;
 mod scenarios;
