@@ -21,10 +21,8 @@
 #[cfg(feature = "sqlite")]
 mod sqlite;
 
-#[cfg(feature = "sqlcipher")]
-pub use sqlite::DatabaseKey;
 #[cfg(feature = "sqlite")]
-pub use sqlite::{AgentOpenError, SqliteAgentStore, SqliteOptions};
+pub use sqlite::{AgentOpenError, DatabaseKey, SqliteAgentStore, SqliteOptions};
 
 pub use smp_core::agent::store::MemoryAgentStore;
 use smp_core::agent::store::{AgentOp, AgentQuery, Found, StoreFailure};

@@ -15,6 +15,14 @@ pub enum AgentOpenError {
         /// The file.
         path: PathBuf,
     },
+    /// There is a key, and this program cannot encrypt.
+    #[error(
+        "cannot open {path} with a key: this program was built without encryption (feature sqlcipher of smp-storage)"
+    )]
+    NoEncryption {
+        /// The file.
+        path: PathBuf,
+    },
     /// The file is encrypted with another key or not encrypted at all, or it is no database.
     #[error("cannot read {path}: wrong key, or not a database of this program")]
     Unreadable {

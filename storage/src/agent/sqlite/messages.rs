@@ -192,14 +192,13 @@ const RATCHET: &str = "ratchet";
 const PLAIN: &str = "plain";
 const DELIVERED: &str = "delivered";
 
-pub(super) const INCOMING: &str = "SELECT * FROM incoming WHERE connection = ? AND id = ?";
-pub(super) const REPEATED: &str =
+const INCOMING: &str = "SELECT * FROM incoming WHERE connection = ? AND id = ?";
+const REPEATED: &str =
     "SELECT * FROM incoming WHERE connection = ? AND encrypted_hash = ? ORDER BY id DESC LIMIT 1";
-pub(super) const NEXT_DELIVERY: &str = "SELECT outgoing.* FROM deliveries \
+const NEXT_DELIVERY: &str = "SELECT outgoing.* FROM deliveries \
      JOIN outgoing ON outgoing.connection = deliveries.connection AND outgoing.id = deliveries.message \
      WHERE deliveries.connection = ? AND deliveries.queue = ? ORDER BY deliveries.message LIMIT 1";
-pub(super) const SENT: &str =
-    "SELECT * FROM outgoing WHERE connection = ? AND sender_id = ? ORDER BY id DESC LIMIT 1";
+const SENT: &str = "SELECT * FROM outgoing WHERE connection = ? AND sender_id = ? ORDER BY id DESC LIMIT 1";
 
 /// These two read all messages: they run now and then, not for each message.
 const FORGET_INCOMING: &str = "DELETE FROM incoming WHERE received_at < ? AND body IS NULL";

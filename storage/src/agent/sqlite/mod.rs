@@ -3,7 +3,6 @@
 mod connections;
 mod error;
 mod failure;
-#[cfg(feature = "sqlcipher")]
 mod key;
 mod messages;
 mod migrations;
@@ -14,11 +13,12 @@ mod requests;
 mod skipped;
 mod statement;
 mod tasks;
+#[cfg(all(test, feature = "conformance"))]
+mod tests;
 mod values;
 mod words;
 
 pub use error::AgentOpenError;
-#[cfg(feature = "sqlcipher")]
 pub use key::DatabaseKey;
 
 use std::fs::File;
@@ -58,18 +58,13 @@ pub struct SqliteAgentStore {
 pub struct SqliteOptions {
     /// Whether a missing file is created. Its folder must exist. Default: yes.
     pub create: bool,
-    /// What the file is encrypted with, from the beginning. Default: it is not.
-    #[cfg(feature = "sqlcipher")]
+    /// What the file is encrypted with, from the beginning (feature `sqlcipher`). Default: it is not.
     pub key: Option<DatabaseKey>,
 }
 
 impl Default for SqliteOptions {
     fn default() -> Self {
-        Self {
-            create: true,
-            #[cfg(feature = "sqlcipher")]
-            key: None,
-        }
+        Self { create: true, key: None }
     }
 }
 

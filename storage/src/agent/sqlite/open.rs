@@ -7,12 +7,16 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags};
 
+use super::key::can_encrypt;
 use super::migrations::{MIGRATIONS, MigrationError, migrate};
 use super::{AgentOpenError, SqliteOptions};
 
 /// An open database, and the lock that is held as long as it is.
 pub(super) fn open(path: &Path, options: &SqliteOptions) -> Result<(Connection, File), AgentOpenError> {
     let fail = |error| AgentOpenError::io(path, error);
+    if options.key.is_some() && !can_encrypt() {
+        return Err(AgentOpenError::NoEncryption { path: path.into() });
+    }
     if !options.create && !path.try_exists().map_err(fail)? {
         return Err(AgentOpenError::Missing { path: path.into() });
     }
@@ -21,9 +25,8 @@ pub(super) fn open(path: &Path, options: &SqliteOptions) -> Result<(Connection, 
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let fail = |error| AgentOpenError::database(path, &error);
     let mut database = Connection::open_with_flags(path, flags).map_err(fail)?;
-    #[cfg(feature = "sqlcipher")]
-    if let Some(key) = &options.key {
-        key.unlock(&database).map_err(fail)?;
+    if options.key.as_ref().is_some_and(|key| !key.unlock(&database)) {
+        return Err(AgentOpenError::Failed { path: path.into(), what: "the key was not taken".into() });
     }
     configure(&database).map_err(fail)?;
     migrate(&mut database, MIGRATIONS).map_err(|error| match error {

@@ -8,7 +8,7 @@ pub mod samples;
 mod scenarios;
 
 pub use describe::describe;
-pub use random::{Taken, compare_random, compare_state};
+pub use random::{RandomBatches, Taken, compare_random, compare_state};
 pub use scenarios::run_scenarios;
 
 use smp_core::agent::store::{AgentOp, AgentQuery};

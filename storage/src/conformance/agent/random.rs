@@ -31,27 +31,50 @@ pub fn compare_random<S: AgentStore>(
     seed: u64,
     batches: u32,
 ) -> Taken {
-    let mut samples = Samples::new(seed);
+    let mut random = RandomBatches::new(seed);
     let mut reference = MemoryAgentStore::new();
     let mut taken = Taken::default();
     for number in 0..batches {
-        let ops = if number == 0 { first_batch(&mut samples) } else { batch(&mut samples) };
+        let ops = random.next_batch();
         let expected = reference.run(ops.clone());
         assert_eq!(store.run(ops), expected, "seed {seed}, batch {number}");
         match expected {
             Ok(()) => taken.done += 1,
             Err(_) => taken.refused += 1,
         }
-        if samples.one_in(25) {
+        if random.samples.one_in(25) {
             compare_state(&mut store, &reference, &format!("seed {seed}, batch {number}"));
         }
-        if samples.one_in(25) {
+        if random.samples.one_in(25) {
             store = reopen(store);
         }
     }
     compare_state(&mut store, &reference, &format!("seed {seed}"));
     compare_state(&mut reopen(store), &reference, &format!("seed {seed}, opened again"));
     taken
+}
+
+/// A source of batches that is a function of its seed.
+pub struct RandomBatches {
+    samples: Samples,
+    is_first: bool,
+}
+
+impl RandomBatches {
+    /// A source.
+    #[must_use]
+    pub fn new(seed: u64) -> Self {
+        Self { samples: Samples::new(seed), is_first: true }
+    }
+
+    /// At first all users and connections; then a few operations, of which some are to be refused.
+    pub fn next_batch(&mut self) -> Vec<AgentOp> {
+        let samples = &mut self.samples;
+        if std::mem::take(&mut self.is_first) {
+            return first_batch(samples);
+        }
+        (0..samples.below(4)).map(|_| op(samples)).collect()
+    }
 }
 
 /// Compares the answers to all queries about what [`Samples`] makes.
@@ -99,10 +122,6 @@ fn first_batch(samples: &mut Samples) -> Vec<AgentOp> {
     let connections = (0..CONNECTIONS).map(|number| put_connection(samples, connection_id(number)));
     ops.extend(connections);
     ops
-}
-
-fn batch(samples: &mut Samples) -> Vec<AgentOp> {
-    (0..samples.below(4)).map(|_| op(samples)).collect()
 }
 
 fn op(samples: &mut Samples) -> AgentOp {
