@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 
 use rusqlite::Connection;
 use smp_core::UnixTime;
@@ -42,7 +43,9 @@ fn user(id: i64) -> User {
 
 /// Someone who knows nothing of the lock.
 fn stranger(path: &Path) -> Connection {
-    Connection::open(path).expect("SQLite opens everything")
+    let database = Connection::open(path).expect("SQLite opens everything");
+    database.busy_timeout(Duration::ZERO).expect("it does not wait");
+    database
 }
 
 #[test]
