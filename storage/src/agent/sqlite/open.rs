@@ -46,7 +46,7 @@ fn configure(database: &Connection) -> rusqlite::Result<()> {
     database.execute_batch(SETTINGS)
 }
 
-/// Keeps other processes out. SQLite has locks too, but lets a second process in while the first does nothing.
+/// Keeps other processes out, and other stores of this one, before anything of the database is read or written.
 fn lock(path: &Path) -> Result<File, AgentOpenError> {
     let mut name = path.as_os_str().to_owned();
     name.push(".lock");
@@ -54,6 +54,8 @@ fn lock(path: &Path) -> Result<File, AgentOpenError> {
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(AgentOpenError::Locked { path: path.into() }),
+        // Some systems have no such locks; the one that SQLite takes for good is left.
+        Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Unsupported => Ok(file),
         Err(TryLockError::Error(error)) => Err(AgentOpenError::io(path, error)),
     }
 }
