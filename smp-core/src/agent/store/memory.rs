@@ -1,4 +1,5 @@
-//! The vocabulary carried out in memory: the reference for every other store, and the store of agents that outlive no process.
+//! The vocabulary carried out in memory: the reference for every other store, and the store of agents that outlive no
+//! process.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -14,8 +15,8 @@ use crate::time::UnixTime;
 
 /// All that an agent keeps, in memory. Holds nothing over a restart.
 ///
-/// A batch is carried out on a copy, which then takes the place of the original: it costs a pointer for each connection, and
-/// what the connections hold that it changes.
+/// A batch is carried out on a copy, which then takes the place of the original: it costs a pointer for each
+/// connection, and what the connections hold that it changes.
 #[derive(Clone, Default)]
 pub struct MemoryAgentStore {
     users: BTreeMap<UserId, User>,

@@ -26,9 +26,11 @@ pub struct Batch {
     pub ops: Vec<AgentOp>,
 }
 
-/// A change of what is kept. What is put takes the place of what has the same name. To delete what is not there does nothing.
+/// A change of what is kept. What is put takes the place of what has the same name. To delete what is not there does
+/// nothing.
 ///
-/// These are refused, and with them the whole batch, because they would mean that the agent is wrong about what is kept:
+/// These are refused, and with them the whole batch, because they would mean that the agent is wrong about what is
+/// kept:
 ///
 /// * all else that names a connection which is not there: it must be put before what belongs to it;
 /// * a connection of a user who is not there, or to delete a user who has connections;
@@ -58,7 +60,8 @@ pub enum AgentOp {
     PutSendQueue(ConnectionId, Box<SendQueue>),
     /// Forgets a send queue, with its deliveries.
     DeleteSendQueue(ConnectionId, QueueNumber),
-    /// The order of the queues of a connection, receive and send queues. Those that it does not name are behind, by number.
+    /// The order of the queues of a connection, receive and send queues. Those that it does not name are behind, by
+    /// number.
     OrderQueues(ConnectionId, Vec<QueueNumber>, Vec<QueueNumber>),
     /// Keeps what a connection has to do, in place of what was kept.
     PutTasks(ConnectionId, Vec<Task>),
@@ -78,7 +81,8 @@ pub enum AgentOp {
     PutDelivery(Delivery),
     /// It need not, any more.
     DeleteDelivery(Delivery),
-    /// Forgets messages that came, or went out, before this time, unless the app has to acknowledge them or a delivery is left.
+    /// Forgets messages that came, or went out, before this time, unless the app has to acknowledge them or a
+    /// delivery is left.
     ForgetMessagesBefore(UnixTime),
 }
 
@@ -87,8 +91,8 @@ pub enum AgentOp {
 pub enum AgentQuery {
     /// All users, by id. [`Found::Users`].
     Users,
-    /// All receive queues that are not [`QueueStage::Disabled`](super::QueueStage::Disabled), of connections that are not
-    /// deleted, by connection and number. [`Found::Queues`].
+    /// All receive queues that are not [`QueueStage::Disabled`](super::QueueStage::Disabled), of connections that are
+    /// not deleted, by connection and number. [`Found::Queues`].
     Queues,
     /// All connections with tasks, deliveries, or deleted, by id. [`Found::Connections`].
     Unfinished,

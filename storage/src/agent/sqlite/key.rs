@@ -3,7 +3,8 @@
 use rusqlite::Connection;
 use zeroize::Zeroizing;
 
-/// What a database is encrypted with: all of the file but a salt of 16 bytes, by AES-256-CBC and HMAC-SHA512 (SQLCipher 4).
+/// What a database is encrypted with: all of the file but a salt of 16 bytes, by AES-256-CBC and HMAC-SHA512
+/// (SQLCipher 4).
 ///
 /// Needs feature `sqlcipher`; without it databases with a key are refused.
 ///
@@ -14,7 +15,8 @@ pub struct DatabaseKey {
 }
 
 impl DatabaseKey {
-    /// A key that is derived from a passphrase, with PBKDF2-HMAC-SHA512 and 256,000 rounds: opening takes part of a second.
+    /// A key that is derived from a passphrase, with PBKDF2-HMAC-SHA512 and 256,000 rounds: opening takes part of a
+    /// second.
     /// `None` for an empty one, with which nothing would be encrypted.
     #[must_use]
     pub fn passphrase(text: &str) -> Option<Self> {
@@ -32,8 +34,8 @@ impl DatabaseKey {
         Self { digits: digits(form.as_bytes()) }
     }
 
-    /// Tells SQLCipher the key, before anything is read. False if it was not taken; an error would show the statement, which
-    /// has the key.
+    /// Tells SQLCipher the key, before anything is read. False if it was not taken; an error would show the
+    /// statement, which has the key.
     pub(super) fn unlock(&self, database: &Connection) -> bool {
         let mut statement = Zeroizing::new(String::with_capacity(self.digits.len() + 32));
         statement.push_str("PRAGMA hexkey = '");

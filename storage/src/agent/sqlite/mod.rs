@@ -32,19 +32,20 @@ use failure::{Failure, Result};
 
 /// A store in one file, by SQLite.
 ///
-/// Beside the file there is one that ends with `.lock` as long as there is a store, and one that ends with `-wal` while it is
-/// open; a crash leaves both behind, and the second belongs to what is kept. One process has a database alone. Its tables have a
-/// version: an older one is brought up to date when it is opened, a newer one is refused.
+/// Beside the file is one that ends with `.lock`, which keeps other processes out, and while the database is open one
+/// that ends with `-wal`; a crash leaves that behind, and it belongs to what is kept. The tables have a version: an
+/// older one is brought up to date when the database is opened, a newer one is refused.
 ///
-/// When the disk fails, everything after that fails too: what the database shows then may not be what is on the disk. The store
-/// must be opened again. A record that cannot be decoded fails only what needs it.
+/// When the disk fails, everything after that fails too: what the database shows then may not be what is on the disk.
+/// The store must be opened again. A record that cannot be decoded fails only what needs it.
 ///
 /// # Secrets
-/// What is deleted is overwritten in the file. Memory that SQLite used is not wiped when it is given back, and without a key
-/// whoever can read the file can read everything. With feature `sqlcipher` the whole file is encrypted by SQLCipher, which is
-/// old, audited and what other clients of the protocol use. To encrypt only columns with keys was decided against: it would be a
-/// construction of our own, and leave open who is connected with whom and when. The feature is off by default because it
-/// compiles OpenSSL, which takes minutes; a system with encrypted storage for each app has less need of it.
+/// What is deleted is overwritten in the file. Memory that SQLite used is not wiped when it is given back, and
+/// without a key whoever can read the file can read everything. With feature `sqlcipher` the whole file is encrypted
+/// by SQLCipher, which is well tried and what other clients of the protocol use. To encrypt only columns with keys
+/// was decided against: it would be a construction of our own, and leave open who is connected with whom and when.
+/// The feature is off by default because it compiles OpenSSL, which takes minutes; a system with encrypted storage
+/// for each app has less need of it.
 pub struct SqliteAgentStore {
     path: PathBuf,
     database: Connection,

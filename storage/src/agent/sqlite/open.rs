@@ -60,7 +60,8 @@ fn lock(path: &Path) -> Result<File, AgentOpenError> {
     }
 }
 
-/// Makes the file, if it is not there, so that only its owner can read it. SQLite gives its other files the same permissions.
+/// Makes the file, if it is not there, so that only its owner can read it. SQLite gives its other files the same
+/// permissions.
 fn create_private(path: &Path) -> io::Result<()> {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
@@ -80,8 +81,8 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// * A process has the file alone: also to those that know nothing of the lock.
 /// * A commit is on the disk when it returns, also on systems where that takes a special call.
-/// * What is deleted is overwritten. The journal holds it until it is written over, or the database is closed; what sorting
-///   needs stays in memory.
+/// * What is deleted is overwritten. The journal holds it until it is written over, or the database is closed; what
+///   sorting needs stays in memory.
 /// * What a damaged file holds is not believed.
 const SETTINGS: &str = "
     PRAGMA locking_mode = EXCLUSIVE;

@@ -6,8 +6,8 @@ use smp_core::agent::ConnectionId;
 use super::failure::{Failure, Result};
 use super::record::Record;
 
-/// Puts a row into a table, in place of the one with the same key, which stays the same row: nothing that refers to it is
-/// deleted. `put!(database, table, { key: value, .. }, { column: value, .. })`.
+/// Puts a row into a table, in place of the one with the same key, which stays the same row: nothing that refers to
+/// it is deleted. `put!(database, table, { key: value, .. }, { column: value, .. })`.
 macro_rules! put {
     (
         $database:expr, $table:ident,

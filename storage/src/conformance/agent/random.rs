@@ -20,8 +20,8 @@ pub struct Taken {
     pub refused: u32,
 }
 
-/// Carries out batches of random operations on an empty store and on the reference, and compares whether they are refused;
-/// at random points the store is given to `reopen` and the answers to all queries are compared.
+/// Carries out batches of random operations on an empty store and on the reference, and compares whether they are
+/// refused; at random points the store is given to `reopen` and the answers to all queries are compared.
 ///
 /// # Panics
 /// When the store differs from the reference. The message names the seed.

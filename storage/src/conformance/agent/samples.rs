@@ -1,4 +1,5 @@
-//! Records to test stores of agents with: all that can be kept, drawn at random from a seed. Names are few, so that they meet.
+//! Records to test stores of agents with: all that can be kept, drawn at random from a seed. Names are few, so that
+//! they meet.
 
 use bytes::Bytes;
 use smp_core::agent::store::{
