@@ -193,8 +193,18 @@ fn only_its_owner_can_read_it() {
 }
 
 #[test]
-fn an_empty_passphrase_is_none() {
+fn what_is_no_passphrase() {
     assert!(DatabaseKey::passphrase("").is_none());
+    assert!(DatabaseKey::passphrase("ends\0here").is_none());
+}
+
+/// SQLite ignores what it does not know.
+#[cfg(not(feature = "sqlcipher"))]
+#[test]
+fn a_key_is_not_changed_without_encryption() {
+    let folder = folder();
+    let mut store = open(&folder.path().join("agent.db"));
+    assert!(store.change_key(&DatabaseKey::random(&[7; 32])).is_err());
 }
 
 #[cfg(not(feature = "sqlcipher"))]
@@ -217,10 +227,16 @@ mod encrypted {
 
     #[test]
     fn only_the_key_opens_it() {
-        let keys: [fn() -> Option<DatabaseKey>; 3] = [
-            || DatabaseKey::passphrase("it's \"a\0 phrase"),
-            || DatabaseKey::passphrase("another"),
-            || Some(DatabaseKey::random(&[7; 32])),
+        let mut other = [7; 32];
+        other[31] = 8;
+        let long = "a long phrase ".repeat(20);
+        let keys: [&dyn Fn() -> Option<DatabaseKey>; 6] = [
+            &|| DatabaseKey::passphrase("it's \"a' phrase"),
+            &|| DatabaseKey::passphrase("it's \"a"),
+            &|| DatabaseKey::passphrase(&(long.clone() + "a")),
+            &|| DatabaseKey::passphrase(&(long.clone() + "b")),
+            &|| Some(DatabaseKey::random(&[7; 32])),
+            &|| Some(DatabaseKey::random(&other)),
         ];
         for (place, key) in keys.iter().enumerate() {
             let folder = folder();
@@ -242,11 +258,57 @@ mod encrypted {
     }
 
     #[test]
+    fn the_key_is_changed() {
+        let folder = folder();
+        let path = folder.path().join("agent.db");
+        let [former, latter] = ["former", "latter"].map(|text| move || DatabaseKey::passphrase(text));
+        let mut store = SqliteAgentStore::open(&path, &with(former())).expect("a database");
+        store.run(vec![AgentOp::PutUser(user(1))]).expect("the store works");
+        store.change_key(&latter().expect("a key")).expect("it is changed");
+        store.run(vec![AgentOp::PutUser(user(2))]).expect("the store works");
+        drop(store);
+        refusal(&path, &with(former()), "wrong key");
+        let mut store = SqliteAgentStore::open(&path, &with(latter())).expect("the key is right");
+        assert_eq!(users(&mut store), [user(1), user(2)]);
+    }
+
+    #[test]
+    fn a_database_without_a_key_is_given_none() {
+        let folder = folder();
+        let path = folder.path().join("agent.db");
+        let mut store = open(&path);
+        assert!(store.change_key(&DatabaseKey::random(&[7; 32])).is_err());
+        assert!(store.read(&AgentQuery::Users).is_err(), "it must be opened again");
+        drop(store);
+        assert!(users(&mut open(&path)).is_empty());
+    }
+
+    #[test]
     fn a_database_without_a_key_is_not_opened_with_one() {
         let folder = folder();
         let path = folder.path().join("agent.db");
         drop(open(&path));
         refusal(&path, &with(DatabaseKey::passphrase("any")), "wrong key");
         drop(open(&path));
+    }
+
+    /// The forms in which other programs give keys.
+    #[test]
+    fn other_programs_open_it_with_the_same_key() {
+        let random = "\"x'".to_owned() + &"07".repeat(32) + "'\"";
+        for (key, form) in [
+            (DatabaseKey::passphrase("it's a phrase"), "'it''s a phrase'"),
+            (Some(DatabaseKey::random(&[7; 32])), &random),
+        ] {
+            let folder = folder();
+            let path = folder.path().join("agent.db");
+            let mut store = SqliteAgentStore::open(&path, &with(key)).expect("a database");
+            store.run(vec![AgentOp::PutUser(user(1))]).expect("the store works");
+            drop(store);
+            let database = stranger(&path);
+            database.execute_batch(&format!("PRAGMA key = {form}")).expect("a key");
+            let count = database.query_row("SELECT count(*) FROM users", [], |row| row.get::<_, i64>(0));
+            assert_eq!(count, Ok(1), "{form}");
+        }
     }
 }

@@ -11,6 +11,9 @@ pub(super) enum Failure {
     /// A record is not what its table should hold. Others are not touched by that.
     #[error("a record in table {0} is damaged")]
     Damaged(&'static str),
+    /// The key of the database was not changed.
+    #[error("the key was not changed")]
+    Key,
     /// The database cannot read or write its files.
     #[error("{0}")]
     Database(rusqlite::Error),

@@ -95,6 +95,15 @@ impl SqliteAgentStore {
         })
     }
 
+    /// Encrypts all of the database with another key, which then opens it.
+    ///
+    /// # Errors
+    /// [`StoreFailure`] when that could not be done: when it has no key, or the disk fails. Then it must be opened again,
+    /// with the key that it had.
+    pub fn change_key(&mut self, key: &DatabaseKey) -> std::result::Result<(), StoreFailure> {
+        self.guarded(|store| if key.replace(&store.database) { Ok(()) } else { Err(Failure::Key) })
+    }
+
     fn carry_out(&mut self, ops: &[AgentOp]) -> Result<()> {
         let transaction = self.database.transaction_with_behavior(TransactionBehavior::Immediate)?;
         ops.iter().try_for_each(|op| carry_out(&transaction, op))?;
@@ -114,7 +123,8 @@ impl SqliteAgentStore {
         done.map_err(|failure| {
             let path = self.path.display();
             // After a refusal the transaction has ended, or the database does not do what it should.
-            self.failed = matches!(failure, Failure::Database(_)) || !self.database.is_autocommit();
+            self.failed =
+                matches!(failure, Failure::Database(_) | Failure::Key) || !self.database.is_autocommit();
             if self.failed {
                 log::error!("the agent's database at {path} failed and must be opened again: {failure}");
             } else {
