@@ -21,7 +21,6 @@ pub(super) fn put_incoming(database: &Database, message: &Incoming) -> Result<()
         server_time: message.server_time.as_millis(),
         received_at: message.received_at.as_millis(),
         sender_id: message.sender_id,
-        encrypted_hash: message.encrypted_hash,
         hash: message.hash.as_bytes(),
         integrity: message.integrity.to_string(),
         pq: message.pq,
@@ -77,14 +76,6 @@ pub(super) fn find_incoming(
     first(database, "incoming", INCOMING, params![connection.as_bytes(), id.0], incoming)
 }
 
-pub(super) fn find_repeated(
-    database: &Database,
-    connection: ConnectionId,
-    encrypted_hash: &[u8; 32],
-) -> Result<Option<Box<Incoming>>> {
-    first(database, "incoming", REPEATED, params![connection.as_bytes(), encrypted_hash], incoming)
-}
-
 pub(super) fn find_next_delivery(
     database: &Database,
     connection: ConnectionId,
@@ -115,7 +106,6 @@ fn incoming(row: &Record<'_>) -> Result<Box<Incoming>> {
         server_time: row.time("server_time")?,
         received_at: row.time("received_at")?,
         sender_id: row.plain("sender_id")?,
-        encrypted_hash: row.array("encrypted_hash")?,
         hash: row.decoded("hash", MessageHash::new)?,
         integrity: row.valid(integrity.parse())?,
         pq: row.plain("pq")?,
@@ -193,8 +183,6 @@ const PLAIN: &str = "plain";
 const DELIVERED: &str = "delivered";
 
 const INCOMING: &str = "SELECT * FROM incoming WHERE connection = ? AND id = ?";
-const REPEATED: &str =
-    "SELECT * FROM incoming WHERE connection = ? AND encrypted_hash = ? ORDER BY id DESC LIMIT 1";
 const NEXT_DELIVERY: &str = "SELECT outgoing.* FROM deliveries \
      JOIN outgoing ON outgoing.connection = deliveries.connection AND outgoing.id = deliveries.message \
      WHERE deliveries.connection = ? AND deliveries.queue = ? ORDER BY deliveries.message LIMIT 1";

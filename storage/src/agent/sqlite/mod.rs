@@ -184,7 +184,6 @@ fn find(database: &Connection, query: &AgentQuery) -> Result<Found> {
         AgentQuery::Incoming(id, message) => {
             Found::Incoming(messages::find_incoming(database, *id, *message)?)
         }
-        AgentQuery::Repeated(id, hash) => Found::Incoming(messages::find_repeated(database, *id, hash)?),
         AgentQuery::NextDelivery(id, queue) => {
             Found::Outgoing(messages::find_next_delivery(database, *id, *queue)?)
         }

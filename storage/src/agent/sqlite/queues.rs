@@ -4,10 +4,10 @@ use rusqlite::{Connection as Database, params};
 use smp_core::agent::store::{
     LinkCredentials, QueueNumber, QueueStage, ReceiveQueue, SendQueue, WaitingQueue,
 };
-use smp_core::agent::{ConnectionId, UserId};
+use smp_core::agent::{ConnectionId, LocalMessageId, UserId};
 use smp_core::crypto::{AuthPrivateKey, DhSecret, Ed25519PrivateKey, X25519PrivateKey};
 use smp_core::wire::link::LinkKey;
-use smp_core::wire::{DhPublicKey, EntityId, ServerAddress, Version};
+use smp_core::wire::{DhPublicKey, EntityId, MessageId, ServerAddress, Version};
 
 use super::failure::{Failure, Result};
 use super::record::Record;
@@ -35,7 +35,8 @@ pub(super) fn put_receive(database: &Database, id: ConnectionId, queue: &Receive
         link_root: root.as_ref().map(|root| &root[..]),
         replaces: queue.replaces.map(|number| number.0),
         switch: queue.switch.map(|switch| switch.word()),
-        last_message_at: queue.last_message_at.map(|time| time.as_millis()),
+        told_server_id: queue.last_told.as_ref().map(|(id, _)| id.as_bytes()),
+        told_id: queue.last_told.as_ref().map(|(_, told)| told.0),
     })?;
     Ok(())
 }
@@ -141,8 +142,13 @@ fn receive_queue(row: &Record<'_>) -> Result<ReceiveQueue> {
         link: link(row)?,
         replaces: row.plain::<Option<u32>>("replaces")?.map(QueueNumber),
         switch: row.optional_word("switch")?,
-        last_message_at: row.optional_time("last_message_at")?,
+        last_told: last_told(row)?,
     })
+}
+
+fn last_told(row: &Record<'_>) -> Result<Option<(MessageId, LocalMessageId)>> {
+    let Some(server_id) = row.optional("told_server_id", MessageId::new)? else { return Ok(None) };
+    Ok(Some((server_id, LocalMessageId(row.plain("told_id")?))))
 }
 
 fn link(row: &Record<'_>) -> Result<Option<Box<LinkCredentials>>> {

@@ -63,7 +63,8 @@ CREATE TABLE receive_queues (
     link_root BLOB,
     replaces INTEGER,
     switch TEXT,
-    last_message_at INTEGER,
+    told_server_id BLOB,
+    told_id INTEGER,
     PRIMARY KEY (connection, number)
 ) STRICT;
 
@@ -94,6 +95,8 @@ CREATE TABLE tasks (
     recipient_id BLOB,
     key BLOB,
     attempts INTEGER,
+    info BLOB,
+    ratchet_keys BLOB,
     origin TEXT NOT NULL,
     correlation TEXT,
     PRIMARY KEY (connection, place)
@@ -130,7 +133,6 @@ CREATE TABLE incoming (
     server_time INTEGER NOT NULL,
     received_at INTEGER NOT NULL,
     sender_id INTEGER NOT NULL,
-    encrypted_hash BLOB NOT NULL,
     hash BLOB NOT NULL,
     integrity TEXT NOT NULL,
     pq INTEGER NOT NULL,
@@ -139,7 +141,6 @@ CREATE TABLE incoming (
     repeats INTEGER NOT NULL,
     PRIMARY KEY (connection, id)
 ) STRICT;
-CREATE INDEX incoming_of_hash ON incoming (connection, encrypted_hash, id);
 
 -- The body is a plaintext for the ratchet's key, or a whole envelope, or gone when it was delivered.
 CREATE TABLE outgoing (

@@ -39,10 +39,11 @@ fn insert(database: &Database, id: ConnectionId, place: usize, task: &Task) -> R
             "INSERT INTO tasks (connection, place, kind, queue, origin, correlation) VALUES (?, ?, ?, ?, ?, ?)",
             params![id.as_bytes(), place, SECURE_SEND, queue.0, origin, correlation],
         ),
-        TaskKind::CreateReply => execute(
+        TaskKind::CreateReply { info, keys } => execute(
             database,
-            "INSERT INTO tasks (connection, place, kind, origin, correlation) VALUES (?, ?, ?, ?, ?)",
-            params![id.as_bytes(), place, CREATE_REPLY, origin, correlation],
+            "INSERT INTO tasks (connection, place, kind, info, ratchet_keys, origin, correlation) \
+             VALUES (?, ?, ?, ?, ?, ?, ?)",
+            params![id.as_bytes(), place, CREATE_REPLY, &info[..], &keys[..], origin, correlation],
         ),
         TaskKind::SecureReceive(queue, key) => execute(
             database,
@@ -74,7 +75,9 @@ fn kind(row: &Record<'_>) -> Result<TaskKind> {
     let queue = || row.plain("queue").map(QueueNumber);
     match row.text("kind")? {
         Some(SECURE_SEND) => Ok(TaskKind::SecureSend(queue()?)),
-        Some(CREATE_REPLY) => Ok(TaskKind::CreateReply),
+        Some(CREATE_REPLY) => {
+            Ok(TaskKind::CreateReply { info: row.bytes("info")?, keys: row.bytes("ratchet_keys")? })
+        }
         Some(SECURE_RECEIVE) => {
             Ok(TaskKind::SecureReceive(queue()?, row.decoded("sender_key", AuthPublicKey::from_der)?))
         }

@@ -10,7 +10,7 @@ use smp_core::agent::{ConnectionId, LocalMessageId};
 use tempfile::TempDir;
 
 use super::*;
-use crate::conformance::agent::samples::{Samples, connection_id, encrypted_hash, user_id};
+use crate::conformance::agent::samples::{Samples, connection_id, user_id};
 
 fn store() -> (SqliteAgentStore, TempDir) {
     let folder = tempfile::tempdir().expect("a folder");
@@ -75,10 +75,9 @@ fn steps(samples: &mut Samples, id: ConnectionId) -> [(&'static str, Vec<AgentOp
 }
 
 /// What it asks for before these.
-fn queries(id: ConnectionId) -> [AgentQuery; 4] {
+fn queries(id: ConnectionId) -> [AgentQuery; 3] {
     [
         AgentQuery::Incoming(id, LocalMessageId(1)),
-        AgentQuery::Repeated(id, encrypted_hash(0)),
         AgentQuery::NextDelivery(id, QueueNumber(1)),
         AgentQuery::Sent(id, 1),
     ]

@@ -108,7 +108,7 @@ fn receive_queue(queue: &ReceiveQueue) -> String {
         queue.link.as_deref().map(link),
         queue.replaces,
         queue.switch,
-        queue.last_message_at.map(UnixTime::as_millis)
+        queue.last_told.as_ref().map(|(id, told)| (hex(id.as_bytes()), told.0))
     )
 }
 
@@ -142,7 +142,7 @@ fn send_queue(queue: &SendQueue) -> String {
 fn task(task: &Task) -> String {
     let kind = match &task.kind {
         TaskKind::SecureSend(queue) => format!("secure send {}", queue.0),
-        TaskKind::CreateReply => "create reply".into(),
+        TaskKind::CreateReply { info, keys } => format!("create reply {} {}", hex(info), hex(keys)),
         TaskKind::SecureReceive(queue, key) => format!("secure receive {} {}", queue.0, public(key)),
         TaskKind::DeleteQueue { server: of, recipient_id, key, attempts } => format!(
             "delete queue {} {} {} after {attempts}",
@@ -190,7 +190,7 @@ fn invitation(found: &Invitation) -> String {
 
 fn incoming(message: &Incoming) -> String {
     format!(
-        "{} {} in {} {} at {} and {} sender's {} {} {} {} pq {} notify {} {:?} repeats {}",
+        "{} {} in {} {} at {} and {} sender's {} {} {} pq {} notify {} {:?} repeats {}",
         hex(message.connection.as_bytes()),
         message.id.0,
         message.queue.0,
@@ -198,7 +198,6 @@ fn incoming(message: &Incoming) -> String {
         message.server_time.as_millis(),
         message.received_at.as_millis(),
         message.sender_id,
-        hex(&message.encrypted_hash),
         hex(message.hash.as_bytes()),
         message.integrity,
         message.pq,

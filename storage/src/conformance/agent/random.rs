@@ -5,8 +5,8 @@ use smp_core::agent::store::{AgentOp, AgentQuery, MemoryAgentStore, QueueNumber}
 use smp_core::agent::{ConnectionId, LocalMessageId};
 
 use super::samples::{
-    CONNECTIONS, MESSAGES, NAMES, QUEUES, Samples, USERS, confirmation_id, connection_id, encrypted_hash,
-    invitation_id, user_id,
+    CONNECTIONS, MESSAGES, NAMES, QUEUES, Samples, USERS, confirmation_id, connection_id, invitation_id,
+    user_id,
 };
 use super::{answer, describe};
 use crate::agent::AgentStore;
@@ -101,7 +101,6 @@ fn queries_of(id: ConnectionId) -> Vec<AgentQuery> {
     let mut queries = vec![AgentQuery::Connection(id), AgentQuery::Skipped(id)];
     queries
         .extend((0..MESSAGES).map(|number| AgentQuery::Incoming(id, LocalMessageId(number.cast_signed()))));
-    queries.extend((0..NAMES).map(|number| AgentQuery::Repeated(id, encrypted_hash(number))));
     queries.extend((0..NAMES).map(|number| AgentQuery::Sent(id, number.cast_signed())));
     let queue = |number| QueueNumber(u32::try_from(number).unwrap_or(0));
     queries.extend((1..=QUEUES).map(|number| AgentQuery::NextDelivery(id, queue(number))));

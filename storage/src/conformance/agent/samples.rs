@@ -60,9 +60,8 @@ pub fn invitation_id(number: u64) -> InvitationId {
     InvitationId::new(id(b'i', number))
 }
 
-/// The hash of an encrypted message.
-#[must_use]
-pub fn encrypted_hash(number: u64) -> [u8; 32] {
+/// 32 bytes of which there are few.
+fn few_bytes(number: u64) -> [u8; 32] {
     std::array::from_fn(|place| if place == 0 { number.to_be_bytes()[7] } else { b'h' })
 }
 
@@ -247,7 +246,7 @@ impl Samples {
                     ReceiveSwitch::Received,
                 ])
             }),
-            last_message_at: self.maybe(Self::time),
+            last_told: self.maybe(|samples| (MessageId::from(samples.bytes::<24>()), samples.message())),
         }
     }
 
@@ -281,7 +280,7 @@ impl Samples {
     fn task(&mut self) -> Task {
         let kind = match self.below(4) {
             0 => TaskKind::SecureSend(self.queue()),
-            1 => TaskKind::CreateReply,
+            1 => TaskKind::CreateReply { info: self.body(), keys: self.body() },
             2 => TaskKind::SecureReceive(self.queue(), self.public_key()),
             _ => TaskKind::DeleteQueue {
                 server: self.server(),
@@ -336,7 +335,6 @@ impl Samples {
             server_time: self.time(),
             received_at: self.time(),
             sender_id: self.number(),
-            encrypted_hash: encrypted_hash(self.below(NAMES)),
             hash: self.hash(),
             integrity: self.integrity(),
             pq: self.one_in(2),
@@ -442,7 +440,7 @@ impl Samples {
     }
 
     fn header_key(&mut self) -> HeaderKey {
-        HeaderKey::new(encrypted_hash(self.below(NAMES)))
+        HeaderKey::new(few_bytes(self.below(NAMES)))
     }
 
     fn hash(&mut self) -> MessageHash {

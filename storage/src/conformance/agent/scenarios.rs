@@ -8,7 +8,7 @@ use smp_core::agent::store::{
 use smp_core::agent::{ConnectionId, LocalMessageId};
 use smp_core::crypto::ratchet::SkippedKeys;
 
-use super::samples::{Samples, connection_id, encrypted_hash, user_id};
+use super::samples::{Samples, connection_id, user_id};
 use super::{answer, describe, run};
 use crate::agent::AgentStore;
 
@@ -87,7 +87,6 @@ fn nothing_is_found_in_an_empty_store(mut store: impl AgentStore) {
         (AgentQuery::Unfinished, "connections:"),
         (AgentQuery::Connection(id), "connection: none"),
         (AgentQuery::Skipped(id), "skipped:"),
-        (AgentQuery::Repeated(id, encrypted_hash(1)), "incoming: none"),
         (AgentQuery::NextDelivery(id, QueueNumber(1)), "outgoing: none"),
     ] {
         assert_eq!(answer(&mut store, &query), nothing);
@@ -181,14 +180,10 @@ fn messages_are_found_as_they_were_put(mut store: impl AgentStore) {
         let (incoming, outgoing) = (incoming(samples, id, number), outgoing(samples, id, number));
         let incoming_expected = describe(&Found::Incoming(Some(incoming.clone())));
         let outgoing_expected = describe(&Found::Outgoing(Some(outgoing.clone())));
-        let hash = incoming.encrypted_hash;
         run(&mut store, vec![AgentOp::PutIncoming(incoming), AgentOp::PutOutgoing(outgoing)]);
-        // The last one with this hash.
-        for query in [AgentQuery::Incoming(id, LocalMessageId(number)), AgentQuery::Repeated(id, hash)] {
-            assert_eq!(answer(&mut store, &query), incoming_expected);
-        }
+        let query = AgentQuery::Incoming(id, LocalMessageId(number));
+        assert_eq!(answer(&mut store, &query), incoming_expected);
         assert_eq!(answer(&mut store, &AgentQuery::Sent(id, number)), outgoing_expected);
-        assert_eq!(answer(&mut store, &AgentQuery::Repeated(other, hash)), "incoming: none");
         assert_eq!(answer(&mut store, &AgentQuery::Sent(other, number)), "outgoing: none");
     }
 }
