@@ -1,12 +1,12 @@
 //! One connection in which something happens: its inputs, one after another, and what is under way for it.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use super::effect::{Doing, Effect};
 use super::step::{self, Step};
 use super::store::{AgentQuery, Batch, BatchId, Connection, Found, QueueNumber, StoreFailure};
-use super::{Agent, AgentOutput, Call, CallId, ConnectionId, Reader};
+use super::{Agent, AgentOutput, Call, CallId, ConnectionId, LocalMessageId, Reader};
 use crate::client::{Answer, ReceivedMessage, RequestError};
 use crate::time::Timestamp;
 use crate::wire::agent::{AgentError, ConnectionError};
@@ -33,6 +33,9 @@ pub(super) struct Running {
     pub(super) task: Attempt,
     /// Send queues in use.
     pub(super) queues: BTreeMap<QueueNumber, Attempt>,
+    /// Messages that the app was told and did not acknowledge: if they come again, because a session ended, it is not told
+    /// again. After a restart it is.
+    pub(super) told: BTreeSet<LocalMessageId>,
 }
 
 /// Something that is tried until it succeeds.
@@ -104,10 +107,11 @@ impl Actor {
 
     /// True if nothing is lost when the actor is.
     fn is_idle(&self) -> bool {
-        let Running { call, task, queues, .. } = &self.running;
+        let Running { call, task, queues, told, .. } = &self.running;
         matches!(self.stage, Stage::Ready(_))
             && self.inbox.is_empty()
             && call.is_none()
+            && told.is_empty()
             && !task.is_busy()
             && !queues.values().any(Attempt::is_busy)
     }

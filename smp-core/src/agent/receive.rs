@@ -29,7 +29,11 @@ impl Step<'_> {
         if let Some(Found::Incoming(incoming)) = &self.found {
             // It came before.
             return match incoming.clone() {
-                Some(incoming) if incoming.body.is_some() => self.tell(&incoming),
+                Some(incoming) if incoming.body.is_some() => {
+                    if !self.running.told.contains(&incoming.id) {
+                        self.tell(&incoming);
+                    }
+                }
                 _ => self.acknowledge_now(number, &message.id),
             };
         }
@@ -57,6 +61,7 @@ impl Step<'_> {
         let not_found = AgentError::Connection(ConnectionError::NotFound);
         let Some(Found::Incoming(Some(mut incoming))) = self.found.take() else { return Err(not_found) };
         // Once more is no fault: the answer to the first may have been lost.
+        self.running.told.remove(&incoming.id);
         if incoming.body.take().is_some() {
             let (queue, server_id) = (incoming.queue, incoming.server_id.clone());
             self.ops.push(AgentOp::PutIncoming(incoming));
@@ -274,6 +279,7 @@ impl Step<'_> {
 
     fn tell(&mut self, incoming: &Incoming) {
         let Some(body) = incoming.body.clone() else { return };
+        self.running.told.insert(incoming.id);
         self.event(Event::Message(Box::new(MessageEvent {
             connection: self.id,
             id: incoming.id,
