@@ -22,6 +22,8 @@ mod seal;
 mod send;
 mod step;
 pub mod store;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;

@@ -1,0 +1,115 @@
+//! What the order of inputs must not change. Conversations are played with the shell, in the runtime crate.
+
+use std::collections::BTreeMap;
+
+use super::store::{BatchId, MemoryAgentStore};
+use super::*;
+use crate::crypto::X25519PrivateKey;
+use crate::time::UnixTime;
+use crate::wire::broker::CreatedQueue;
+use crate::wire::{EntityId, Host, QueueMode};
+
+const NOW: Now = Now { mono: Timestamp::ZERO, unix: UnixTime::from_secs(1_700_000_000) };
+
+/// An agent whose store answers when the test says so.
+struct World {
+    agent: Agent,
+    store: MemoryAgentStore,
+    outputs: VecDeque<AgentOutput>,
+}
+
+impl World {
+    fn new() -> Self {
+        let address = ServerAddress::new(vec!["127.0.0.1".parse::<Host>().unwrap()], None, [1; 32]).unwrap();
+        let servers = BTreeMap::from([(UserId(1), vec![UserServer { address, password: None }])]);
+        let config = AgentConfig { servers, limits: AgentLimits::default() };
+        let agent = Agent::new(Arc::new(config), [7; 32], NOW);
+        let mut world = Self { agent, store: MemoryAgentStore::new(), outputs: VecDeque::new() };
+        world.drain();
+        for _ in 0..3 {
+            world.serve();
+        }
+        world
+    }
+
+    fn input(&mut self, input: AgentInput) {
+        self.agent.handle(NOW, input);
+        self.drain();
+    }
+
+    fn drain(&mut self) {
+        self.outputs.extend(std::iter::from_fn(|| self.agent.poll_output()));
+    }
+
+    /// The store does what is next.
+    fn serve(&mut self) {
+        match self.outputs.pop_front() {
+            Some(AgentOutput::Store(batch)) => self.store_batch(batch.id, batch.ops),
+            Some(AgentOutput::Read(id, query)) => {
+                let found = self.store.read(&query);
+                self.input(AgentInput::Read(id, Ok(found)));
+            }
+            _ => panic!("nothing for the store"),
+        }
+    }
+
+    fn store_batch(&mut self, id: BatchId, ops: Vec<AgentOp>) {
+        self.store.run(ops).unwrap();
+        self.input(AgentInput::Stored(id, Ok(())));
+    }
+
+    fn connect(&mut self) -> LinkId {
+        let Some(AgentOutput::Connect(link, _)) = self.outputs.pop_front() else {
+            panic!("no session wanted")
+        };
+        self.input(AgentInput::LinkReady(link));
+        link
+    }
+
+    fn request(&mut self) -> CommandId {
+        let Some(AgentOutput::Request(_, command, _)) = self.outputs.pop_front() else {
+            panic!("no request")
+        };
+        command
+    }
+}
+
+fn created() -> Answer {
+    Answer::Created(Box::new(CreatedQueue {
+        recipient_id: EntityId::new(vec![1; 24].into()).unwrap(),
+        sender_id: EntityId::new(vec![2; 24].into()).unwrap(),
+        server_dh: X25519PrivateKey::generate(&mut SeededEntropy::new([3; 32])).public(),
+        mode: Some(QueueMode::Messaging),
+        link_id: None,
+        service_id: None,
+        notifier: None,
+    }))
+}
+
+/// The session that made a queue ends while the queue is stored, and there is another one before it is: the queue is subscribed
+/// there.
+#[test]
+fn a_queue_is_subscribed_again_when_its_session_ended_before_it_was_stored() {
+    for is_back in [false, true] {
+        let mut world = World::new();
+        world.input(AgentInput::Call(CallId(1), Call::Invite { user: UserId(1), pq: false }));
+        let link = world.connect();
+        let command = world.request();
+        world.input(AgentInput::Answer(command, Ok(created())));
+        let Some(AgentOutput::Store(batch)) = world.outputs.pop_front() else { panic!("nothing is stored") };
+        world.input(AgentInput::LinkLost(link));
+        if is_back {
+            world.input(AgentInput::Call(CallId(2), Call::Invite { user: UserId(1), pq: false }));
+            world.connect();
+            world.request();
+        }
+        world.store_batch(batch.id, batch.ops);
+        let mut outputs = std::mem::take(&mut world.outputs);
+        assert!(matches!(outputs.pop_front(), Some(AgentOutput::Reply(CallId(1), Ok(_)))));
+        match outputs.pop_front() {
+            Some(AgentOutput::Request(_, _, _)) if is_back => {}
+            Some(AgentOutput::Connect(again, _)) if !is_back => assert_eq!(again, link),
+            _ => panic!("the queue waits for nothing"),
+        }
+    }
+}
