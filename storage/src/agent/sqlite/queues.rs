@@ -35,8 +35,8 @@ pub(super) fn put_receive(database: &Database, id: ConnectionId, queue: &Receive
         link_root: root.as_ref().map(|root| &root[..]),
         replaces: queue.replaces.map(|number| number.0),
         switch: queue.switch.map(|switch| switch.word()),
-        told_server_id: queue.last_told.as_ref().map(|(id, _)| id.as_bytes()),
-        told_id: queue.last_told.as_ref().map(|(_, told)| told.0),
+        last_told_server_id: queue.last_told.as_ref().map(|(server_id, _)| server_id.as_bytes()),
+        last_told: queue.last_told.as_ref().map(|(_, message)| message.0),
     })?;
     Ok(())
 }
@@ -146,11 +146,6 @@ fn receive_queue(row: &Record<'_>) -> Result<ReceiveQueue> {
     })
 }
 
-fn last_told(row: &Record<'_>) -> Result<Option<(MessageId, LocalMessageId)>> {
-    let Some(server_id) = row.optional("told_server_id", MessageId::new)? else { return Ok(None) };
-    Ok(Some((server_id, LocalMessageId(row.plain("told_id")?))))
-}
-
 fn link(row: &Record<'_>) -> Result<Option<Box<LinkCredentials>>> {
     let Some(link_id) = row.optional("link_id", EntityId::new)? else { return Ok(None) };
     Ok(Some(Box::new(LinkCredentials {
@@ -159,6 +154,11 @@ fn link(row: &Record<'_>) -> Result<Option<Box<LinkCredentials>>> {
         fixed: row.bytes("link_fixed")?,
         root: row.decoded("link_root", Ed25519PrivateKey::from_pkcs8_der)?,
     })))
+}
+
+fn last_told(row: &Record<'_>) -> Result<Option<(MessageId, LocalMessageId)>> {
+    let Some(server_id) = row.optional("last_told_server_id", MessageId::new)? else { return Ok(None) };
+    Ok(Some((server_id, LocalMessageId(row.plain("last_told")?))))
 }
 
 fn send_queue(row: &Record<'_>) -> Result<SendQueue> {

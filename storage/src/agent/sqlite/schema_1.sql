@@ -63,8 +63,8 @@ CREATE TABLE receive_queues (
     link_root BLOB,
     replaces INTEGER,
     switch TEXT,
-    told_server_id BLOB,
-    told_id INTEGER,
+    last_told_server_id BLOB,
+    last_told INTEGER,
     PRIMARY KEY (connection, number)
 ) STRICT;
 
@@ -91,12 +91,12 @@ CREATE TABLE tasks (
     kind TEXT NOT NULL,
     queue INTEGER,
     sender_key BLOB,
+    info BLOB,
+    keys BLOB,
     server BLOB,
     recipient_id BLOB,
     key BLOB,
     attempts INTEGER,
-    info BLOB,
-    ratchet_keys BLOB,
     origin TEXT NOT NULL,
     correlation TEXT,
     PRIMARY KEY (connection, place)

@@ -41,7 +41,7 @@ fn insert(database: &Database, id: ConnectionId, place: usize, task: &Task) -> R
         ),
         TaskKind::CreateReply { info, keys } => execute(
             database,
-            "INSERT INTO tasks (connection, place, kind, info, ratchet_keys, origin, correlation) \
+            "INSERT INTO tasks (connection, place, kind, info, keys, origin, correlation) \
              VALUES (?, ?, ?, ?, ?, ?, ?)",
             params![id.as_bytes(), place, CREATE_REPLY, &info[..], &keys[..], origin, correlation],
         ),
@@ -76,7 +76,7 @@ fn kind(row: &Record<'_>) -> Result<TaskKind> {
     match row.text("kind")? {
         Some(SECURE_SEND) => Ok(TaskKind::SecureSend(queue()?)),
         Some(CREATE_REPLY) => {
-            Ok(TaskKind::CreateReply { info: row.bytes("info")?, keys: row.bytes("ratchet_keys")? })
+            Ok(TaskKind::CreateReply { info: row.bytes("info")?, keys: row.bytes("keys")? })
         }
         Some(SECURE_RECEIVE) => {
             Ok(TaskKind::SecureReceive(queue()?, row.decoded("sender_key", AuthPublicKey::from_der)?))

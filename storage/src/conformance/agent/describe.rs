@@ -108,7 +108,7 @@ fn receive_queue(queue: &ReceiveQueue) -> String {
         queue.link.as_deref().map(link),
         queue.replaces,
         queue.switch,
-        queue.last_told.as_ref().map(|(id, told)| (hex(id.as_bytes()), told.0))
+        queue.last_told.as_ref().map(|(server_id, message)| (hex(server_id.as_bytes()), message.0))
     )
 }
 

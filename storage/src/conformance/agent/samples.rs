@@ -33,7 +33,7 @@ pub const CONNECTIONS: u64 = 4;
 pub const QUEUES: u64 = 4;
 /// How many messages each may have of each kind.
 pub const MESSAGES: u64 = 12;
-/// How many different confirmations, invitations, hashes and header keys there are.
+/// How many different confirmations, invitations, sender's numbers and header keys there are.
 pub const NAMES: u64 = 4;
 
 /// A user id.
@@ -58,11 +58,6 @@ pub fn confirmation_id(number: u64) -> ConfirmationId {
 #[must_use]
 pub fn invitation_id(number: u64) -> InvitationId {
     InvitationId::new(id(b'i', number))
-}
-
-/// 32 bytes of which there are few.
-fn few_bytes(number: u64) -> [u8; 32] {
-    std::array::from_fn(|place| if place == 0 { number.to_be_bytes()[7] } else { b'h' })
 }
 
 fn id(kind: u8, number: u64) -> [u8; 12] {
@@ -440,7 +435,7 @@ impl Samples {
     }
 
     fn header_key(&mut self) -> HeaderKey {
-        HeaderKey::new(few_bytes(self.below(NAMES)))
+        HeaderKey::new([self.below(NAMES).to_be_bytes()[7]; 32])
     }
 
     fn hash(&mut self) -> MessageHash {

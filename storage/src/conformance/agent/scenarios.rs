@@ -87,6 +87,7 @@ fn nothing_is_found_in_an_empty_store(mut store: impl AgentStore) {
         (AgentQuery::Unfinished, "connections:"),
         (AgentQuery::Connection(id), "connection: none"),
         (AgentQuery::Skipped(id), "skipped:"),
+        (AgentQuery::Incoming(id, LocalMessageId(1)), "incoming: none"),
         (AgentQuery::NextDelivery(id, QueueNumber(1)), "outgoing: none"),
     ] {
         assert_eq!(answer(&mut store, &query), nothing);
@@ -184,6 +185,8 @@ fn messages_are_found_as_they_were_put(mut store: impl AgentStore) {
         let query = AgentQuery::Incoming(id, LocalMessageId(number));
         assert_eq!(answer(&mut store, &query), incoming_expected);
         assert_eq!(answer(&mut store, &AgentQuery::Sent(id, number)), outgoing_expected);
+        let query = AgentQuery::Incoming(other, LocalMessageId(number));
+        assert_eq!(answer(&mut store, &query), "incoming: none");
         assert_eq!(answer(&mut store, &AgentQuery::Sent(other, number)), "outgoing: none");
     }
 }
