@@ -145,7 +145,16 @@ impl Agent {
                 keys.session = link.session;
             }
         }
+        let link = pending.link;
+        let is_acknowledgement = matches!(pending.doing, Doing::Acknowledge(..));
+        let is_lost = is_acknowledgement && matches!(&answer, Err(error) if is_temporary(error));
         self.answer_pending(id, answer);
+        // The server sends nothing more of the queue until it hears of the message that it sent last, which the next session
+        // begins with.
+        if is_lost && self.links.get(link).is_some_and(|link| link.is_ready()) {
+            self.outputs.push_back(AgentOutput::Disconnect(link));
+            self.link_lost(link);
+        }
     }
 
     fn answer_pending(&mut self, id: CommandId, answer: Result<Answer, RequestError>) {
@@ -242,7 +251,10 @@ pub(super) fn is_temporary(error: &RequestError) -> bool {
             matches!(rejection, Rejection::Closed | Rejection::TooManyCommands | Rejection::TooManyBytes)
         }
         RequestError::Server(error) | RequestError::Relay(error) => {
-            matches!(error, ErrorType::Internal | ErrorType::Quota | ErrorType::Proxy(_))
+            matches!(
+                error,
+                ErrorType::Internal | ErrorType::Store(_) | ErrorType::Quota | ErrorType::Proxy(_)
+            )
         }
         _ => false,
     }

@@ -3,12 +3,14 @@
 //! A server holds a message until it is acknowledged and sends no other one of the queue meanwhile. What is not for the app is
 //! acknowledged when the step is durable, what is for the app when the app has acknowledged it.
 
+use std::time::Duration;
+
 use super::effect::{Doing, Effect};
 use super::seal::{self, Opened, OpenedMessage, SealFault};
 use super::step::Step;
 use super::store::{
-    AgentOp, Agreement, Confirmation, Found, Incoming, Origin, Progress, QueueNumber, QueueStage, Task,
-    TaskKind,
+    AgentOp, Agreement, Confirmation, Found, Incoming, Origin, Progress, QueueNumber, QueueStage, SendQueue,
+    SyncState, Task, TaskKind,
 };
 use super::{CallId, ConfirmationId, Event, LocalMessageId, MessageEvent, Reply};
 use crate::client::{ReceivedMessage, Request};
@@ -17,7 +19,7 @@ use crate::crypto::ratchet::{self, Decrypted, Ratchet, RatchetFault, SkippedKeys
 use crate::wire::MessageId;
 use crate::wire::agent::{
     AMessage, AgentError, AgentMessage, ConnectionError, EnvelopeBody, MessageHash, MessageIntegrity,
-    PeerError, RatchetError, version,
+    PeerError, RatchetError, SenderQueue, version,
 };
 use crate::wire::codec::decode_all;
 use crate::wire::command::MessageFlags;
@@ -40,7 +42,7 @@ impl Step<'_> {
         let Some(queue) = self.receive_queue(number) else { return };
         let taken = match seal::open(queue, message) {
             Ok(Opened::Message(opened)) => self.opened(number, &message.id, &opened),
-            Ok(Opened::QuotaExceeded) => Ok(Taken::Done),
+            Ok(Opened::QuotaExceeded) => self.drained(number),
             Err(SealFault::Crypto | SealFault::NoKey) => {
                 Err(AgentError::Peer(PeerError::Crypto(RatchetError::Queue)))
             }
@@ -236,6 +238,7 @@ impl Step<'_> {
         }
         match content {
             AMessage::Hello => self.hello(),
+            AMessage::QueueContinue(queue) => self.go_on(&queue),
             AMessage::Body(body) => {
                 let counters = &mut self.connection()?.state.counters;
                 counters.last = LocalMessageId(counters.last.0 + 1);
@@ -263,6 +266,29 @@ impl Step<'_> {
             }
             _ => Err(PROHIBITED_MESSAGE),
         }
+    }
+
+    /// A queue of ours was full. The other side need not wait any longer, if it can be told.
+    fn drained(&mut self, number: QueueNumber) -> Result<Taken, AgentError> {
+        let state = &self.connection()?.state;
+        let may = state.progress == Progress::Connected && state.sync <= SyncState::Allowed;
+        if let Some(queue) = self.receive_queue(number).filter(|_| may) {
+            let queue = SenderQueue { server: queue.server.clone(), sender_id: queue.sender_id.clone() };
+            self.enqueue(AMessage::QueueContinue(queue), MessageFlags { notification: false })?;
+        }
+        Ok(Taken::Done)
+    }
+
+    /// A queue of the other side was full, and is not any more.
+    fn go_on(&mut self, queue: &SenderQueue) -> Result<Taken, AgentError> {
+        let is_it = |of: &&SendQueue| of.server == queue.server && of.sender_id == queue.sender_id;
+        let number = self.connection()?.send.iter().find(is_it).map(|queue| queue.number);
+        if let Some(number) = number {
+            let attempt = self.running.queues.entry(number).or_default();
+            (attempt.again_at, attempt.pause) = (None, Duration::ZERO);
+            self.effects.push(Effect::Deliver(number));
+        }
+        Ok(Taken::Done)
     }
 
     /// The other side can send to us; if it waits for the same, it is told.

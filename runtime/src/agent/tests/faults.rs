@@ -7,6 +7,8 @@ use smp_core::server::ServerConfig;
 use smp_core::wire::agent::{AgentError, ConnectionError};
 
 use super::*;
+use crate::Runtime;
+use crate::tests::Work;
 
 /// Either server, before anything is done; then the call is repeated.
 #[test]
@@ -60,13 +62,32 @@ fn what_a_full_queue_does_not_take_is_sent_when_it_was_drained() {
         bob.send(at_bob, vec![number]).unwrap();
     }
     world.pass(HOUR);
+    let began = world.runtime.now().mono;
     for number in 0..12_u8 {
         let message = alice.message();
         assert_eq!((message.sender_id, &*message.body), (i64::from(number) + 2, &[number][..]));
         alice.acknowledge(&message);
     }
+    // Whoever waits for a full queue looks again after minutes, but is told before.
+    assert!(world.runtime.now().mono.since(began) < Duration::from_secs(10));
     let sent = bob.others_within(HOUR);
     assert!(sent.len() == 12 && sent.iter().all(|event| matches!(event, Event::Sent(..))));
+}
+
+/// The store of a server fails for a moment: what is sent is sent again, what is acknowledged is acknowledged again.
+#[test]
+fn what_a_server_could_not_store_is_repeated() {
+    let world = World::new(2);
+    let (mut alice, mut bob) = (world.person(1, 0), world.person(2, 1));
+    let (_, at_bob) = meet(&mut alice, &mut bob, false);
+    world.stores[0].plan([Work::Fail]);
+    bob.send(at_bob, "one").unwrap();
+    bob.send(at_bob, "two").unwrap();
+    let message = alice.message();
+    assert_eq!(message.body, "one");
+    world.stores[0].plan([Work::Fail]);
+    alice.acknowledge(&message);
+    assert_eq!(alice.message().body, "two");
 }
 
 /// A message that cannot be delivered for two days is given up, and those behind it are not held up by it.

@@ -25,7 +25,7 @@ use crate::tests::{TestStore, address, transport_of};
 /// Servers that are told apart by their ports, and what they keep.
 pub(super) struct World {
     pub(super) runtime: TestRuntime,
-    stores: Vec<TestStore>,
+    pub(super) stores: Vec<TestStore>,
     servers: Vec<Option<ServerHandle<TestRuntime, TestStore>>>,
 }
 
