@@ -14,8 +14,7 @@ use super::shared::Shared;
 /// acknowledged, and of what others can cause a number of events waits for the app
 /// ([`AgentBuilder::events`](super::AgentBuilder::events)); [`Event::Missed`] tells how many more there were.
 ///
-/// A message that was told and not acknowledged may be told again, with the same number, when its server was connected to
-/// again or the agent was started again.
+/// A message that was told and not acknowledged is told again, with the same number, when the agent was started again.
 ///
 /// Dropping this throws away all events. The agent works on while there is a handle, but messages that nobody acknowledges
 /// keep those behind them at the servers.

@@ -42,7 +42,9 @@ fn both_want_post_quantum_encryption_and_have_it_after_the_first_replies() {
         assert_eq!(joined, Ok(true));
         let (confirmation, _) = alice.confirmation();
         alice.allow(at_alice, confirmation, "alice");
-        (bob.info(), bob.connected(), alice.connected());
+        bob.info();
+        bob.connected();
+        alice.connected();
         let mut pq = (false, false);
         for turn in 0..4_u8 {
             bob.send(at_bob, vec![turn]).unwrap();
@@ -121,7 +123,9 @@ fn an_invitation_is_for_one() {
     let (confirmation, info) = alice.confirmation();
     assert_eq!(info, "bob");
     alice.allow(at_alice, confirmation, "alice");
-    (bob.info(), bob.connected(), alice.connected());
+    bob.info();
+    bob.connected();
+    alice.connected();
     bob.send(at_bob, "hello").unwrap();
     assert_eq!(alice.message().body, "hello");
 }

@@ -36,7 +36,8 @@ fn queues_that_their_senders_cannot_secure() {
         assert_eq!(info, "bob", "{name}");
         alice.allow(at_alice, confirmation, "alice");
         assert_eq!(bob.info(), "alice", "{name}");
-        (bob.connected(), alice.connected());
+        bob.connected();
+        alice.connected();
         for turn in 0..3 {
             bob.send(at_bob, "of bob").unwrap();
             let message = alice.message();
@@ -66,7 +67,8 @@ fn of_several_who_use_an_open_invitation_one_is_let_in() {
     assert_eq!(info, "bob");
     alice.allow(at_alice, confirmation, "alice");
     assert_eq!(bob.info(), "alice");
-    (bob.connected(), alice.connected());
+    bob.connected();
+    alice.connected();
     bob.send(at_bob, "hello").unwrap();
     assert_eq!(alice.message().body, "hello");
     // The other one hears nothing, as long as she asks.
