@@ -14,7 +14,8 @@ use super::shared::Shared;
 /// acknowledged, and of what others can cause a number of events waits for the app
 /// ([`AgentBuilder::events`](super::AgentBuilder::events)); [`Event::Missed`] tells how many more there were.
 ///
-/// A message that was told and not acknowledged is told again, with the same number, when the agent was started again.
+/// A message that was told and not acknowledged is told again, with the same number, when the agent was started again; after
+/// [`Agent::acknowledge`](super::Agent::acknowledge) is done it is not.
 ///
 /// Dropping this throws away all events. The agent works on while there is a handle, but messages that nobody acknowledges
 /// keep those behind them at the servers.

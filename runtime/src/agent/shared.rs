@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use futures_channel::oneshot;
-use smp_core::agent::{AgentInput, Call, CallId, Event, LinkId, Reply};
+use smp_core::agent::{AgentInput, Call, CallId, ConnectionId, Event, LinkId, LocalMessageId, Reply};
 use smp_core::wire::agent::AgentError;
 
 use super::waiting::WaitingEvents;
@@ -29,7 +29,7 @@ pub(super) enum Input {
 struct State {
     calls: VecDeque<(CallId, Call)>,
     inbox: VecDeque<Input>,
-    replies: HashMap<CallId, oneshot::Sender<Outcome>>,
+    replies: HashMap<CallId, Waiting>,
     last_call: u64,
     events: WaitingEvents,
     /// Somebody may still take events.
@@ -47,6 +47,13 @@ struct State {
     listeners: Vec<Waker>,
     /// Sessions that wait for room.
     held_up: Vec<Waker>,
+}
+
+/// Who waits for a reply.
+struct Waiting {
+    sender: oneshot::Sender<Outcome>,
+    /// The message that the call acknowledges.
+    acknowledged: Option<(ConnectionId, LocalMessageId)>,
 }
 
 impl Shared {
@@ -85,7 +92,11 @@ impl Shared {
                 None => {
                     state.last_call += 1;
                     let id = CallId(state.last_call);
-                    state.replies.insert(id, sender);
+                    let acknowledged = match call {
+                        Call::Acknowledge(connection, message) => Some((connection, message)),
+                        _ => None,
+                    };
+                    state.replies.insert(id, Waiting { sender, acknowledged });
                     state.calls.push_back((id, call));
                 }
             }
@@ -140,16 +151,22 @@ impl Shared {
     /// For the task: gives out what the machine gave out.
     pub(super) fn deliver(&self, replies: Vec<(CallId, Outcome)>, events: Vec<Event>) {
         let mut state = self.lock();
-        let replies =
-            replies.into_iter().filter_map(|(id, outcome)| Some((state.replies.remove(&id)?, outcome)));
-        let replies: Vec<_> = replies.collect();
         let mut listeners = Vec::new();
         if state.is_listened && !events.is_empty() {
             events.into_iter().for_each(|event| state.events.push(event));
             listeners = std::mem::take(&mut state.listeners);
         }
+        let mut senders = Vec::new();
+        for (id, outcome) in replies {
+            let Some(Waiting { sender, acknowledged }) = state.replies.remove(&id) else { continue };
+            // It may have been told once more before it was acknowledged.
+            if let Some((connection, message)) = acknowledged.filter(|_| outcome.is_ok()) {
+                state.events.forget(connection, message);
+            }
+            senders.push((sender, outcome));
+        }
         drop(state);
-        for (sender, outcome) in replies {
+        for (sender, outcome) in senders {
             // Nobody need wait for a reply.
             _ = sender.send(outcome);
         }

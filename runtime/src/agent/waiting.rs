@@ -46,6 +46,14 @@ impl WaitingEvents {
         Some(event)
     }
 
+    /// A message was acknowledged: it does not wait any more.
+    pub(super) fn forget(&mut self, connection: ConnectionId, id: LocalMessageId) {
+        if self.messages.remove(&(connection, id)) {
+            let is_it = |event: &Event| matches!(event, Event::Message(message) if (message.connection, message.id) == (connection, id));
+            self.events.retain(|event| !is_it(event));
+        }
+    }
+
     pub(super) fn clear(&mut self) {
         *self = Self::new(self.max);
     }

@@ -1,5 +1,6 @@
 //! The shell of the agent, against the shell of the server, on a runtime in memory.
 
+mod chaos;
 mod conversation;
 mod faults;
 mod handshake;

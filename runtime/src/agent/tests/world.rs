@@ -27,6 +27,7 @@ pub(super) struct World {
     pub(super) runtime: TestRuntime,
     pub(super) stores: Vec<TestStore>,
     servers: Vec<Option<ServerHandle<TestRuntime, TestStore>>>,
+    starts: u64,
 }
 
 impl World {
@@ -37,7 +38,7 @@ impl World {
     pub(super) fn with(servers: usize, config: &ServerConfig) -> Self {
         let stores = vec![(); servers].into_iter().map(|()| TestStore::default()).collect();
         let servers = std::iter::repeat_with(|| None).take(servers).collect();
-        let mut world = Self { runtime: TestRuntime::default(), stores, servers };
+        let mut world = Self { runtime: TestRuntime::default(), stores, servers, starts: 0 };
         for number in 0..world.servers.len() {
             world.start(number, config.clone());
         }
@@ -51,7 +52,8 @@ impl World {
         let seed = [u8::try_from(number).unwrap() + 1; 32];
         // A server that is started again must not draw the same ids.
         let mut entropy = seed;
-        entropy[0] = u8::try_from(self.runtime.now().mono.as_micros() % 251).unwrap();
+        self.starts += 1;
+        entropy[..8].copy_from_slice(&self.starts.to_be_bytes());
         let server = Server::new(self.runtime.clone(), store, transport_of(seed), config).seed(entropy);
         self.servers[number] =
             Some(self.runtime.block_on(async move { server.serve(&[listens_on]).await.unwrap() }));
@@ -86,12 +88,13 @@ impl World {
     }
 
     /// Somebody who makes queues on a server.
-    pub(super) fn person(&self, seed: u8, server: usize) -> Person {
+    pub(super) fn person(&self, name: u8, server: usize) -> Person {
         let mut person = Person {
             runtime: self.runtime.clone(),
             store: AgentTestStore::default(),
             server: self.address(server),
-            seed,
+            name,
+            starts: 0,
             running: None,
             last_connection: 0,
         };
@@ -153,20 +156,28 @@ pub(super) struct Person {
     runtime: TestRuntime,
     pub(super) store: AgentTestStore,
     server: ServerAddress,
-    seed: u8,
+    name: u8,
+    starts: u64,
     running: Option<(Agent, Events)>,
     last_connection: u8,
 }
 
 impl Person {
     pub(super) fn start(&mut self) {
-        self.seed += 10;
+        // No two agents may draw the same, nor one that is started again what it drew before.
+        self.starts += 1;
+        let seed = |purpose: u8| {
+            let mut seed = [self.name; 32];
+            seed[0] = purpose;
+            seed[1..9].copy_from_slice(&self.starts.to_be_bytes());
+            seed
+        };
         let server = UserServer { address: self.server.clone(), password: None };
-        let connector = Connector::new(self.runtime.clone()).seed([self.seed; 32]);
+        let connector = Connector::new(self.runtime.clone()).seed(seed(1));
         let agent = Agent::builder(self.runtime.clone(), self.store.clone())
             .user(USER, vec![server])
             .connector(connector)
-            .seed([self.seed + 1; 32])
+            .seed(seed(2))
             .inline_store()
             .start();
         self.running = Some(agent.unwrap());
@@ -229,7 +240,15 @@ impl Person {
     }
 
     pub(super) fn acknowledge(&self, message: &MessageEvent) {
-        self.runtime.block_on(self.agent().acknowledge(message.connection, message.id)).unwrap();
+        self.try_acknowledge(message.connection, message.id).unwrap();
+    }
+
+    pub(super) fn try_acknowledge(
+        &self,
+        connection: ConnectionId,
+        message: LocalMessageId,
+    ) -> Result<(), AgentError> {
+        self.runtime.block_on(self.agent().acknowledge(connection, message))
     }
 
     /// The next event, if there is one within `time`.
