@@ -106,6 +106,6 @@ fn nothing_is_lost_or_told_twice_whatever_fails() {
         let [alice, bob] = sides;
         assert_eq!(alice.heard, bob.accepted, "of bob, seed {seed}");
         assert_eq!(bob.heard, alice.accepted, "of alice, seed {seed}");
-        assert!(alice.heard.len() > 10 && bob.heard.len() > 10, "seed {seed}: hardly anything was said");
+        assert!(alice.heard.len() > 5 && bob.heard.len() > 5, "seed {seed}: hardly anything was said");
     }
 }
