@@ -147,6 +147,16 @@ fn a_store_that_fails_now_and_then_loses_nothing() {
     }
 }
 
+#[test]
+fn a_store_that_panics_has_failed() {
+    let world = World::new(1);
+    let (mut alice, mut bob) = (world.person(1, 0), world.person(2, 0));
+    let (_, at_bob) = meet(&mut alice, &mut bob, false);
+    bob.store.panic();
+    bob.send(at_bob, "hello").unwrap();
+    assert_eq!(alice.bodies(), ["hello"]);
+}
+
 /// The queue for replies is gone before the other side is let in.
 #[test]
 fn who_cannot_be_reached_any_more_is_given_up() {

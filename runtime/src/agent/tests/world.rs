@@ -112,12 +112,23 @@ struct Kept {
     store: MemoryAgentStore,
     /// How many calls succeed, and how many after them fail.
     plan: (u32, u32),
+    panics: bool,
 }
 
 impl AgentTestStore {
     /// After so many calls that it carries out the store refuses so many.
     pub(super) fn fail(&self, after: u32, count: u32) {
         self.0.lock().unwrap().plan = (after, count);
+    }
+
+    /// It panics when it is used next.
+    pub(super) fn panic(&self) {
+        self.0.lock().unwrap().panics = true;
+    }
+
+    fn panic_if_told(&self) {
+        let panics = std::mem::take(&mut self.0.lock().unwrap().panics);
+        assert!(!panics, "the store was told to");
     }
 }
 
@@ -139,12 +150,14 @@ impl Kept {
 
 impl AgentStore for AgentTestStore {
     fn run(&mut self, ops: Vec<AgentOp>) -> Result<(), StoreFailure> {
+        self.panic_if_told();
         let mut kept = self.0.lock().unwrap();
         kept.next()?;
         kept.store.run(ops)
     }
 
     fn read(&mut self, query: &AgentQuery) -> Result<Found, StoreFailure> {
+        self.panic_if_told();
         let mut kept = self.0.lock().unwrap();
         kept.next()?;
         Ok(kept.store.read(query))
