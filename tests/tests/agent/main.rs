@@ -1,6 +1,7 @@
-//! Two agents talk over two servers, through real sockets, on several threads, their stores on threads of their own.
+//! Two agents talk over two servers, through real sockets, on several threads, their stores on threads of their own: in memory, and in SQLite.
 
 use std::net::Ipv4Addr;
+use std::path::Path;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -15,7 +16,7 @@ use smp_runtime::agent::{Agent, Events, new_connection_id};
 use smp_runtime::server::{Server, ServerHandle};
 use smp_runtime_tokio::TokioRuntime;
 use smp_storage::Memory;
-use smp_storage::agent::MemoryAgentStore;
+use smp_storage::agent::{AgentStore, MemoryAgentStore, SqliteAgentStore, SqliteOptions};
 use smp_tests::server::identity;
 
 /// Messages that each side sends without waiting for the other.
@@ -32,8 +33,8 @@ fn two_agents_talk_over_real_sockets() {
     let conversation = async move {
         let (first, first_address) = serve(&runtime).await;
         let (second, second_address) = serve(&runtime).await;
-        let (alice, alice_events) = agent(&runtime, first_address);
-        let (bob, bob_events) = agent(&runtime, second_address);
+        let (alice, alice_events) = agent(&runtime, first_address, MemoryAgentStore::new());
+        let (bob, bob_events) = agent(&runtime, second_address, MemoryAgentStore::new());
         talk(&alice, alice_events, &bob, bob_events).await;
         alice.stop().await;
         bob.stop().await;
@@ -44,7 +45,51 @@ fn two_agents_talk_over_real_sockets() {
     tokio.block_on(async { tokio::time::timeout(PATIENCE, conversation).await.expect("it hangs") });
 }
 
-async fn talk(alice: &Agent, mut alice_events: Events, bob: &Agent, mut bob_events: Events) {
+/// A message that is sent while the other side is not there comes when it is started again from its file.
+#[test]
+fn a_conversation_goes_on_from_files() {
+    let tokio = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
+    let runtime = TokioRuntime::new(tokio.handle().clone());
+    let folder = tempfile::tempdir().expect("a folder");
+    let conversation = async move {
+        let (server, address) = serve(&runtime).await;
+        let start = |name: &str| agent(&runtime, address.clone(), kept_in(&folder.path().join(name)));
+        let ((alice, alice_events), (bob, bob_events)) = (start("alice"), start("bob"));
+        let [at_alice, at_bob] = talk(&alice, alice_events, &bob, bob_events).await;
+        bob.stop().await;
+        // It may have gone out before the end, or does so after the start.
+        alice.send(at_alice, "absent".into(), FLAGS).await.expect("they are connected");
+        alice.stop().await;
+        let ((alice, _alice_events), (bob, mut bob_events)) = (start("alice"), start("bob"));
+        loop {
+            match bob_events.next().await {
+                Some(Event::Message(message)) => {
+                    assert!(message.connection == at_bob && message.integrity == MessageIntegrity::Ok);
+                    assert_eq!(message.body, "absent");
+                    break bob.acknowledge(at_bob, message.id).await.expect("it was told");
+                }
+                Some(Event::Up(..)) => {}
+                event => panic!("another event: {event:?}"),
+            }
+        }
+        alice.stop().await;
+        bob.stop().await;
+        server.stop(PATIENCE).await.expect("a store in memory");
+    };
+    tokio.block_on(async { tokio::time::timeout(PATIENCE, conversation).await.expect("it hangs") });
+}
+
+fn kept_in(file: &Path) -> SqliteAgentStore {
+    SqliteAgentStore::open(file, &SqliteOptions::default()).expect("a database")
+}
+
+/// From an invitation to the last of many messages; the connection at either side.
+async fn talk(
+    alice: &Agent,
+    mut alice_events: Events,
+    bob: &Agent,
+    mut bob_events: Events,
+) -> [ConnectionId; 2] {
     let (at_alice, request) = alice.invite(USER, true).await.expect("an invitation");
     let at_bob = new_connection_id().expect("randomness");
     let joined = bob.join(at_bob, USER, request, "bob".into(), true).await.expect("it is free");
@@ -75,6 +120,7 @@ async fn talk(alice: &Agent, mut alice_events: Events, bob: &Agent, mut bob_even
     for task in sending.into_iter().chain(hearing) {
         task.await.expect("no panic");
     }
+    [at_alice, at_bob]
 }
 
 async fn send_all(agent: &Agent, connection: ConnectionId) {
@@ -113,10 +159,7 @@ async fn serve(runtime: &TokioRuntime) -> (ServerHandle<TokioRuntime, Memory>, S
     (server, ServerAddress::new(vec![host], Some(port), fingerprint).expect("one host"))
 }
 
-fn agent(runtime: &TokioRuntime, server: ServerAddress) -> (Agent, Events) {
+fn agent(runtime: &TokioRuntime, server: ServerAddress, store: impl AgentStore + 'static) -> (Agent, Events) {
     let server = UserServer { address: server, password: None };
-    Agent::builder(runtime.clone(), MemoryAgentStore::new())
-        .user(USER, vec![server])
-        .start()
-        .expect("randomness and a thread")
+    Agent::builder(runtime.clone(), store).user(USER, vec![server]).start().expect("randomness and a thread")
 }
