@@ -2,6 +2,7 @@
 
 use super::actor::Work;
 use super::links::{self, LinkId, SubscriptionState};
+use super::queues::QueuePurpose;
 use super::store::{Outgoing, QueueNumber, WaitingQueue};
 use super::{Agent, AgentOutput, CallId, ConnectionId, Event, Pending, Reply, UserId};
 use crate::client::{
@@ -44,6 +45,7 @@ pub(super) enum Doing {
 
 /// The keys of a queue that is being made.
 pub(super) struct NewKeys {
+    pub(super) purpose: QueuePurpose,
     pub(super) server: ServerAddress,
     pub(super) queue: QueueKeys,
     pub(super) e2e: X25519PrivateKey,

@@ -13,23 +13,29 @@
 mod actor;
 mod call;
 mod config;
+mod confirm;
 mod effect;
 mod establish;
+mod event;
 mod id;
+mod incoming;
 mod links;
+mod queues;
 mod receive;
 mod seal;
 mod send;
 mod step;
 pub mod store;
+mod tasks;
 #[cfg(test)]
 mod tests;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
-pub use call::{Call, CallId, Event, MessageEvent, Reply};
+pub use call::{Call, CallId, Reply};
 pub use config::{AgentConfig, AgentLimits, UserServer};
+pub use event::{Event, MessageEvent};
 pub use id::{ConfirmationId, ConnectionId, InvitationId, LocalMessageId, UserId};
 pub use links::LinkId;
 

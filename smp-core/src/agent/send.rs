@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use super::actor::Attempt;
 use super::effect::{Doing, Effect, is_refused, is_temporary, to_error};
-use super::establish::can_secure;
+use super::queues::can_secure;
 use super::seal::seal;
 use super::step::{PROHIBITED, Step};
 use super::store::{

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::{Origin, ReceiveQueue, SendQueue, Task};
+use super::{Origin, QueueNumber, ReceiveQueue, SendQueue, Task};
 use crate::agent::{ConfirmationId, ConnectionId, InvitationId, LocalMessageId, UserId};
 use crate::crypto::Ed25519PrivateKey;
 use crate::crypto::ratchet::{Ratchet, X3dhKeys};
@@ -182,6 +182,12 @@ pub struct Invitation {
 }
 
 impl Connection {
+    /// The number of the next receive queue.
+    #[must_use]
+    pub fn next_receive_number(&self) -> QueueNumber {
+        QueueNumber(self.receive.iter().map(|queue| queue.number.0).max().unwrap_or(0) + 1)
+    }
+
     /// The task that is next, if there is one.
     #[must_use]
     pub fn next_task(&self) -> Option<&Task> {

@@ -1,0 +1,150 @@
+//! Queues of a connection: how they are made, and where.
+
+use super::UserServer;
+use super::effect::{Doing, Effect, NewKeys, is_temporary, to_error};
+use super::establish::CLIENT_VERSIONS;
+use super::step::Step;
+use super::store::{QueueNumber, QueueStage, ReceiveQueue, SendQueue, WaitingQueue};
+use crate::client::{Answer, QueueKeys, Request, RequestError};
+use crate::crypto::{AuthPrivateKey, Ed25519PrivateKey, X25519PrivateKey};
+use crate::wire::QueueMode;
+use crate::wire::agent::{AgentError, PeerError};
+use crate::wire::broker::CreatedQueue;
+use crate::wire::command::SubscriptionMode;
+use crate::wire::queue_uri::{QueueAddress, QueueInfo};
+
+/// What a receive queue is made for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum QueuePurpose {
+    /// An invitation: who uses it sends here.
+    Invitation,
+    /// Replies to the invitation that is being used.
+    Reply,
+}
+
+impl Step<'_> {
+    /// A send queue to an address, with keys of its own.
+    pub(super) fn new_send_queue(
+        &mut self,
+        number: QueueNumber,
+        queue: &QueueInfo,
+    ) -> Result<SendQueue, AgentError> {
+        let entropy = &mut self.shared.entropy;
+        let key = AuthPrivateKey::Ed25519(Ed25519PrivateKey::generate(entropy));
+        let e2e_key = X25519PrivateKey::generate(entropy);
+        let QueueAddress { server, sender_id, dh_key, mode } = queue.address.clone();
+        let malformed = |_| AgentError::Peer(PeerError::Queue);
+        let e2e_secret = e2e_key.diffie_hellman(&dh_key).map_err(malformed)?;
+        Ok(SendQueue {
+            number,
+            server,
+            sender_id,
+            key,
+            e2e_key: e2e_key.public(),
+            e2e_secret,
+            stage: QueueStage::New,
+            mode,
+            version: queue.version,
+            replaces: None,
+            switch: None,
+        })
+    }
+
+    /// NEW, on a server of the user's; one that the other side does not use, if there is one.
+    pub(super) fn create_queue(&mut self, purpose: QueuePurpose) -> Result<(), AgentError> {
+        let connection = self.connection()?;
+        let (user, theirs) =
+            (connection.state.user, connection.send.first().map(|queue| queue.server.clone()));
+        let config = self.shared.config.clone();
+        let servers = config.servers.get(&user).filter(|servers| !servers.is_empty());
+        let servers = servers.ok_or(AgentError::NoUser)?;
+        let others: Vec<&UserServer> =
+            servers.iter().filter(|server| theirs.as_ref() != Some(&server.address)).collect();
+        let choice = if others.is_empty() { servers.iter().collect() } else { others };
+        let random = u64::from_be_bytes(self.shared.entropy.bytes());
+        let at = usize::try_from(random % choice.len() as u64).unwrap_or(0);
+        let Some(server) = choice.get(at) else { return Err(AgentError::NoUser) };
+        let queue = QueueKeys::generate(&mut self.shared.entropy);
+        let e2e = X25519PrivateKey::generate(&mut self.shared.entropy);
+        let mut new = queue.new_queue(SubscriptionMode::Subscribe);
+        new.password = server.password.clone();
+        let request = Request::create(new, queue.auth.clone());
+        let keys = NewKeys { purpose, server: server.address.clone(), queue, e2e, session: 0 };
+        self.running.task.is_under_way = true;
+        let doing = Doing::Create(self.id, Box::new(keys));
+        self.request(server.address.clone(), request, doing);
+        Ok(())
+    }
+
+    /// A server made a queue, or did not.
+    pub(super) fn created(&mut self, keys: &NewKeys, answer: &Result<Answer, RequestError>) {
+        self.running.task.is_under_way = false;
+        let queue = match answer {
+            Ok(Answer::Created(queue)) => self.new_receive_queue(keys, queue),
+            Ok(_) => Err(to_error(keys.server.clone(), RequestError::Unexpected)),
+            Err(error) if is_temporary(error) && !self.is_called_for() => return self.task_later(),
+            Err(error) => Err(to_error(keys.server.clone(), error.clone())),
+        };
+        let result = match (queue, keys.purpose) {
+            (Ok(address), QueuePurpose::Invitation) => self.invitation(address),
+            (Ok(address), QueuePurpose::Reply) => self.confirm(address),
+            (Err(error), _) => Err(error),
+        };
+        if let Err(error) = result {
+            self.fail_call(error);
+            if keys.purpose == QueuePurpose::Invitation {
+                self.connection = None;
+            }
+        }
+    }
+
+    /// Adds a queue that was made, which is subscribed.
+    fn new_receive_queue(
+        &mut self,
+        keys: &NewKeys,
+        queue: &CreatedQueue,
+    ) -> Result<QueueAddress, AgentError> {
+        let secret = keys.queue.secret(queue);
+        let server_secret = secret.map_err(|_| to_error(keys.server.clone(), RequestError::Unexpected))?;
+        let connection = self.connection()?;
+        let user = connection.state.user;
+        let number = connection.next_receive_number();
+        self.add_receive(ReceiveQueue {
+            number,
+            server: keys.server.clone(),
+            recipient_id: queue.recipient_id.clone(),
+            sender_id: queue.sender_id.clone(),
+            key: keys.queue.auth.clone(),
+            server_secret,
+            e2e_key: keys.e2e.clone(),
+            e2e_secret: None,
+            stage: QueueStage::New,
+            mode: queue.mode,
+            version: CLIENT_VERSIONS.max(),
+            link: None,
+            replaces: None,
+            switch: None,
+            last_told: None,
+        });
+        let watched = WaitingQueue {
+            connection: self.id,
+            user,
+            number,
+            server: keys.server.clone(),
+            recipient_id: queue.recipient_id.clone(),
+            key: keys.queue.auth.clone(),
+        };
+        self.effects.push(Effect::Watch(Box::new(watched), keys.session));
+        Ok(QueueAddress {
+            server: keys.server.clone(),
+            sender_id: queue.sender_id.clone(),
+            dh_key: keys.e2e.public(),
+            mode: queue.mode,
+        })
+    }
+}
+
+/// Whether the sender of a queue secures it.
+pub(super) fn can_secure(queue: &SendQueue) -> bool {
+    queue.mode.is_some_and(QueueMode::sender_can_secure)
+}

@@ -1,0 +1,127 @@
+//! What a connection has to do at servers before it can go on: one task after another, each until it is done.
+
+use super::actor::Attempt;
+use super::effect::{Doing, Effect, is_refused, is_temporary, to_error};
+use super::queues::QueuePurpose;
+use super::step::Step;
+use super::store::{Connection, Origin, QueueStage, TaskKind};
+use crate::client::{Answer, Request, RequestError};
+use crate::wire::agent::{AgentError, ConnectionError};
+
+impl Step<'_> {
+    /// Begins the first task, if none is under way; when there is none left, messages may go out.
+    pub(super) fn run_tasks(&mut self) {
+        if self.running.task.is_busy() {
+            return;
+        }
+        let Some(connection) = &self.connection else { return };
+        let Some(task) = connection.tasks.first().cloned() else {
+            let queues: Vec<_> = connection.send.iter().map(|queue| Effect::Deliver(queue.number)).collect();
+            return self.effects.extend(queues);
+        };
+        if task.origin == Origin::Call && self.running.call.is_none() {
+            // Until the call is repeated.
+            return;
+        }
+        let request = match task.kind {
+            TaskKind::CreateReply { .. } => {
+                if let Err(error) = self.create_queue(QueuePurpose::Reply) {
+                    self.fail_call(error);
+                }
+                return;
+            }
+            TaskKind::SecureSend(number) => self.send_queue(number).map(|queue| {
+                let request = Request::secure_by_sender(queue.sender_id.clone(), queue.key.clone());
+                (queue.server.clone(), request)
+            }),
+            TaskKind::SecureReceive(number, key) => self.receive_queue(number).map(|queue| {
+                (queue.server.clone(), Request::secure(queue.recipient_id.clone(), queue.key.clone(), key))
+            }),
+            TaskKind::DeleteQueue { server, recipient_id, key, .. } => {
+                Some((server, Request::delete(recipient_id, *key)))
+            }
+        };
+        match request {
+            Some((server, request)) => {
+                self.running.task.is_under_way = true;
+                self.request(server, request, Doing::Task(self.id));
+            }
+            None => self.task_done(),
+        }
+    }
+
+    /// The first task was carried out, or was not.
+    pub(super) fn task_answered(&mut self, answer: &Result<Answer, RequestError>) {
+        self.running.task.is_under_way = false;
+        let Some(task) = self.connection.as_ref().and_then(Connection::next_task).cloned() else { return };
+        let error = match answer {
+            Ok(_) => return self.task_done(),
+            Err(error) if is_temporary(error) && !self.is_called_for() => return self.task_later(),
+            Err(error) => error.clone(),
+        };
+        let is_gone = is_refused(&error);
+        let server = match &task.kind {
+            TaskKind::SecureSend(number) => self.send_queue(*number).map(|queue| queue.server.clone()),
+            TaskKind::SecureReceive(number, _) => {
+                self.receive_queue(*number).map(|queue| queue.server.clone())
+            }
+            TaskKind::DeleteQueue { server, .. } => Some(server.clone()),
+            TaskKind::CreateReply { .. } => None,
+        };
+        match (task.kind, task.origin, server) {
+            (TaskKind::SecureSend(_), Origin::Call, _) if is_gone => {
+                self.fail_call(AgentError::Connection(ConnectionError::NotAvailable));
+            }
+            (_, Origin::Call, Some(server)) => self.fail_call(to_error(server, error)),
+            // What was to be deleted is gone already; what was to be secured refuses the message that is sent next.
+            (TaskKind::DeleteQueue { .. } | TaskKind::SecureSend(_), _, _) if is_gone => self.task_given_up(),
+            (_, _, server) => {
+                server.into_iter().for_each(|server| self.error(to_error(server, error.clone())));
+                self.task_given_up();
+            }
+        }
+    }
+
+    /// The first task cannot be done. Kept, it would hold up everything behind it for ever.
+    fn task_given_up(&mut self) {
+        if let Some(tasks) = self.tasks_mut().filter(|tasks| !tasks.is_empty()) {
+            tasks.remove(0);
+        }
+        self.running.task = Attempt::default();
+        self.effects.push(Effect::Tasks);
+    }
+
+    fn task_done(&mut self) {
+        let task = self.tasks_mut().and_then(|tasks| (!tasks.is_empty()).then(|| tasks.remove(0)));
+        match task.map(|task| task.kind) {
+            Some(TaskKind::SecureSend(number)) => {
+                self.send_mut(number).into_iter().for_each(|queue| queue.stage = QueueStage::Secured);
+            }
+            Some(TaskKind::SecureReceive(number, _)) => {
+                self.receive_mut(number).into_iter().for_each(|queue| queue.stage = QueueStage::Secured);
+            }
+            _ => {}
+        }
+        self.running.task = Attempt::default();
+        self.effects.push(Effect::Tasks);
+    }
+
+    /// The first task is tried again after a pause.
+    pub(super) fn task_later(&mut self) {
+        let limits = self.shared.config.limits.clone();
+        self.running.task.later(self.shared.now.mono, limits.retry_min, limits.retry_max);
+    }
+
+    /// Whether a call waits for the tasks.
+    pub(super) const fn is_called_for(&self) -> bool {
+        self.running.call.is_some()
+    }
+
+    /// The call that waits fails, or the app is told that something else did.
+    pub(super) fn fail_call(&mut self, error: AgentError) {
+        match self.running.call.take() {
+            Some(call) => self.reply(call, Err(error)),
+            None => self.error(error),
+        }
+    }
+}
