@@ -132,6 +132,8 @@ pub struct TestServer {
     identity: ServerIdentity,
     folder: TempDir,
     address: Address,
+    /// Keeps its port from others while it is paused.
+    reserved: Option<tokio::net::TcpSocket>,
     /// What must not have happened when it stops.
     faults: Arc<Mutex<Vec<ServerEvent>>>,
 }
@@ -165,6 +167,7 @@ impl TestServer {
             },
             identity,
             folder: TempDir::new().expect("a temporary folder"),
+            reserved: None,
             faults: Arc::default(),
         };
         server.run();
@@ -264,6 +267,34 @@ impl TestServer {
         self.run();
     }
 
+    /// Stops in order; nobody listens at its address until [`Self::resume`].
+    ///
+    /// # Panics
+    /// As [`Self::stop`], and when the port was taken by another.
+    #[track_caller]
+    pub fn pause(&mut self) {
+        self.halt();
+        let socket = tokio::net::TcpSocket::new_v4().expect("a socket");
+        socket.set_reuseaddr(true).expect("an option of sockets");
+        socket.bind(self.address.socket).expect("its own port");
+        self.reserved = Some(socket);
+    }
+
+    /// Starts again where it was before [`Self::pause`], at the same address.
+    #[track_caller]
+    pub fn resume(&mut self) {
+        self.resume_with(&self.settings.clone());
+    }
+
+    /// [`Self::resume`], with other settings.
+    #[track_caller]
+    pub fn resume_with(&mut self, settings: &Settings) {
+        self.settings = settings.clone();
+        let at = self.address.socket;
+        self.reserved = None;
+        self.run_at(at);
+    }
+
     #[track_caller]
     fn halt(&mut self) {
         let Running { handle, runtime } = self.running.take().expect("a running server");
@@ -281,12 +312,18 @@ impl TestServer {
 
     #[track_caller]
     fn run(&mut self) {
+        self.run_at((Ipv4Addr::LOCALHOST, 0).into());
+    }
+
+    #[track_caller]
+    fn run_at(&mut self, at: SocketAddr) {
         let mut builder = tokio::runtime::Builder::new_multi_thread();
         let runtime = builder.worker_threads(1).enable_all().build().expect("a runtime");
         let handle = match self.store {
-            Store::Memory => Handle::Memory(self.serve(&runtime, Memory::new())),
+            Store::Memory => Handle::Memory(self.serve(&runtime, Memory::new(), at)),
             Store::Embedded => {
-                Handle::Embedded(self.serve(&runtime, open(self.folder.path(), self.settings.durability)))
+                let store = open(self.folder.path(), self.settings.durability);
+                Handle::Embedded(self.serve(&runtime, store, at))
             }
         };
         let addresses = match &handle {
@@ -302,6 +339,7 @@ impl TestServer {
         &self,
         runtime: &tokio::runtime::Runtime,
         backend: B,
+        at: SocketAddr,
     ) -> ServerHandle<TokioRuntime, B> {
         let options = ServerOptions { versions: self.settings.versions, ..ServerOptions::default() };
         let transport =
@@ -323,8 +361,7 @@ impl TestServer {
             let resolver = HttpResolver::new(tokio, address, options).expect("a resolver without TLS");
             server = server.resolver(move |name| resolver.resolve(name));
         }
-        let any: SocketAddr = (Ipv4Addr::LOCALHOST, 0).into();
-        let served = runtime.block_on(server.on_event(watch).serve(&[any]));
+        let served = runtime.block_on(server.on_event(watch).serve(&[at]));
         served.expect("a free port")
     }
 }

@@ -41,7 +41,7 @@ pub enum Call {
     Allow {
         /// The connection of the invitation.
         connection: ConnectionId,
-        /// Who, as [`Event::Confirmation`] named him.
+        /// Who, as [`Event::Confirmation`](super::Event::Confirmation) named him.
         confirmation: ConfirmationId,
         /// What he is told of us.
         info: Bytes,

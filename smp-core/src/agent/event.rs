@@ -17,7 +17,7 @@ pub enum Event {
     Confirmation {
         /// The invitation.
         connection: ConnectionId,
-        /// Names him in [`Call::Allow`].
+        /// Names him in [`Call::Allow`](super::Call::Allow).
         confirmation: ConfirmationId,
         /// The servers of his queues.
         servers: Vec<ServerAddress>,
