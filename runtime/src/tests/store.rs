@@ -5,7 +5,7 @@ use std::future::{Future, poll_fn};
 use std::sync::{Arc, Mutex};
 use std::task::{Poll, Waker};
 
-use smp_core::server::store::{BatchReply, MemoryStore, QueueKey, QueueOp, StoreFailure};
+use smp_core::server::store::{BatchReply, MemoryStore, OpResult, QueueKey, QueueOp, StoreFailure};
 use smp_storage::{Backend, LookUpReply};
 
 /// A store in memory. Clones share it.
@@ -53,6 +53,14 @@ impl TestStore {
     /// How many batches it was handed.
     pub(crate) fn batches(&self) -> usize {
         self.0.lock().unwrap().batches
+    }
+
+    /// How many queues it keeps.
+    pub(crate) fn queues(&self) -> u64 {
+        match self.0.lock().unwrap().store.run(vec![QueueOp::Count]).as_slice() {
+            [OpResult::Counts(counts)] => counts.queues,
+            _ => panic!("not counted"),
+        }
     }
 
     /// How many handles and calls without a reply there are.

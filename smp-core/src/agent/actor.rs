@@ -9,6 +9,7 @@ use super::store::{AgentQuery, Batch, BatchId, Connection, Found, QueueNumber, S
 use super::{Agent, AgentOutput, Call, CallId, ConnectionId, LocalMessageId, Reader};
 use crate::client::{Answer, ReceivedMessage, RequestError};
 use crate::time::Timestamp;
+use crate::wire::EntityId;
 use crate::wire::agent::{AgentError, ConnectionError};
 
 /// A connection in which something happens.
@@ -31,8 +32,12 @@ pub(super) struct Running {
     pub(super) call: Option<CallId>,
     /// The first task.
     pub(super) task: Attempt,
+    /// That one was dropped while it was under way: its answer is nobody's.
+    pub(super) is_dropped: bool,
     /// Send queues in use.
     pub(super) queues: BTreeMap<QueueNumber, Attempt>,
+    /// Queues that are being deleted.
+    pub(super) deletions: BTreeMap<EntityId, Attempt>,
     /// Messages that the app was told and did not acknowledge: if they come again, because a session ended, it is not told
     /// again. After a restart it is.
     pub(super) told: BTreeSet<LocalMessageId>,
@@ -101,19 +106,20 @@ impl Actor {
 
     /// The first time at which something has to be done.
     fn next_due(&self) -> Option<Timestamp> {
-        let attempts = self.running.queues.values().chain([&self.running.task]);
+        let Running { task, queues, deletions, .. } = &self.running;
+        let attempts = queues.values().chain(deletions.values()).chain([task]);
         self.paused.into_iter().chain(attempts.filter_map(|attempt| attempt.again_at)).min()
     }
 
     /// True if nothing is lost when the actor is.
     fn is_idle(&self) -> bool {
-        let Running { call, task, queues, told, .. } = &self.running;
+        let Running { call, task, queues, deletions, told, .. } = &self.running;
         matches!(self.stage, Stage::Ready(_))
             && self.inbox.is_empty()
             && call.is_none()
             && told.is_empty()
             && !task.is_busy()
-            && !queues.values().any(Attempt::is_busy)
+            && !queues.values().chain(deletions.values()).any(Attempt::is_busy)
     }
 }
 
@@ -126,7 +132,7 @@ impl Agent {
         match work {
             Work::Call(call, _) if actor.inbox.len() >= limit => {
                 let error = AgentError::Internal("too many calls wait for this connection".to_owned());
-                return self.outputs.push_back(AgentOutput::Reply(call, Err(error)));
+                return self.reply(call, Err(error));
             }
             work => actor.inbox.push_back(work),
         }
@@ -194,7 +200,7 @@ impl Agent {
         match storing.work {
             Work::Call(call, _) => {
                 let error = AgentError::Internal("the store of the agent failed".to_owned());
-                self.outputs.push_back(AgentOutput::Reply(call, Err(error)));
+                self.reply(call, Err(error));
             }
             work => actor.inbox.push_front(work),
         }
@@ -268,8 +274,7 @@ impl Agent {
         let Some(actor) = self.actors.remove(&id) else { return };
         for work in actor.inbox {
             if let Work::Call(call, _) = work {
-                let error = AgentError::Connection(ConnectionError::NotFound);
-                self.outputs.push_back(AgentOutput::Reply(call, Err(error)));
+                self.reply(call, Err(AgentError::Connection(ConnectionError::NotFound)));
             }
         }
     }
@@ -289,13 +294,15 @@ impl Agent {
         let Some(actor) = self.actors.get_mut(&id) else { return };
         actor.timer = None;
         actor.paused = actor.paused.filter(|until| *until > now);
-        let Running { task, queues, .. } = &mut actor.running;
+        let Running { task, queues, deletions, .. } = &mut actor.running;
         let is_due = |attempt: &mut Attempt| {
             let is_due = attempt.again_at.is_some_and(|at| at <= now);
             attempt.again_at = attempt.again_at.filter(|_| !is_due);
             is_due
         };
-        if is_due(task) {
+        let is_deletion_due =
+            deletions.values_mut().filter_map(|attempt| is_due(attempt).then_some(())).count() > 0;
+        if is_due(task) || is_deletion_due {
             actor.inbox.push_back(Work::Tasks);
         }
         for (queue, attempt) in queues {

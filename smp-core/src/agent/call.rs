@@ -6,6 +6,7 @@ use bytes::Bytes;
 
 use super::{ConfirmationId, ConnectionId, LocalMessageId, UserId};
 use crate::wire::ConnectionRequest;
+use crate::wire::agent::AgentError;
 use crate::wire::command::MessageFlags;
 
 /// Names a call until it is answered.
@@ -57,6 +58,20 @@ pub enum Call {
     },
     /// The app has a message, and need not get it again. [`Reply::Done`].
     Acknowledge(ConnectionId, LocalMessageId),
+    /// Delete a connection. [`Reply::Done`]: for the app it is gone. [`Event::QueueDeleted`] tells of each of its queues, then
+    /// [`Event::Deleted`] that nothing is left.
+    ///
+    /// [`Event::QueueDeleted`]: super::Event::QueueDeleted
+    /// [`Event::Deleted`]: super::Event::Deleted
+    Delete {
+        /// Which.
+        connection: ConnectionId,
+        /// Whether what was accepted is sent before, for at most
+        /// [`AgentLimits::delete_wait`](super::AgentLimits::delete_wait).
+        wait_delivery: bool,
+    },
+    /// Several calls at once, but none of these. [`Reply::Many`].
+    Many(Vec<Self>),
 }
 
 /// The answer to a call.
@@ -75,18 +90,21 @@ pub enum Reply {
     Accepted(LocalMessageId),
     /// It was done, or is kept and will be.
     Done,
+    /// The answers to several calls, in their order.
+    Many(Vec<Result<Self, AgentError>>),
 }
 
 impl Call {
     /// The connection that the call is about, if there is one already.
     pub(super) const fn connection(&self) -> Option<ConnectionId> {
         match self {
-            Self::Invite { .. } => None,
+            Self::Invite { .. } | Self::Many(_) => None,
             Self::Join { connection, .. }
             | Self::Rejoin(connection)
             | Self::Allow { connection, .. }
             | Self::Send { connection, .. }
-            | Self::Acknowledge(connection, _) => Some(*connection),
+            | Self::Acknowledge(connection, _)
+            | Self::Delete { connection, .. } => Some(*connection),
         }
     }
 }
@@ -99,6 +117,7 @@ impl fmt::Debug for Reply {
             Self::Joined { .. } => "Joined",
             Self::Accepted(_) => "Accepted",
             Self::Done => "Done",
+            Self::Many(_) => "Many",
         })
     }
 }

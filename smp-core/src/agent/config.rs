@@ -40,6 +40,12 @@ pub struct AgentLimits {
     pub message_expiry: Duration,
     /// How long, when the recipient's queue is full.
     pub full_expiry: Duration,
+    /// How long a deleted connection goes on sending what was accepted, if that was asked for.
+    pub delete_wait: Duration,
+    /// How often the server of a deleted connection is asked to delete its queue.
+    pub delete_attempts: u32,
+    /// How long to wait in between.
+    pub delete_pause: Duration,
     /// How many inputs may wait for one connection: calls beyond are refused, messages beyond come again.
     pub inbox: usize,
 }
@@ -55,6 +61,9 @@ impl Default for AgentLimits {
             full_retry: second * 300,
             message_expiry: day * 2,
             full_expiry: day * 7,
+            delete_wait: day * 2,
+            delete_attempts: 10,
+            delete_pause: second * 300,
             inbox: 1024,
         }
     }

@@ -21,6 +21,8 @@ pub(super) enum Effect {
     Request(UserId, ServerAddress, Box<Request>, Doing),
     /// There is a new queue to receive from, to which this session of its link is subscribed.
     Watch(Box<WaitingQueue>, u64),
+    /// Nothing more is received from a queue.
+    Unwatch(UserId, ServerAddress, EntityId),
     /// There is something to send through a queue.
     Deliver(QueueNumber),
     /// There is something to do at servers.
@@ -39,6 +41,8 @@ pub(super) enum Doing {
     Deliver(ConnectionId, QueueNumber, Box<Outgoing>),
     /// ACK.
     Acknowledge(ConnectionId, QueueNumber),
+    /// DEL.
+    Delete(ConnectionId, EntityId),
     /// SUB.
     Subscribe(LinkId, EntityId),
 }
@@ -57,9 +61,11 @@ impl Doing {
     /// The connection that it is for, if it is not the agent itself.
     fn connection(&self) -> Option<ConnectionId> {
         match self {
-            Self::Create(id, _) | Self::Task(id) | Self::Deliver(id, ..) | Self::Acknowledge(id, ..) => {
-                Some(*id)
-            }
+            Self::Create(id, _)
+            | Self::Task(id)
+            | Self::Deliver(id, ..)
+            | Self::Acknowledge(id, ..)
+            | Self::Delete(id, _) => Some(*id),
             Self::Subscribe(..) => None,
         }
     }
@@ -69,7 +75,7 @@ impl Agent {
     /// Carries out what concerns more than one connection.
     pub(super) fn carry_out(&mut self, effect: Effect) {
         match effect {
-            Effect::Reply(id, reply) => self.outputs.push_back(AgentOutput::Reply(id, reply)),
+            Effect::Reply(id, reply) => self.reply(id, reply),
             Effect::Event(event) => self.outputs.push_back(AgentOutput::Event(event)),
             Effect::Request(user, server, request, doing) => {
                 let link = self.links.at(user, &server, &self.shared.config.limits);
@@ -79,6 +85,11 @@ impl Agent {
                 let link = self.links.add_queue(&self.shared.config.limits, *queue, Some(session));
                 self.wake(link);
                 self.subscribe(link);
+            }
+            Effect::Unwatch(user, server, queue) => {
+                if let Some(link) = self.links.unwatch(user, &server, &queue) {
+                    self.tell_up(link, server);
+                }
             }
             // The actor's own.
             Effect::Deliver(_) | Effect::Tasks | Effect::Received(..) => {}

@@ -201,8 +201,7 @@ impl Step<'_> {
 
     /// The queue for replies was made: the other side is told.
     pub(super) fn confirm(&mut self, address: QueueAddress) -> Result<(), AgentError> {
-        let task = self.tasks_mut().and_then(|tasks| (!tasks.is_empty()).then(|| tasks.remove(0)));
-        let Some(Task { kind: TaskKind::CreateReply { info, keys }, .. }) = task else {
+        let Some(Task { kind: TaskKind::CreateReply { info, keys }, .. }) = self.take_task() else {
             return Err(PROHIBITED);
         };
         let version = self.send_queue(FIRST).map_or(CLIENT_VERSIONS.max(), |queue| queue.version);

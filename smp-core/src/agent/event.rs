@@ -8,7 +8,7 @@ use super::{ConfirmationId, ConnectionId, LocalMessageId};
 use crate::time::UnixTime;
 use crate::wire::agent::{AgentError, MessageIntegrity};
 use crate::wire::command::MessageFlags;
-use crate::wire::{MessageId, ServerAddress};
+use crate::wire::{EntityId, MessageId, ServerAddress};
 
 /// Something that happened.
 #[derive(Clone, PartialEq, Eq)]
@@ -34,6 +34,20 @@ pub enum Event {
     Sent(ConnectionId, LocalMessageId),
     /// A message was not sent, and will not be. MERR.
     NotSent(ConnectionId, LocalMessageId, AgentError),
+    /// The server of a deleted connection has deleted a receive queue, or will not: it was tried often, or refuses.
+    /// DEL_RCVQS.
+    QueueDeleted {
+        /// The connection.
+        connection: ConnectionId,
+        /// The server.
+        server: ServerAddress,
+        /// The server's id of the queue for us.
+        queue: EntityId,
+        /// Why it will not.
+        error: Option<AgentError>,
+    },
+    /// Nothing is left of a deleted connection. DEL_CONNS.
+    Deleted(ConnectionId),
     /// Something went wrong that no call waits for. ERR.
     Error(Option<ConnectionId>, AgentError),
     /// The queues of these connections at a server are subscribed. UP.
@@ -80,6 +94,8 @@ impl fmt::Debug for Event {
             Self::Message(_) => "Message",
             Self::Sent(..) => "Sent",
             Self::NotSent(..) => "NotSent",
+            Self::QueueDeleted { .. } => "QueueDeleted",
+            Self::Deleted(_) => "Deleted",
             Self::Error(..) => "Error",
             Self::Up(..) => "Up",
             Self::Down(..) => "Down",

@@ -179,6 +179,22 @@ impl Links {
         id
     }
 
+    /// Nothing more is received from a queue. The link that it was at.
+    pub(super) fn unwatch(
+        &mut self,
+        user: UserId,
+        server: &ServerAddress,
+        queue: &EntityId,
+    ) -> Option<LinkId> {
+        let id = *self.by_place.get(&(user, server.clone()))?;
+        let link = self.links.get_mut(&id)?;
+        let connection = link.queues.remove(queue)?.connection;
+        if !link.queues.values().any(|of| of.connection == connection) {
+            link.news.remove(&connection);
+        }
+        Some(id)
+    }
+
     /// The session is there: what waited for it.
     pub(super) fn ready(&mut self, id: LinkId, limits: &AgentLimits) -> Vec<(CommandId, Request)> {
         let Some(link) = self.links.get_mut(&id) else { return Vec::new() };

@@ -14,12 +14,14 @@ mod actor;
 mod call;
 mod config;
 mod confirm;
+mod delete;
 mod effect;
 mod establish;
 mod event;
 mod id;
 mod incoming;
 mod links;
+mod many;
 mod queues;
 mod receive;
 mod seal;
@@ -42,6 +44,7 @@ pub use links::LinkId;
 use self::actor::{Actor, Work};
 use self::effect::Doing;
 use self::links::Links;
+use self::many::Many;
 use self::store::{AgentOp, AgentQuery, Batch, BatchId, Found, ReadId, StoreFailure, User};
 use crate::client::{Answer, ClientEvent, CommandId, Request, RequestError};
 use crate::entropy::SeededEntropy;
@@ -98,6 +101,9 @@ pub struct Agent {
     /// Batches under way, and whose they are; nobody's is that of the start.
     batches: BTreeMap<BatchId, Option<ConnectionId>>,
     reads: BTreeMap<ReadId, Reader>,
+    /// Calls that are made of others, and of which one another is a part, in which place.
+    many: BTreeMap<CallId, Many>,
+    parts: BTreeMap<CallId, (CallId, usize)>,
     /// When to look at a connection again.
     timers: BTreeSet<(Timestamp, ConnectionId)>,
     last_number: u64,
@@ -135,6 +141,8 @@ impl Agent {
             requests: BTreeMap::new(),
             batches: BTreeMap::new(),
             reads: BTreeMap::new(),
+            many: BTreeMap::new(),
+            parts: BTreeMap::new(),
             timers: BTreeSet::new(),
             last_number: 0,
             outputs: VecDeque::new(),
@@ -192,14 +200,14 @@ impl Agent {
     }
 
     fn call(&mut self, id: CallId, call: Call) {
-        let connection = match (call.connection(), &call) {
-            (Some(connection), _) => connection,
-            (None, _) => {
-                let connection = ConnectionId::generate(&mut self.shared.entropy);
-                self.actors.insert(connection, Actor::of_new());
-                connection
-            }
-        };
+        if let Call::Many(calls) = call {
+            return self.call_many(id, calls);
+        }
+        let connection = call.connection().unwrap_or_else(|| {
+            let connection = ConnectionId::generate(&mut self.shared.entropy);
+            self.actors.insert(connection, Actor::of_new());
+            connection
+        });
         self.work(connection, Work::Call(id, Box::new(call)));
     }
 

@@ -79,7 +79,15 @@ impl Step<'_> {
     /// A server made a queue, or did not.
     pub(super) fn created(&mut self, keys: &NewKeys, answer: &Result<Answer, RequestError>) {
         self.running.task.is_under_way = false;
+        let is_dropped = std::mem::take(&mut self.running.is_dropped);
         let queue = match answer {
+            Ok(Answer::Created(queue)) if is_dropped => {
+                // Nobody wants it any more.
+                self.keep();
+                let (server, key) = (keys.server.clone(), keys.queue.auth.clone());
+                return self.delete_queue(server, queue.recipient_id.clone(), key);
+            }
+            _ if is_dropped => return,
             Ok(Answer::Created(queue)) => self.new_receive_queue(keys, queue),
             Ok(_) => Err(to_error(keys.server.clone(), RequestError::Unexpected)),
             Err(error) if is_temporary(error) && !self.is_called_for() => return self.task_later(),

@@ -128,7 +128,7 @@ impl Step<'_> {
         if attempt.is_busy() {
             return;
         }
-        let Some(connection) = self.connection.as_ref().filter(|connection| connection.tasks.is_empty())
+        let Some(connection) = self.connection.as_ref().filter(|connection| !connection.holds_messages())
         else {
             return;
         };

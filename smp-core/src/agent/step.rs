@@ -55,7 +55,7 @@ pub(super) fn needs(connection: &Connection, running: &Running, work: &Work) -> 
         }
         Work::Deliver(queue) => {
             let is_busy = running.queues.get(queue).is_some_and(Attempt::is_busy);
-            let may = !is_busy && connection.tasks.is_empty();
+            let may = !is_busy && !connection.holds_messages();
             may.then_some(AgentQuery::NextDelivery(connection.id, *queue))
         }
         Work::Answer(..) | Work::Tasks | Work::Resume => None,
@@ -75,6 +75,10 @@ impl<'a> Step<'a> {
     }
 
     pub(super) fn take(&mut self, work: &Work) {
+        if self.connection.is_none() && !matches!(work, Work::Call(..)) {
+            // It was deleted, or given up.
+            return;
+        }
         match work {
             Work::Call(id, call) => {
                 if let Err(error) = self.call(*id, call) {
@@ -83,7 +87,11 @@ impl<'a> Step<'a> {
             }
             Work::Message(queue, message) => self.receive(*queue, message),
             Work::Answer(doing, answer) => self.answered(doing, answer),
-            Work::Deliver(queue) => self.deliver(*queue),
+            Work::Deliver(queue) => {
+                if !self.let_go(*queue) {
+                    self.deliver(*queue);
+                }
+            }
             Work::Tasks => self.run_tasks(),
             Work::Resume => {
                 self.effects.push(Effect::Tasks);
@@ -91,9 +99,14 @@ impl<'a> Step<'a> {
                 self.effects.extend(queues.map(|queue| Effect::Deliver(queue.number)));
             }
         }
+        self.forget_if_over();
     }
 
     fn call(&mut self, id: CallId, call: &Call) -> Result<(), AgentError> {
+        let is_deleted = self.connection.as_ref().is_some_and(Connection::is_deleted);
+        if is_deleted && !matches!(call, Call::Join { .. }) {
+            return Err(AgentError::Connection(ConnectionError::NotFound));
+        }
         match call {
             Call::Invite { user, pq } => self.invite(id, *user, *pq),
             Call::Join { user, request, info, pq, .. } => self.join(id, *user, request, info, *pq),
@@ -101,6 +114,8 @@ impl<'a> Step<'a> {
             Call::Allow { info, .. } => self.allow(id, info),
             Call::Send { body, flags, .. } => self.send_body(id, body, *flags),
             Call::Acknowledge(..) => self.acknowledge(id),
+            Call::Delete { wait_delivery, .. } => self.delete(id, *wait_delivery),
+            Call::Many(_) => Err(PROHIBITED),
         }
     }
 
@@ -116,6 +131,7 @@ impl<'a> Step<'a> {
                     self.receive_next(*queue, message);
                 }
             }
+            Doing::Delete(_, queue) => self.queue_deleted(queue, answer),
             Doing::Subscribe(..) => {}
         }
     }
@@ -183,6 +199,13 @@ impl<'a> Step<'a> {
     pub(super) fn tasks_mut(&mut self) -> Option<&mut Vec<Task>> {
         self.changed.tasks = true;
         self.connection.as_mut().map(|connection| &mut connection.tasks)
+    }
+
+    /// The task that is next, which is done or given up.
+    pub(super) fn take_task(&mut self) -> Option<Task> {
+        let tasks = self.tasks_mut()?;
+        let place = tasks.iter().position(|task| !task.is_deletion())?;
+        Some(tasks.remove(place))
     }
 
     pub(super) fn reply(&mut self, id: CallId, reply: Result<Reply, AgentError>) {

@@ -11,11 +11,12 @@ use crate::wire::agent::{AgentError, ConnectionError};
 impl Step<'_> {
     /// Begins the first task, if none is under way; when there is none left, messages may go out.
     pub(super) fn run_tasks(&mut self) {
+        self.run_deletions();
         if self.running.task.is_busy() {
             return;
         }
         let Some(connection) = &self.connection else { return };
-        let Some(task) = connection.tasks.first().cloned() else {
+        let Some(task) = connection.next_task().cloned() else {
             let queues: Vec<_> = connection.send.iter().map(|queue| Effect::Deliver(queue.number)).collect();
             return self.effects.extend(queues);
         };
@@ -37,9 +38,8 @@ impl Step<'_> {
             TaskKind::SecureReceive(number, key) => self.receive_queue(number).map(|queue| {
                 (queue.server.clone(), Request::secure(queue.recipient_id.clone(), queue.key.clone(), key))
             }),
-            TaskKind::DeleteQueue { server, recipient_id, key, .. } => {
-                Some((server, Request::delete(recipient_id, *key)))
-            }
+            // Beside the others: see above.
+            TaskKind::DeleteQueue { .. } => return,
         };
         match request {
             Some((server, request)) => {
@@ -53,6 +53,9 @@ impl Step<'_> {
     /// The first task was carried out, or was not.
     pub(super) fn task_answered(&mut self, answer: &Result<Answer, RequestError>) {
         self.running.task.is_under_way = false;
+        if std::mem::take(&mut self.running.is_dropped) {
+            return self.effects.push(Effect::Tasks);
+        }
         let Some(task) = self.connection.as_ref().and_then(Connection::next_task).cloned() else { return };
         let error = match answer {
             Ok(_) => return self.task_done(),
@@ -65,16 +68,15 @@ impl Step<'_> {
             TaskKind::SecureReceive(number, _) => {
                 self.receive_queue(*number).map(|queue| queue.server.clone())
             }
-            TaskKind::DeleteQueue { server, .. } => Some(server.clone()),
-            TaskKind::CreateReply { .. } => None,
+            TaskKind::DeleteQueue { .. } | TaskKind::CreateReply { .. } => None,
         };
         match (task.kind, task.origin, server) {
             (TaskKind::SecureSend(_), Origin::Call, _) if is_gone => {
                 self.fail_call(AgentError::Connection(ConnectionError::NotAvailable));
             }
             (_, Origin::Call, Some(server)) => self.fail_call(to_error(server, error)),
-            // What was to be deleted is gone already; what was to be secured refuses the message that is sent next.
-            (TaskKind::DeleteQueue { .. } | TaskKind::SecureSend(_), _, _) if is_gone => self.task_given_up(),
+            // What was to be secured refuses the message that is sent next.
+            (TaskKind::SecureSend(_), _, _) if is_gone => self.task_given_up(),
             (_, _, server) => {
                 server.into_iter().for_each(|server| self.error(to_error(server, error.clone())));
                 self.task_given_up();
@@ -84,16 +86,13 @@ impl Step<'_> {
 
     /// The first task cannot be done. Kept, it would hold up everything behind it for ever.
     fn task_given_up(&mut self) {
-        if let Some(tasks) = self.tasks_mut().filter(|tasks| !tasks.is_empty()) {
-            tasks.remove(0);
-        }
+        self.take_task();
         self.running.task = Attempt::default();
         self.effects.push(Effect::Tasks);
     }
 
     fn task_done(&mut self) {
-        let task = self.tasks_mut().and_then(|tasks| (!tasks.is_empty()).then(|| tasks.remove(0)));
-        match task.map(|task| task.kind) {
+        match self.take_task().map(|task| task.kind) {
             Some(TaskKind::SecureSend(number)) => {
                 self.send_mut(number).into_iter().for_each(|queue| queue.stage = QueueStage::Secured);
             }

@@ -1,5 +1,7 @@
 //! Calls.
 
+mod delete;
+
 use std::future::{Future, poll_fn};
 use std::sync::Arc;
 
@@ -176,7 +178,11 @@ async fn joined(called: Called) -> Result<Joined, AgentError> {
 }
 
 async fn done(called: Called) -> Result<(), AgentError> {
-    match called.await? {
+    done_one(called.await)
+}
+
+fn done_one(outcome: Result<Reply, AgentError>) -> Result<(), AgentError> {
+    match outcome? {
         Reply::Done => Ok(()),
         _ => Err(other_reply()),
     }

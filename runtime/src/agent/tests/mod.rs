@@ -2,6 +2,7 @@
 
 mod chaos;
 mod conversation;
+mod delete;
 mod faults;
 mod handshake;
 mod restarts;

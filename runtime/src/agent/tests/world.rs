@@ -71,6 +71,11 @@ impl World {
         ServerAddress::new(address.hosts().to_vec(), Some(port), *address.key_hash()).unwrap()
     }
 
+    /// How many queues a server has.
+    pub(super) fn queues(&self, number: usize) -> u64 {
+        self.stores[number].queues()
+    }
+
     /// Ends a server and begins another one in its place, which knows nothing of its queues.
     pub(super) fn forget(&mut self, number: usize) {
         self.crash(number);
@@ -204,6 +209,11 @@ impl Person {
         drop((agent, events));
         self.runtime.run();
         assert_eq!(shared.parts(), 0, "something of the agent is left");
+    }
+
+    /// How many connections the store of the agent keeps, also such as are deleted.
+    pub(super) fn agent_store_connections(&self) -> usize {
+        self.store.0.lock().unwrap().store.connections()
     }
 
     pub(super) fn agent(&self) -> &Agent {

@@ -188,10 +188,10 @@ impl Connection {
         QueueNumber(self.receive.iter().map(|queue| queue.number.0).max().unwrap_or(0) + 1)
     }
 
-    /// The task that is next, if there is one.
+    /// The task that is next, if there is one. Queues are deleted beside the others.
     #[must_use]
     pub fn next_task(&self) -> Option<&Task> {
-        self.tasks.first()
+        self.tasks.iter().find(|task| !task.is_deletion())
     }
 
     /// Whether some of what is left was asked for by a call that waits.

@@ -57,6 +57,12 @@ impl MemoryAgentStore {
         Ok(())
     }
 
+    /// How many connections there are, also such as are being deleted.
+    #[must_use]
+    pub fn connections(&self) -> usize {
+        self.connections.len()
+    }
+
     /// What there is.
     #[must_use]
     pub fn read(&self, query: &AgentQuery) -> Found {

@@ -15,6 +15,14 @@ pub struct Task {
     pub origin: Origin,
 }
 
+impl Task {
+    /// Whether it deletes a queue: nothing waits for that.
+    #[must_use]
+    pub const fn is_deletion(&self) -> bool {
+        matches!(self.kind, TaskKind::DeleteQueue { .. })
+    }
+}
+
 /// Who wants a task to be done, which says what becomes of it when it fails.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Origin {

@@ -1,0 +1,185 @@
+//! Deleting connections. For the app a deleted connection is gone at once; it is kept until the servers have let go of its
+//! queues, and, if that was asked for, until what waits to be sent was sent.
+//!
+//! ```text
+//!  Call::Delete ─▶ deleted_at is kept ─▶ DEL of each receive queue ─┬─▶ the connection is forgotten, Event::Deleted
+//!                                        messages that wait go out ─┘
+//! ```
+
+use super::actor::Attempt;
+use super::effect::{Doing, Effect, is_refused, is_temporary, to_error};
+use super::step::Step;
+use super::store::{AgentOp, Agreement, Connection, Found, Origin, Progress, QueueNumber, Task, TaskKind};
+use super::{CallId, Event, Reply};
+use crate::client::{Answer, Request, RequestError};
+use crate::crypto::AuthPrivateKey;
+use crate::wire::agent::{AgentError, ConnectionError};
+use crate::wire::{EntityId, ServerAddress};
+
+impl Step<'_> {
+    /// The app does not want the connection any more.
+    pub(super) fn delete(&mut self, id: CallId, wait_delivery: bool) -> Result<(), AgentError> {
+        let now = self.now();
+        let connection = self.connection()?;
+        let progress = connection.state.progress;
+        let waits =
+            wait_delivery && matches!(progress, Progress::Joined | Progress::Allowed | Progress::Connected);
+        connection.state.deleted_at = Some(now);
+        connection.state.delete_after_delivery = waits;
+        // Nothing more is received, and what goes out has its keys.
+        if let Some(connection) = self.agreement_mut() {
+            connection.agreement = Agreement::None;
+            connection.state.skipped = 0;
+        }
+        self.ops.extend([AgentOp::ClearSkipped(self.id), AgentOp::DeleteConfirmations(self.id)]);
+        self.drop_tasks(waits);
+        self.drop_receive_queues();
+        if !waits {
+            self.drop_send_queues();
+        }
+        if let Some(call) = self.running.call.take() {
+            self.reply(call, Err(AgentError::Connection(ConnectionError::NotFound)));
+        }
+        self.running.told.clear();
+        self.running.is_dropped = self.running.task.is_under_way;
+        self.running.task = Attempt { is_under_way: self.running.is_dropped, ..Attempt::default() };
+        self.effects.push(Effect::Tasks);
+        self.reply(id, Ok(Reply::Done));
+        Ok(())
+    }
+
+    /// Of what was left to do, queues are deleted nevertheless, and those that are to be sent through are secured.
+    fn drop_tasks(&mut self, waits: bool) {
+        let Some(tasks) = self.tasks_mut() else { return };
+        tasks.retain(|task| match task.kind {
+            TaskKind::DeleteQueue { .. } => true,
+            TaskKind::SecureSend(_) => waits,
+            _ => false,
+        });
+        for task in tasks {
+            task.origin = Origin::Agent;
+        }
+    }
+
+    fn drop_receive_queues(&mut self) {
+        let Some(connection) = &mut self.connection else { return };
+        let user = connection.state.user;
+        for queue in std::mem::take(&mut connection.receive) {
+            self.ops.push(AgentOp::DeleteReceiveQueue(self.id, queue.number));
+            self.effects.push(Effect::Unwatch(user, queue.server.clone(), queue.recipient_id.clone()));
+            self.delete_queue(queue.server, queue.recipient_id, queue.key);
+        }
+    }
+
+    fn drop_send_queues(&mut self) {
+        let Some(connection) = &mut self.connection else { return };
+        let queues = std::mem::take(&mut connection.send);
+        self.ops.extend(queues.iter().map(|queue| AgentOp::DeleteSendQueue(self.id, queue.number)));
+        self.running.queues.clear();
+    }
+
+    /// DEL, as soon as it can be: a queue that belongs to no connection any more.
+    pub(super) fn delete_queue(
+        &mut self,
+        server: ServerAddress,
+        recipient_id: EntityId,
+        key: AuthPrivateKey,
+    ) {
+        let kind = TaskKind::DeleteQueue { server, recipient_id, key: Box::new(key), attempts: 0 };
+        self.tasks_mut().into_iter().for_each(|tasks| {
+            tasks.push(Task { kind: kind.clone(), origin: Origin::Agent });
+        });
+        self.effects.push(Effect::Tasks);
+    }
+
+    /// DEL of all queues that are to be deleted, beside what else is to be done.
+    pub(super) fn run_deletions(&mut self) {
+        let Some(connection) = &self.connection else { return };
+        let deletions = connection.tasks.iter().filter_map(|task| match &task.kind {
+            TaskKind::DeleteQueue { server, recipient_id, key, .. } => Some((server, recipient_id, key)),
+            _ => None,
+        });
+        let requests: Vec<_> = deletions
+            .filter(|(_, queue, _)| !self.running.deletions.get(*queue).is_some_and(Attempt::is_busy))
+            .map(|(server, queue, key)| {
+                (server.clone(), queue.clone(), Request::delete(queue.clone(), (**key).clone()))
+            })
+            .collect();
+        for (server, queue, request) in requests {
+            self.running.deletions.entry(queue.clone()).or_default().is_under_way = true;
+            self.request(server, request, Doing::Delete(self.id, queue));
+        }
+    }
+
+    /// A server has deleted a queue, or not.
+    pub(super) fn queue_deleted(&mut self, queue: &EntityId, answer: &Result<Answer, RequestError>) {
+        let limits = self.shared.config.limits.clone();
+        let now = self.shared.now.mono;
+        let Some(tasks) = self.tasks_mut() else { return };
+        let is_it = |task: &Task| matches!(&task.kind, TaskKind::DeleteQueue { recipient_id, .. } if recipient_id == queue);
+        let Some(place) = tasks.iter().position(is_it) else { return };
+        let Some(Task { kind: TaskKind::DeleteQueue { server, attempts, .. }, .. }) = tasks.get_mut(place)
+        else {
+            return;
+        };
+        let server = server.clone();
+        let error = match answer {
+            Ok(_) => None,
+            // What was to be deleted is gone: an answer to an earlier command may have been lost.
+            Err(error) if is_refused(error) => None,
+            Err(error) if is_temporary(error) && *attempts + 1 < limits.delete_attempts => {
+                *attempts += 1;
+                let attempt = self.running.deletions.entry(queue.clone()).or_default();
+                return attempt.later(now, limits.delete_pause, limits.delete_pause);
+            }
+            Err(error) => Some(to_error(server.clone(), error.clone())),
+        };
+        tasks.remove(place);
+        self.running.deletions.remove(queue);
+        self.event(Event::QueueDeleted { connection: self.id, server, queue: queue.clone(), error });
+    }
+
+    /// Whether a deleted connection has let go of a send queue, because nothing more goes through it.
+    pub(super) fn let_go(&mut self, number: QueueNumber) -> bool {
+        let now = self.now().as_millis();
+        let wait = i64::try_from(self.shared.config.limits.delete_wait.as_millis()).unwrap_or(i64::MAX);
+        let Some(connection) = &mut self.connection else { return false };
+        let Some(deleted_at) = connection.state.deleted_at else { return false };
+        let is_over = match &self.found {
+            Some(Found::Outgoing(None)) => true,
+            Some(Found::Outgoing(Some(_))) => now >= deleted_at.as_millis().saturating_add(wait),
+            _ => false,
+        };
+        if is_over {
+            connection.send.retain(|queue| queue.number != number);
+            self.ops.push(AgentOp::DeleteSendQueue(self.id, number));
+            self.running.queues.remove(&number);
+        }
+        is_over
+    }
+
+    /// A deleted connection is forgotten when nothing is left of it at servers and nothing waits.
+    pub(super) fn forget_if_over(&mut self) {
+        let Some(connection) = self.connection.as_ref().filter(|of| of.is_deleted()) else { return };
+        let is_over = connection.send.is_empty() && connection.tasks.is_empty();
+        // A queue that is being made is to be deleted too.
+        if is_over && !self.running.task.is_under_way {
+            self.ops.push(AgentOp::DeleteConnection(self.id));
+            self.event(Event::Deleted(self.id));
+            self.connection = None;
+            self.running.queues.clear();
+        }
+    }
+}
+
+impl Connection {
+    /// Whether it is gone for the app.
+    pub(super) const fn is_deleted(&self) -> bool {
+        self.state.deleted_at.is_some()
+    }
+
+    /// Whether something has to be done at a server before messages may go out.
+    pub(super) fn holds_messages(&self) -> bool {
+        self.next_task().is_some()
+    }
+}
