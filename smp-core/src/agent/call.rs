@@ -57,6 +57,17 @@ pub enum Call {
     },
     /// The app has a message, and need not get it again. [`Reply::Done`].
     Acknowledge(ConnectionId, LocalMessageId),
+    /// The same, and the other side is told so, if it understands receipts. ACK with receipt information.
+    AcknowledgeWithReceipt {
+        /// Where the message came.
+        connection: ConnectionId,
+        /// The message.
+        message: LocalMessageId,
+        /// Of the app's own, for the app of the other side; at most [`receipt_info_len_max`] bytes.
+        ///
+        /// [`receipt_info_len_max`]: crate::wire::agent::sizes::receipt_info_len_max
+        info: Bytes,
+    },
 }
 
 /// The answer to a call.
@@ -86,7 +97,8 @@ impl Call {
             | Self::Rejoin(connection)
             | Self::Allow { connection, .. }
             | Self::Send { connection, .. }
-            | Self::Acknowledge(connection, _) => Some(*connection),
+            | Self::Acknowledge(connection, _)
+            | Self::AcknowledgeWithReceipt { connection, .. } => Some(*connection),
         }
     }
 }

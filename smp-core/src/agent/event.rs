@@ -34,6 +34,8 @@ pub enum Event {
     Sent(ConnectionId, LocalMessageId),
     /// A message was not sent, and will not be. MERR.
     NotSent(ConnectionId, LocalMessageId, AgentError),
+    /// The other side has messages of ours. RCVD.
+    Received(ConnectionId, Vec<ReceivedReceipt>),
     /// Something went wrong that no call waits for. ERR.
     Error(Option<ConnectionId>, AgentError),
     /// The queues of these connections at a server are subscribed. UP.
@@ -70,6 +72,15 @@ pub struct MessageEvent {
     pub body: Bytes,
 }
 
+/// The other side has a message of ours, or what came in its place.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ReceivedReceipt {
+    /// Our number of the message.
+    pub message: LocalMessageId,
+    /// It is the message that we sent; if not, somebody changed it, or one of the two agents was set back to an earlier state.
+    pub is_intact: bool,
+}
+
 /// The name alone.
 impl fmt::Debug for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -80,6 +91,7 @@ impl fmt::Debug for Event {
             Self::Message(_) => "Message",
             Self::Sent(..) => "Sent",
             Self::NotSent(..) => "NotSent",
+            Self::Received(..) => "Received",
             Self::Error(..) => "Error",
             Self::Up(..) => "Up",
             Self::Down(..) => "Down",

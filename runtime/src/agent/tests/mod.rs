@@ -4,6 +4,7 @@ mod chaos;
 mod conversation;
 mod faults;
 mod handshake;
+mod receipts;
 mod restarts;
 mod world;
 
