@@ -93,7 +93,10 @@ impl Shared {
                     state.last_call += 1;
                     let id = CallId(state.last_call);
                     let acknowledged = match call {
-                        Call::Acknowledge(connection, message) => Some((connection, message)),
+                        Call::Acknowledge(connection, message)
+                        | Call::AcknowledgeWithReceipt { connection, message, .. } => {
+                            Some((connection, message))
+                        }
                         _ => None,
                     };
                     state.replies.insert(id, Waiting { sender, acknowledged });

@@ -16,6 +16,8 @@ use crate::wire::agent::{AgentError, ConnectionError};
 pub(super) struct Actor {
     stage: Stage,
     inbox: VecDeque<Work>,
+    /// What was read for the first work of the inbox.
+    read: Reads,
     running: Running,
     /// Nothing is done before: the store failed.
     paused: Option<Timestamp>,
@@ -51,6 +53,17 @@ pub(super) struct Attempt {
     pub(super) again_at: Option<Timestamp>,
     /// The last pause.
     pub(super) pause: Duration,
+}
+
+/// What was read for a work.
+#[derive(Clone, Default)]
+struct Reads {
+    /// What it needs whatever comes of it.
+    found: Option<Found>,
+    /// What its step asked for, in this order.
+    more: Vec<Found>,
+    /// The step asked for what is being read.
+    is_asked: bool,
 }
 
 enum Stage {
@@ -91,7 +104,14 @@ pub(super) enum Work {
 
 impl Actor {
     fn in_stage(stage: Stage) -> Self {
-        Self { stage, inbox: VecDeque::new(), running: Running::default(), paused: None, timer: None }
+        Self {
+            stage,
+            inbox: VecDeque::new(),
+            read: Reads::default(),
+            running: Running::default(),
+            paused: None,
+            timer: None,
+        }
     }
 
     /// Of a connection that is being made.
@@ -158,8 +178,12 @@ impl Agent {
             }
             (Stage::Loading, Ok(_)) => self.refuse_all(id),
             (Stage::Reading(connection), Ok(found)) => {
+                match actor.read.is_asked {
+                    true => actor.read.more.push(found),
+                    false => actor.read.found = Some(found),
+                }
                 if let Some(work) = actor.inbox.pop_front() {
-                    self.step(id, Some(connection), work, Some(found));
+                    self.step(id, Some(connection), work);
                 }
                 self.advance(id);
             }
@@ -169,6 +193,7 @@ impl Agent {
             }
             (Stage::Reading(connection), Err(StoreFailure)) => {
                 actor.stage = Stage::Ready(Some(connection));
+                actor.read = Reads::default();
                 self.pause(id);
             }
             (stage, _) => actor.stage = stage,
@@ -221,7 +246,7 @@ impl Agent {
                 }
                 (_, connection) => {
                     if let Some(work) = actor.inbox.pop_front() {
-                        self.step(id, connection, work, None);
+                        self.step(id, connection, work);
                     }
                 }
             }
@@ -229,19 +254,24 @@ impl Agent {
         self.settle(id);
     }
 
-    /// One step: what follows from one work is stored, then carried out.
-    fn step(
-        &mut self,
-        id: ConnectionId,
-        previous: Option<Box<Connection>>,
-        work: Work,
-        found: Option<Found>,
-    ) {
+    /// One step: what follows from one work is stored, then carried out. If it asks for something that has to be read first,
+    /// nothing has happened, and it is taken again with what was read.
+    fn step(&mut self, id: ConnectionId, previous: Option<Box<Connection>>, work: Work) {
         let Some(actor) = self.actors.get_mut(&id) else { return };
         let running = actor.running.clone();
-        let mut step = Step::new(&mut self.shared, &mut actor.running, id, previous.as_deref(), found);
+        let Reads { found, more, .. } = actor.read.clone();
+        let mut step = Step::new(&mut self.shared, &mut actor.running, id, previous.as_deref(), found, more);
         step.take(&work);
+        let asked = step.asked.take();
         let (next, ops, effects) = step.finish();
+        if let (Some(query), true) = (asked, previous.is_some()) {
+            actor.running = running;
+            actor.read.is_asked = true;
+            actor.inbox.push_front(work);
+            actor.stage = previous.map_or(Stage::Ready(None), Stage::Reading);
+            return self.read(Reader::Connection(id), query);
+        }
+        actor.read = Reads::default();
         if ops.is_empty() {
             return self.stepped(id, next.map(Box::new), effects);
         }

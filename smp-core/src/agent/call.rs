@@ -72,6 +72,17 @@ pub enum Call {
     },
     /// Several calls at once, but none of these. [`Reply::Many`].
     Many(Vec<Self>),
+    /// The same, and the other side is told so, if it understands receipts. ACK with receipt information.
+    AcknowledgeWithReceipt {
+        /// Where the message came.
+        connection: ConnectionId,
+        /// The message.
+        message: LocalMessageId,
+        /// Of the app's own, for the app of the other side; at most [`receipt_info_len_max`] bytes.
+        ///
+        /// [`receipt_info_len_max`]: crate::wire::agent::sizes::receipt_info_len_max
+        info: Bytes,
+    },
 }
 
 /// The answer to a call.
@@ -104,7 +115,8 @@ impl Call {
             | Self::Allow { connection, .. }
             | Self::Send { connection, .. }
             | Self::Acknowledge(connection, _)
-            | Self::Delete { connection, .. } => Some(*connection),
+            | Self::Delete { connection, .. }
+            | Self::AcknowledgeWithReceipt { connection, .. } => Some(*connection),
         }
     }
 }

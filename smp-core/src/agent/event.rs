@@ -48,6 +48,8 @@ pub enum Event {
     },
     /// Nothing is left of a deleted connection. DEL_CONNS.
     Deleted(ConnectionId),
+    /// The other side has messages of ours. RCVD.
+    Received(ConnectionId, Vec<ReceivedReceipt>),
     /// Something went wrong that no call waits for. ERR.
     Error(Option<ConnectionId>, AgentError),
     /// The queues of these connections at a server are subscribed. UP.
@@ -84,6 +86,15 @@ pub struct MessageEvent {
     pub body: Bytes,
 }
 
+/// The other side has a message of ours, or what came in its place.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ReceivedReceipt {
+    /// Our number of the message.
+    pub message: LocalMessageId,
+    /// It is the message that we sent; if not, somebody changed it, or one of the two agents was set back to an earlier state.
+    pub is_intact: bool,
+}
+
 /// The name alone.
 impl fmt::Debug for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -96,6 +107,7 @@ impl fmt::Debug for Event {
             Self::NotSent(..) => "NotSent",
             Self::QueueDeleted { .. } => "QueueDeleted",
             Self::Deleted(_) => "Deleted",
+            Self::Received(..) => "Received",
             Self::Error(..) => "Error",
             Self::Up(..) => "Up",
             Self::Down(..) => "Down",

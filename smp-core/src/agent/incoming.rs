@@ -62,6 +62,7 @@ impl Step<'_> {
         match content {
             AMessage::Hello => self.hello(),
             AMessage::QueueContinue(queue) => self.go_on(&queue),
+            AMessage::Receipts(receipts) => self.receipts(receipts),
             AMessage::Body(body) => {
                 let counters = &mut self.connection()?.state.counters;
                 counters.last = LocalMessageId(counters.last.0 + 1);

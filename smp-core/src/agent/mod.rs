@@ -23,6 +23,7 @@ mod incoming;
 mod links;
 mod many;
 mod queues;
+mod receipts;
 mod receive;
 mod seal;
 mod send;
@@ -37,7 +38,7 @@ use std::sync::Arc;
 
 pub use call::{Call, CallId, Reply};
 pub use config::{AgentConfig, AgentLimits, UserServer};
-pub use event::{Event, MessageEvent};
+pub use event::{Event, MessageEvent, ReceivedReceipt};
 pub use id::{ConfirmationId, ConnectionId, InvitationId, LocalMessageId, UserId};
 pub use links::LinkId;
 

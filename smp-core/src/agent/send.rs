@@ -32,26 +32,34 @@ impl Step<'_> {
         body: &Bytes,
         flags: MessageFlags,
     ) -> Result<(), AgentError> {
-        let connection = self.connection()?;
-        let state = &connection.state;
+        let state = &self.connection()?.state;
         if body.len() > sizes::body_len_max(state.version, state.pq_support) {
             return Err(AgentError::Command(AgentCommandError::Large));
         }
+        if state.progress == Progress::Contact {
+            return Err(AgentError::Connection(ConnectionError::Simplex));
+        }
+        if !self.can_send() {
+            return Err(PROHIBITED);
+        }
+        let message = self.enqueue(AMessage::Body(body.clone()), flags)?;
+        self.reply(id, Ok(Reply::Accepted(message)));
+        Ok(())
+    }
+
+    /// Whether messages that follow the handshake may be sent: the other side will be able to read them.
+    pub(super) fn can_send(&self) -> bool {
+        let Some(connection) = &self.connection else { return false };
+        let state = &connection.state;
         let is_ready = match state.progress {
             Progress::Connected => true,
             // The other side has the ratchet as soon as it has the confirmation, which goes before.
             Progress::Joined | Progress::Allowed => {
                 state.version >= version::RATCHET_ON_CONFIRMATION && connection.send.iter().all(can_secure)
             }
-            Progress::Created | Progress::Confirmed | Progress::Joining => false,
-            Progress::Contact => return Err(AgentError::Connection(ConnectionError::Simplex)),
+            Progress::Created | Progress::Confirmed | Progress::Joining | Progress::Contact => false,
         };
-        if !is_ready || state.sync > SyncState::Allowed {
-            return Err(PROHIBITED);
-        }
-        let message = self.enqueue(AMessage::Body(body.clone()), flags)?;
-        self.reply(id, Ok(Reply::Accepted(message)));
-        Ok(())
+        is_ready && state.sync <= SyncState::Allowed
     }
 
     /// A message that follows the handshake, through the best queue.
@@ -112,7 +120,8 @@ impl Step<'_> {
             version,
             confirmation,
         };
-        let receipt = ReceiptState::None;
+        let is_body = matches!(message, AgentMessage::Message { message: AMessage::Body(_), .. });
+        let receipt = if is_body { ReceiptState::None } else { ReceiptState::NotExpected };
         let connection = self.id;
         let outgoing = Outgoing { connection, id, sender_id, created_at, flags, content, hash, receipt };
         self.ops.push(AgentOp::PutOutgoing(Box::new(outgoing)));

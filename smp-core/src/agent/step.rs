@@ -2,7 +2,7 @@
 //!
 //! A step is a pure function but for randomness. It works on a copy, so that nothing has happened until its batch is durable.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 
 use super::actor::{Attempt, Running, Work};
 use super::effect::{Doing, Effect};
@@ -24,6 +24,10 @@ pub(super) struct Step<'a> {
     pub(super) ops: Vec<AgentOp>,
     pub(super) effects: Vec<Effect>,
     pub(super) found: Option<Found>,
+    /// What was read because this step asked for it before.
+    more: VecDeque<Found>,
+    /// What has to be read before this step can be taken.
+    pub(super) asked: Option<AgentQuery>,
 }
 
 /// Which parts of a connection were changed, beside its plain values.
@@ -43,7 +47,9 @@ pub(super) fn needs(connection: &Connection, running: &Running, work: &Work) -> 
     match work {
         Work::Call(_, call) => match &**call {
             Call::Allow { confirmation, .. } => Some(AgentQuery::Confirmation(*confirmation)),
-            Call::Acknowledge(_, message) => Some(AgentQuery::Incoming(connection.id, *message)),
+            Call::Acknowledge(_, message) | Call::AcknowledgeWithReceipt { message, .. } => {
+                Some(AgentQuery::Incoming(connection.id, *message))
+            }
             _ => None,
         },
         Work::Message(number, message) => {
@@ -69,9 +75,21 @@ impl<'a> Step<'a> {
         id: ConnectionId,
         before: Option<&'a Connection>,
         found: Option<Found>,
+        more: Vec<Found>,
     ) -> Self {
         let (changed, ops, effects) = (Changed::default(), Vec::new(), Vec::new());
-        Self { shared, running, id, before, connection: before.cloned(), changed, ops, effects, found }
+        let (more, connection) = (more.into(), before.cloned());
+        Self { shared, running, id, before, connection, changed, ops, effects, found, more, asked: None }
+    }
+
+    /// What the store has. None when it has to be read first: then nothing of this step happens, and it is taken again when
+    /// that is done. So a step must ask for the same when it is taken again.
+    pub(super) fn ask(&mut self, query: AgentQuery) -> Option<Found> {
+        let found = self.more.pop_front();
+        if found.is_none() && self.asked.is_none() {
+            self.asked = Some(query);
+        }
+        found
     }
 
     pub(super) fn take(&mut self, work: &Work) {
@@ -116,6 +134,7 @@ impl<'a> Step<'a> {
             Call::Acknowledge(..) => self.acknowledge(id),
             Call::Delete { wait_delivery, .. } => self.delete(id, *wait_delivery),
             Call::Many(_) => Err(PROHIBITED),
+            Call::AcknowledgeWithReceipt { info, .. } => self.acknowledge_with_receipt(id, info),
         }
     }
 

@@ -11,6 +11,8 @@ use smp_core::wire::ConnectionRequest;
 use smp_core::wire::agent::AgentError;
 use smp_core::wire::command::MessageFlags;
 
+mod receipts;
+
 use super::AgentBuilder;
 use super::shared::{Called, Shared};
 use crate::Runtime;

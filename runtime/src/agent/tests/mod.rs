@@ -5,6 +5,7 @@ mod conversation;
 mod delete;
 mod faults;
 mod handshake;
+mod receipts;
 mod restarts;
 mod world;
 

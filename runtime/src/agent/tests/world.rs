@@ -5,7 +5,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use bytes::Bytes;
-use smp_core::agent::store::{AgentOp, AgentQuery, Found, MemoryAgentStore, StoreFailure};
+use smp_core::agent::store::{AgentOp, AgentQuery, Found, MemoryAgentStore, Outgoing, StoreFailure};
 use smp_core::agent::{
     ConfirmationId, ConnectionId, Event, LocalMessageId, MessageEvent, UserId, UserServer,
 };
@@ -129,6 +129,21 @@ impl AgentTestStore {
     /// It panics when it is used next.
     pub(super) fn panic(&self) {
         self.0.lock().unwrap().panics = true;
+    }
+
+    /// Changes a message that went out.
+    pub(super) fn change_sent(
+        &self,
+        connection: ConnectionId,
+        message: LocalMessageId,
+        change: impl FnOnce(&mut Outgoing),
+    ) {
+        let store = &mut self.0.lock().unwrap().store;
+        let numbers = AgentQuery::SentAll(connection, (0..100).collect());
+        let Ok(Found::SentAll(sent)) = store.read(&numbers) else { panic!("no messages") };
+        let mut sent = sent.into_iter().find(|sent| sent.id == message).unwrap();
+        change(&mut sent);
+        store.run(vec![AgentOp::PutOutgoing(Box::new(sent))]).unwrap();
     }
 
     fn panic_if_told(&self) {
@@ -264,6 +279,12 @@ impl Person {
 
     pub(super) fn acknowledge(&self, message: &MessageEvent) {
         self.try_acknowledge(message.connection, message.id).unwrap();
+    }
+
+    pub(super) fn acknowledge_with_receipt(&self, message: &MessageEvent) {
+        let MessageEvent { connection, id, .. } = *message;
+        let done = self.agent().acknowledge_with_receipt(connection, id, "read".into());
+        self.runtime.block_on(done).unwrap();
     }
 
     pub(super) fn try_acknowledge(

@@ -88,6 +88,10 @@ impl MemoryAgentStore {
             AgentQuery::Sent(id, sender_id) => {
                 Found::Outgoing(kept(id).and_then(|kept| kept.sent(*sender_id)).map(boxed))
             }
+            AgentQuery::SentAll(id, sender_ids) => {
+                let sent = |sender_id: &i64| kept(id).and_then(|kept| kept.sent(*sender_id));
+                Found::SentAll(sender_ids.iter().filter_map(sent).map(|sent| Outgoing::clone(sent)).collect())
+            }
         }
     }
 

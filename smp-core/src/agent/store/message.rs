@@ -89,6 +89,8 @@ pub enum OutgoingContent {
 pub enum ReceiptState {
     /// Not yet.
     None,
+    /// It is not a message of the app: nobody says that.
+    NotExpected,
     /// It got this message.
     Received,
     /// It got another one under this number.

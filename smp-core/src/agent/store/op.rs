@@ -110,9 +110,12 @@ pub enum AgentQuery {
     NextDelivery(ConnectionId, QueueNumber),
     /// The last message that went out with this number of the sender's. [`Found::Outgoing`].
     Sent(ConnectionId, i64),
+    /// The same for each of several numbers, in their order; nothing for one of which there is none. [`Found::SentAll`].
+    SentAll(ConnectionId, Vec<i64>),
 }
 
 /// What was read.
+#[derive(Clone)]
 pub enum Found {
     /// Users.
     Users(Vec<User>),
@@ -132,9 +135,12 @@ pub enum Found {
     Incoming(Option<Box<Incoming>>),
     /// A message that goes out, if there is one.
     Outgoing(Option<Box<Outgoing>>),
+    /// Messages that went out.
+    SentAll(Vec<Outgoing>),
 }
 
 /// What an agent holds in memory of a receive queue while nothing happens in it.
+#[derive(Clone)]
 pub struct WaitingQueue {
     /// Its connection.
     pub connection: ConnectionId,

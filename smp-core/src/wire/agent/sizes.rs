@@ -36,6 +36,13 @@ pub fn body_len_max(version: Version, post_quantum: bool) -> usize {
     message_padded_len(version, post_quantum) - PADDING_LEN - MESSAGE_HEAD_LEN
 }
 
+/// The longest information in a [`Receipt`](super::Receipt) that has a message of its own, in bytes, on a connection of this
+/// agent version.
+#[must_use]
+pub fn receipt_info_len_max(version: Version, post_quantum: bool) -> usize {
+    body_len_max(version, post_quantum) - RECEIPT_HEAD_LEN
+}
+
 impl AgentMessage {
     /// The length that this message is padded to, in bytes, on a connection of this agent version. None for
     /// [`RatchetInfo`](Self::RatchetInfo), which no ratchet encrypts.
@@ -57,6 +64,8 @@ const PADDING_LEN: usize = 2;
 const CONN_INFO_HEAD_LEN: usize = 1;
 /// `M`, id, SHA-256 as a short string, `M`.
 const MESSAGE_HEAD_LEN: usize = 1 + 8 + 1 + 32 + 1;
+/// The count of receipts, id, SHA-256 as a short string, the length of the information.
+const RECEIPT_HEAD_LEN: usize = 1 + 8 + 1 + 32 + 2;
 
 #[cfg(test)]
 mod tests {

@@ -92,6 +92,18 @@ pub(super) fn find_sent(
     first(database, "outgoing", SENT, params![connection.as_bytes(), sender_id], outgoing)
 }
 
+pub(super) fn find_all_sent(
+    database: &Database,
+    connection: ConnectionId,
+    sender_ids: &[i64],
+) -> Result<Vec<Outgoing>> {
+    let mut sent = Vec::new();
+    for sender_id in sender_ids {
+        sent.extend(find_sent(database, connection, *sender_id)?.map(|message| *message));
+    }
+    Ok(sent)
+}
+
 fn delivery_key(delivery: &Delivery) -> ([u8; 12], u32, i64) {
     (*delivery.connection.as_bytes(), delivery.queue.0, delivery.message.0)
 }

@@ -188,5 +188,8 @@ fn find(database: &Connection, query: &AgentQuery) -> Result<Found> {
             Found::Outgoing(messages::find_next_delivery(database, *id, *queue)?)
         }
         AgentQuery::Sent(id, sender_id) => Found::Outgoing(messages::find_sent(database, *id, *sender_id)?),
+        AgentQuery::SentAll(id, sender_ids) => {
+            Found::SentAll(messages::find_all_sent(database, *id, sender_ids)?)
+        }
     })
 }

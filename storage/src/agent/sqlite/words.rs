@@ -69,6 +69,7 @@ words!(SendSwitch {
 });
 words!(ReceiptState {
     None "none",
+    NotExpected "not expected",
     Received "received",
     BadHash "bad hash",
 });

@@ -25,6 +25,7 @@ pub fn describe(found: &Found) -> String {
         Found::Invitation(found) => optional("invitation", found.as_deref(), invitation),
         Found::Incoming(found) => optional("incoming", found.as_deref(), incoming),
         Found::Outgoing(found) => optional("outgoing", found.as_deref(), outgoing),
+        Found::SentAll(found) => lines("sent", found.iter().map(outgoing)),
     }
 }
 

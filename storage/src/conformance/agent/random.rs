@@ -102,6 +102,7 @@ fn queries_of(id: ConnectionId) -> Vec<AgentQuery> {
     queries
         .extend((0..MESSAGES).map(|number| AgentQuery::Incoming(id, LocalMessageId(number.cast_signed()))));
     queries.extend((0..NAMES).map(|number| AgentQuery::Sent(id, number.cast_signed())));
+    queries.push(AgentQuery::SentAll(id, (0..=NAMES).rev().map(u64::cast_signed).collect()));
     let queue = |number| QueueNumber(u32::try_from(number).unwrap_or(0));
     queries.extend((1..=QUEUES).map(|number| AgentQuery::NextDelivery(id, queue(number))));
     queries

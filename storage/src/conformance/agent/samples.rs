@@ -359,7 +359,12 @@ impl Samples {
                 },
             },
             hash: self.hash(),
-            receipt: self.one_of(&[ReceiptState::None, ReceiptState::Received, ReceiptState::BadHash]),
+            receipt: self.one_of(&[
+                ReceiptState::None,
+                ReceiptState::NotExpected,
+                ReceiptState::Received,
+                ReceiptState::BadHash,
+            ]),
         }
     }
 
