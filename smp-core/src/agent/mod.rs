@@ -12,6 +12,7 @@
 
 mod actor;
 mod call;
+mod check;
 mod config;
 mod confirm;
 mod effect;
@@ -34,6 +35,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 pub use call::{Call, CallId, Reply};
+pub use check::{Activity, Subscriptions};
 pub use config::{AgentConfig, AgentLimits, UserServer};
 pub use event::{Event, MessageEvent};
 pub use id::{ConfirmationId, ConnectionId, InvitationId, LocalMessageId, UserId};
