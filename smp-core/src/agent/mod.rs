@@ -212,7 +212,11 @@ impl Agent {
                 let limits = &self.shared.config.limits;
                 let links: BTreeSet<_> =
                     queues.into_iter().map(|queue| self.links.add_queue(limits, queue, None)).collect();
-                links.into_iter().for_each(|link| self.wake(link));
+                for link in links {
+                    self.wake(link);
+                    // A call may have made the session before.
+                    self.subscribe(link);
+                }
             }
             Ok(Found::Connections(connections)) => {
                 connections.into_iter().for_each(|connection| self.work(connection, Work::Resume));

@@ -65,10 +65,15 @@ impl Keeping {
         self.has_failed |= fate != Fate::Done;
         Ok(Some(match job {
             Job::Run(Batch { id, ops }) => {
+                let mut result = Err(StoreFailure);
                 if matches!(fate, Fate::Done | Fate::Breaks(true)) {
-                    self.run(ops)?;
+                    result = self.run(ops);
                 }
-                AgentInput::Stored(id, if fate == Fate::Done { Ok(()) } else { Err(StoreFailure) })
+                // What builds on a batch that failed is refused.
+                if result.is_err() && !self.has_failed {
+                    return Err("the store of an agent refused a batch".into());
+                }
+                AgentInput::Stored(id, if fate == Fate::Done { result } else { Err(StoreFailure) })
             }
             Job::Read(id, query) => {
                 let found = if fate == Fate::Done { Ok(self.live.read(&query)) } else { Err(StoreFailure) };
@@ -132,7 +137,7 @@ impl Keeping {
         self.confirmations.get(&connection).map_or(&[], |kept| &kept[..])
     }
 
-    fn run(&mut self, ops: Vec<AgentOp>) -> Result<(), String> {
+    fn run(&mut self, ops: Vec<AgentOp>) -> Result<(), StoreFailure> {
         let (mut queues, mut confirmations) = (self.queues.clone(), self.confirmations.clone());
         for op in &ops {
             match op {
@@ -148,7 +153,7 @@ impl Keeping {
                 _ => {}
             }
         }
-        self.live.run(ops).map_err(|StoreFailure| "the store of an agent refused a batch".to_owned())?;
+        self.live.run(ops)?;
         (self.queues, self.confirmations) = (queues, confirmations);
         Ok(())
     }
