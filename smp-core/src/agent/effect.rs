@@ -131,7 +131,7 @@ impl Agent {
     }
 
     /// SUB for each queue of a link that is not subscribed; requests made together share blocks.
-    fn subscribe(&mut self, id: LinkId) {
+    pub(super) fn subscribe(&mut self, id: LinkId) {
         let Some(link) = self.links.get(id) else { return };
         for (queue, key) in link.take_wanted() {
             self.request(id, Request::subscribe(queue.clone(), key), Doing::Subscribe(id, queue));

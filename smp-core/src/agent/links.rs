@@ -240,6 +240,11 @@ impl Links {
         (failed, down)
     }
 
+    /// The state of each queue.
+    pub(super) fn states(&self) -> impl Iterator<Item = SubscriptionState> {
+        self.links.values().flat_map(|link| link.queues.values().map(|queue| queue.state))
+    }
+
     /// No queue of a link that is ready waits for nothing, and no link that has queues to subscribe is idle: the promise of
     /// this file, for tests.
     pub(super) fn check(&self) -> Result<(), &'static str> {

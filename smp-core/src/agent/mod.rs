@@ -12,6 +12,7 @@
 
 mod actor;
 mod call;
+mod check;
 mod config;
 mod confirm;
 mod delete;
@@ -37,6 +38,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 pub use call::{Call, CallId, Reply};
+pub use check::{Activity, Subscriptions};
 pub use config::{AgentConfig, AgentLimits, UserServer};
 pub use event::{Event, MessageEvent, ReceivedReceipt};
 pub use id::{ConfirmationId, ConnectionId, InvitationId, LocalMessageId, UserId};
@@ -219,7 +221,11 @@ impl Agent {
                 let limits = &self.shared.config.limits;
                 let links: BTreeSet<_> =
                     queues.into_iter().map(|queue| self.links.add_queue(limits, queue, None)).collect();
-                links.into_iter().for_each(|link| self.wake(link));
+                for link in links {
+                    self.wake(link);
+                    // A call may have made the session before.
+                    self.subscribe(link);
+                }
             }
             Ok(Found::Connections(connections)) => {
                 connections.into_iter().for_each(|connection| self.work(connection, Work::Resume));

@@ -112,3 +112,27 @@ fn a_queue_is_subscribed_again_when_its_session_ended_before_it_was_stored() {
         assert!(matches!(world.outputs.pop_front(), Some(AgentOutput::Reply(CallId(1), Ok(_)))));
     }
 }
+
+/// A call makes a session before the store has told which queues there are.
+#[test]
+fn queues_are_subscribed_in_a_session_that_was_there_before_they_were_known() {
+    let mut world = World::new();
+    world.input(AgentInput::Call(CallId(1), Call::Invite { user: UserId(1), pq: false }));
+    world.connect();
+    let command = world.request();
+    world.input(AgentInput::Answer(command, Ok(created())));
+    world.serve();
+    world.agent = Agent::new(world.agent.shared.config.clone(), [8; 32], NOW);
+    world.outputs.clear();
+    world.drain();
+    let starting = std::mem::take(&mut world.outputs);
+    world.input(AgentInput::Call(CallId(1), Call::Invite { user: UserId(1), pq: false }));
+    world.connect();
+    world.request();
+    world.outputs = starting;
+    for _ in 0..3 {
+        world.serve();
+    }
+    assert!(matches!(world.outputs.pop_front(), Some(AgentOutput::Request(..))), "nothing is subscribed");
+    assert_eq!(world.agent.check(), Ok(()));
+}

@@ -46,6 +46,18 @@ impl Request {
         }
     }
 
+    /// The command, for who decides by it.
+    #[must_use]
+    pub const fn command(&self) -> &Command {
+        &self.command
+    }
+
+    /// What it is about.
+    #[must_use]
+    pub const fn entity(&self) -> &EntityId {
+        &self.entity
+    }
+
     /// NEW: makes a queue, authorised by the private half of its recipient key. Answered by
     /// [`Answer::Created`](super::Answer::Created).
     #[must_use]

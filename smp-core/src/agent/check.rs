@@ -1,0 +1,57 @@
+//! What an agent is busy with, and whether it keeps its promises: for who wants to see that everything came to its end.
+
+use super::Agent;
+use super::links::SubscriptionState;
+
+/// What is under way.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Activity {
+    /// Connections that are in memory, because something happens in them or waits there.
+    pub connections: usize,
+    /// Requests to servers without an answer.
+    pub requests: usize,
+    /// Batches and reads that the store has not answered.
+    pub storing: usize,
+}
+
+/// How many queues are in which state.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Subscriptions {
+    /// Their messages come.
+    pub subscribed: usize,
+    /// They will be subscribed as soon as that is possible.
+    pub waiting: usize,
+    /// Their server refused them, or another agent has them; the app was told.
+    pub ended: usize,
+}
+
+impl Agent {
+    /// What is under way.
+    #[must_use]
+    pub fn activity(&self) -> Activity {
+        let storing = self.batches.len() + self.reads.len();
+        Activity { connections: self.actors.len(), requests: self.requests.len(), storing }
+    }
+
+    /// How many queues are in which state.
+    #[must_use]
+    pub fn subscriptions(&self) -> Subscriptions {
+        let mut counts = Subscriptions::default();
+        for state in self.links.states() {
+            match state {
+                SubscriptionState::Subscribed => counts.subscribed += 1,
+                SubscriptionState::Wanted | SubscriptionState::InFlight => counts.waiting += 1,
+                SubscriptionState::Refused | SubscriptionState::Ended => counts.ended += 1,
+            }
+        }
+        counts
+    }
+
+    /// Whether each queue is subscribed, or waits for something that will happen. Always, between two inputs.
+    ///
+    /// # Errors
+    /// What is wrong.
+    pub fn check(&self) -> Result<(), &'static str> {
+        self.links.check()
+    }
+}

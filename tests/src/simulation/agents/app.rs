@@ -1,0 +1,342 @@
+//! Apps: what they ask their agents, by chance, and what they make of replies and events.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use smp_core::Timestamp;
+use smp_core::agent::store::Progress;
+use smp_core::agent::{
+    AgentInput, Call, CallId, ConfirmationId, ConnectionId, Event as AgentEvent, LocalMessageId,
+    MessageEvent, Reply,
+};
+use smp_core::wire::agent::{AgentCommandError, AgentError, ConnectionError, sizes};
+use smp_core::wire::command::MessageFlags;
+use smp_core::wire::error::{BrokerErrorType, ErrorType};
+
+use super::model::{Acknowledged, Fate, Sent, Step};
+use super::schedule::Event;
+use super::world::{USER, World};
+
+/// An app. What it knows of its connections is in the model; the rest dies with its process.
+#[derive(Default)]
+pub(super) struct App {
+    /// Calls that were not answered.
+    pub(super) calls: BTreeMap<CallId, Asked>,
+    /// The agent said that it cannot go on.
+    wants_restart: bool,
+    /// Nothing is acknowledged before.
+    busy_until: Timestamp,
+}
+
+/// A call, of a side of a talk.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Asked {
+    talk: usize,
+    side: usize,
+    action: Action,
+}
+
+/// What an app can do with a connection.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Action {
+    Invite,
+    Join,
+    Rejoin,
+    Allow(ConfirmationId),
+    Send,
+    Acknowledge(LocalMessageId),
+}
+
+impl Asked {
+    /// Calls of a connection that are not made at the same time.
+    const fn is_handshake(&self) -> bool {
+        !matches!(self.action, Action::Send | Action::Acknowledge(_))
+    }
+}
+
+impl World {
+    /// An app does something of itself.
+    pub(super) fn act(&mut self, person: usize) {
+        let pause = self.sim.dice.below(if self.sim.is_calm { 500 } else { 5_000 });
+        let next = self.sim.now.mono + Duration::from_millis(pause as u64);
+        self.schedule.add(next, Event::Act(person));
+        self.acts_left = self.acts_left.saturating_sub(1);
+        let state = &self.people[person];
+        if state.agent.is_none() {
+            return;
+        }
+        let is_useless = state.app.wants_restart || state.keeping.is_broken;
+        if is_useless && (self.sim.is_calm || self.sim.dice.chance(3_000)) {
+            return self.crash_agent(person, 0);
+        }
+        let possible = self.possible(person);
+        if possible.is_empty() {
+            return;
+        }
+        let chosen = self.sim.dice.below(possible.len());
+        self.ask(person, possible[chosen]);
+    }
+
+    /// What an app could do now.
+    pub(super) fn possible(&self, person: usize) -> Vec<Asked> {
+        let mut possible = Vec::new();
+        let app = &self.people[person].app;
+        for (talk, state) in self.talks.iter().enumerate() {
+            for (side, who) in state.sides.iter().enumerate().filter(|(_, who)| who.person == person) {
+                let is_of = |asked: &&Asked| (asked.talk, asked.side) == (talk, side);
+                let mut calls = app.calls.values().filter(is_of);
+                let mut add = |action| possible.push(Asked { talk, side, action });
+                let is_asking = calls.clone().any(Asked::is_handshake);
+                match who.step {
+                    _ if is_asking => {}
+                    Step::Nothing if side == 0 => add(Action::Invite),
+                    Step::Nothing if state.request.is_some() => add(Action::Join),
+                    Step::Begun => add(Action::Rejoin),
+                    Step::Done if side == 0 => who.confirmations.iter().for_each(|id| add(Action::Allow(*id))),
+                    _ => {}
+                }
+                let knows = who.may_send || (who.crashes > 0 && self.is_through(talk, side));
+                let wanted = self.sim.options.messages * (self.round + 1);
+                if knows && who.sent.len() < wanted && !calls.any(|asked| asked.action == Action::Send) {
+                    add(Action::Send);
+                }
+                if let Some(open) = &who.heard.open
+                    && open.acknowledged != Acknowledged::Asked
+                    && (app.busy_until <= self.sim.now.mono || self.sim.is_calm)
+                {
+                    add(Action::Acknowledge(open.id));
+                }
+            }
+        }
+        possible
+    }
+
+    /// Whether a side has done all of the handshake that is its own to do.
+    fn is_through(&self, talk: usize, side: usize) -> bool {
+        self.talks[talk].sides[side].step == if side == 0 { Step::Allowed } else { Step::Done }
+    }
+
+    fn ask(&mut self, person: usize, asked: Asked) {
+        self.sim.counts.calls += 1;
+        let id = CallId(self.sim.counts.calls);
+        self.sim.note(&format!("asks {asked:?}: person, call"), &[person as u64, id.0]);
+        let call = self.call(asked);
+        self.people[person].app.calls.insert(id, asked);
+        self.agent_input(person, AgentInput::Call(id, call));
+    }
+
+    fn call(&mut self, asked: Asked) -> Call {
+        let Asked { talk, side, action } = asked;
+        let (link_pq, pq) = self.sim.options.pq;
+        let len = if self.sim.dice.chance(500) { sizes::body_len_max(smp_core::wire::agent::version::SUPPORTED.max(), pq) } else { 0 };
+        let notification = self.sim.dice.chance(5_000);
+        let state = &mut self.talks[talk];
+        let connection = state.sides[side].connection;
+        let known = connection.unwrap_or_else(|| ConnectionId::generate(self.sim.dice.entropy()));
+        let info = format!("{talk}/{side}").into();
+        match action {
+            Action::Invite => Call::Invite { user: USER, pq: link_pq },
+            Action::Join => {
+                let request = state.request.clone().expect("an invitation");
+                let who = &mut state.sides[side];
+                (who.connection, who.step) = (Some(known), Step::Begun);
+                Call::Join { connection: known, user: USER, request, info, pq }
+            }
+            Action::Rejoin => Call::Rejoin(known),
+            Action::Allow(confirmation) => Call::Allow { connection: known, confirmation, info },
+            Action::Send => {
+                let body = state.next_body(side, len);
+                let (fate, crashed_since, is_told) = (Fate::Asked, false, false);
+                let sent = Sent { body: body.clone(), fate, crashed_since, is_told };
+                state.sides[side].sent.push(sent);
+                Call::Send { connection: known, body, flags: MessageFlags { notification } }
+            }
+            Action::Acknowledge(id) => {
+                if let Some(open) = &mut state.sides[side].heard.open {
+                    open.acknowledged = Acknowledged::Asked;
+                }
+                Call::Acknowledge(known, id)
+            }
+        }
+    }
+
+    /// The agent answers a call.
+    pub(super) fn replied(&mut self, person: usize, id: CallId, reply: Result<Reply, AgentError>) {
+        let Some(asked) = self.people[person].app.calls.remove(&id) else {
+            return self.sim.expect(false, || "a call was answered that was not made".into());
+        };
+        let outcome = reply.as_ref().map(|reply| format!("{reply:?}"));
+        self.sim.note(&format!("is answered {outcome:?}: person, call"), &[person as u64, id.0]);
+        let is_broken = self.people[person].keeping.is_broken;
+        let verdict = match reply {
+            Ok(reply) => self.succeeded(asked, reply),
+            Err(error) => self.failed(asked, &error, is_broken),
+        };
+        self.sim.take(verdict);
+    }
+
+    fn succeeded(&mut self, asked: Asked, reply: Reply) -> Result<(), String> {
+        let talk = &mut self.talks[asked.talk];
+        let who = &mut talk.sides[asked.side];
+        match (asked.action, reply) {
+            (Action::Invite, Reply::Invitation(connection, request)) => {
+                (who.connection, who.step) = (Some(connection), Step::Done);
+                talk.request = Some(request);
+            }
+            (Action::Join | Action::Rejoin, Reply::Joined { connection, can_send }) => {
+                if who.connection != Some(connection) {
+                    return Err("another connection was joined".into());
+                }
+                who.step = Step::Done;
+                who.may_send |= can_send;
+            }
+            (Action::Allow(_), Reply::Done) => who.step = Step::Allowed,
+            (Action::Send, Reply::Accepted(id)) => {
+                let asked = who.sent.iter_mut().find(|sent| sent.fate == Fate::Asked);
+                asked.ok_or("nothing was to be sent")?.fate = Fate::Accepted(id);
+            }
+            (Action::Acknowledge(id), Reply::Done) => {
+                if who.heard.open.as_ref().is_some_and(|open| open.id == id) {
+                    who.heard.open = None;
+                }
+            }
+            (action, reply) => return Err(format!("{action:?} was answered {reply:?}")),
+        }
+        Ok(())
+    }
+
+    fn failed(&mut self, asked: Asked, error: &AgentError, is_broken: bool) -> Result<(), String> {
+        let who = &mut self.talks[asked.talk].sides[asked.side];
+        let is_later = *error == AgentError::Command(AgentCommandError::Prohibited);
+        let is_unknown = *error == AgentError::Connection(ConnectionError::NotFound);
+        let has_crashed = who.crashes > 0;
+        let may = match asked.action {
+            Action::Send => {
+                let sent = who.sent.iter_mut().find(|sent| sent.fate == Fate::Asked);
+                let sent = sent.ok_or("nothing was to be sent")?;
+                sent.fate = if is_broken { Fate::Unknown } else { Fate::Refused };
+                is_passing(error) || (is_later && !who.may_send)
+            }
+            Action::Acknowledge(_) => {
+                if let Some(open) = &mut who.heard.open {
+                    open.acknowledged = if is_broken { Acknowledged::Unknown } else { Acknowledged::No };
+                }
+                is_passing(error)
+            }
+            Action::Rejoin if is_unknown => {
+                who.step = Step::Nothing;
+                true
+            }
+            // It was done before the crash.
+            Action::Allow(_) if has_crashed && (is_later || is_unknown) => {
+                who.step = Step::Allowed;
+                true
+            }
+            _ => is_passing(error),
+        };
+        may.then_some(()).ok_or_else(|| format!("{:?} failed: {error}", asked.action))
+    }
+
+    /// The agent tells something.
+    pub(super) fn told(&mut self, person: usize, event: AgentEvent) {
+        self.sim.note(&format!("is told {event:?}: person"), &[person as u64]);
+        let verdict = match event {
+            AgentEvent::Message(message) => self.told_message(person, &message),
+            AgentEvent::Confirmation { connection, confirmation, info, .. } => {
+                self.side_of(person, connection).and_then(|(talk, side)| {
+                    let who = &mut self.talks[talk].sides[side];
+                    who.confirmations.push(confirmation);
+                    let is_expected = side == 0 && who.step == Step::Done && info == format!("{talk}/1");
+                    is_expected.then_some(()).ok_or_else(|| "somebody used an invitation, but who?".into())
+                })
+            }
+            AgentEvent::Info(connection, info) => self.side_of(person, connection).and_then(|(talk, side)| {
+                let who = &mut self.talks[talk].sides[side];
+                who.infos += 1;
+                let is_expected = side == 1 && who.infos == 1 && info == format!("{talk}/0");
+                is_expected.then_some(()).ok_or_else(|| "somebody answered, but who?".into())
+            }),
+            AgentEvent::Connected(connection) => self.side_of(person, connection).and_then(|(talk, side)| {
+                let who = &mut self.talks[talk].sides[side];
+                who.connected += 1;
+                who.may_send = true;
+                let is_expected = who.connected == 1 && (side == 1 || !who.confirmations.is_empty());
+                is_expected.then_some(()).ok_or_else(|| "a side was connected once more".into())
+            }),
+            AgentEvent::Sent(connection, id) => self.told_sent(person, connection, id),
+            AgentEvent::Up(..) | AgentEvent::Down(..) => Ok(()),
+            AgentEvent::Error(None, AgentError::Critical { .. }) if self.people[person].keeping.has_failed => {
+                self.people[person].app.wants_restart = true;
+                Ok(())
+            }
+            AgentEvent::Error(_, error) => Err(format!("an error without a reason: {error}")),
+            AgentEvent::NotSent(_, _, error) => Err(format!("a message was given up: {error}")),
+            event => Err(format!("an event that cannot be: {event:?}")),
+        };
+        self.sim.take(verdict);
+    }
+
+    fn told_message(&mut self, person: usize, message: &MessageEvent) -> Result<(), String> {
+        self.sim.counts.messages += 1;
+        if self.sim.fault(self.sim.options.late) {
+            let time = Duration::from_millis(self.sim.dice.below(60_000) as u64);
+            self.people[person].app.busy_until = self.sim.now.mono + time;
+        }
+        let (talk, side) = self.side_of(person, message.connection)?;
+        self.talks[talk].told(side, message)
+    }
+
+    /// A message is with the server only if no crash can make the server forget it.
+    fn told_sent(&mut self, person: usize, connection: ConnectionId, id: LocalMessageId) -> Result<(), String> {
+        let (talk, side) = self.side_of(person, connection)?;
+        let left = self.ciphers.of_message((person, connection, id));
+        let had = left.iter().any(|body| self.sites.iter().any(|site| site.store.had(body)));
+        if !had {
+            return Err("a message was told to be sent that no server has".into());
+        }
+        self.talks[talk].sides[side].told_sent(id)
+    }
+
+    fn side_of(&self, person: usize, connection: ConnectionId) -> Result<(usize, usize), String> {
+        let sides = self.talks.iter().enumerate().flat_map(|(talk, state)| {
+            state.sides.iter().enumerate().map(move |(side, who)| ((talk, side), who))
+        });
+        let mut found = sides.filter(|(_, who)| who.person == person && who.connection == Some(connection));
+        found.next().map(|(place, _)| place).ok_or_else(|| "an event of an unknown connection".into())
+    }
+
+    /// The process of a person died, and with it his calls.
+    pub(super) fn forget_calls(&mut self, person: usize) {
+        self.people[person].app = App::default();
+        let sides = self.talks.iter_mut().flat_map(|talk| &mut talk.sides);
+        sides.filter(|who| who.person == person).for_each(super::model::Side::crashed);
+    }
+
+    /// An app that starts asks who waits to be let in: it may have died before it was told.
+    pub(super) fn recover(&mut self, person: usize) {
+        let keeping = &self.people[person].keeping;
+        for who in self.talks.iter_mut().flat_map(|talk| &mut talk.sides).filter(|who| who.person == person) {
+            let Some(connection) = who.connection else { continue };
+            if who.step == Step::Done && who.confirmations.is_empty() {
+                who.confirmations.extend(keeping.confirmations(connection));
+            }
+            // He let the other one in, and died before he was told so.
+            let kept = keeping.connection(connection).map(|connection| connection.state.progress);
+            if who.step == Step::Done && kept >= Some(Progress::Allowed) && !who.confirmations.is_empty() {
+                who.step = Step::Allowed;
+            }
+        }
+    }
+}
+
+/// Whether it is no fault of the agent, and the call may be made again.
+fn is_passing(error: &AgentError) -> bool {
+    match error {
+        AgentError::Internal(_) => true,
+        AgentError::Broker { error, .. } => {
+            matches!(error, BrokerErrorType::Timeout | BrokerErrorType::Network(_))
+        }
+        AgentError::Smp { error, .. } => matches!(error, ErrorType::Internal | ErrorType::Store(_)),
+        _ => false,
+    }
+}

@@ -1,0 +1,76 @@
+//! What leaves agents: opened, to see that it was kept before, and that no key of a ratchet encrypts two messages.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use smp_core::agent::store::OutgoingContent;
+use smp_core::agent::{ConnectionId, LocalMessageId};
+use smp_core::client::Request;
+use smp_core::crypto::Nonce;
+use smp_core::crypto::ratchet::RatchetMessage;
+use smp_core::wire::agent::{AgentEnvelope, EnvelopeBody};
+use smp_core::wire::codec::{Reader, decode_all};
+use smp_core::wire::command::Command;
+use smp_core::wire::{ClientMessage, ClientMessageEnvelope};
+
+use super::keeping::{Keeping, SendPlace};
+
+/// Everything that left.
+#[derive(Default)]
+pub(super) struct Ciphers {
+    /// What was encrypted with each key of a ratchet. The chain that gives a message its key gives its header an
+    /// initialisation vector too, which both sides see: whoever uses the one again uses the other.
+    by_key: BTreeMap<[u8; 16], Bytes>,
+    /// Which bytes left for a message of a person, at most as often as it was sent.
+    left: BTreeMap<(usize, ConnectionId, LocalMessageId), Vec<Bytes>>,
+}
+
+impl Ciphers {
+    /// A request leaves an agent.
+    ///
+    /// # Errors
+    /// If a message leaves that is not kept as it leaves, or with a key that was used for another one.
+    pub(super) fn leaves(
+        &mut self,
+        person: usize,
+        keeping: &Keeping,
+        request: &Request,
+    ) -> Result<(), String> {
+        let Command::Send { body, .. } = request.command() else { return Ok(()) };
+        let place = keeping.send_place(request.entity()).ok_or("a message left for a queue that is not kept")?;
+        let kept = keeping.next_delivery(place).ok_or("a message left that is not kept")?;
+        let ciphertext = open(place, body).ok_or("a message left that cannot be opened")?;
+        let OutgoingContent::Ratchet { plaintext, key, padded_len, .. } = &kept.content else {
+            return Err("a message left that is kept as delivered".into());
+        };
+        let again = key.encrypt(*padded_len, plaintext).map_err(|_| "a message is too large")?;
+        if again != ciphertext {
+            return Err("a message left that is kept otherwise".into());
+        }
+        let (_, header) = RatchetMessage::decode(&mut Reader::new(&ciphertext))
+            .map_err(|_| "a message of a ratchet cannot be read")?;
+        let first = self.by_key.entry(header.iv).or_insert_with(|| ciphertext.clone());
+        if *first != ciphertext {
+            return Err("a key of a ratchet encrypted two messages".into());
+        }
+        self.left.entry((person, place.connection, kept.id)).or_default().push(body.clone());
+        Ok(())
+    }
+
+    /// All that left for a message.
+    pub(super) fn of_message(&self, message: (usize, ConnectionId, LocalMessageId)) -> &[Bytes] {
+        self.left.get(&message).map_or(&[], |left| &left[..])
+    }
+}
+
+/// The message of the ratchet in the body of SEND.
+fn open(place: &SendPlace, body: &Bytes) -> Option<Bytes> {
+    let envelope = decode_all(body, ClientMessageEnvelope::decode).ok()?;
+    let nonce = Nonce::from_bytes(envelope.nonce);
+    let content = place.secret.box_key().open_padded(&nonce, &envelope.encrypted).ok()?;
+    let message = decode_all(&content.into(), ClientMessage::decode).ok()?;
+    match decode_all(&message.body, AgentEnvelope::decode).ok()?.body {
+        EnvelopeBody::Confirmation { ciphertext, .. } | EnvelopeBody::Message(ciphertext) => Some(ciphertext),
+        _ => None,
+    }
+}

@@ -1,0 +1,160 @@
+//! The store of an agent: the reference store behind delays and faults, and what can be known of an agent by what it keeps.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use smp_core::agent::store::{
+    AgentOp, AgentQuery, Batch, Connection, Found, MemoryAgentStore, Outgoing, QueueNumber, ReadId,
+    StoreFailure,
+};
+use smp_core::agent::{AgentInput, ConfirmationId, ConnectionId};
+use smp_core::crypto::DhSecret;
+use smp_core::wire::EntityId;
+
+/// A store that outlives agents. Jobs are done in order, each when [`Self::work`] is called for it.
+#[derive(Default)]
+pub(super) struct Keeping {
+    live: MemoryAgentStore,
+    jobs: VecDeque<(Job, Fate)>,
+    /// It fails until the agent is started again.
+    pub(super) is_broken: bool,
+    /// It failed since the agent was started.
+    pub(super) has_failed: bool,
+    /// Send queues that are kept, by what servers call them.
+    queues: BTreeMap<EntityId, SendPlace>,
+    /// Those who used an invitation and were not let in yet.
+    confirmations: BTreeMap<ConnectionId, Vec<ConfirmationId>>,
+}
+
+/// A send queue, and the secret of its encryption.
+#[derive(Clone)]
+pub(super) struct SendPlace {
+    pub(super) connection: ConnectionId,
+    pub(super) queue: QueueNumber,
+    pub(super) secret: DhSecret,
+}
+
+/// Something for the store to do.
+pub(super) enum Job {
+    Run(Batch),
+    Read(ReadId, AgentQuery),
+}
+
+/// What becomes of a job.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fate {
+    Done,
+    /// It has no effect.
+    Fails,
+    /// The disk fails: perhaps it has its effect, but it is said to have failed, and so does everything that follows.
+    Breaks(bool),
+}
+
+impl Keeping {
+    pub(super) fn hand(&mut self, job: Job, fate: Fate) {
+        self.jobs.push_back((job, fate));
+    }
+
+    /// Carries out the oldest job; its reply.
+    ///
+    /// # Errors
+    /// If the agent asked for what a store refuses.
+    pub(super) fn work(&mut self) -> Result<Option<AgentInput>, String> {
+        let Some((job, fate)) = self.jobs.pop_front() else { return Ok(None) };
+        let fate = if self.is_broken { Fate::Fails } else { fate };
+        self.is_broken |= matches!(fate, Fate::Breaks(_));
+        self.has_failed |= fate != Fate::Done;
+        Ok(Some(match job {
+            Job::Run(Batch { id, ops }) => {
+                let mut result = Err(StoreFailure);
+                if matches!(fate, Fate::Done | Fate::Breaks(true)) {
+                    result = self.run(ops);
+                }
+                // What builds on a batch that failed is refused.
+                if result.is_err() && !self.has_failed {
+                    return Err("the store of an agent refused a batch".into());
+                }
+                AgentInput::Stored(id, if fate == Fate::Done { result } else { Err(StoreFailure) })
+            }
+            Job::Read(id, query) => {
+                let found = if fate == Fate::Done { Ok(self.live.read(&query)) } else { Err(StoreFailure) };
+                AgentInput::Read(id, found)
+            }
+        }))
+    }
+
+    /// How many jobs wait.
+    pub(super) fn waiting(&self) -> usize {
+        self.jobs.len()
+    }
+
+    /// The process dies. Of the jobs that wait this many are carried out first.
+    pub(super) fn crash(&mut self, survive: usize) -> Result<(), String> {
+        let verdict = (0..survive).try_for_each(|_| self.work().map(|_| ()));
+        self.jobs.clear();
+        (self.is_broken, self.has_failed) = (false, false);
+        verdict
+    }
+
+    /// What is kept of a connection.
+    pub(super) fn connection(&self, id: ConnectionId) -> Option<Box<Connection>> {
+        match self.live.read(&AgentQuery::Connection(id)) {
+            Found::Connection(connection) => connection,
+            _ => None,
+        }
+    }
+
+    /// How many queues there are to receive from.
+    pub(super) fn receive_queues(&self) -> usize {
+        match self.live.read(&AgentQuery::Queues) {
+            Found::Queues(queues) => queues.len(),
+            _ => 0,
+        }
+    }
+
+    /// How many connections have something left to do.
+    pub(super) fn unfinished(&self) -> usize {
+        match self.live.read(&AgentQuery::Unfinished) {
+            Found::Connections(connections) => connections.len(),
+            _ => 0,
+        }
+    }
+
+    /// A send queue that is kept.
+    pub(super) fn send_place(&self, sender_id: &EntityId) -> Option<&SendPlace> {
+        self.queues.get(sender_id)
+    }
+
+    /// What is kept to go through a queue next.
+    pub(super) fn next_delivery(&self, place: &SendPlace) -> Option<Box<Outgoing>> {
+        match self.live.read(&AgentQuery::NextDelivery(place.connection, place.queue)) {
+            Found::Outgoing(outgoing) => outgoing,
+            _ => None,
+        }
+    }
+
+    /// Those who used this invitation and were not let in yet.
+    pub(super) fn confirmations(&self, connection: ConnectionId) -> &[ConfirmationId] {
+        self.confirmations.get(&connection).map_or(&[], |kept| &kept[..])
+    }
+
+    fn run(&mut self, ops: Vec<AgentOp>) -> Result<(), StoreFailure> {
+        let (mut queues, mut confirmations) = (self.queues.clone(), self.confirmations.clone());
+        for op in &ops {
+            match op {
+                AgentOp::PutSendQueue(connection, queue) => {
+                    let (connection, secret) = (*connection, queue.e2e_secret.clone());
+                    let place = SendPlace { connection, queue: queue.number, secret };
+                    queues.insert(queue.sender_id.clone(), place);
+                }
+                AgentOp::PutConfirmation(confirmation) => {
+                    confirmations.entry(confirmation.connection).or_default().push(confirmation.id);
+                }
+                AgentOp::DeleteConfirmations(connection) => _ = confirmations.remove(connection),
+                _ => {}
+            }
+        }
+        self.live.run(ops)?;
+        (self.queues, self.confirmations) = (queues, confirmations);
+        Ok(())
+    }
+}

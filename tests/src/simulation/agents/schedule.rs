@@ -1,0 +1,123 @@
+//! What is going to happen, and in which order.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use smp_core::Timestamp;
+use smp_core::agent::{AgentInput, LinkId};
+use smp_core::server::store::{Found, QueueKey, StoreFailure};
+use smp_core::server::{BrokerReply, BrokerRequest, ConnectionId, LookUpId};
+
+use super::site::Released;
+
+/// Something that is going to happen.
+pub(super) enum Event {
+    /// The app of this person does something.
+    Act(usize),
+    ToServer(ConnectionId, Vec<u8>),
+    ToClient(ConnectionId, Vec<u8>),
+    /// The server's socket took this many bytes.
+    Taken(ConnectionId, usize),
+    /// An end learns that the connection ended.
+    ServerEof(ConnectionId),
+    ClientEof(ConnectionId),
+    StartServer(usize),
+    StartAgent(usize),
+    /// Something within a server, unless there is another one by then.
+    Server(usize, u64, InServer),
+    /// Something within a person's process, unless there is another one by then.
+    Person(usize, u64, InPerson),
+}
+
+/// Something between a broker, its sessions and its store.
+pub(super) enum InServer {
+    ToBroker(ConnectionId, BrokerRequest),
+    FromBroker(ConnectionId, BrokerReply),
+    Disconnected(ConnectionId),
+    /// The store carries out a batch.
+    Apply,
+    StoreDone(Released),
+    LookedUp(ConnectionId, LookUpId, LookUp),
+}
+
+/// A look-up of a server that is under way.
+pub(super) enum LookUp {
+    Later(Vec<QueueKey>),
+    Failed(StoreFailure),
+}
+
+impl LookUp {
+    /// The result, when it is told.
+    pub(super) fn found(
+        self,
+        look_up: impl FnOnce(&[QueueKey]) -> Vec<Found>,
+    ) -> Result<Vec<Found>, StoreFailure> {
+        match self {
+            Self::Later(keys) => Ok(look_up(&keys)),
+            Self::Failed(failure) => Err(failure),
+        }
+    }
+}
+
+/// Something between an agent, its store and its clients.
+pub(super) enum InPerson {
+    /// The store carries out what waits longest.
+    Keep,
+    Agent(AgentInput),
+    /// A client tells something, unless its link has another one by then.
+    Link(LinkId, ConnectionId, AgentInput),
+    /// The socket of a client took this many bytes.
+    Taken(LinkId, ConnectionId, usize),
+}
+
+/// A way on which nothing overtakes.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Lane {
+    ToServer(ConnectionId),
+    ToClient(ConnectionId),
+    Taken(ConnectionId),
+    TakenByClient(ConnectionId),
+    ToBroker(ConnectionId),
+    FromBroker(ConnectionId),
+    FromLink(ConnectionId),
+    Store(usize),
+    Keep(usize),
+    Kept(usize),
+}
+
+/// What is going to happen, in order.
+#[derive(Default)]
+pub(super) struct Schedule {
+    events: BTreeMap<(Timestamp, u64), Event>,
+    last: u64,
+    /// When the last of each lane is going to happen.
+    lanes: BTreeMap<Lane, Timestamp>,
+}
+
+impl Schedule {
+    pub(super) fn add(&mut self, at: Timestamp, event: Event) {
+        self.last += 1;
+        self.events.insert((at, self.last), event);
+    }
+
+    /// Adds an event behind those of its lane.
+    pub(super) fn add_behind(&mut self, lane: Lane, now: Timestamp, delay: Duration, event: Event) {
+        let last = self.lanes.entry(lane).or_default();
+        *last = (*last).max(now + delay);
+        let at = *last;
+        self.add(at, event);
+    }
+
+    pub(super) fn next_at(&self) -> Option<Timestamp> {
+        self.events.first_key_value().map(|((at, _), _)| *at)
+    }
+
+    pub(super) fn pop(&mut self) -> Option<Event> {
+        self.events.pop_first().map(|(_, event)| event)
+    }
+
+    /// Whether nothing is under way but what apps do of themselves.
+    pub(super) fn is_quiet(&self) -> bool {
+        self.events.values().all(|event| matches!(event, Event::Act(_)))
+    }
+}

@@ -1,0 +1,189 @@
+//! The world: what happens next, to whom.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use smp_core::Timestamp;
+use smp_core::agent::{AgentConfig, AgentInput, AgentLimits, UserId, UserServer};
+use smp_core::client::ClientInput;
+use smp_core::server::{BrokerInput, ConnectionId, ServerConfig, SessionInput};
+use smp_core::transport::ServerTransportConfig;
+
+use super::super::dice::Dice;
+use super::super::relays::address_of;
+use super::super::setup::identity;
+use super::ciphers::Ciphers;
+use super::everywhere::{Effects, How, Victim};
+use super::model::Talk;
+use super::network::Wire;
+use super::options::Options;
+use super::person::{Person, Whose};
+use super::schedule::{Event, Schedule};
+use super::sim::Sim;
+use super::site::Site;
+
+/// Servers, people, and what is between them.
+pub(super) struct World {
+    pub(super) sim: Sim,
+    pub(super) config: Arc<ServerConfig>,
+    pub(super) transport: ServerTransportConfig,
+    pub(super) sites: Vec<Site>,
+    pub(super) people: Vec<Person>,
+    pub(super) talks: Vec<Talk>,
+    pub(super) ciphers: Ciphers,
+    pub(super) wires: BTreeMap<ConnectionId, Wire>,
+    pub(super) schedule: Schedule,
+    /// How many effects each machine had.
+    pub(super) effects: Effects,
+    pub(super) acts_left: usize,
+    pub(super) round: usize,
+    /// Since when nothing happens, at the end of a round.
+    pub(super) quiet_since: Option<Timestamp>,
+    pub(super) last_connection: u64,
+}
+
+/// Whose timer it is.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+enum Timer {
+    Server(usize, Option<ConnectionId>),
+    Person(usize, Whose),
+}
+
+impl World {
+    pub(super) fn new(dice: Dice, options: Options, is_verbose: bool) -> Self {
+        let mut sim = Sim::new(dice, options, is_verbose);
+        let options = sim.options.clone();
+        sim.note(&format!("{options:?}"), &[]);
+        let mut config = ServerConfig::default();
+        config.message_quota = u32::try_from(options.quota).expect("a small number");
+        let talks = options.talks.iter().enumerate();
+        let mut world = Self {
+            config: Arc::new(config),
+            transport: ServerTransportConfig::new(identity(), Default::default()).expect("a usable identity"),
+            sites: options.servers.iter().map(|_| Site::default()).collect(),
+            people: options.people.iter().map(|servers| Person::new(config_of(servers))).collect(),
+            talks: talks.map(|(index, people)| Talk::new(index, *people)).collect(),
+            ciphers: Ciphers::default(),
+            wires: BTreeMap::new(),
+            schedule: Schedule::default(),
+            effects: Effects::default(),
+            acts_left: 0,
+            round: 0,
+            quiet_since: None,
+            last_connection: 0,
+            sim,
+        };
+        (0..world.sites.len()).for_each(|site| world.start_server(site));
+        (0..world.people.len()).for_each(|person| world.start_agent(person));
+        (0..world.people.len()).for_each(|person| world.schedule.add(Timestamp::ZERO, Event::Act(person)));
+        world
+    }
+
+    /// Lets the next thing happen.
+    pub(super) fn step(&mut self) {
+        self.sim.counts.events += 1;
+        let timer = self.next_timer();
+        let event = self.schedule.next_at();
+        match (timer, event) {
+            (Some((due, timer)), event) if event.is_none_or(|at| due <= at) => {
+                self.sim.now = self.sim.now.advanced_to(due);
+                self.timeout(timer);
+            }
+            (_, Some(at)) => {
+                self.sim.now = self.sim.now.advanced_to(at);
+                if let Some(event) = self.schedule.pop() {
+                    self.happen(event);
+                }
+            }
+            _ => self.sim.expect(false, || "nothing will ever happen again".into()),
+        }
+    }
+
+    /// Whether a story has its crash now.
+    pub(super) fn is_planned(&mut self, victim: Victim) -> Option<How> {
+        let plan = self.sim.plan.as_ref()?;
+        let is_it = plan.victim == victim && plan.effect == self.effects[victim];
+        is_it.then_some(plan.how)
+    }
+
+    fn next_timer(&self) -> Option<(Timestamp, Timer)> {
+        let sites = self.sites.iter().enumerate().filter_map(|(site, state)| {
+            let (due, session) = state.next_timer()?;
+            Some((due, Timer::Server(site, session)))
+        });
+        let people = self.people.iter().enumerate().filter_map(|(person, state)| {
+            let (due, whose) = state.next_timer()?;
+            Some((due, Timer::Person(person, whose)))
+        });
+        sites.chain(people).min()
+    }
+
+    /// A timer that came must not come again at once.
+    fn timeout(&mut self, timer: Timer) {
+        self.sim.note(&format!("{timer:?}"), &[]);
+        let lives = |world: &Self| match timer {
+            Timer::Server(site, _) => world.sites[site].life,
+            Timer::Person(person, _) => world.people[person].life,
+        };
+        let life = lives(self);
+        match timer {
+            Timer::Server(site, None) => self.broker_input(site, BrokerInput::Timeout),
+            Timer::Server(_, Some(id)) => self.session_input(id, SessionInput::Timeout),
+            Timer::Person(person, Whose::Agent) => self.agent_input(person, AgentInput::Timeout),
+            Timer::Person(person, Whose::Client(link)) => {
+                self.client_input(person, link, ClientInput::Timeout);
+            }
+        }
+        if lives(self) != life {
+            return;
+        }
+        let next = match timer {
+            Timer::Server(site, session) => self.sites[site].poll_timeout(session),
+            Timer::Person(person, whose) => self.people[person].poll_timeout(whose),
+        };
+        let now = self.sim.now.mono;
+        self.sim.expect(next.is_none_or(|next| next > now), || format!("a timer does not advance: {timer:?}"));
+    }
+
+    fn happen(&mut self, event: Event) {
+        match event {
+            Event::Act(person) => self.act(person),
+            Event::ToServer(id, bytes) => self.reach_server(id, bytes),
+            Event::ToClient(id, bytes) => self.reach_client(id, bytes),
+            Event::Taken(id, count) => {
+                if self.wires.get(&id).is_some_and(|wire| !wire.is_dead) {
+                    self.session_input(id, SessionInput::Sent(count));
+                }
+            }
+            Event::ServerEof(id) => {
+                if let Some(wire) = self.wires.get_mut(&id) {
+                    wire.eof = true;
+                }
+                self.feed(id);
+            }
+            Event::ClientEof(id) => self.client_eof(id),
+            Event::StartServer(site) => self.start_server(site),
+            Event::StartAgent(person) => self.start_agent(person),
+            Event::Server(site, life, event) => {
+                if self.sites[site].life == life {
+                    self.happen_in_server(site, event);
+                }
+            }
+            Event::Person(person, life, event) => {
+                if self.people[person].life == life {
+                    self.happen_in_person(person, event);
+                }
+            }
+        }
+    }
+}
+
+/// The settings of a person with these servers.
+fn config_of(servers: &[usize]) -> Arc<AgentConfig> {
+    let server = |site: &usize| UserServer { address: address_of(*site), password: None };
+    let servers = [(USER, servers.iter().map(server).collect())].into();
+    Arc::new(AgentConfig { servers, limits: AgentLimits::default() })
+}
+
+/// Everybody has one user.
+pub(super) const USER: UserId = UserId(1);
