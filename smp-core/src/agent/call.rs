@@ -57,6 +57,9 @@ pub enum Call {
     },
     /// The app has a message, and need not get it again. [`Reply::Done`].
     Acknowledge(ConnectionId, LocalMessageId),
+    /// Tell again what waits for the app: who used an invitation and was not allowed, and messages that were not acknowledged.
+    /// For an app whose own memory of what it was told ended before the agent did. [`Reply::Done`].
+    TellAgain(ConnectionId),
 }
 
 /// The answer to a call.
@@ -84,6 +87,7 @@ impl Call {
             Self::Invite { .. } => None,
             Self::Join { connection, .. }
             | Self::Rejoin(connection)
+            | Self::TellAgain(connection)
             | Self::Allow { connection, .. }
             | Self::Send { connection, .. }
             | Self::Acknowledge(connection, _) => Some(*connection),

@@ -44,6 +44,7 @@ pub(super) fn needs(connection: &Connection, running: &Running, work: &Work) -> 
         Work::Call(_, call) => match &**call {
             Call::Allow { confirmation, .. } => Some(AgentQuery::Confirmation(*confirmation)),
             Call::Acknowledge(_, message) => Some(AgentQuery::Incoming(connection.id, *message)),
+            Call::TellAgain(_) => Some(AgentQuery::Waiting(connection.id)),
             _ => None,
         },
         Work::Message(number, message) => {
@@ -101,6 +102,7 @@ impl<'a> Step<'a> {
             Call::Allow { info, .. } => self.allow(id, info),
             Call::Send { body, flags, .. } => self.send_body(id, body, *flags),
             Call::Acknowledge(..) => self.acknowledge(id),
+            Call::TellAgain(_) => self.tell_again(id),
         }
     }
 

@@ -1,5 +1,7 @@
 //! Calls.
 
+mod waiting;
+
 use std::future::{Future, poll_fn};
 use std::sync::Arc;
 

@@ -5,6 +5,7 @@ mod conversation;
 mod faults;
 mod handshake;
 mod restarts;
+mod waiting;
 mod world;
 
 use world::{HOUR, Person, World, meet, tell};
