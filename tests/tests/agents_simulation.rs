@@ -107,7 +107,13 @@ fn a_crash_at_every_effect() {
         for pq in [false, true] {
             let start = Instant::now();
             let story = Story { seed: seed as u64, versions, pq };
-            let step = if is_thorough { 1 } else if pq { 40 } else { 4 };
+            let step = if is_thorough {
+                1
+            } else if pq {
+                40
+            } else {
+                4
+            };
             let all = crash_everywhere(story, step);
             println!(
                 "{story:?}: {:?} effects, {} worlds in {:.1?}, {} failed",

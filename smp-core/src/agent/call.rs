@@ -58,6 +58,17 @@ pub enum Call {
     },
     /// The app has a message, and need not get it again. [`Reply::Done`].
     Acknowledge(ConnectionId, LocalMessageId),
+    /// The same, and the other side is told so, if it understands receipts. ACK with receipt information.
+    AcknowledgeWithReceipt {
+        /// Where the message came.
+        connection: ConnectionId,
+        /// The message.
+        message: LocalMessageId,
+        /// Of the app's own, for the app of the other side; at most [`receipt_info_len_max`] bytes.
+        ///
+        /// [`receipt_info_len_max`]: crate::wire::agent::sizes::receipt_info_len_max
+        info: Bytes,
+    },
     /// Delete a connection. [`Reply::Done`]: for the app it is gone. [`Event::QueueDeleted`] tells of each of its queues, then
     /// [`Event::Deleted`] that nothing is left.
     ///
@@ -72,17 +83,9 @@ pub enum Call {
     },
     /// Several calls at once, but none of these. [`Reply::Many`].
     Many(Vec<Self>),
-    /// The same, and the other side is told so, if it understands receipts. ACK with receipt information.
-    AcknowledgeWithReceipt {
-        /// Where the message came.
-        connection: ConnectionId,
-        /// The message.
-        message: LocalMessageId,
-        /// Of the app's own, for the app of the other side; at most [`receipt_info_len_max`] bytes.
-        ///
-        /// [`receipt_info_len_max`]: crate::wire::agent::sizes::receipt_info_len_max
-        info: Bytes,
-    },
+    /// Tell again what waits for the app: who used an invitation and was not allowed, and messages that were not acknowledged.
+    /// For an app whose own memory of what it was told ended before the agent did. [`Reply::Done`].
+    TellAgain(ConnectionId),
 }
 
 /// The answer to a call.
@@ -112,6 +115,7 @@ impl Call {
             Self::Invite { .. } | Self::Many(_) => None,
             Self::Join { connection, .. }
             | Self::Rejoin(connection)
+            | Self::TellAgain(connection)
             | Self::Allow { connection, .. }
             | Self::Send { connection, .. }
             | Self::Acknowledge(connection, _)

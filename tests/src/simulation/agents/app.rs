@@ -92,7 +92,9 @@ impl World {
                     Step::Nothing if side == 0 => add(Action::Invite),
                     Step::Nothing if state.request.is_some() => add(Action::Join),
                     Step::Begun => add(Action::Rejoin),
-                    Step::Done if side == 0 => who.confirmations.iter().for_each(|id| add(Action::Allow(*id))),
+                    Step::Done if side == 0 => {
+                        who.confirmations.iter().for_each(|id| add(Action::Allow(*id)))
+                    }
                     _ => {}
                 }
                 let knows = who.may_send || (who.crashes > 0 && self.is_through(talk, side));
@@ -128,7 +130,11 @@ impl World {
     fn call(&mut self, asked: Asked) -> Call {
         let Asked { talk, side, action } = asked;
         let (link_pq, pq) = self.sim.options.pq;
-        let len = if self.sim.dice.chance(500) { sizes::body_len_max(smp_core::wire::agent::version::SUPPORTED.max(), pq) } else { 0 };
+        let len = if self.sim.dice.chance(500) {
+            sizes::body_len_max(smp_core::wire::agent::version::SUPPORTED.max(), pq)
+        } else {
+            0
+        };
         let notification = self.sim.dice.chance(5_000);
         let state = &mut self.talks[talk];
         let connection = state.sides[side].connection;
@@ -250,12 +256,14 @@ impl World {
                     is_expected.then_some(()).ok_or_else(|| "somebody used an invitation, but who?".into())
                 })
             }
-            AgentEvent::Info(connection, info) => self.side_of(person, connection).and_then(|(talk, side)| {
-                let who = &mut self.talks[talk].sides[side];
-                who.infos += 1;
-                let is_expected = side == 1 && who.infos == 1 && info == format!("{talk}/0");
-                is_expected.then_some(()).ok_or_else(|| "somebody answered, but who?".into())
-            }),
+            AgentEvent::Info(connection, info) => {
+                self.side_of(person, connection).and_then(|(talk, side)| {
+                    let who = &mut self.talks[talk].sides[side];
+                    who.infos += 1;
+                    let is_expected = side == 1 && who.infos == 1 && info == format!("{talk}/0");
+                    is_expected.then_some(()).ok_or_else(|| "somebody answered, but who?".into())
+                })
+            }
             AgentEvent::Connected(connection) => self.side_of(person, connection).and_then(|(talk, side)| {
                 let who = &mut self.talks[talk].sides[side];
                 who.connected += 1;
@@ -265,7 +273,9 @@ impl World {
             }),
             AgentEvent::Sent(connection, id) => self.told_sent(person, connection, id),
             AgentEvent::Up(..) | AgentEvent::Down(..) => Ok(()),
-            AgentEvent::Error(None, AgentError::Critical { .. }) if self.people[person].keeping.has_failed => {
+            AgentEvent::Error(None, AgentError::Critical { .. })
+                if self.people[person].keeping.has_failed =>
+            {
                 self.people[person].app.wants_restart = true;
                 Ok(())
             }
@@ -287,7 +297,12 @@ impl World {
     }
 
     /// A message is with the server only if no crash can make the server forget it.
-    fn told_sent(&mut self, person: usize, connection: ConnectionId, id: LocalMessageId) -> Result<(), String> {
+    fn told_sent(
+        &mut self,
+        person: usize,
+        connection: ConnectionId,
+        id: LocalMessageId,
+    ) -> Result<(), String> {
         let (talk, side) = self.side_of(person, connection)?;
         let left = self.ciphers.of_message((person, connection, id));
         let had = left.iter().any(|body| self.sites.iter().any(|site| site.store.had(body)));

@@ -37,7 +37,8 @@ impl Ciphers {
         request: &Request,
     ) -> Result<(), String> {
         let Command::Send { body, .. } = request.command() else { return Ok(()) };
-        let place = keeping.send_place(request.entity()).ok_or("a message left for a queue that is not kept")?;
+        let place =
+            keeping.send_place(request.entity()).ok_or("a message left for a queue that is not kept")?;
         let kept = keeping.next_delivery(place).ok_or("a message left that is not kept")?;
         let ciphertext = open(place, body).ok_or("a message left that cannot be opened")?;
         let OutgoingContent::Ratchet { plaintext, key, padded_len, .. } = &kept.content else {

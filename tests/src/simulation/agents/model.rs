@@ -155,11 +155,13 @@ impl Talk {
             if hearer.heard.open.is_some() {
                 return Some(format!("the {name} has not acknowledged a message"));
             }
-            let missing = sender.sent.iter().skip(hearer.heard.next).filter(|sent| sent.is_accepted()).count();
+            let missing =
+                sender.sent.iter().skip(hearer.heard.next).filter(|sent| sent.is_accepted()).count();
             if missing > 0 {
                 return Some(format!("{missing} messages for the {name} did not come"));
             }
-            let untold = hearer.sent.iter().any(|sent| sent.is_accepted() && !sent.is_told && !sent.crashed_since);
+            let untold =
+                hearer.sent.iter().any(|sent| sent.is_accepted() && !sent.is_told && !sent.crashed_since);
             if untold {
                 return Some(format!("the {name} was not told that a message was sent"));
             }

@@ -65,8 +65,7 @@ impl World {
         static CONFIGS: [OnceLock<ClientTransportConfig>; Version::MAX.0 as usize + 1] =
             [const { OnceLock::new() }; Version::MAX.0 as usize + 1];
         let config = CONFIGS[usize::from(version.0)].get_or_init(|| {
-            let options =
-                ClientOptions { versions: VersionRange::only(version), ..ClientOptions::default() };
+            let options = ClientOptions { versions: VersionRange::only(version), ..ClientOptions::default() };
             ClientTransportConfig::new(*identity().fingerprint(), options).expect("a usable configuration")
         });
         let mut session_id = [0; 32];

@@ -88,7 +88,8 @@ impl World {
     /// An agent and its app die. Of what the store was asked and did not do, this much is done. They start again some time.
     pub(super) fn crash_agent(&mut self, person: usize, survive: usize) {
         self.sim.counts.agent_crashes += 1;
-        self.sim.note("agent crashes: person, jobs of its store that are done", &[person as u64, survive as u64]);
+        self.sim
+            .note("agent crashes: person, jobs of its store that are done", &[person as u64, survive as u64]);
         let state = &mut self.people[person];
         state.life += 1;
         state.agent = None;
@@ -180,11 +181,10 @@ impl World {
                 self.connect(person, link, &address);
             }
             AgentOutput::Request(link, id, request) => {
-                self.sim.note(&format!("{request:?} leaves: person, link, command"), &[
-                    person as u64,
-                    link.0,
-                    id.0,
-                ]);
+                self.sim.note(
+                    &format!("{request:?} leaves: person, link, command"),
+                    &[person as u64, link.0, id.0],
+                );
                 let verdict = self.ciphers.leaves(person, &self.people[person].keeping, &request);
                 self.sim.take(verdict);
                 self.client_input(person, link, ClientInput::Command(id, *request));

@@ -73,7 +73,9 @@ impl World {
             }
             let subscriptions = agent.subscriptions();
             if subscriptions.subscribed != person.keeping.receive_queues() {
-                return Some(format!("agent {index} is not subscribed to all of its queues: {subscriptions:?}"));
+                return Some(format!(
+                    "agent {index} is not subscribed to all of its queues: {subscriptions:?}"
+                ));
             }
             if !person.app.calls.is_empty() || !self.possible(index).is_empty() {
                 return Some(format!("app {index} has something left to do"));
@@ -104,7 +106,8 @@ impl World {
         }
         for person in &self.people {
             let unfinished = person.keeping.unfinished();
-            self.sim.expect(unfinished == 0, || format!("{unfinished} connections have something left to do"));
+            self.sim
+                .expect(unfinished == 0, || format!("{unfinished} connections have something left to do"));
         }
     }
 }

@@ -4,9 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use smp_core::server::store::{Batch, StoreFailure};
-use smp_core::server::{
-    Broker, BrokerInput, BrokerOutput, ConnectionId, SessionInput, SessionOutput,
-};
+use smp_core::server::{Broker, BrokerInput, BrokerOutput, ConnectionId, SessionInput, SessionOutput};
 
 use super::everywhere::Victim;
 use super::schedule::{Event, InServer, Lane, LookUp};

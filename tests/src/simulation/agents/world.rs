@@ -142,7 +142,8 @@ impl World {
             Timer::Person(person, whose) => self.people[person].poll_timeout(whose),
         };
         let now = self.sim.now.mono;
-        self.sim.expect(next.is_none_or(|next| next > now), || format!("a timer does not advance: {timer:?}"));
+        self.sim
+            .expect(next.is_none_or(|next| next > now), || format!("a timer does not advance: {timer:?}"));
     }
 
     fn happen(&mut self, event: Event) {
