@@ -83,6 +83,9 @@ pub enum Call {
         /// [`receipt_info_len_max`]: crate::wire::agent::sizes::receipt_info_len_max
         info: Bytes,
     },
+    /// Tell again what waits for the app: who used an invitation and was not allowed, and messages that were not acknowledged.
+    /// For an app whose own memory of what it was told ended before the agent did. [`Reply::Done`].
+    TellAgain(ConnectionId),
 }
 
 /// The answer to a call.
@@ -112,6 +115,7 @@ impl Call {
             Self::Invite { .. } | Self::Many(_) => None,
             Self::Join { connection, .. }
             | Self::Rejoin(connection)
+            | Self::TellAgain(connection)
             | Self::Allow { connection, .. }
             | Self::Send { connection, .. }
             | Self::Acknowledge(connection, _)

@@ -58,14 +58,18 @@ impl Step<'_> {
             connection.state.progress = Progress::Confirmed;
             connection.state.pq_support = pq;
         }
+        self.tell_confirmation(&confirmation);
+        self.ops.push(AgentOp::PutConfirmation(Box::new(confirmation)));
+        Ok(Taken::Done)
+    }
+
+    pub(super) fn tell_confirmation(&mut self, confirmation: &Confirmation) {
         self.event(Event::Confirmation {
             connection: self.id,
             confirmation: confirmation.id,
             servers: confirmation.queues.iter().map(|queue| queue.address.server.clone()).collect(),
             info: confirmation.info.clone(),
         });
-        self.ops.push(AgentOp::PutConfirmation(Box::new(confirmation)));
-        Ok(Taken::Done)
     }
 
     /// Whoever secured our queue is the only one who can send: his messages may follow at once.

@@ -50,6 +50,7 @@ pub(super) fn needs(connection: &Connection, running: &Running, work: &Work) -> 
             Call::Acknowledge(_, message) | Call::AcknowledgeWithReceipt { message, .. } => {
                 Some(AgentQuery::Incoming(connection.id, *message))
             }
+            Call::TellAgain(_) => Some(AgentQuery::Waiting(connection.id)),
             _ => None,
         },
         Work::Message(number, message) => {
@@ -135,6 +136,7 @@ impl<'a> Step<'a> {
             Call::Delete { wait_delivery, .. } => self.delete(id, *wait_delivery),
             Call::Many(_) => Err(PROHIBITED),
             Call::AcknowledgeWithReceipt { info, .. } => self.acknowledge_with_receipt(id, info),
+            Call::TellAgain(_) => self.tell_again(id),
         }
     }
 

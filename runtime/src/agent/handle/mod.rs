@@ -1,6 +1,7 @@
 //! Calls.
 
 mod delete;
+mod waiting;
 
 use std::future::{Future, poll_fn};
 use std::sync::Arc;

@@ -7,6 +7,7 @@ mod faults;
 mod handshake;
 mod receipts;
 mod restarts;
+mod waiting;
 mod world;
 
 use world::{HOUR, Person, World, meet, tell};

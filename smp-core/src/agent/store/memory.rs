@@ -82,6 +82,7 @@ impl MemoryAgentStore {
             AgentQuery::Incoming(id, message) => {
                 Found::Incoming(kept(id).and_then(|kept| kept.incoming.get(message)).map(boxed))
             }
+            AgentQuery::Waiting(id) => self.waiting(*id),
             AgentQuery::NextDelivery(id, queue) => {
                 Found::Outgoing(kept(id).and_then(|kept| kept.next_delivery(*queue)).map(boxed))
             }
@@ -204,6 +205,15 @@ impl MemoryAgentStore {
     fn if_there(&mut self, id: ConnectionId, change: impl FnOnce(&mut Kept)) {
         if let Some(kept) = self.connections.get_mut(&id) {
             change(Arc::make_mut(kept));
+        }
+    }
+
+    fn waiting(&self, id: ConnectionId) -> Found {
+        let confirmations = self.confirmations.values().filter(|kept| kept.connection == id);
+        let messages = self.connections.get(&id).into_iter().flat_map(|kept| kept.incoming.values());
+        Found::Waiting {
+            confirmations: confirmations.map(|kept| Confirmation::clone(kept)).collect(),
+            messages: messages.filter(|kept| kept.body.is_some()).map(|kept| Incoming::clone(kept)).collect(),
         }
     }
 

@@ -106,6 +106,9 @@ pub enum AgentQuery {
     Invitation(InvitationId),
     /// A message that came. [`Found::Incoming`].
     Incoming(ConnectionId, LocalMessageId),
+    /// What of a connection waits for the app: confirmations, by id, and messages that the app did not acknowledge, by number.
+    /// [`Found::Waiting`].
+    Waiting(ConnectionId),
     /// The message that is to go through a queue next: the one with the lowest number. [`Found::Outgoing`].
     NextDelivery(ConnectionId, QueueNumber),
     /// The last message that went out with this number of the sender's. [`Found::Outgoing`].
@@ -133,6 +136,13 @@ pub enum Found {
     Invitation(Option<Box<Invitation>>),
     /// A message that came, if there is one.
     Incoming(Option<Box<Incoming>>),
+    /// What waits for the app.
+    Waiting {
+        /// Who used an invitation.
+        confirmations: Vec<Confirmation>,
+        /// What came.
+        messages: Vec<Incoming>,
+    },
     /// A message that goes out, if there is one.
     Outgoing(Option<Box<Outgoing>>),
     /// Messages that went out.

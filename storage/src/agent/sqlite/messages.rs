@@ -11,7 +11,7 @@ use smp_core::wire::{MessageId, Version};
 
 use super::failure::{Failure, Result};
 use super::record::Record;
-use super::statement::{execute, first, put};
+use super::statement::{all, execute, first, put};
 use super::words::Word;
 
 pub(super) fn put_incoming(database: &Database, message: &Incoming) -> Result<()> {
@@ -74,6 +74,11 @@ pub(super) fn find_incoming(
     id: LocalMessageId,
 ) -> Result<Option<Box<Incoming>>> {
     first(database, "incoming", INCOMING, params![connection.as_bytes(), id.0], incoming)
+}
+
+/// The messages that the app did not acknowledge.
+pub(super) fn waiting(database: &Database, connection: ConnectionId) -> Result<Vec<Incoming>> {
+    all(database, "incoming", WAITING, [connection.as_bytes()], |row| incoming(row).map(|message| *message))
 }
 
 pub(super) fn find_next_delivery(
@@ -195,6 +200,7 @@ const PLAIN: &str = "plain";
 const DELIVERED: &str = "delivered";
 
 const INCOMING: &str = "SELECT * FROM incoming WHERE connection = ? AND id = ?";
+const WAITING: &str = "SELECT * FROM incoming WHERE connection = ? AND body IS NOT NULL ORDER BY id";
 const NEXT_DELIVERY: &str = "SELECT outgoing.* FROM deliveries \
      JOIN outgoing ON outgoing.connection = deliveries.connection AND outgoing.id = deliveries.message \
      WHERE deliveries.connection = ? AND deliveries.queue = ? ORDER BY deliveries.message LIMIT 1";

@@ -184,6 +184,10 @@ fn find(database: &Connection, query: &AgentQuery) -> Result<Found> {
         AgentQuery::Incoming(id, message) => {
             Found::Incoming(messages::find_incoming(database, *id, *message)?)
         }
+        AgentQuery::Waiting(id) => Found::Waiting {
+            confirmations: requests::waiting(database, *id)?,
+            messages: messages::waiting(database, *id)?,
+        },
         AgentQuery::NextDelivery(id, queue) => {
             Found::Outgoing(messages::find_next_delivery(database, *id, *queue)?)
         }

@@ -9,7 +9,7 @@ use smp_core::wire::{AuthPublicKey, ConnectionRequest, DhPublicKey, Version};
 
 use super::failure::Result;
 use super::record::Record;
-use super::statement::{execute, first, put};
+use super::statement::{all, execute, first, put};
 use super::values;
 
 pub(super) fn put_confirmation(database: &Database, confirmation: &Confirmation) -> Result<()> {
@@ -37,6 +37,14 @@ pub(super) fn find_confirmation(
 ) -> Result<Option<Box<Confirmation>>> {
     let sql = "SELECT * FROM confirmations WHERE id = ?";
     first(database, "confirmations", sql, [id.as_bytes()], |row| confirmation(row, id).map(Box::new))
+}
+
+/// The confirmations of a connection.
+pub(super) fn waiting(database: &Database, connection: ConnectionId) -> Result<Vec<Confirmation>> {
+    let sql = "SELECT * FROM confirmations WHERE connection = ? ORDER BY id";
+    all(database, "confirmations", sql, [connection.as_bytes()], |row| {
+        confirmation(row, ConfirmationId::new(row.array("id")?))
+    })
 }
 
 pub(super) fn put_invitation(database: &Database, invitation: &Invitation) -> Result<()> {

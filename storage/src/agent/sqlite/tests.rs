@@ -151,6 +151,22 @@ fn a_plan_shows_what_reads_all_messages() {
     }
 }
 
+/// What waits for the app is found by an index that has nothing else.
+#[test]
+fn what_was_acknowledged_is_not_read_for_what_waits() {
+    let (mut store, _folder) = store();
+    let query = AgentQuery::Waiting(connection_id(0));
+    let ran = statements(&mut store, |store| drop(store.read(&query).expect("the store works")));
+    assert_eq!(ran.len(), 2, "{ran:?}");
+    for sql in ran {
+        let plan = plan(&store, &sql);
+        assert!(
+            plan.contains("incoming_waiting") || plan.contains("confirmations_of_connection"),
+            "{sql}: {plan}"
+        );
+    }
+}
+
 /// However many messages there are, a step and the queries before it do the same.
 #[test]
 fn work_does_not_grow_with_the_messages() {

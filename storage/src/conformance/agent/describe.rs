@@ -24,6 +24,11 @@ pub fn describe(found: &Found) -> String {
         Found::Confirmation(found) => optional("confirmation", found.as_deref(), confirmation),
         Found::Invitation(found) => optional("invitation", found.as_deref(), invitation),
         Found::Incoming(found) => optional("incoming", found.as_deref(), incoming),
+        Found::Waiting { confirmations, messages } => {
+            lines("confirmations", confirmations.iter().map(confirmation))
+                + "\n"
+                + &lines("messages", messages.iter().map(incoming))
+        }
         Found::Outgoing(found) => optional("outgoing", found.as_deref(), outgoing),
         Found::SentAll(found) => lines("sent", found.iter().map(outgoing)),
     }

@@ -1,14 +1,15 @@
 //! One promise after the other.
 
+use bytes::Bytes;
 use smp_core::UnixTime;
 use smp_core::agent::store::{
-    AgentOp, AgentQuery, Agreement, Connection, Delivery, Found, Incoming, Outgoing, QueueNumber, QueueStage,
-    ReceiveQueue, SendQueue,
+    AgentOp, AgentQuery, Agreement, Confirmation, Connection, Delivery, Found, Incoming, Outgoing,
+    QueueNumber, QueueStage, ReceiveQueue, SendQueue,
 };
 use smp_core::agent::{ConnectionId, LocalMessageId};
 use smp_core::crypto::ratchet::SkippedKeys;
 
-use super::samples::{Samples, connection_id, user_id};
+use super::samples::{Samples, confirmation_id, connection_id, user_id};
 use super::{answer, describe, run};
 use crate::agent::AgentStore;
 
@@ -17,11 +18,12 @@ use crate::agent::AgentStore;
 /// # Panics
 /// When one is broken.
 pub fn run_scenarios<S: AgentStore>(mut fresh: impl FnMut() -> S) {
-    let scenarios: [fn(S); 10] = [
+    let scenarios: [fn(S); 11] = [
         nothing_is_found_in_an_empty_store,
         connections_are_found_as_they_were_put,
         requests_are_found_as_they_were_put,
         messages_are_found_as_they_were_put,
+        what_waits_for_the_app_is_found,
         what_is_not_there_is_refused,
         a_batch_is_done_whole_or_not_at_all,
         what_belongs_to_a_connection_goes_with_it,
@@ -189,6 +191,32 @@ fn messages_are_found_as_they_were_put(mut store: impl AgentStore) {
         assert_eq!(answer(&mut store, &query), "incoming: none");
         assert_eq!(answer(&mut store, &AgentQuery::Sent(other, number)), "outgoing: none");
     }
+}
+
+fn what_waits_for_the_app_is_found(mut store: impl AgentStore) {
+    let samples = &mut Samples::new(9);
+    let [id, other] = prepare(&mut store, samples);
+    let nothing = describe(&Found::Waiting { confirmations: Vec::new(), messages: Vec::new() });
+    let mut confirmation =
+        |number| Confirmation { id: confirmation_id(number), connection: id, ..samples.confirmation() };
+    let confirmations = vec![confirmation(0), confirmation(1), confirmation(2)];
+    let message = |number: i64| {
+        let body = (number != 2).then(|| Bytes::from_static(b"body"));
+        Incoming { body, ..*incoming(&mut Samples::new(number.cast_unsigned()), id, number) }
+    };
+    let all: Vec<_> = (1..4).map(message).collect();
+    let put_confirmations =
+        confirmations.iter().rev().cloned().map(|of| AgentOp::PutConfirmation(Box::new(of)));
+    let put_messages = all.iter().rev().cloned().map(|of| AgentOp::PutIncoming(Box::new(of)));
+    run(&mut store, put_confirmations.chain(put_messages).collect());
+    let messages = vec![all[0].clone(), all[2].clone()];
+    let expected = describe(&Found::Waiting { confirmations, messages: messages.clone() });
+    assert_eq!(answer(&mut store, &AgentQuery::Waiting(id)), expected);
+    assert_eq!(answer(&mut store, &AgentQuery::Waiting(other)), nothing);
+    let acknowledged =
+        messages.into_iter().map(|of| AgentOp::PutIncoming(Box::new(Incoming { body: None, ..of })));
+    run(&mut store, acknowledged.chain([AgentOp::DeleteConfirmations(id)]).collect());
+    assert_eq!(answer(&mut store, &AgentQuery::Waiting(id)), nothing);
 }
 
 fn what_is_not_there_is_refused(mut store: impl AgentStore) {
