@@ -63,7 +63,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 async fn connection(agent: &Agent, file: &str, link: Option<String>) -> Result<ConnectionId, Box<dyn Error>> {
     let kept = format!("{file}.connection");
     if let Ok(id) = std::fs::read_to_string(&kept) {
-        return Ok(ConnectionId::from_text(&id).ok_or(format!("{kept} has no name of a connection"))?);
+        return Ok(ConnectionId::from_text(&id).ok_or_else(|| format!("{kept} has no name of a connection"))?);
     }
     let connection = match link {
         Some(link) => {

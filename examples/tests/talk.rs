@@ -106,7 +106,7 @@ impl Talker {
         lines.find(|line| line.starts_with("simplex:/")).unwrap()
     }
 
-    fn says(&mut self, text: &str) {
+    fn says(&self, text: &str) {
         writeln!(self.child.stdin.as_ref().unwrap(), "{text}").unwrap();
     }
 

@@ -100,14 +100,11 @@ impl Desk {
         is_there: bool,
     ) {
         let mut state = self.lock();
-        match former.filter(|former| *former != client) {
-            Some(former) if is_there => _ = state.tell(former, connection, AgentEvent::End),
-            None if former.is_none() && !is_there => {
-                if state.places.get(&connection).is_some_and(|place| place.client == Some(client)) {
-                    state.places.remove(&connection);
-                }
-            }
-            _ => {}
+        let is_its = |place: &Place| place.client == Some(client);
+        if let Some(former) = former.filter(|former| *former != client && is_there) {
+            state.tell(former, connection, AgentEvent::End);
+        } else if former.is_none() && !is_there && state.places.get(&connection).is_some_and(is_its) {
+            state.places.remove(&connection);
         }
     }
 
@@ -276,7 +273,7 @@ mod tests {
                 let [one, two] = number.to_be_bytes();
                 let connection = ConnectionId::new([one, two, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
                 desk.tell(Event::Info(connection, vec![b'x'; 15_000].into()));
-                desk.tell(Event::Up(server().expect("an address"), vec![connection]));
+                desk.tell(Event::Up(server(), vec![connection]));
             }
             let state = desk.lock();
             let held: usize = state.places.values().map(|place| place.held.len()).sum();
@@ -289,7 +286,7 @@ mod tests {
     fn what_concerns_no_connection_is_told_to_all() {
         with_desk(|desk| {
             let boxes = [desk.enter(), desk.enter()].map(|client| client.expect("room").1);
-            desk.tell(Event::Error(None, smp_core::wire::agent::AgentError::NoUser));
+            desk.tell(Event::Error(None, wire::agent::AgentError::NoUser));
             for outbox in boxes {
                 assert_eq!(taken(&outbox), "\r\n\r\nERR NO_USER\r\n");
             }
