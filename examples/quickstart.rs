@@ -1,8 +1,8 @@
 //! `cargo run --release --example quickstart`
 //!
-//! Starts a server with the embedded store on a free loopback port, in a temporary folder. A recipient creates a queue, a
-//! sender secures it and sends; the server is stopped with messages in the queue and started again; the recipient gets
-//! all of them, in order. Prints what happens. Exits with an error if anything is lost.
+//! Starts a server with the embedded store on a free loopback port, in a temporary folder, and the agents of two people. Alice
+//! makes an invitation, Bob uses it, and they talk. The server is stopped while messages are on their way and started
+//! again; all of them arrive, in order. Prints what happens. Exits with an error if anything is lost.
 #![allow(clippy::print_stdout, reason = "it shows what it does")]
 
 use std::error::Error;
@@ -10,133 +10,138 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use bytes::Bytes;
-use smp_core::client::{ClientEvent, QueueKeys, ReceivedMessage};
-use smp_core::crypto::{AuthPrivateKey, DhSecret, Ed25519PrivateKey};
+use smp_core::agent::{ConnectionId, Event, UserId, UserServer};
 use smp_core::server::ServerConfig;
 use smp_core::transport::identity::{Algorithm, Authority, ServerIdentity, Subject};
 use smp_core::transport::{ServerOptions, ServerTransportConfig};
-use smp_core::wire::command::{MessageFlags, SubscriptionMode};
-use smp_core::wire::{EntityId, Host, ReceivedBody, ServerAddress};
+use smp_core::wire::ServerAddress;
+use smp_core::wire::command::MessageFlags;
 use smp_core::{SeededEntropy, UnixTime};
-use smp_runtime::client::{Client, Connector, Events};
+use smp_runtime::agent::{Agent, Events, new_connection_id};
 use smp_runtime::server::{Server, ServerHandle};
 use smp_runtime_tokio::TokioRuntime;
+use smp_storage::agent::{SqliteAgentStore, SqliteOptions};
 use smp_storage::{Embedded, EmbeddedOptions};
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
 type Running = ServerHandle<TokioRuntime, Embedded>;
 
-const BEFORE: [&str; 3] = ["hello", "are you there?", "I will wait for you"];
+const USER: UserId = UserId(1);
+const BEFORE: [&str; 3] = ["hello", "are you there?", "can anybody read this?"];
+const ABSENT: [&str; 2] = ["the server is gone", "I will wait"];
 const AFTER: [&str; 2] = ["welcome back", "nothing was lost"];
+
+/// Somebody with an agent.
+struct Person {
+    name: &'static str,
+    agent: Agent,
+    events: Events,
+}
 
 #[tokio::main]
 async fn main() -> Outcome<()> {
-    let mut seed = [0; 32];
-    getrandom::fill(&mut seed)?;
-    let mut entropy = SeededEntropy::new(seed);
     let folder = tempfile::tempdir()?;
-    let identity = new_identity(&mut entropy)?;
-    let mut server = start(&identity, folder.path()).await?;
-    let address = address_of(&server, &identity)?;
-    println!(
-        "server     listens on port {}, with its store in a temporary folder",
-        server.addresses()[0].port()
-    );
+    let identity = new_identity()?;
+    let server = start(&identity, folder.path(), 0).await?;
+    let port = server.addresses()[0].port();
+    println!("server  listens on port {port}, with its store in a temporary folder");
+    // An address names the place and pins the identity: whoever has it connects to this server or to none.
+    let address = ServerAddress::new(vec!["127.0.0.1".parse()?], Some(port), *identity.fingerprint())?;
+    let mut alice = person("alice", folder.path(), &address)?;
+    let mut bob = person("bob", folder.path(), &address)?;
 
-    // The recipient makes a queue and tells the sender its id, on a way of their own.
-    let (recipient, _) = connect(&address).await?;
-    let keys = QueueKeys::generate(&mut entropy);
-    let queue =
-        recipient.create_queue(keys.new_queue(SubscriptionMode::OnlyCreate), keys.auth.clone()).await?;
-    let secret = keys.secret(&queue)?;
-    println!("recipient  connected with version {} and created a queue", recipient.version());
+    // The link goes to Bob on any way that the two trust. It is for one person.
+    let (at_alice, link) = alice.agent.invite(USER, false).await?;
+    println!("alice   made an invitation:\n\n{link}\n");
+    let at_bob = new_connection_id()?;
+    bob.agent.join(at_bob, USER, link.to_string().parse()?, "Bob".into(), true).await?;
+    let Event::Confirmation { confirmation, info, .. } = alice.event().await? else {
+        return Err("nobody has used the invitation".into());
+    };
+    println!("alice   is asked whether she wants to talk to {}", String::from_utf8_lossy(&info));
+    alice.agent.allow(at_alice, confirmation, "Alice".into()).await?;
+    for person in [&mut alice, &mut bob] {
+        while !matches!(person.event().await?, Event::Connected(_)) {}
+        println!("{:7} is connected", person.name);
+    }
 
-    // The sender locks the queue with a key of its own: from now on nobody else can send.
-    let (sender, _) = connect(&address).await?;
-    let sender_key = AuthPrivateKey::Ed25519(Ed25519PrivateKey::generate(&mut entropy));
-    sender.secure_by_sender(queue.sender_id.clone(), sender_key.clone()).await?;
-    println!("sender     secured the queue");
     for text in BEFORE {
-        send(&sender, &queue.sender_id, &sender_key, text).await?;
+        alice.send(at_alice, text).await?;
+        bob.send(at_bob, text).await?;
     }
-
-    recipient.close().await;
-    sender.close().await;
+    bob.hear(&BEFORE).await?;
     server.stop(Duration::from_secs(5)).await?;
-    println!("server     stopped, with {} messages in the queue", BEFORE.len());
-    server = start(&identity, folder.path()).await?;
-    let address = address_of(&server, &identity)?;
-    println!("server     started again on the same store");
-
-    let (sender, _) = connect(&address).await?;
+    println!("server  stopped, before alice has read anything");
+    for text in ABSENT {
+        alice.send(at_alice, text).await?;
+    }
+    let server = start(&identity, folder.path(), port).await?;
+    println!("server  started again");
     for text in AFTER {
-        send(&sender, &queue.sender_id, &sender_key, text).await?;
+        alice.send(at_alice, text).await?;
+        bob.send(at_bob, text).await?;
     }
-    let (recipient, mut events) = connect(&address).await?;
-    let mut next = recipient.subscribe(queue.recipient_id.clone(), keys.auth.clone()).await?;
-    for expected in BEFORE.into_iter().chain(AFTER) {
-        let message = match next.take() {
-            Some(message) => message,
-            None => next_message(&mut events).await?,
-        };
-        let text = read(&message, &secret)?;
-        println!("recipient  got \"{text}\"");
-        if text != expected {
-            return Err(format!("\"{expected}\" should have come").into());
-        }
-        // A message stays on the server until its recipient has acknowledged it.
-        next = recipient.acknowledge(queue.recipient_id.clone(), keys.auth.clone(), message.id).await?;
-    }
-    if next.is_some() {
-        return Err("a message came twice".into());
-    }
-    recipient.delete(queue.recipient_id.clone(), keys.auth.clone()).await?;
+    bob.hear(&[ABSENT, AFTER].concat()).await?;
+    alice.hear(&[&BEFORE[..], &AFTER].concat()).await?;
+    alice.agent.stop().await;
+    bob.agent.stop().await;
     server.stop(Duration::from_secs(5)).await?;
-    println!("All {} messages arrived, in order and once. Nothing was lost.", BEFORE.len() + AFTER.len());
+    println!("All messages arrived, in order and once. Nothing was lost.");
     Ok(())
 }
 
-async fn start(identity: &ServerIdentity, folder: &Path) -> Outcome<Running> {
-    let store = Embedded::open(folder.join("store"), EmbeddedOptions::default())?;
+impl Person {
+    async fn send(&self, connection: ConnectionId, text: &'static str) -> Outcome<()> {
+        self.agent.send(connection, text.into(), MessageFlags { notification: true }).await?;
+        println!("{:7} sent \"{text}\"", self.name);
+        Ok(())
+    }
+
+    /// The messages that come next, which are to be these.
+    async fn hear(&mut self, texts: &[&str]) -> Outcome<()> {
+        for expected in texts {
+            let Event::Message(message) = self.event().await? else { return Err("not a message".into()) };
+            let text = String::from_utf8_lossy(&message.body);
+            println!("{:7} got \"{text}\"", self.name);
+            if text != *expected {
+                return Err(format!("\"{expected}\" should have come").into());
+            }
+            // A message comes again until it is acknowledged.
+            self.agent.acknowledge(message.connection, message.id).await?;
+        }
+        Ok(())
+    }
+
+    /// The next event that is not about servers, nor tells that something was sent.
+    async fn event(&mut self) -> Outcome<Event> {
+        loop {
+            match self.events.next().await.ok_or("the agent has stopped")? {
+                Event::Up(..) | Event::Down(..) | Event::Sent(..) => {}
+                event => return Ok(event),
+            }
+        }
+    }
+}
+
+/// An agent that keeps everything in a file.
+fn person(name: &'static str, folder: &Path, server: &ServerAddress) -> Outcome<Person> {
+    let store = SqliteAgentStore::open(folder.join(name), &SqliteOptions::default())?;
+    let server = UserServer { address: server.clone(), password: None };
+    let (agent, events) = Agent::builder(TokioRuntime::current()?, store).user(USER, vec![server]).start()?;
+    Ok(Person { name, agent, events })
+}
+
+async fn start(identity: &ServerIdentity, folder: &Path, port: u16) -> Outcome<Running> {
+    let store = Embedded::open(folder.join("server"), EmbeddedOptions::default())?;
     let transport = ServerTransportConfig::new(identity.clone(), ServerOptions::default())?;
     let server = Server::new(TokioRuntime::current()?, store, transport, ServerConfig::default());
-    Ok(server.serve(&[SocketAddr::from(([127, 0, 0, 1], 0))]).await?)
+    Ok(server.serve(&[SocketAddr::from(([127, 0, 0, 1], port))]).await?)
 }
 
-/// An address names the place and pins the identity: whoever has it connects to this server or to none.
-fn address_of(server: &Running, identity: &ServerIdentity) -> Outcome<ServerAddress> {
-    let host: Host = "127.0.0.1".parse()?;
-    Ok(ServerAddress::new(vec![host], Some(server.addresses()[0].port()), *identity.fingerprint())?)
-}
-
-async fn connect(address: &ServerAddress) -> Outcome<(Client, Events)> {
-    Ok(Connector::new(TokioRuntime::current()?).connect(address).await?)
-}
-
-async fn send(client: &Client, queue: &EntityId, key: &AuthPrivateKey, text: &str) -> Outcome<()> {
-    let flags = MessageFlags { notification: true };
-    client.send(queue.clone(), Some(key.clone()), flags, Bytes::copy_from_slice(text.as_bytes())).await?;
-    println!("sender     sent \"{text}\": the server has it on disk");
-    Ok(())
-}
-
-async fn next_message(events: &mut Events) -> Outcome<ReceivedMessage> {
-    loop {
-        if let ClientEvent::Message(_, message) = events.next().await? {
-            return Ok(message);
-        }
-    }
-}
-
-fn read(message: &ReceivedMessage, secret: &DhSecret) -> Outcome<String> {
-    match message.open(secret)? {
-        ReceivedBody::Message { body, .. } => Ok(String::from_utf8(body.to_vec())?),
-        ReceivedBody::QuotaExceeded { .. } => Err("the queue was full".into()),
-    }
-}
-
-fn new_identity(entropy: &mut SeededEntropy) -> Outcome<ServerIdentity> {
+fn new_identity() -> Outcome<ServerIdentity> {
+    let mut seed = [0; 32];
+    getrandom::fill(&mut seed)?;
+    let entropy = &mut SeededEntropy::new(seed);
     let now = UnixTime::from_secs(i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs())?);
     let authority = Authority::generate(Algorithm::Ed25519, entropy, now)?;
     let issued =

@@ -3,18 +3,21 @@
 use std::fmt;
 use std::path::Path;
 
-/// A message for the operator: what is wrong, where, and the way out.
+/// A message for who runs the program: what is wrong, where, and the way out.
 #[derive(Debug)]
-pub(crate) struct Failure(String);
+pub struct Failure(String);
 
 impl Failure {
-    pub(crate) fn new(message: impl Into<String>) -> Self {
+    /// A failure with this message.
+    #[must_use]
+    pub fn new(message: impl Into<String>) -> Self {
         Self(message.into())
     }
 }
 
-/// A failure with a file.
-pub(crate) fn because(file: &Path, what: &str, cause: &dyn fmt::Display) -> Failure {
+/// A failure with a file: `<file>: <what>: <cause>`.
+#[must_use]
+pub fn because(file: &Path, what: &str, cause: &dyn fmt::Display) -> Failure {
     Failure(format!("{}: {what}: {cause}", file.display()))
 }
 
@@ -25,9 +28,3 @@ impl fmt::Display for Failure {
 }
 
 impl std::error::Error for Failure {}
-
-impl From<crate::ini::IniError> for Failure {
-    fn from(error: crate::ini::IniError) -> Self {
-        Self(error.to_string())
-    }
-}

@@ -3,13 +3,27 @@
 use std::io::Write;
 use std::time::SystemTime;
 
+use clap::ValueEnum;
 use log::{Level, LevelFilter, Metadata, Record};
 
-use crate::cli::LogLevel;
+/// What is logged.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub enum LogLevel {
+    /// What keeps the program from its work
+    Error,
+    /// And what an operator should look at
+    Warn,
+    /// And when the program starts and stops
+    Note,
+    /// And what happens to it
+    Info,
+    /// And what helps to find defects
+    Debug,
+}
 
-/// Logs from now on.
-pub(crate) fn start(level: LogLevel) {
-    let logger = Logger { ours: ours(level), others: others(level) };
+/// Logs from now on. `program` is the name of the crate whose own lines come with `note`.
+pub fn start(program: &'static str, level: LogLevel) {
+    let logger = Logger { program, ours: ours(level), others: others(level) };
     let most = logger.ours.max(logger.others);
     // Only a second call fails, and there is one.
     if log::set_boxed_logger(Box::new(logger)).is_ok() {
@@ -27,7 +41,7 @@ const fn ours(level: LogLevel) -> LevelFilter {
     }
 }
 
-/// What the parts of the server log.
+/// What the parts of the program log.
 const fn others(level: LogLevel) -> LevelFilter {
     match level {
         LogLevel::Note => LevelFilter::Warn,
@@ -36,6 +50,7 @@ const fn others(level: LogLevel) -> LevelFilter {
 }
 
 struct Logger {
+    program: &'static str,
     ours: LevelFilter,
     others: LevelFilter,
 }
@@ -43,7 +58,7 @@ struct Logger {
 impl log::Log for Logger {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
         let target = metadata.target();
-        let most = if target.starts_with(env!("CARGO_CRATE_NAME")) {
+        let most = if target.starts_with(self.program) {
             self.ours
         } else if target.starts_with("smp_") {
             self.others
@@ -90,7 +105,7 @@ mod tests {
             (LogLevel::Debug, "fjall::db", Level::Warn),
             (LogLevel::Error, "fjall::db", Level::Error),
         ] {
-            let logger = Logger { ours: ours(level), others: others(level) };
+            let logger = Logger { program: "smp_server", ours: ours(level), others: others(level) };
             for tried in Level::iter() {
                 let metadata = Metadata::builder().target(target).level(tried).build();
                 assert_eq!(logger.enabled(&metadata), tried <= most, "{level:?} {target} {tried}");

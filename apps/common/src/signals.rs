@@ -7,7 +7,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// SIGINT and SIGTERM, which mean the same: service managers send either.
 #[cfg(unix)]
-pub(crate) struct Signals {
+pub struct Signals {
     interrupt: Signal,
     terminate: Signal,
 }
@@ -15,12 +15,15 @@ pub(crate) struct Signals {
 #[cfg(unix)]
 impl Signals {
     /// Takes the signals over from the system, which would end the program at once.
-    pub(crate) fn new() -> io::Result<Self> {
+    ///
+    /// # Errors
+    /// When the system does not give them.
+    pub fn new() -> io::Result<Self> {
         Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
     }
 
     /// Completes at the next signal.
-    pub(crate) async fn next(&mut self) {
+    pub async fn next(&mut self) {
         tokio::select! {
             _ = self.interrupt.recv() => {}
             _ = self.terminate.recv() => {}
@@ -30,17 +33,20 @@ impl Signals {
 
 /// Ctrl-C.
 #[cfg(not(unix))]
-pub(crate) struct Signals;
+pub struct Signals;
 
 #[cfg(not(unix))]
 impl Signals {
     /// Nothing has to be prepared here.
-    pub(crate) fn new() -> io::Result<Self> {
+    ///
+    /// # Errors
+    /// None.
+    pub fn new() -> io::Result<Self> {
         Ok(Self)
     }
 
     /// Completes at the next Ctrl-C.
-    pub(crate) async fn next(&mut self) {
+    pub async fn next(&mut self) {
         if tokio::signal::ctrl_c().await.is_err() {
             std::future::pending::<()>().await;
         }

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+use smp_program::logging::LogLevel;
 
 /// A SimpleX messaging server.
 #[derive(Parser)]
@@ -210,21 +211,6 @@ pub(crate) enum Algorithm {
     #[default]
     Ed25519,
     Ed448,
-}
-
-/// What is logged.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
-pub(crate) enum LogLevel {
-    /// What keeps the server from serving
-    Error,
-    /// And what an operator should look at
-    Warn,
-    /// And when the server starts and stops
-    Note,
-    /// And what happens to it
-    Info,
-    /// And what helps to find defects
-    Debug,
 }
 
 const HELP: &str = "\

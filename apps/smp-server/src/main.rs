@@ -4,17 +4,14 @@ mod address;
 mod cli;
 mod commands;
 mod control;
-mod failure;
 mod folders;
 mod identity;
 mod ini;
 mod listen;
-mod logging;
 mod maintenance;
 mod reference_store;
 mod serve;
 mod settings;
-mod signals;
 mod statistics;
 mod terminal;
 mod web;
@@ -26,12 +23,14 @@ use clap::Parser;
 use cli::{Cli, Command};
 use failure::Failure;
 use folders::Folders;
+use smp_program::terminal::complain;
+use smp_program::{failure, logging, signals};
 
 fn main() -> ExitCode {
     match execute(Cli::parse().command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            terminal::complain(&failure);
+            complain(env!("CARGO_PKG_NAME"), &failure);
             ExitCode::FAILURE
         }
     }

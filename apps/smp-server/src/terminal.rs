@@ -2,19 +2,9 @@
 
 use std::io::{BufRead, Write};
 
+pub(crate) use smp_program::terminal::say;
+
 use crate::failure::Failure;
-
-/// Prints a line to the standard output, at once also when that is a pipe.
-pub(crate) fn say(line: &str) {
-    let mut out = std::io::stdout().lock();
-    // Nobody reads any more: no reason for a server to stop.
-    let _ = writeln!(out, "{line}").and_then(|()| out.flush());
-}
-
-/// Says on the standard error output why the program ends.
-pub(crate) fn complain(failure: &Failure) {
-    let _ = writeln!(std::io::stderr().lock(), "smp-server: {failure}");
-}
 
 /// Asks for a line; an empty answer stands for `usual`.
 pub(crate) fn ask(answers: &mut dyn BufRead, question: &str, usual: &str) -> Result<String, Failure> {

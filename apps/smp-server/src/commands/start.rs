@@ -14,7 +14,7 @@ use crate::{identity, listen, logging, reference_store};
 
 /// Starts the server of these folders.
 pub(crate) fn start(flags: &Start, folders: &Folders) -> Result<(), Failure> {
-    logging::start(flags.log.log_level);
+    logging::start(env!("CARGO_CRATE_NAME"), flags.log.log_level);
     for (given, note) in [
         (flags.compact_log, "--compact-log: has no effect, the embedded store compacts itself"),
         (flags.skip_warnings, "--skip-warnings: has no effect, a damaged store is never loaded in part"),
@@ -30,7 +30,7 @@ pub(crate) fn start(flags: &Start, folders: &Folders) -> Result<(), Failure> {
 
 /// Starts a server in a folder of its own, making its identity when there is none.
 pub(crate) fn run(flags: &Run) -> Result<(), Failure> {
-    logging::start(flags.log.log_level);
+    logging::start(env!("CARGO_CRATE_NAME"), flags.log.log_level);
     let folders = Folders::in_one(&flags.data_dir);
     let chosen = choices(flags);
     if folders.ini().symlink_metadata().is_err() {

@@ -1,0 +1,154 @@
+//! Commands of clients: what each asks of the agent.
+
+use std::future::{Future, ready};
+use std::pin::Pin;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use smp_core::agent::{self, LocalMessageId, UserId};
+use smp_core::wire::agent::{AgentCommandError, AgentError, ConnectionError};
+use smp_core::wire::agent_text::{AgentCommand, AgentEvent};
+use smp_core::wire::command::MessageFlags;
+use smp_core::wire::link::{ConnectionLink, ConnectionMode};
+use smp_core::wire::{ConfirmationId, ConnectionId, ConnectionRequest};
+use smp_runtime::agent::new_connection_id;
+
+use crate::desk::{ClientId, Desk, Matter};
+use crate::translate::{agent_id, connection_id};
+
+/// An answer that is waited for: which connection it is about, and what it says.
+pub(crate) type Answer = Pin<Box<dyn Future<Output = (ConnectionId, AgentEvent)> + Send>>;
+
+/// Begins what a command asks for. So commands of one client for one connection take effect in their order.
+pub(crate) fn begin(desk: &Arc<Desk>, client: ClientId, name: ConnectionId, command: AgentCommand) -> Answer {
+    let begun = Begun { desk: Arc::clone(desk), client, name: name.clone() };
+    let done = match command {
+        AgentCommand::New { mode: ConnectionMode::Invitation, short_link: None } => return begun.invite(),
+        AgentCommand::Join { link, info } => match *link {
+            ConnectionLink::Full(request) => return begun.join(*request, info),
+            ConnectionLink::Short(_) => Err(PROHIBITED),
+        },
+        AgentCommand::Let { confirmation, info } => begun.allow(&confirmation, info),
+        AgentCommand::Subscribe => begun.subscribe(),
+        AgentCommand::Send(body) => begun.send(body),
+        AgentCommand::Acknowledge { message, receipt: None } => begun.acknowledge(message),
+        // Contact addresses, short links, receipts, deletion, rotation and new ratchets: not in the agent yet.
+        _ => Err(PROHIBITED),
+    };
+    done.unwrap_or_else(|error| Box::pin(ready((name, AgentEvent::Error(error)))))
+}
+
+/// A command that is being begun.
+struct Begun {
+    desk: Arc<Desk>,
+    client: ClientId,
+    name: ConnectionId,
+}
+
+type Done = Result<Answer, AgentError>;
+
+impl Begun {
+    /// The connection that the command names.
+    fn connection(&self) -> Result<agent::ConnectionId, AgentError> {
+        agent_id(self.name.as_bytes(), agent::ConnectionId::new).ok_or(NOT_FOUND)
+    }
+
+    fn invite(self) -> Answer {
+        let invited = self.desk.agent.invite(USER, false);
+        Box::pin(async move {
+            match invited.await {
+                Ok((connection, request)) => {
+                    // It is new, so nobody had its events before.
+                    self.desk.subscribe(self.client, connection);
+                    let link = Box::new(ConnectionLink::Full(Box::new(request)));
+                    (connection_id(connection), AgentEvent::Invitation(link))
+                }
+                Err(error) => (self.name, AgentEvent::Error(error)),
+            }
+        })
+    }
+
+    /// A connection that was named by the client may be there: then a JOIN that failed goes on.
+    fn join(self, request: ConnectionRequest, info: Bytes) -> Answer {
+        let fail =
+            |name: ConnectionId, error| -> Answer { Box::pin(ready((name, AgentEvent::Error(error)))) };
+        let connection = if self.name.is_empty() {
+            new_connection_id().map_err(|e| AgentError::Internal(format!("no randomness: {e}")))
+        } else {
+            self.connection().map_err(|_| AgentError::Command(AgentCommandError::Syntax))
+        };
+        let connection = match connection {
+            Ok(connection) => connection,
+            Err(error) => return fail(self.name, error),
+        };
+        let former = self.desk.subscribe(self.client, connection);
+        let joined = self.desk.agent.join(connection, USER, request, info, true);
+        Box::pin(async move {
+            let mut joined = joined.await;
+            if joined == Err(AgentError::Connection(ConnectionError::Duplicate)) {
+                joined = self.desk.agent.rejoin(connection).await;
+            }
+            let event = joined.map_or_else(AgentEvent::Error, |_| AgentEvent::Ok);
+            self.desk.subscribed(self.client, connection, former, event == AgentEvent::Ok);
+            (connection_id(connection), event)
+        })
+    }
+
+    fn allow(self, confirmation: &ConfirmationId, info: Bytes) -> Done {
+        let connection = self.connection()?;
+        let confirmation = agent_id(confirmation.as_bytes(), agent::ConfirmationId::new).ok_or(NOT_FOUND)?;
+        let allowed = self.desk.agent.allow(connection, confirmation, info);
+        Ok(self.answer(allowed, move |begun| {
+            begun.desk.settled(connection, Matter::Confirmation(confirmation));
+        }))
+    }
+
+    fn subscribe(self) -> Done {
+        let connection = self.connection()?;
+        let former = self.desk.subscribe(self.client, connection);
+        let told = self.desk.agent.tell_again(connection);
+        Ok(Box::pin(async move {
+            let event = told.await.map_or_else(AgentEvent::Error, |()| AgentEvent::Ok);
+            self.desk.subscribed(self.client, connection, former, event == AgentEvent::Ok);
+            (self.name, event)
+        }))
+    }
+
+    fn send(self, body: Bytes) -> Done {
+        let sent = self.desk.agent.send(self.connection()?, body, MessageFlags { notification: true });
+        Ok(Box::pin(async move {
+            let event = sent.await.map_or_else(AgentEvent::Error, |id| AgentEvent::MessageId(id.0));
+            (self.name, event)
+        }))
+    }
+
+    fn acknowledge(self, message: i64) -> Done {
+        let (connection, message) = (self.connection()?, LocalMessageId(message));
+        let acknowledged = self.desk.agent.acknowledge(connection, message);
+        Ok(self.answer(acknowledged, move |begun| {
+            begun.desk.settled(connection, Matter::Message(message));
+        }))
+    }
+
+    /// OK and what follows from it, or the error.
+    fn answer(
+        self,
+        done: impl Future<Output = Result<(), AgentError>> + Send + 'static,
+        then: impl FnOnce(&Self) + Send + 'static,
+    ) -> Answer {
+        Box::pin(async move {
+            match done.await {
+                Ok(()) => {
+                    then(&self);
+                    (self.name, AgentEvent::Ok)
+                }
+                Err(error) => (self.name, AgentEvent::Error(error)),
+            }
+        })
+    }
+}
+
+/// The one user of this agent.
+pub(crate) const USER: UserId = UserId(1);
+const PROHIBITED: AgentError = AgentError::Command(AgentCommandError::Prohibited);
+const NOT_FOUND: AgentError = AgentError::Connection(ConnectionError::NotFound);

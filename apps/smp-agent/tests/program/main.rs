@@ -1,0 +1,9 @@
+//! The program as its users meet it: a command line, files, signals, and lines of text over TCP.
+
+#![allow(clippy::unwrap_used)]
+
+mod client;
+mod conversation;
+mod harness;
+mod sessions;
+mod starting;
