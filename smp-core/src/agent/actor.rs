@@ -53,7 +53,7 @@ enum Stage {
     /// Nothing is under way; there may be nothing yet.
     Ready(Option<Box<Connection>>),
     /// Something is read for the first work of the inbox.
-    Reading(Box<Connection>),
+    Reading(Option<Box<Connection>>),
     /// A batch is on its way to the disk.
     Storing(Box<Storing>),
     /// For the time of a call.
@@ -96,7 +96,8 @@ impl Actor {
 
     /// True if the first work makes the connection.
     fn begins(&self) -> bool {
-        matches!(self.inbox.front(), Some(Work::Call(_, call)) if matches!(**call, Call::Join { .. }))
+        let Some(Work::Call(_, call)) = self.inbox.front() else { return false };
+        matches!(**call, Call::Join { .. } | Call::Accept { .. })
     }
 
     /// The first time at which something has to be done.
@@ -153,7 +154,7 @@ impl Agent {
             (Stage::Loading, Ok(_)) => self.refuse_all(id),
             (Stage::Reading(connection), Ok(found)) => {
                 if let Some(work) = actor.inbox.pop_front() {
-                    self.step(id, Some(connection), work, Some(found));
+                    self.step(id, connection, work, Some(found));
                 }
                 self.advance(id);
             }
@@ -162,7 +163,7 @@ impl Agent {
                 self.pause(id);
             }
             (Stage::Reading(connection), Err(StoreFailure)) => {
-                actor.stage = Stage::Ready(Some(connection));
+                actor.stage = Stage::Ready(connection);
                 self.pause(id);
             }
             (stage, _) => actor.stage = stage,
@@ -206,14 +207,13 @@ impl Agent {
         while let Some(actor) = self.actors.get_mut(&id).filter(|actor| actor.paused.is_none()) {
             let Stage::Ready(connection) = &mut actor.stage else { break };
             let Some(work) = actor.inbox.front() else { break };
-            let query =
-                connection.as_ref().and_then(|connection| step::needs(connection, &actor.running, work));
+            let query = step::needs(connection.as_deref(), &actor.running, work);
             match (query, connection.take()) {
-                (Some(query), Some(connection)) => {
+                (Some(query), connection) => {
                     actor.stage = Stage::Reading(connection);
                     self.read(Reader::Connection(id), query);
                 }
-                (_, connection) => {
+                (None, connection) => {
                     if let Some(work) = actor.inbox.pop_front() {
                         self.step(id, connection, work, None);
                     }

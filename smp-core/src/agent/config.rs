@@ -42,6 +42,9 @@ pub struct AgentLimits {
     pub full_expiry: Duration,
     /// How many inputs may wait for one connection: calls beyond are refused, messages beyond come again.
     pub inbox: usize,
+    /// How many requests may wait at one contact address to be accepted or rejected: those beyond are dropped, and the app
+    /// is told by an error.
+    pub requests: usize,
 }
 
 impl Default for AgentLimits {
@@ -56,6 +59,7 @@ impl Default for AgentLimits {
             message_expiry: day * 2,
             full_expiry: day * 7,
             inbox: 1024,
+            requests: 1000,
         }
     }
 }

@@ -14,6 +14,7 @@ mod actor;
 mod call;
 mod config;
 mod confirm;
+mod contacts;
 mod effect;
 mod establish;
 mod event;
@@ -35,7 +36,7 @@ use std::sync::Arc;
 
 pub use call::{Call, CallId, Reply};
 pub use config::{AgentConfig, AgentLimits, UserServer};
-pub use event::{Event, MessageEvent};
+pub use event::{ContactRequest, Event, MessageEvent};
 pub use id::{ConfirmationId, ConnectionId, InvitationId, LocalMessageId, UserId};
 pub use links::LinkId;
 

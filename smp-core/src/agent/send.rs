@@ -43,7 +43,7 @@ impl Step<'_> {
             Progress::Joined | Progress::Allowed => {
                 state.version >= version::RATCHET_ON_CONFIRMATION && connection.send.iter().all(can_secure)
             }
-            Progress::Created | Progress::Confirmed | Progress::Joining => false,
+            Progress::Created | Progress::Confirmed | Progress::Joining | Progress::Requested => false,
             Progress::Contact => return Err(AgentError::Connection(ConnectionError::Simplex)),
         };
         if !is_ready || state.sync > SyncState::Allowed {

@@ -1,5 +1,7 @@
 //! Two agents talk over two servers, through real sockets, on several threads, their stores on threads of their own: in memory, and in SQLite.
 
+mod contacts;
+
 use std::net::Ipv4Addr;
 use std::path::Path;
 use std::time::Duration;
