@@ -275,6 +275,29 @@ mod tests {
         });
     }
 
+    /// However often the agent tells it, because another client subscribed or a session ended.
+    #[test]
+    fn a_client_is_told_once_of_what_is_to_be_settled() {
+        with_desk(|desk| {
+            let (client, outbox) = desk.enter().expect("room");
+            desk.subscribe(client, CONNECTION);
+            let confirmation = ConfirmationId::new([3; 12]);
+            let tell = || {
+                let info = "Bob".into();
+                let told =
+                    Event::Confirmation { connection: CONNECTION, confirmation, servers: Vec::new(), info };
+                desk.tell(told);
+                taken(&outbox)
+            };
+            assert_eq!(tell(), "\r\nAQEBAQEBAQEBAQEB\r\nCONF AwMDAwMDAwMDAwMD 3\r\nBob\r\n");
+            assert_eq!(tell(), "");
+            desk.subscribe(client, CONNECTION);
+            assert_ne!(tell(), "", "it has asked");
+            desk.settled(CONNECTION, Matter::Confirmation(confirmation));
+            assert_ne!(tell(), "", "it is another one by now");
+        });
+    }
+
     /// However much happens while nobody is there.
     #[test]
     fn what_is_held_is_bounded() {
