@@ -71,7 +71,7 @@ enum Stage {
     /// Nothing is under way; there may be nothing yet.
     Ready(Option<Box<Connection>>),
     /// Something is read for the first work of the inbox.
-    Reading(Box<Connection>),
+    Reading(Option<Box<Connection>>),
     /// A batch is on its way to the disk.
     Storing(Box<Storing>),
     /// For the time of a call.
@@ -121,7 +121,8 @@ impl Actor {
 
     /// True if the first work makes the connection.
     fn begins(&self) -> bool {
-        matches!(self.inbox.front(), Some(Work::Call(_, call)) if matches!(**call, Call::Join { .. }))
+        let Some(Work::Call(_, call)) = self.inbox.front() else { return false };
+        matches!(**call, Call::Join { .. } | Call::Accept { .. })
     }
 
     /// The first time at which something has to be done.
@@ -183,7 +184,7 @@ impl Agent {
                     false => actor.read.found = Some(found),
                 }
                 if let Some(work) = actor.inbox.pop_front() {
-                    self.step(id, Some(connection), work);
+                    self.step(id, connection, work);
                 }
                 self.advance(id);
             }
@@ -192,7 +193,7 @@ impl Agent {
                 self.pause(id);
             }
             (Stage::Reading(connection), Err(StoreFailure)) => {
-                actor.stage = Stage::Ready(Some(connection));
+                actor.stage = Stage::Ready(connection);
                 actor.read = Reads::default();
                 self.pause(id);
             }
@@ -237,14 +238,13 @@ impl Agent {
         while let Some(actor) = self.actors.get_mut(&id).filter(|actor| actor.paused.is_none()) {
             let Stage::Ready(connection) = &mut actor.stage else { break };
             let Some(work) = actor.inbox.front() else { break };
-            let query =
-                connection.as_ref().and_then(|connection| step::needs(connection, &actor.running, work));
+            let query = step::needs(connection.as_deref(), &actor.running, work);
             match (query, connection.take()) {
-                (Some(query), Some(connection)) => {
+                (Some(query), connection) => {
                     actor.stage = Stage::Reading(connection);
                     self.read(Reader::Connection(id), query);
                 }
-                (_, connection) => {
+                (None, connection) => {
                     if let Some(work) = actor.inbox.pop_front() {
                         self.step(id, connection, work);
                     }
@@ -268,7 +268,7 @@ impl Agent {
             actor.running = running;
             actor.read.is_asked = true;
             actor.inbox.push_front(work);
-            actor.stage = previous.map_or(Stage::Ready(None), Stage::Reading);
+            actor.stage = Stage::Reading(previous);
             return self.read(Reader::Connection(id), query);
         }
         actor.read = Reads::default();

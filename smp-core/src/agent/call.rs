@@ -4,7 +4,7 @@ use core::fmt;
 
 use bytes::Bytes;
 
-use super::{ConfirmationId, ConnectionId, LocalMessageId, UserId};
+use super::{ConfirmationId, ConnectionId, ContactRequest, InvitationId, LocalMessageId, UserId};
 use crate::wire::ConnectionRequest;
 use crate::wire::agent::AgentError;
 use crate::wire::command::MessageFlags;
@@ -22,14 +22,21 @@ pub enum Call {
         /// Offer post-quantum encryption in the link. It makes the link longer; without, it may still be proposed later.
         pq: bool,
     },
-    /// Use an invitation. [`Reply::Joined`]. If it fails and the failure may pass, the call may be repeated with
+    /// Make a contact address, which anybody can use who has it. [`Reply::Invitation`]. Whoever does is told of by
+    /// [`Event::Request`](super::Event::Request).
+    CreateAddress {
+        /// Whose.
+        user: UserId,
+    },
+    /// Use an invitation or a contact address. [`Reply::Joined`]. If it fails and the failure may pass, the call may be repeated with
     /// [`Self::Rejoin`]; for that, also after a crash, the app chooses the name of the connection and keeps it before.
     Join {
         /// The new connection, a name that was not used before.
         connection: ConnectionId,
         /// Who uses it.
         user: UserId,
-        /// The invitation.
+        /// The invitation, or the address: then its owner gets an invitation of ours, and if he uses it
+        /// [`Event::Confirmation`](super::Event::Confirmation) tells.
         request: Box<ConnectionRequest>,
         /// What the other side is told of us.
         info: Bytes,
@@ -38,6 +45,24 @@ pub enum Call {
     },
     /// Go on with a [`Self::Join`] that failed. [`Reply::Joined`].
     Rejoin(ConnectionId),
+    /// Connect to somebody who asked at a contact address: a [`Self::Join`] with his invitation, and like that it goes on with
+    /// [`Self::Rejoin`], or when it is repeated. [`Reply::Joined`].
+    Accept {
+        /// The new connection, a name that was not used before.
+        connection: ConnectionId,
+        /// Who connects.
+        user: UserId,
+        /// Whom, as [`Event::Request`](super::Event::Request) named him.
+        invitation: InvitationId,
+        /// What he is told of us.
+        info: Bytes,
+        /// Whether post-quantum encryption is wanted.
+        pq: bool,
+    },
+    /// Forget a request to this address. Whoever asked is told nothing. [`Reply::Done`].
+    Reject(ConnectionId, InvitationId),
+    /// All requests to this address that were neither accepted nor rejected. [`Reply::Requests`].
+    Requests(ConnectionId),
     /// Let somebody who used an invitation connect. [`Reply::Done`].
     Allow {
         /// The connection of the invitation.
@@ -83,23 +108,25 @@ pub enum Call {
     },
     /// Several calls at once, but none of these. [`Reply::Many`].
     Many(Vec<Self>),
-    /// Tell again what waits for the app: who used an invitation and was not allowed, and messages that were not acknowledged.
-    /// For an app whose own memory of what it was told ended before the agent did. [`Reply::Done`].
+    /// Tell again what waits for the app: who used an invitation and was not allowed, requests to an address, and messages that
+    /// were not acknowledged. For an app whose own memory of what it was told ended before the agent did. [`Reply::Done`].
     TellAgain(ConnectionId),
 }
 
 /// The answer to a call.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Reply {
-    /// An invitation was made.
+    /// An invitation or an address was made.
     Invitation(ConnectionId, Box<ConnectionRequest>),
-    /// An invitation was used. The other side has still to allow it.
+    /// An invitation was used, which the other side has still to allow; or an address, whose owner has still to accept.
     Joined {
         /// The new connection.
         connection: ConnectionId,
         /// Messages may be sent at once: the other side will be able to read them.
         can_send: bool,
     },
+    /// These requests wait, oldest first.
+    Requests(Vec<ContactRequest>),
     /// The message has this number.
     Accepted(LocalMessageId),
     /// It was done, or is kept and will be.
@@ -112,10 +139,13 @@ impl Call {
     /// The connection that the call is about, if there is one already.
     pub(super) const fn connection(&self) -> Option<ConnectionId> {
         match self {
-            Self::Invite { .. } | Self::Many(_) => None,
+            Self::Invite { .. } | Self::CreateAddress { .. } | Self::Many(_) => None,
             Self::Join { connection, .. }
             | Self::Rejoin(connection)
             | Self::TellAgain(connection)
+            | Self::Accept { connection, .. }
+            | Self::Reject(connection, _)
+            | Self::Requests(connection)
             | Self::Allow { connection, .. }
             | Self::Send { connection, .. }
             | Self::Acknowledge(connection, _)
@@ -131,6 +161,7 @@ impl fmt::Debug for Reply {
         f.write_str(match self {
             Self::Invitation(..) => "Invitation",
             Self::Joined { .. } => "Joined",
+            Self::Requests(_) => "Requests",
             Self::Accepted(_) => "Accepted",
             Self::Done => "Done",
             Self::Many(_) => "Many",

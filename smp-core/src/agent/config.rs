@@ -48,6 +48,9 @@ pub struct AgentLimits {
     pub delete_pause: Duration,
     /// How many inputs may wait for one connection: calls beyond are refused, messages beyond come again.
     pub inbox: usize,
+    /// How many requests may wait at one contact address to be accepted or rejected: those beyond are dropped, and the app
+    /// is told by an error.
+    pub requests: usize,
 }
 
 impl Default for AgentLimits {
@@ -65,6 +68,7 @@ impl Default for AgentLimits {
             delete_attempts: 10,
             delete_pause: second * 300,
             inbox: 1024,
+            requests: 1000,
         }
     }
 }

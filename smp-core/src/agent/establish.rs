@@ -74,7 +74,9 @@ impl Step<'_> {
             return Err(AgentError::Connection(ConnectionError::Duplicate));
         }
         let version = request.versions.intersect(version::SUPPORTED).ok_or(NO_VERSION)?.max();
-        let theirs = request.ratchet.as_ref().ok_or(PROHIBITED)?;
+        let Some(theirs) = &request.ratchet else {
+            return self.ask_owner(id, user, request, version, info, pq);
+        };
         let queue = request.queues().first().and_then(|queue| queue.agree(CLIENT_VERSIONS));
         let queue = self.new_send_queue(FIRST, &queue.ok_or(NO_VERSION)?)?;
         let ratchet_version = theirs.versions.intersect(RATCHET_VERSIONS).ok_or(NO_VERSION)?.max();
@@ -123,7 +125,11 @@ impl Step<'_> {
                 self.effects.extend([Effect::Tasks, Effect::Deliver(FIRST)]);
                 Ok(())
             }
-            Progress::Joined | Progress::Connected => {
+            Progress::Requested
+            | Progress::Confirmed
+            | Progress::Allowed
+            | Progress::Joined
+            | Progress::Connected => {
                 let reply = self.joined();
                 self.reply(id, Ok(reply));
                 Ok(())
@@ -186,17 +192,25 @@ impl Step<'_> {
 
     /// The invitation to a queue that was made.
     pub(super) fn invitation(&mut self, address: QueueAddress) -> Result<(), AgentError> {
-        let too_large = |_| AgentError::Internal("the invitation cannot be written".to_owned());
-        let Agreement::Offered(keys) = &self.connection()?.agreement else { return Err(PROHIBITED) };
-        let ratchet = keys.for_link(RATCHET_VERSIONS);
-        let queue = QueueUri { versions: CLIENT_VERSIONS, address };
-        let request =
-            ConnectionRequest::new(version::SUPPORTED, vec![queue], Some(ratchet)).map_err(too_large)?;
+        let request = self.request_to(address)?;
         self.keep();
         if let Some(call) = self.running.call.take() {
             self.reply(call, Ok(Reply::Invitation(self.id, Box::new(request))));
         }
         Ok(())
+    }
+
+    /// A request to connect to a queue of ours: an invitation if keys are offered, otherwise an address.
+    pub(super) fn request_to(&self, address: QueueAddress) -> Result<ConnectionRequest, AgentError> {
+        let too_large = |_| AgentError::Internal("the request cannot be written".to_owned());
+        let agreement = self.connection.as_ref().map(|connection| &connection.agreement);
+        let ratchet = match agreement {
+            Some(Agreement::Offered(keys)) => Some(keys.for_link(RATCHET_VERSIONS)),
+            Some(Agreement::None) => None,
+            Some(Agreement::Ratchet(_)) | None => return Err(PROHIBITED),
+        };
+        let queue = QueueUri { versions: CLIENT_VERSIONS, address };
+        ConnectionRequest::new(version::SUPPORTED, vec![queue], ratchet).map_err(too_large)
     }
 
     /// The queue for replies was made: the other side is told.
@@ -210,7 +224,12 @@ impl Step<'_> {
     }
 }
 
-fn new_state(user: UserId, progress: Progress, version: Version, pq_support: bool) -> ConnectionState {
+pub(super) fn new_state(
+    user: UserId,
+    progress: Progress,
+    version: Version,
+    pq_support: bool,
+) -> ConnectionState {
     ConnectionState {
         user,
         progress,

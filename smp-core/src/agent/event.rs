@@ -4,7 +4,7 @@ use core::fmt;
 
 use bytes::Bytes;
 
-use super::{ConfirmationId, ConnectionId, LocalMessageId};
+use super::{ConfirmationId, ConnectionId, InvitationId, LocalMessageId};
 use crate::time::UnixTime;
 use crate::wire::agent::{AgentError, MessageIntegrity};
 use crate::wire::command::MessageFlags;
@@ -24,6 +24,8 @@ pub enum Event {
         /// What he says of himself.
         info: Bytes,
     },
+    /// Somebody wants to connect to a contact address. REQ. Kept until it is accepted or rejected, see [`Call::Requests`].
+    Request(Box<ContactRequest>),
     /// What the other side says of itself. INFO.
     Info(ConnectionId, Bytes),
     /// Both sides can send. CON.
@@ -56,9 +58,33 @@ pub enum Event {
     Up(ServerAddress, Vec<ConnectionId>),
     /// They are not, until the server can be reached again. DOWN.
     Down(ServerAddress, Vec<ConnectionId>),
-    /// The app took its events so slowly that so many were thrown away here: confirmations, errors, and which connections are up
+    /// The app took its events so slowly that so many were thrown away here: confirmations, requests, errors, and which connections are up
     /// or down. Made by shells, which bound what waits for the app.
     Missed(u64),
+}
+
+/// Somebody who wants to connect to a contact address.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ContactRequest {
+    /// The address.
+    pub connection: ConnectionId,
+    /// Names him in [`Call::Accept`] and [`Call::Reject`].
+    pub invitation: InvitationId,
+    /// The servers of his queues.
+    pub servers: Vec<ServerAddress>,
+    /// What he says of himself.
+    pub info: Bytes,
+    /// Whether post-quantum encryption is possible with him.
+    pub pq: bool,
+    /// When he asked.
+    pub received_at: UnixTime,
+}
+
+/// Nothing: it tells who wants to connect with whom.
+impl fmt::Debug for ContactRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ContactRequest")
+    }
 }
 
 /// A message that came.
@@ -100,6 +126,7 @@ impl fmt::Debug for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Confirmation { .. } => "Confirmation",
+            Self::Request(_) => "Request",
             Self::Info(..) => "Info",
             Self::Connected(_) => "Connected",
             Self::Message(_) => "Message",

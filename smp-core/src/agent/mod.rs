@@ -15,6 +15,7 @@ mod call;
 mod check;
 mod config;
 mod confirm;
+mod contacts;
 mod delete;
 mod effect;
 mod establish;
@@ -41,7 +42,7 @@ use std::sync::Arc;
 pub use call::{Call, CallId, Reply};
 pub use check::{Activity, Subscriptions};
 pub use config::{AgentConfig, AgentLimits, UserServer};
-pub use event::{Event, MessageEvent, ReceivedReceipt};
+pub use event::{ContactRequest, Event, MessageEvent, ReceivedReceipt};
 pub use id::{ConfirmationId, ConnectionId, InvitationId, LocalMessageId, UserId};
 pub use links::LinkId;
 

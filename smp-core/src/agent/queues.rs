@@ -3,15 +3,15 @@
 use super::UserServer;
 use super::effect::{Doing, Effect, NewKeys, is_temporary, to_error};
 use super::establish::CLIENT_VERSIONS;
-use super::step::Step;
-use super::store::{QueueNumber, QueueStage, ReceiveQueue, SendQueue, WaitingQueue};
+use super::step::{PROHIBITED, Step};
+use super::store::{Connection, QueueNumber, QueueStage, ReceiveQueue, SendQueue, TaskKind, WaitingQueue};
 use crate::client::{Answer, QueueKeys, Request, RequestError};
 use crate::crypto::{AuthPrivateKey, Ed25519PrivateKey, X25519PrivateKey};
-use crate::wire::QueueMode;
 use crate::wire::agent::{AgentError, PeerError};
 use crate::wire::broker::CreatedQueue;
-use crate::wire::command::SubscriptionMode;
+use crate::wire::command::{QueueRequestData, SubscriptionMode};
 use crate::wire::queue_uri::{QueueAddress, QueueInfo};
+use crate::wire::{QueueMode, ServerAddress};
 
 /// What a receive queue is made for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -20,6 +20,10 @@ pub(super) enum QueuePurpose {
     Invitation,
     /// Replies to the invitation that is being used.
     Reply,
+    /// A contact address: anybody sends here.
+    Address,
+    /// An invitation for the owner of an address.
+    Request,
 }
 
 impl Step<'_> {
@@ -53,8 +57,7 @@ impl Step<'_> {
     /// NEW, on a server of the user's; one that the other side does not use, if there is one.
     pub(super) fn create_queue(&mut self, purpose: QueuePurpose) -> Result<(), AgentError> {
         let connection = self.connection()?;
-        let (user, theirs) =
-            (connection.state.user, connection.send.first().map(|queue| queue.server.clone()));
+        let (user, theirs) = (connection.state.user, their_server(connection).cloned());
         let config = self.shared.config.clone();
         let servers = config.servers.get(&user).filter(|servers| !servers.is_empty());
         let servers = servers.ok_or(AgentError::NoUser)?;
@@ -68,6 +71,9 @@ impl Step<'_> {
         let e2e = X25519PrivateKey::generate(&mut self.shared.entropy);
         let mut new = queue.new_queue(SubscriptionMode::Subscribe);
         new.password = server.password.clone();
+        if purpose == QueuePurpose::Address {
+            new.queue_data = Some(QueueRequestData::Contact(None));
+        }
         let request = Request::create(new, queue.auth.clone());
         let keys = NewKeys { purpose, server: server.address.clone(), queue, e2e, session: 0 };
         self.running.task.is_under_way = true;
@@ -96,11 +102,16 @@ impl Step<'_> {
         let result = match (queue, keys.purpose) {
             (Ok(address), QueuePurpose::Invitation) => self.invitation(address),
             (Ok(address), QueuePurpose::Reply) => self.confirm(address),
+            (Ok(address), QueuePurpose::Address) => self.address(address),
+            (Ok(_), QueuePurpose::Request) => {
+                self.effects.push(Effect::Tasks);
+                Ok(())
+            }
             (Err(error), _) => Err(error),
         };
         if let Err(error) = result {
             self.fail_call(error);
-            if keys.purpose == QueuePurpose::Invitation {
+            if matches!(keys.purpose, QueuePurpose::Invitation | QueuePurpose::Address) {
                 self.connection = None;
             }
         }
@@ -143,12 +154,25 @@ impl Step<'_> {
             key: keys.queue.auth.clone(),
         };
         self.effects.push(Effect::Watch(Box::new(watched), keys.session));
-        Ok(QueueAddress {
-            server: keys.server.clone(),
-            sender_id: queue.sender_id.clone(),
-            dh_key: keys.e2e.public(),
-            mode: queue.mode,
-        })
+        self.receive_queue(number).map(address_of).ok_or(PROHIBITED)
+    }
+}
+
+/// What a sender has to know of a queue of ours.
+pub(super) fn address_of(queue: &ReceiveQueue) -> QueueAddress {
+    QueueAddress {
+        server: queue.server.clone(),
+        sender_id: queue.sender_id.clone(),
+        dh_key: queue.e2e_key.public(),
+        mode: queue.mode,
+    }
+}
+
+/// The server that the other side uses.
+fn their_server(connection: &Connection) -> Option<&ServerAddress> {
+    match connection.next_task().map(|task| &task.kind) {
+        Some(TaskKind::Invite { queue, .. }) => Some(&queue.address.server),
+        _ => connection.send.first().map(|queue| &queue.server),
     }
 }
 

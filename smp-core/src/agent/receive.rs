@@ -6,7 +6,7 @@
 use super::effect::{Doing, Effect};
 use super::seal::{self, Opened, OpenedMessage, SealFault};
 use super::step::Step;
-use super::store::{AgentOp, Agreement, Found, QueueNumber};
+use super::store::{AgentOp, Agreement, Found, Progress, QueueNumber};
 use crate::client::{ReceivedMessage, Request};
 use crate::crypto::ratchet::{Decrypted, RatchetFault, SkippedKeys};
 use crate::wire::MessageId;
@@ -57,7 +57,12 @@ impl Step<'_> {
         id: &MessageId,
         opened: &OpenedMessage,
     ) -> Result<Taken, AgentError> {
+        let is_address = self.connection()?.state.progress == Progress::Contact;
         match &opened.envelope.body {
+            EnvelopeBody::Invitation { request, info } if is_address => {
+                self.request_came(number, id, request, info)
+            }
+            _ if is_address => Err(PROHIBITED_MESSAGE),
             EnvelopeBody::Confirmation { keys: Some(keys), ciphertext } => {
                 self.confirmation(number, opened, keys, ciphertext)
             }

@@ -5,14 +5,14 @@ use bytes::Bytes;
 use super::store::{Outgoing, OutgoingContent, ReceiveQueue, SendQueue};
 use crate::Entropy;
 use crate::client::ReceivedMessage;
-use crate::crypto::{DhSecret, Nonce};
+use crate::crypto::{CryptoError, DhSecret, Nonce, X25519PrivateKey};
 use crate::time::UnixTime;
 use crate::wire::agent::{AgentEnvelope, EnvelopeBody};
 use crate::wire::codec::{Reader, decode_all};
 use crate::wire::command::MessageFlags;
 use crate::wire::link::E2eParameters;
 use crate::wire::message::ReceivedBody;
-use crate::wire::{AuthPublicKey, ClientMessage, ClientMessageEnvelope, DhPublicKey};
+use crate::wire::{AuthPublicKey, ClientMessage, ClientMessageEnvelope, DhPublicKey, QueueInfo};
 
 /// A message of a queue, without the encryption of server and queue.
 pub(super) enum Opened {
@@ -108,4 +108,24 @@ pub(super) fn seal(queue: &SendQueue, message: &Outgoing, entropy: &mut impl Ent
     ClientMessageEnvelope { version: queue.version, dh_key, nonce: *nonce.as_bytes(), encrypted }
         .encode(&mut out);
     Some(out.into())
+}
+
+/// The body of SEND to a contact address: an envelope that is encrypted with a key that is used once, and no key to secure the
+/// queue with.
+pub(super) fn seal_once(
+    queue: &QueueInfo,
+    envelope: Bytes,
+    entropy: &mut impl Entropy,
+) -> Result<Bytes, CryptoError> {
+    let key = X25519PrivateKey::generate(entropy);
+    let secret = key.diffie_hellman(&queue.address.dh_key)?;
+    let mut content = Vec::new();
+    ClientMessage { sender_key: None, body: envelope }.encode(&mut content);
+    let nonce = Nonce::generate(entropy);
+    let padded_len = ClientMessageEnvelope::CONFIRMATION_PADDED_LENGTH;
+    let encrypted = secret.box_key().seal_padded(&nonce, &content, padded_len)?.into();
+    let mut out = Vec::new();
+    let (version, dh_key) = (queue.version, Some(key.public()));
+    ClientMessageEnvelope { version, dh_key, nonce: *nonce.as_bytes(), encrypted }.encode(&mut out);
+    Ok(out.into())
 }

@@ -57,7 +57,11 @@ impl Step<'_> {
             Progress::Joined | Progress::Allowed => {
                 state.version >= version::RATCHET_ON_CONFIRMATION && connection.send.iter().all(can_secure)
             }
-            Progress::Created | Progress::Confirmed | Progress::Joining | Progress::Contact => false,
+            Progress::Created
+            | Progress::Confirmed
+            | Progress::Joining
+            | Progress::Requested
+            | Progress::Contact => false,
         };
         is_ready && state.sync <= SyncState::Allowed
     }

@@ -6,7 +6,9 @@ use std::collections::{BTreeSet, VecDeque};
 
 use super::actor::{Attempt, Running, Work};
 use super::effect::{Doing, Effect};
-use super::store::{AgentOp, AgentQuery, Connection, Found, QueueNumber, ReceiveQueue, SendQueue, Task};
+use super::store::{
+    AgentOp, AgentQuery, Connection, Found, Progress, QueueNumber, ReceiveQueue, SendQueue, Task,
+};
 use super::{Call, CallId, ConnectionId, Event, Reply, Shared};
 use crate::client::{Answer, Request, RequestError};
 use crate::time::UnixTime;
@@ -43,7 +45,13 @@ struct Changed {
 }
 
 /// What has to be read before a work can be taken.
-pub(super) fn needs(connection: &Connection, running: &Running, work: &Work) -> Option<AgentQuery> {
+pub(super) fn needs(connection: Option<&Connection>, running: &Running, work: &Work) -> Option<AgentQuery> {
+    if let Work::Call(_, call) = work
+        && let Call::Accept { invitation, .. } = **call
+    {
+        return Some(AgentQuery::Invitation(invitation));
+    }
+    let connection = connection?;
     match work {
         Work::Call(_, call) => match &**call {
             Call::Allow { confirmation, .. } => Some(AgentQuery::Confirmation(*confirmation)),
@@ -51,12 +59,17 @@ pub(super) fn needs(connection: &Connection, running: &Running, work: &Work) -> 
                 Some(AgentQuery::Incoming(connection.id, *message))
             }
             Call::TellAgain(_) => Some(AgentQuery::Waiting(connection.id)),
+            Call::Reject(_, invitation) => Some(AgentQuery::Invitation(*invitation)),
+            Call::Requests(_) => Some(AgentQuery::Invitations(connection.id)),
             _ => None,
         },
         Work::Message(number, message) => {
             let queue = connection.receive.iter().find(|queue| queue.number == *number)?;
             match &queue.last_told {
                 Some((id, told)) if *id == message.id => Some(AgentQuery::Incoming(connection.id, *told)),
+                _ if connection.state.progress == Progress::Contact => {
+                    Some(AgentQuery::InvitationIds(connection.id))
+                }
                 _ => Some(AgentQuery::Skipped(connection.id)).filter(|_| connection.state.skipped > 0),
             }
         }
@@ -130,6 +143,10 @@ impl<'a> Step<'a> {
             Call::Invite { user, pq } => self.invite(id, *user, *pq),
             Call::Join { user, request, info, pq, .. } => self.join(id, *user, request, info, *pq),
             Call::Rejoin(_) => self.rejoin(id),
+            Call::CreateAddress { user } => self.create_address(id, *user),
+            Call::Accept { user, info, pq, .. } => self.accept(id, *user, info, *pq),
+            Call::Reject(..) => self.reject(id),
+            Call::Requests(_) => self.requests(id),
             Call::Allow { info, .. } => self.allow(id, info),
             Call::Send { body, flags, .. } => self.send_body(id, body, *flags),
             Call::Acknowledge(..) => self.acknowledge(id),

@@ -20,6 +20,10 @@ impl Step<'_> {
             let queues: Vec<_> = connection.send.iter().map(|queue| Effect::Deliver(queue.number)).collect();
             return self.effects.extend(queues);
         };
+        if matches!(task.kind, TaskKind::Invite { .. }) && !self.is_to_invite() {
+            // Whoever answered has the invitation.
+            return self.task_done();
+        }
         if task.origin == Origin::Call && self.running.call.is_none() {
             // Until the call is repeated.
             return;
@@ -31,6 +35,7 @@ impl Step<'_> {
                 }
                 return;
             }
+            TaskKind::Invite { queue, info } => return self.send_invitation(&queue, &info),
             TaskKind::SecureSend(number) => self.send_queue(number).map(|queue| {
                 let request = Request::secure_by_sender(queue.sender_id.clone(), queue.key.clone());
                 (queue.server.clone(), request)
@@ -59,6 +64,9 @@ impl Step<'_> {
         let Some(task) = self.connection.as_ref().and_then(Connection::next_task).cloned() else { return };
         let error = match answer {
             Ok(_) => return self.task_done(),
+            Err(_) if matches!(task.kind, TaskKind::Invite { .. }) && !self.is_to_invite() => {
+                return self.task_done();
+            }
             Err(error) if is_temporary(error) && !self.is_called_for() => return self.task_later(),
             Err(error) => error.clone(),
         };
@@ -68,10 +76,11 @@ impl Step<'_> {
             TaskKind::SecureReceive(number, _) => {
                 self.receive_queue(*number).map(|queue| queue.server.clone())
             }
+            TaskKind::Invite { queue, .. } => Some(queue.address.server.clone()),
             TaskKind::DeleteQueue { .. } | TaskKind::CreateReply { .. } => None,
         };
         match (task.kind, task.origin, server) {
-            (TaskKind::SecureSend(_), Origin::Call, _) if is_gone => {
+            (TaskKind::SecureSend(_) | TaskKind::Invite { .. }, Origin::Call, _) if is_gone => {
                 self.fail_call(AgentError::Connection(ConnectionError::NotAvailable));
             }
             (_, Origin::Call, Some(server)) => self.fail_call(to_error(server, error)),
@@ -99,6 +108,7 @@ impl Step<'_> {
             Some(TaskKind::SecureReceive(number, _)) => {
                 self.receive_mut(number).into_iter().for_each(|queue| queue.stage = QueueStage::Secured);
             }
+            Some(TaskKind::Invite { .. }) => self.invitation_sent(),
             _ => {}
         }
         self.running.task = Attempt::default();

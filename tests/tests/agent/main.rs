@@ -1,5 +1,6 @@
 //! Two agents talk over two servers, through real sockets, on several threads, their stores on threads of their own: in memory, and in SQLite.
 
+mod contacts;
 mod delivery;
 mod establish;
 mod world;

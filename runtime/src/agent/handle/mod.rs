@@ -1,5 +1,6 @@
 //! Calls.
 
+mod contacts;
 mod delete;
 mod waiting;
 
@@ -64,13 +65,17 @@ impl Agent {
         }
     }
 
-    /// Uses an invitation. `info` is what the other side is told of us, `pq` whether post-quantum encryption is wanted.
+    /// Uses an invitation, or a contact address ([`Self::create_address`]). `info` is what the other side is told of us, `pq` whether post-quantum encryption is wanted.
     ///
     /// The app chooses the name of the new connection ([`new_connection_id`](super::new_connection_id)) and keeps it before it
     /// calls, so that it can go on with [`Self::rejoin`] after an error that may pass, and after a crash.
     ///
+    /// To the owner of an address goes an invitation of ours. When he has accepted,
+    /// [`Event::Confirmation`](smp_core::agent::Event::Confirmation) tells, and he must be [allowed](Self::allow); when he has
+    /// not, nothing does.
+    ///
     /// # Errors
-    /// `CONN DUPLICATE` when there is a connection of this name; `AGENT A_VERSION` when nothing fits; `CONN NOT_AVAILABLE`
+    /// `CMD LARGE` when `info` is too long; `CONN DUPLICATE` when there is a connection of this name; `AGENT A_VERSION` when nothing fits; `CONN NOT_AVAILABLE`
     /// when somebody else used the invitation, or it is gone; errors of servers.
     pub fn join(
         &self,

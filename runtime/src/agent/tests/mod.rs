@@ -1,6 +1,7 @@
 //! The shell of the agent, against the shell of the server, on a runtime in memory.
 
 mod chaos;
+mod contacts;
 mod conversation;
 mod delete;
 mod faults;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use smp_core::agent::store::{AgentOp, AgentQuery, Found, MemoryAgentStore, Outgoing, StoreFailure};
 use smp_core::agent::{
-    ConfirmationId, ConnectionId, Event, LocalMessageId, MessageEvent, UserId, UserServer,
+    AgentLimits, ConfirmationId, ConnectionId, Event, LocalMessageId, MessageEvent, UserId, UserServer,
 };
 use smp_core::server::ServerConfig;
 use smp_core::wire::agent::AgentError;
@@ -99,6 +99,7 @@ impl World {
             store: AgentTestStore::default(),
             server: self.address(server),
             name,
+            limits: AgentLimits::default(),
             starts: 0,
             running: None,
             last_connection: 0,
@@ -190,6 +191,8 @@ pub(super) struct Person {
     pub(super) store: AgentTestStore,
     server: ServerAddress,
     name: u8,
+    /// Of the agent when it is started next.
+    pub(super) limits: AgentLimits,
     starts: u64,
     running: Option<(Agent, Events)>,
     last_connection: u8,
@@ -209,6 +212,7 @@ impl Person {
         let connector = Connector::new(self.runtime.clone()).seed(seed(1));
         let agent = Agent::builder(self.runtime.clone(), self.store.clone())
             .user(USER, vec![server])
+            .limits(self.limits.clone())
             .connector(connector)
             .seed(seed(2))
             .inline_store()

@@ -66,6 +66,7 @@ pub struct ConnectionState {
 /// ```text
 /// Created ──CONF──▶ Confirmed ──LET──▶ Allowed ──▶ Connected      who made the invitation
 /// Joining ────────▶ Joined ──────────────────────▶ Connected      who used it
+/// Joining ────────▶ Requested ──CONF──▶ Confirmed ──LET──▶ …      who sent an invitation to an address
 /// Contact                                                         an address, to which others send invitations
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -76,8 +77,10 @@ pub enum Progress {
     Confirmed,
     /// He was allowed; he was not told, or has not answered.
     Allowed,
-    /// An invitation is being used; the other side was not told.
+    /// An invitation or an address is being used; the other side was not told.
     Joining,
+    /// The owner of an address got an invitation, and has not used it.
+    Requested,
     /// It was told; it has not answered.
     Joined,
     /// Both sides can send.
@@ -177,8 +180,6 @@ pub struct Invitation {
     pub info: Bytes,
     /// When it came.
     pub received_at: UnixTime,
-    /// It was accepted: a connection is being made.
-    pub is_accepted: bool,
 }
 
 impl Connection {

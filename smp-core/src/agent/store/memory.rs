@@ -79,6 +79,11 @@ impl MemoryAgentStore {
             }
             AgentQuery::Confirmation(id) => Found::Confirmation(self.confirmations.get(id).map(boxed)),
             AgentQuery::Invitation(id) => Found::Invitation(self.invitations.get(id).map(boxed)),
+            AgentQuery::Invitations(id) => Found::Invitations(self.invitations_to(*id)),
+            AgentQuery::InvitationIds(id) => {
+                let theirs = self.invitations.values().filter(|kept| kept.connection == *id);
+                Found::InvitationIds(theirs.map(|kept| kept.id).collect())
+            }
             AgentQuery::Incoming(id, message) => {
                 Found::Incoming(kept(id).and_then(|kept| kept.incoming.get(message)).map(boxed))
             }
@@ -231,6 +236,13 @@ impl MemoryAgentStore {
             key: queue.key.clone(),
         });
         waiting.collect()
+    }
+
+    fn invitations_to(&self, address: ConnectionId) -> Vec<Invitation> {
+        let theirs = self.invitations.values().filter(|kept| kept.connection == address);
+        let mut found: Vec<_> = theirs.map(|kept| Invitation::clone(kept)).collect();
+        found.sort_by_key(|invitation| (invitation.received_at, invitation.id));
+        found
     }
 
     fn unfinished(&self) -> Vec<ConnectionId> {

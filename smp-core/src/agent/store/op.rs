@@ -104,6 +104,10 @@ pub enum AgentQuery {
     Confirmation(ConfirmationId),
     /// An invitation. [`Found::Invitation`].
     Invitation(InvitationId),
+    /// All invitations that were sent to an address, by time and id. [`Found::Invitations`].
+    Invitations(ConnectionId),
+    /// Their ids alone. [`Found::InvitationIds`].
+    InvitationIds(ConnectionId),
     /// A message that came. [`Found::Incoming`].
     Incoming(ConnectionId, LocalMessageId),
     /// What of a connection waits for the app: confirmations, by id, and messages that the app did not acknowledge, by number.
@@ -134,6 +138,10 @@ pub enum Found {
     Confirmation(Option<Box<Confirmation>>),
     /// An invitation, if there is one.
     Invitation(Option<Box<Invitation>>),
+    /// Invitations.
+    Invitations(Vec<Invitation>),
+    /// Ids of invitations, in order.
+    InvitationIds(Vec<InvitationId>),
     /// A message that came, if there is one.
     Incoming(Option<Box<Incoming>>),
     /// What waits for the app.

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::QueueNumber;
-use crate::wire::{AuthPublicKey, EntityId, ServerAddress};
+use crate::wire::{AuthPublicKey, EntityId, QueueInfo, ServerAddress};
 
 /// Something that a connection has to do at a server before it can go on, kept until it is done: so that after a crash it is
 /// done again. Each may be done twice without harm.
@@ -46,6 +46,14 @@ pub enum TaskKind {
         info: Bytes,
         /// Our keys for the ratchet, encoded, which it carries.
         keys: Bytes,
+    },
+    /// NEW: a receive queue, if there is none; then SEND of an invitation to it, once, to the queue of a contact address. Not a
+    /// delivery, because the connection has no send queue until its invitation is used.
+    Invite {
+        /// The queue of the address.
+        queue: QueueInfo,
+        /// What we say of ourselves.
+        info: Bytes,
     },
     /// KEY: secure a receive queue with the key that came with a confirmation.
     SecureReceive(QueueNumber, AuthPublicKey),

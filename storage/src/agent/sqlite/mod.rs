@@ -181,6 +181,8 @@ fn find(database: &Connection, query: &AgentQuery) -> Result<Found> {
         AgentQuery::Skipped(id) => Found::Skipped(skipped::find(database, *id)?),
         AgentQuery::Confirmation(id) => Found::Confirmation(requests::find_confirmation(database, *id)?),
         AgentQuery::Invitation(id) => Found::Invitation(requests::find_invitation(database, *id)?),
+        AgentQuery::Invitations(id) => Found::Invitations(requests::find_invitations(database, *id)?),
+        AgentQuery::InvitationIds(id) => Found::InvitationIds(requests::find_invitation_ids(database, *id)?),
         AgentQuery::Incoming(id, message) => {
             Found::Incoming(messages::find_incoming(database, *id, *message)?)
         }

@@ -53,7 +53,6 @@ pub(super) fn put_invitation(database: &Database, invitation: &Invitation) -> Re
         request: values::encoded(|out| invitation.request.encode(out)),
         info: &invitation.info[..],
         received_at: invitation.received_at.as_millis(),
-        is_accepted: invitation.is_accepted,
     })?;
     Ok(())
 }
@@ -66,6 +65,20 @@ pub(super) fn delete_invitation(database: &Database, id: InvitationId) -> Result
 pub(super) fn find_invitation(database: &Database, id: InvitationId) -> Result<Option<Box<Invitation>>> {
     let sql = "SELECT * FROM invitations WHERE id = ?";
     first(database, "invitations", sql, [id.as_bytes()], |row| invitation(row, id).map(Box::new))
+}
+
+/// Those that were sent to an address, by time and id.
+pub(super) fn find_invitations(database: &Database, address: ConnectionId) -> Result<Vec<Invitation>> {
+    let sql = "SELECT * FROM invitations WHERE connection = ? ORDER BY received_at, id";
+    all(database, "invitations", sql, [address.as_bytes()], |row| {
+        invitation(row, row.array("id").map(InvitationId::new)?)
+    })
+}
+
+/// Their ids, in order.
+pub(super) fn find_invitation_ids(database: &Database, address: ConnectionId) -> Result<Vec<InvitationId>> {
+    let sql = "SELECT id FROM invitations WHERE connection = ? ORDER BY id";
+    all(database, "invitations", sql, [address.as_bytes()], |row| row.array("id").map(InvitationId::new))
 }
 
 fn confirmation(row: &Record<'_>, id: ConfirmationId) -> Result<Confirmation> {
@@ -89,6 +102,5 @@ fn invitation(row: &Record<'_>, id: InvitationId) -> Result<Invitation> {
         request: row.wire("request", ConnectionRequest::decode)?,
         info: row.bytes("info")?,
         received_at: row.time("received_at")?,
-        is_accepted: row.plain("is_accepted")?,
     })
 }

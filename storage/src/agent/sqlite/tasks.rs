@@ -45,6 +45,20 @@ fn insert(database: &Database, id: ConnectionId, place: usize, task: &Task) -> R
              VALUES (?, ?, ?, ?, ?, ?, ?)",
             params![id.as_bytes(), place, CREATE_REPLY, &info[..], &keys[..], origin, correlation],
         ),
+        TaskKind::Invite { queue, info } => execute(
+            database,
+            "INSERT INTO tasks (connection, place, kind, address, info, origin, correlation) \
+             VALUES (?, ?, ?, ?, ?, ?, ?)",
+            params![
+                id.as_bytes(),
+                place,
+                INVITE,
+                values::queues(std::slice::from_ref(queue)),
+                &info[..],
+                origin,
+                correlation
+            ],
+        ),
         TaskKind::SecureReceive(queue, key) => execute(
             database,
             "INSERT INTO tasks (connection, place, kind, queue, sender_key, origin, correlation) \
@@ -78,6 +92,11 @@ fn kind(row: &Record<'_>) -> Result<TaskKind> {
         Some(CREATE_REPLY) => {
             Ok(TaskKind::CreateReply { info: row.bytes("info")?, keys: row.bytes("keys")? })
         }
+        Some(INVITE) => {
+            let queue = row.wire("address", values::decode_queues)?.pop();
+            let queue = queue.ok_or(Failure::Damaged("tasks"))?;
+            Ok(TaskKind::Invite { queue, info: row.bytes("info")? })
+        }
         Some(SECURE_RECEIVE) => {
             Ok(TaskKind::SecureReceive(queue()?, row.decoded("sender_key", AuthPublicKey::from_der)?))
         }
@@ -106,5 +125,6 @@ const AGENT: &str = "agent";
 
 const SECURE_SEND: &str = "secure send";
 const CREATE_REPLY: &str = "create reply";
+const INVITE: &str = "invite";
 const SECURE_RECEIVE: &str = "secure receive";
 const DELETE_QUEUE: &str = "delete queue";

@@ -23,6 +23,8 @@ pub fn describe(found: &Found) -> String {
         Found::Skipped(keys) => lines("skipped", keys.iter().map(|key| skipped(&key))),
         Found::Confirmation(found) => optional("confirmation", found.as_deref(), confirmation),
         Found::Invitation(found) => optional("invitation", found.as_deref(), invitation),
+        Found::Invitations(found) => lines("invitations", found.iter().map(invitation)),
+        Found::InvitationIds(ids) => lines("invitation ids", ids.iter().map(|id| hex(id.as_bytes()))),
         Found::Incoming(found) => optional("incoming", found.as_deref(), incoming),
         Found::Waiting { confirmations, messages } => {
             lines("confirmations", confirmations.iter().map(confirmation))
@@ -149,6 +151,7 @@ fn task(task: &Task) -> String {
     let kind = match &task.kind {
         TaskKind::SecureSend(queue) => format!("secure send {}", queue.0),
         TaskKind::CreateReply { info, keys } => format!("create reply {} {}", hex(info), hex(keys)),
+        TaskKind::Invite { queue, info } => format!("invite {} {}", queue_info(queue), hex(info)),
         TaskKind::SecureReceive(queue, key) => format!("secure receive {} {}", queue.0, public(key)),
         TaskKind::DeleteQueue { server: of, recipient_id, key, attempts } => format!(
             "delete queue {} {} {} after {attempts}",
@@ -184,13 +187,12 @@ fn queue_info(queue: &QueueInfo) -> String {
 
 fn invitation(found: &Invitation) -> String {
     format!(
-        "{} of {} {} {} at {} accepted {}",
+        "{} of {} {} {} at {}",
         hex(found.id.as_bytes()),
         hex(found.connection.as_bytes()),
         found.request,
         hex(&found.info),
-        found.received_at.as_millis(),
-        found.is_accepted
+        found.received_at.as_millis()
     )
 }
 

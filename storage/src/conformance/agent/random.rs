@@ -98,7 +98,13 @@ fn queries() -> Vec<AgentQuery> {
 }
 
 fn queries_of(id: ConnectionId) -> Vec<AgentQuery> {
-    let mut queries = vec![AgentQuery::Connection(id), AgentQuery::Skipped(id), AgentQuery::Waiting(id)];
+    let mut queries = vec![
+        AgentQuery::Connection(id),
+        AgentQuery::Skipped(id),
+        AgentQuery::Waiting(id),
+        AgentQuery::Invitations(id),
+        AgentQuery::InvitationIds(id),
+    ];
     queries
         .extend((0..MESSAGES).map(|number| AgentQuery::Incoming(id, LocalMessageId(number.cast_signed()))));
     queries.extend((0..NAMES).map(|number| AgentQuery::Sent(id, number.cast_signed())));

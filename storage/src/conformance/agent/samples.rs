@@ -127,6 +127,7 @@ impl Samples {
                 Progress::Confirmed,
                 Progress::Allowed,
                 Progress::Joining,
+                Progress::Requested,
                 Progress::Joined,
                 Progress::Connected,
                 Progress::Contact,
@@ -273,10 +274,11 @@ impl Samples {
     }
 
     fn task(&mut self) -> Task {
-        let kind = match self.below(4) {
+        let kind = match self.below(5) {
             0 => TaskKind::SecureSend(self.queue()),
             1 => TaskKind::CreateReply { info: self.body(), keys: self.body() },
             2 => TaskKind::SecureReceive(self.queue(), self.public_key()),
+            3 => TaskKind::Invite { queue: self.queue_info(), info: self.body() },
             _ => TaskKind::DeleteQueue {
                 server: self.server(),
                 recipient_id: self.entity_id(),
@@ -316,7 +318,6 @@ impl Samples {
             request: ConnectionRequest::new(versions, queues, ratchet).expect("one queue"),
             info: self.body(),
             received_at: self.time(),
-            is_accepted: self.one_in(2),
         }
     }
 

@@ -3,13 +3,13 @@
 use bytes::Bytes;
 use smp_core::UnixTime;
 use smp_core::agent::store::{
-    AgentOp, AgentQuery, Agreement, Confirmation, Connection, Delivery, Found, Incoming, Outgoing,
-    QueueNumber, QueueStage, ReceiveQueue, SendQueue,
+    AgentOp, AgentQuery, Agreement, Confirmation, Connection, Delivery, Found, Incoming, Invitation,
+    Outgoing, QueueNumber, QueueStage, ReceiveQueue, SendQueue,
 };
 use smp_core::agent::{ConnectionId, LocalMessageId};
 use smp_core::crypto::ratchet::SkippedKeys;
 
-use super::samples::{Samples, confirmation_id, connection_id, user_id};
+use super::samples::{Samples, confirmation_id, connection_id, invitation_id, user_id};
 use super::{answer, describe, run};
 use crate::agent::AgentStore;
 
@@ -18,10 +18,11 @@ use crate::agent::AgentStore;
 /// # Panics
 /// When one is broken.
 pub fn run_scenarios<S: AgentStore>(mut fresh: impl FnMut() -> S) {
-    let scenarios: [fn(S); 11] = [
+    let scenarios: [fn(S); 12] = [
         nothing_is_found_in_an_empty_store,
         connections_are_found_as_they_were_put,
         requests_are_found_as_they_were_put,
+        invitations_are_found_by_their_address,
         messages_are_found_as_they_were_put,
         what_waits_for_the_app_is_found,
         what_is_not_there_is_refused,
@@ -89,6 +90,8 @@ fn nothing_is_found_in_an_empty_store(mut store: impl AgentStore) {
         (AgentQuery::Unfinished, "connections:"),
         (AgentQuery::Connection(id), "connection: none"),
         (AgentQuery::Skipped(id), "skipped:"),
+        (AgentQuery::Invitations(id), "invitations:"),
+        (AgentQuery::InvitationIds(id), "invitation ids:"),
         (AgentQuery::Incoming(id, LocalMessageId(1)), "incoming: none"),
         (AgentQuery::NextDelivery(id, QueueNumber(1)), "outgoing: none"),
     ] {
@@ -174,6 +177,35 @@ fn requests_are_found_as_they_were_put(mut store: impl AgentStore) {
             assert_eq!(gone, ["confirmation: none", "invitation: none"]);
         }
     }
+}
+
+fn invitations_are_found_by_their_address(mut store: impl AgentStore) {
+    let samples = &mut Samples::new(10);
+    let [id, other] = prepare(&mut store, samples);
+    let mut put = |store: &mut _, number, address, seconds| {
+        let (id, received_at) = (invitation_id(number), UnixTime::from_secs(seconds));
+        let invitation = Invitation { id, connection: address, received_at, ..samples.invitation() };
+        run(store, vec![AgentOp::PutInvitation(Box::new(invitation))]);
+    };
+    for (number, address, seconds) in [(3, id, 1), (1, id, 1), (0, id, 2), (2, other, 1)] {
+        put(&mut store, number, address, seconds);
+    }
+    let found = |store: &mut _, address| {
+        let query = AgentQuery::Invitations(address);
+        let Ok(Found::Invitations(found)) = AgentStore::read(store, &query) else { panic!("not read") };
+        assert!(found.iter().all(|invitation| invitation.connection == address));
+        let query = AgentQuery::InvitationIds(address);
+        let Ok(Found::InvitationIds(ids)) = AgentStore::read(store, &query) else { panic!("not read") };
+        (found.iter().map(|invitation| invitation.id).collect::<Vec<_>>(), ids)
+    };
+    let ids = |numbers: &[u64]| numbers.iter().copied().map(invitation_id).collect::<Vec<_>>();
+    assert_eq!(found(&mut store, id), (ids(&[1, 3, 0]), ids(&[0, 1, 3])));
+    assert_eq!(found(&mut store, other), (ids(&[2]), ids(&[2])));
+    run(&mut store, vec![AgentOp::DeleteInvitation(invitation_id(1))]);
+    assert_eq!(found(&mut store, id), (ids(&[3, 0]), ids(&[0, 3])));
+    run(&mut store, vec![AgentOp::DeleteConnection(id)]);
+    assert_eq!(found(&mut store, id), (ids(&[]), ids(&[])));
+    assert_eq!(found(&mut store, other), (ids(&[2]), ids(&[2])));
 }
 
 fn messages_are_found_as_they_were_put(mut store: impl AgentStore) {
