@@ -57,6 +57,76 @@
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! Two people with agents, who meet over such a server:
+//!
+//! ```
+//! use smp_core::agent::{Event, UserId, UserServer};
+//! use smp_core::wire::ServerAddress;
+//! use smp_core::wire::command::MessageFlags;
+//! use smp_runtime::agent::{Agent, Events, new_connection_id};
+//! use smp_runtime_tokio::TokioRuntime;
+//! use smp_storage::agent::MemoryAgentStore;
+//!
+//! const USER: UserId = UserId(1);
+//!
+//! fn start(server: &ServerAddress) -> Result<(Agent, Events), Box<dyn std::error::Error>> {
+//!     let server = UserServer { address: server.clone(), password: None };
+//!     // SqliteAgentStore keeps everything in a file; this one nothing.
+//!     let store = MemoryAgentStore::new();
+//!     Ok(Agent::builder(TokioRuntime::current()?, store).user(USER, vec![server]).start()?)
+//! }
+//!
+//! async fn meet(server: &ServerAddress) -> Result<(), Box<dyn std::error::Error>> {
+//!     let ((alice, mut at_alice), (bob, mut at_bob)) = (start(server)?, start(server)?);
+//!     let (_, link) = alice.invite(USER, false).await?;
+//!     let link = link.to_string(); // it reaches Bob on any way that the two trust
+//!     let to_alice = new_connection_id()?;
+//!     bob.join(to_alice, USER, link.parse()?, "Bob".into(), true).await?;
+//!     bob.send(to_alice, "hello".into(), MessageFlags { notification: true }).await?;
+//!     while let Some(event) = at_alice.next().await {
+//!         match event {
+//!             Event::Confirmation { connection, confirmation, info, .. } => {
+//!                 assert_eq!(info, "Bob");
+//!                 alice.allow(connection, confirmation, "Alice".into()).await?;
+//!             }
+//!             Event::Message(message) => {
+//!                 assert_eq!(message.body, "hello");
+//!                 alice.acknowledge(message.connection, message.id).await?;
+//!                 break;
+//!             }
+//!             _ => {}
+//!         }
+//!     }
+//!     while !matches!(at_bob.next().await, Some(Event::Connected(_))) {}
+//!     alice.stop().await;
+//!     bob.stop().await;
+//!     Ok(())
+//! }
+//! #
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! #     use smp_core::SeededEntropy;
+//! #     use smp_core::server::ServerConfig;
+//! #     use smp_core::transport::identity::{Algorithm, Authority, ServerIdentity, Subject};
+//! #     use smp_core::transport::{ServerOptions, ServerTransportConfig};
+//! #     use smp_runtime::Runtime;
+//! #     let runtime = TokioRuntime::current()?;
+//! #     let (now, mut entropy) = (runtime.now().unix, SeededEntropy::new([43; 32]));
+//! #     let authority = Authority::generate(Algorithm::Ed25519, &mut entropy, now)?;
+//! #     let subject = Subject { host: "localhost", algorithm: Algorithm::Ed25519 };
+//! #     let issued = authority.issue(subject, &mut entropy, now)?;
+//! #     let chain = vec![issued.certificate, authority.certificate().clone()];
+//! #     let identity = ServerIdentity::new(chain, issued.key, now)?;
+//! #     let key_hash = *identity.fingerprint();
+//! #     let transport = ServerTransportConfig::new(identity, ServerOptions::default())?;
+//! #     let store = smp_storage::Memory::new();
+//! #     let server = smp_runtime::server::Server::new(runtime, store, transport, ServerConfig::default());
+//! #     let server = server.serve(&["127.0.0.1:0".parse()?]).await?;
+//! #     let port = server.addresses()[0].port();
+//! #     meet(&ServerAddress::new(vec!["127.0.0.1".parse()?], Some(port), key_hash)?).await
+//! # }
+//! ```
 
 mod names;
 mod stream;

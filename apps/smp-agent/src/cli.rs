@@ -113,6 +113,8 @@ COMMANDS
   LET <id> <body>     let who used the invitation (CONF) connect: OK
   SEND <body>         MID <number>; later SENT or MERR
   ACK <number>        a message is taken care of, the next may come: OK
+  ACK <number> <body> the same, and who sent it is told so (RCVD): OK
+  DEL                 delete the connection: OK; later DELD, when nothing is left of it
   SUB                 from now on this client has the events of the connection: OK. What waits is told again: CONF, and MSG
                       until it is acknowledged
   Each client may give commands for each connection. The events of a connection go to the client that made it or was the last

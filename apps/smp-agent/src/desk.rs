@@ -162,6 +162,9 @@ impl State {
                 .collect();
             return cut.into_iter().for_each(|client| self.leave(client));
         };
+        if event == AgentEvent::Deleted {
+            return self.forget(connection, event);
+        }
         let place = self.places.get_mut(&connection);
         let untold = match place.and_then(|place| Some((place.client?, place))) {
             Some((client, place)) => {
@@ -177,6 +180,13 @@ impl State {
         if let Some(event) = untold.filter(is_held) {
             self.hold(connection, event);
         }
+    }
+
+    /// There is no such connection any more: the last that is told of it.
+    fn forget(&mut self, connection: ConnectionId, event: AgentEvent) {
+        let Some(place) = self.places.remove(&connection) else { return };
+        self.held -= place.held.len();
+        place.client.into_iter().for_each(|client| _ = self.tell(client, connection, event.clone()));
     }
 
     /// For the next client.
@@ -265,6 +275,29 @@ mod tests {
         });
     }
 
+    /// However often the agent tells it, because another client subscribed or a session ended.
+    #[test]
+    fn a_client_is_told_once_of_what_is_to_be_settled() {
+        with_desk(|desk| {
+            let (client, outbox) = desk.enter().expect("room");
+            desk.subscribe(client, CONNECTION);
+            let confirmation = ConfirmationId::new([3; 12]);
+            let tell = || {
+                let info = "Bob".into();
+                let told =
+                    Event::Confirmation { connection: CONNECTION, confirmation, servers: Vec::new(), info };
+                desk.tell(told);
+                taken(&outbox)
+            };
+            assert_eq!(tell(), "\r\nAQEBAQEBAQEBAQEB\r\nCONF AwMDAwMDAwMDAwMD 3\r\nBob\r\n");
+            assert_eq!(tell(), "");
+            desk.subscribe(client, CONNECTION);
+            assert_ne!(tell(), "", "it has asked");
+            desk.settled(CONNECTION, Matter::Confirmation(confirmation));
+            assert_ne!(tell(), "", "it is another one by now");
+        });
+    }
+
     /// However much happens while nobody is there.
     #[test]
     fn what_is_held_is_bounded() {
@@ -304,6 +337,21 @@ mod tests {
             assert!(desk.tell(Event::Connected(CONNECTION)).is_empty());
             desk.leave(client);
             assert!(desk.tell(Event::Missed(3)).is_empty());
+        });
+    }
+
+    #[test]
+    fn of_a_deleted_connection_nothing_is_left() {
+        with_desk(|desk| {
+            let (client, outbox) = desk.enter().expect("room");
+            desk.subscribe(client, CONNECTION);
+            let held = ConnectionId::new([2; 12]);
+            desk.tell(Event::Connected(held));
+            for connection in [CONNECTION, held, ConnectionId::new([3; 12])] {
+                desk.tell(Event::Deleted(connection));
+            }
+            assert_eq!(taken(&outbox), "\r\nAQEBAQEBAQEBAQEB\r\nDELD\r\n");
+            assert!(desk.lock().places.is_empty() && desk.lock().held == 0);
         });
     }
 }

@@ -31,8 +31,9 @@ pub(crate) fn begin(desk: &Arc<Desk>, client: ClientId, name: ConnectionId, comm
         AgentCommand::Let { confirmation, info } => begun.allow(&confirmation, info),
         AgentCommand::Subscribe => begun.subscribe(),
         AgentCommand::Send(body) => begun.send(body),
-        AgentCommand::Acknowledge { message, receipt: None } => begun.acknowledge(message),
-        // Contact addresses, short links, receipts, deletion, rotation and new ratchets: not in the agent yet.
+        AgentCommand::Acknowledge { message, receipt } => begun.acknowledge(message, receipt),
+        AgentCommand::Delete => begun.delete(),
+        // Contact addresses, short links, suspended queues, rotation and new ratchets: not in the agent yet.
         _ => Err(PROHIBITED),
     };
     done.unwrap_or_else(|error| Box::pin(ready((name, AgentEvent::Error(error)))))
@@ -122,12 +123,24 @@ impl Begun {
         }))
     }
 
-    fn acknowledge(self, message: i64) -> Done {
+    fn acknowledge(self, message: i64, receipt: Option<Bytes>) -> Done {
         let (connection, message) = (self.connection()?, LocalMessageId(message));
-        let acknowledged = self.desk.agent.acknowledge(connection, message);
-        Ok(self.answer(acknowledged, move |begun| {
-            begun.desk.settled(connection, Matter::Message(message));
-        }))
+        let settle = move |begun: &Self| begun.desk.settled(connection, Matter::Message(message));
+        Ok(match receipt {
+            None => {
+                let acknowledged = self.desk.agent.acknowledge(connection, message);
+                self.answer(acknowledged, settle)
+            }
+            Some(info) => {
+                let acknowledged = self.desk.agent.acknowledge_with_receipt(connection, message, info);
+                self.answer(acknowledged, settle)
+            }
+        })
+    }
+
+    fn delete(self) -> Done {
+        let deleted = self.desk.agent.delete(self.connection()?, false);
+        Ok(self.answer(deleted, |_| ()))
     }
 
     /// OK and what follows from it, or the error.

@@ -1,6 +1,7 @@
 //! Names and events of the agent, in the words of the plain text.
 
 use smp_core::agent::{self, Event};
+use smp_core::wire::agent::MessageIntegrity;
 use smp_core::wire::agent_text::{AgentEvent, MessageEvent};
 use smp_core::wire::{ConfirmationId, ConnectionId};
 
@@ -37,6 +38,19 @@ pub(crate) fn news(event: Event) -> Vec<News> {
         Event::Sent(connection, message) => of(connection, AgentEvent::Sent(message.0)),
         Event::NotSent(connection, message, error) => {
             of(connection, AgentEvent::SendFailed { id: message.0, error })
+        }
+        Event::QueueDeleted { connection, error, .. } => {
+            let errors = error.into_iter().map(AgentEvent::Error);
+            errors.map(|event| News { connection: Some(connection), matter: None, event }).collect()
+        }
+        Event::Deleted(connection) => of(connection, AgentEvent::Deleted),
+        Event::Received(connection, receipts) => {
+            let each = receipts.into_iter().map(|receipt| {
+                let integrity =
+                    if receipt.is_intact { MessageIntegrity::Ok } else { MessageIntegrity::BadHash };
+                AgentEvent::Received { id: receipt.message.0, integrity }
+            });
+            each.map(|event| News { connection: Some(connection), matter: None, event }).collect()
         }
         Event::Error(connection, error) => {
             vec![News { connection, matter: None, event: AgentEvent::Error(error) }]

@@ -1,5 +1,57 @@
 //! Talking to people: a task for the agent, one for each of its sessions with servers, and a thread for its store.
 //!
+//! # What it never does
+//!
+//! * It tells nothing that is not kept: what was answered or told is still so after a crash.
+//! * It loses no message that it accepted, and tells none again that was acknowledged; what was not acknowledged it tells again
+//!   after a start, and when it is asked to ([`Agent::tell_again`]).
+//! * It encrypts no two messages with one key, and no message twice in two ways.
+//! * It waits for no app: who takes events slowly, or drops a future, holds up nobody else and cancels nothing.
+//! * It connects to no server but those of its settings and those that the links and messages of the people name with whom it is
+//!   connected.
+//! * It shows nobody's address, link, key or message in a log or in `Debug`.
+//! * It does not decide who may connect: whoever has a link asks, and the app allows.
+//!
+//! # Example
+//!
+//! An agent that makes a link and answers who has used it, on any runtime and store. The adapter of a runtime, such as
+//! `smp-runtime-tokio`, runs it in its documentation.
+//!
+//! ```
+//! use smp_core::agent::{Event, UserId, UserServer};
+//! use smp_core::wire::command::MessageFlags;
+//! use smp_core::wire::agent::AgentError;
+//! use smp_runtime::Runtime;
+//! use smp_runtime::agent::{Agent, Events};
+//!
+//! async fn answer(agent: &Agent, mut events: Events) -> Result<(), AgentError> {
+//!     let (_, link) = agent.invite(UserId(1), false).await?;
+//!     println!("{link}"); // it reaches the other person on any way that the two trust
+//!     while let Some(event) = events.next().await {
+//!         match event {
+//!             Event::Confirmation { connection, confirmation, .. } => {
+//!                 agent.allow(connection, confirmation, "an echo".into()).await?;
+//!             }
+//!             Event::Message(message) => {
+//!                 let flags = MessageFlags { notification: true };
+//!                 agent.send(message.connection, message.body, flags).await?;
+//!                 agent.acknowledge(message.connection, message.id).await?;
+//!             }
+//!             _ => {}
+//!         }
+//!     }
+//!     Ok(())
+//! }
+//!
+//! fn start<R: Runtime>(runtime: R, server: UserServer) -> std::io::Result<(Agent, Events)> {
+//!     // SqliteAgentStore keeps everything in a file; this one nothing.
+//!     let store = smp_storage::agent::MemoryAgentStore::new();
+//!     Agent::builder(runtime, store).user(UserId(1), vec![server]).start()
+//! }
+//! ```
+//!
+//! # Inside
+//!
 //! ```text
 //!   Agent ── calls ──▶ Shared ─▶ Driver (task) ── batches, reads ──▶ store (thread)
 //!   Events ◀─ events ─ Shared ◀─  machine      ── requests ──▶ Session (task) ◀─▶ client::Client

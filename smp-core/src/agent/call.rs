@@ -108,8 +108,8 @@ pub enum Call {
     },
     /// Several calls at once, but none of these. [`Reply::Many`].
     Many(Vec<Self>),
-    /// Tell again what waits for the app: who used an invitation and was not allowed, and messages that were not acknowledged.
-    /// For an app whose own memory of what it was told ended before the agent did. [`Reply::Done`].
+    /// Tell again what waits for the app: who used an invitation and was not allowed, requests to an address, and messages that
+    /// were not acknowledged. For an app whose own memory of what it was told ended before the agent did. [`Reply::Done`].
     TellAgain(ConnectionId),
 }
 

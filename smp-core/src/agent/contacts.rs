@@ -163,9 +163,13 @@ impl Step<'_> {
             info: info.clone(),
             received_at: self.now(),
         };
-        self.event(Event::Request(Box::new(contact_request(&invitation))));
+        self.tell_request(&invitation);
         self.ops.push(AgentOp::PutInvitation(Box::new(invitation)));
         Ok(Taken::Done)
+    }
+
+    pub(super) fn tell_request(&mut self, invitation: &Invitation) {
+        self.event(Event::Request(Box::new(contact_request(invitation))));
     }
 
     /// Connects to somebody who asked. From then on the new connection has his invitation.

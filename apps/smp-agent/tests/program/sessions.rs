@@ -44,6 +44,28 @@ fn events_go_to_the_client_that_was_the_last_to_subscribe() {
     assert_eq!(third.ask(&one, "SEND :hello").word(0), "MID");
     assert_eq!(bob.event().body, "hello");
     third.hears_nothing();
+
+    // With a receipt.
+    bob.ask(&bob_two, "SEND :once more");
+    second.expect(&two, &format!("ACK {} :", other.message_id()), "OK");
+    let next = second.event();
+    assert_eq!(next.body, "once more");
+    second.expect(&two, &format!("ACK {} 3\r\ninf", next.message_id()), "OK");
+    let receipts = [bob.event(), bob.event()];
+    for receipt in &receipts {
+        assert!(
+            receipt.connection == bob_two
+                && receipt.line.starts_with("RCVD ")
+                && receipt.line.ends_with(" OK")
+        );
+    }
+
+    // And deleted it is gone for all.
+    third.expect(&one, "DEL", "OK");
+    assert_eq!(second.event().line, "DELD");
+    for command in ["SUB", "SEND :x", "DEL"] {
+        third.expect(&one, command, "ERR CONN NOT_FOUND");
+    }
 }
 
 #[test]

@@ -61,7 +61,7 @@ impl Agent {
     }
 
     /// All requests to a contact address that were neither accepted nor rejected, oldest first: after a start, and after
-    /// [`Event::Missed`](smp_core::agent::Event::Missed), they are not told again.
+    /// [`Event::Missed`](smp_core::agent::Event::Missed), they are not told again, unless the app [wants](Self::tell_again) that.
     ///
     /// # Errors
     /// `CONN NOT_FOUND` when there is no such connection, `CMD PROHIBITED` when it is no address.

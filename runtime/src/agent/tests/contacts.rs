@@ -126,6 +126,9 @@ fn requests_wait_until_they_are_dealt_with() {
     let asked = waiting(&world, &alice, address);
     assert_eq!(infos(&asked), ["bob", "carol", "eve"]);
     assert!(alice.others_within(HOUR).is_empty(), "requests are not told again");
+    world.runtime.block_on(alice.agent().tell_again(address)).unwrap();
+    let again: Vec<_> = (0..3).map(|_| request_to(&mut alice)).collect();
+    assert!(again == asked, "but when the app wants that");
     let reject =
         |at, which: &ContactRequest| world.runtime.block_on(alice.agent().reject(at, which.invitation));
     assert_eq!(reject(address, &asked[2]), Ok(()));
