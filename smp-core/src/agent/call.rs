@@ -5,6 +5,7 @@ use core::fmt;
 use bytes::Bytes;
 
 use super::{ConfirmationId, ConnectionId, LocalMessageId, UserId};
+use crate::crypto::ratchet::PqEncryption;
 use crate::wire::ConnectionRequest;
 use crate::wire::agent::AgentError;
 use crate::wire::command::MessageFlags;
@@ -55,6 +56,18 @@ pub enum Call {
         body: Bytes,
         /// Whether the recipient is to be notified.
         flags: MessageFlags,
+    },
+    /// The same as [`Self::Send`], and post-quantum encryption is switched on or off from here on. Both sides have to want it;
+    /// it begins after both have sent. Agents before version 5 do not know it, and nothing is switched.
+    SendWithPq {
+        /// To whom.
+        connection: ConnectionId,
+        /// The message; shorter once post-quantum encryption was on.
+        body: Bytes,
+        /// Whether the recipient is to be notified.
+        flags: MessageFlags,
+        /// Whether it is wanted.
+        pq: PqEncryption,
     },
     /// The app has a message, and need not get it again. [`Reply::Done`].
     Acknowledge(ConnectionId, LocalMessageId),
@@ -118,6 +131,7 @@ impl Call {
             | Self::TellAgain(connection)
             | Self::Allow { connection, .. }
             | Self::Send { connection, .. }
+            | Self::SendWithPq { connection, .. }
             | Self::Acknowledge(connection, _)
             | Self::Delete { connection, .. }
             | Self::AcknowledgeWithReceipt { connection, .. } => Some(*connection),

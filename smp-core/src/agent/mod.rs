@@ -40,7 +40,7 @@ use std::sync::Arc;
 
 pub use call::{Call, CallId, Reply};
 pub use check::{Activity, Subscriptions};
-pub use config::{AgentConfig, AgentLimits, UserServer};
+pub use config::{AgentConfig, AgentLimits, AgentVersions, UserServer};
 pub use event::{Event, MessageEvent, ReceivedReceipt};
 pub use id::{ConfirmationId, ConnectionId, InvitationId, LocalMessageId, UserId};
 pub use links::LinkId;

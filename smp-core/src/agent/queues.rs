@@ -2,7 +2,6 @@
 
 use super::UserServer;
 use super::effect::{Doing, Effect, NewKeys, is_temporary, to_error};
-use super::establish::CLIENT_VERSIONS;
 use super::step::Step;
 use super::store::{QueueNumber, QueueStage, ReceiveQueue, SendQueue, WaitingQueue};
 use crate::client::{Answer, QueueKeys, Request, RequestError};
@@ -117,6 +116,7 @@ impl Step<'_> {
         let connection = self.connection()?;
         let user = connection.state.user;
         let number = connection.next_receive_number();
+        let version = self.shared.config.versions.client.max();
         self.add_receive(ReceiveQueue {
             number,
             server: keys.server.clone(),
@@ -128,7 +128,7 @@ impl Step<'_> {
             e2e_secret: None,
             stage: QueueStage::New,
             mode: queue.mode,
-            version: CLIENT_VERSIONS.max(),
+            version,
             link: None,
             replaces: None,
             switch: None,

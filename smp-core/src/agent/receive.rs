@@ -10,7 +10,7 @@ use super::store::{AgentOp, Agreement, Found, QueueNumber};
 use crate::client::{ReceivedMessage, Request};
 use crate::crypto::ratchet::{Decrypted, RatchetFault, SkippedKeys};
 use crate::wire::MessageId;
-use crate::wire::agent::{AgentError, EnvelopeBody, PeerError, RatchetError, version};
+use crate::wire::agent::{AgentError, EnvelopeBody, PeerError, RatchetError};
 
 impl Step<'_> {
     /// A message of a server.
@@ -111,9 +111,10 @@ impl Step<'_> {
     }
 
     /// The other side may speak a newer version by now.
-    fn raise_version(&mut self, opened: &OpenedMessage) {
+    pub(super) fn raise_version(&mut self, opened: &OpenedMessage) {
+        let max = self.shared.config.versions.agent.max();
         if let Some(connection) = &mut self.connection {
-            let theirs = version::SUPPORTED.max().min(opened.envelope.version);
+            let theirs = max.min(opened.envelope.version);
             connection.state.version = connection.state.version.max(theirs);
         }
     }

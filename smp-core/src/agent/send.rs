@@ -16,6 +16,7 @@ use super::store::{
 use super::{CallId, Event, LocalMessageId, Reply};
 use crate::client::{Answer, Request, RequestError};
 use crate::crypto::hash::sha256;
+use crate::crypto::ratchet::PqEncryption;
 use crate::time::Timestamp;
 use crate::wire::agent::{
     AMessage, AgentCommandError, AgentError, AgentMessage, ConnectionError, MessageHash, sizes, version,
@@ -31,9 +32,12 @@ impl Step<'_> {
         id: CallId,
         body: &Bytes,
         flags: MessageFlags,
+        pq: Option<PqEncryption>,
     ) -> Result<(), AgentError> {
         let state = &self.connection()?.state;
-        if body.len() > sizes::body_len_max(state.version, state.pq_support) {
+        let pq = pq.filter(|_| state.version >= version::PQ_RATCHET);
+        let pq_support = state.pq_support || pq == Some(PqEncryption::On);
+        if body.len() > sizes::body_len_max(state.version, pq_support) {
             return Err(AgentError::Command(AgentCommandError::Large));
         }
         if state.progress == Progress::Contact {
@@ -42,7 +46,7 @@ impl Step<'_> {
         if !self.can_send() {
             return Err(PROHIBITED);
         }
-        let message = self.enqueue(AMessage::Body(body.clone()), flags)?;
+        let message = self.enqueue_with(AMessage::Body(body.clone()), flags, pq)?;
         self.reply(id, Ok(Reply::Accepted(message)));
         Ok(())
     }
@@ -68,11 +72,21 @@ impl Step<'_> {
         message: AMessage,
         flags: MessageFlags,
     ) -> Result<LocalMessageId, AgentError> {
+        self.enqueue_with(message, flags, None)
+    }
+
+    /// The same, and post-quantum encryption is switched.
+    fn enqueue_with(
+        &mut self,
+        message: AMessage,
+        flags: MessageFlags,
+        pq: Option<PqEncryption>,
+    ) -> Result<LocalMessageId, AgentError> {
         let connection = self.connection()?;
         let counters = &connection.state.counters;
         let (id, previous_hash) = (counters.sent + 1, counters.sent_hash.clone());
         let queue = connection.send.first().ok_or(AgentError::Connection(ConnectionError::Simplex))?.number;
-        self.put_outgoing(queue, &AgentMessage::Message { id, previous_hash, message }, flags, None)
+        self.put_outgoing(queue, &AgentMessage::Message { id, previous_hash, message }, flags, None, pq)
     }
 
     /// The message that tells the other side who we are, and our keys of the ratchet if it does not have them.
@@ -83,7 +97,7 @@ impl Step<'_> {
         keys: Bytes,
     ) -> Result<(), AgentError> {
         let flags = MessageFlags { notification: true };
-        self.put_outgoing(queue, &message, flags, Some(keys)).map(|_| ())
+        self.put_outgoing(queue, &message, flags, Some(keys), None).map(|_| ())
     }
 
     /// Seals a message with the next key of the ratchet, which from then on is used for nothing else.
@@ -93,12 +107,16 @@ impl Step<'_> {
         message: &AgentMessage,
         flags: MessageFlags,
         confirmation: Option<Bytes>,
+        pq: Option<PqEncryption>,
     ) -> Result<LocalMessageId, AgentError> {
         let created_at = self.now();
+        let max_version = self.shared.config.versions.agent.max();
         let connection = self.agreement_mut().ok_or(PROHIBITED)?;
         let Agreement::Ratchet(ratchet) = &mut connection.agreement else { return Err(PROHIBITED) };
-        let key = ratchet.encrypt_header(None).map_err(|_| PROHIBITED)?;
+        let key = ratchet.encrypt_header(pq).map_err(|_| PROHIBITED)?;
         let state = &mut connection.state;
+        // Once headers are large, they stay so.
+        state.pq_support |= pq.is_some() && ratchet.pq_supported();
         let padded_len = message.padded_len(state.version, state.pq_support).ok_or(PROHIBITED)?;
         let mut plaintext = Vec::new();
         message.encode(&mut plaintext);
@@ -107,7 +125,7 @@ impl Step<'_> {
         }
         let hash = MessageHash::from(sha256(&plaintext));
         // Confirmations have the version that both speak, others tell the newest that we do.
-        let version = if confirmation.is_some() { state.version } else { version::SUPPORTED.max() };
+        let version = if confirmation.is_some() { state.version } else { max_version };
         let counters = &mut state.counters;
         counters.last = LocalMessageId(counters.last.0 + 1);
         counters.sent += 1;

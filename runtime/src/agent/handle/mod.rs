@@ -12,6 +12,7 @@ use smp_core::wire::ConnectionRequest;
 use smp_core::wire::agent::AgentError;
 use smp_core::wire::command::MessageFlags;
 
+mod ratchet;
 mod receipts;
 
 use super::AgentBuilder;

@@ -5,8 +5,10 @@ mod conversation;
 mod delete;
 mod faults;
 mod handshake;
+mod ratchet;
 mod receipts;
 mod restarts;
+mod versions;
 mod waiting;
 mod world;
 

@@ -5,10 +5,13 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use bytes::Bytes;
-use smp_core::agent::store::{AgentOp, AgentQuery, Found, MemoryAgentStore, Outgoing, StoreFailure};
-use smp_core::agent::{
-    ConfirmationId, ConnectionId, Event, LocalMessageId, MessageEvent, UserId, UserServer,
+use smp_core::agent::store::{
+    AgentOp, AgentQuery, Connection, Found, MemoryAgentStore, Outgoing, StoreFailure,
 };
+use smp_core::agent::{
+    AgentVersions, ConfirmationId, ConnectionId, Event, LocalMessageId, MessageEvent, UserId, UserServer,
+};
+use smp_core::crypto::ratchet::PqEncryption;
 use smp_core::server::ServerConfig;
 use smp_core::wire::agent::AgentError;
 use smp_core::wire::command::MessageFlags;
@@ -102,6 +105,8 @@ impl World {
             starts: 0,
             running: None,
             last_connection: 0,
+            versions: AgentVersions::default(),
+            more_servers: Vec::new(),
         };
         person.start();
         person
@@ -144,6 +149,14 @@ impl AgentTestStore {
         let mut sent = sent.into_iter().find(|sent| sent.id == message).unwrap();
         change(&mut sent);
         store.run(vec![AgentOp::PutOutgoing(Box::new(sent))]).unwrap();
+    }
+
+    /// What is kept of a connection.
+    pub(super) fn connection(&self, id: ConnectionId) -> Connection {
+        match self.0.lock().unwrap().store.read(&AgentQuery::Connection(id)) {
+            Found::Connection(Some(connection)) => *connection,
+            _ => panic!("no such connection"),
+        }
     }
 
     fn panic_if_told(&self) {
@@ -193,6 +206,10 @@ pub(super) struct Person {
     starts: u64,
     running: Option<(Agent, Events)>,
     last_connection: u8,
+    /// What it speaks when it is started next.
+    pub(super) versions: AgentVersions,
+    /// Servers beside its first.
+    pub(super) more_servers: Vec<ServerAddress>,
 }
 
 impl Person {
@@ -205,10 +222,12 @@ impl Person {
             seed[1..9].copy_from_slice(&self.starts.to_be_bytes());
             seed
         };
-        let server = UserServer { address: self.server.clone(), password: None };
+        let servers = [&self.server].into_iter().chain(&self.more_servers);
+        let servers = servers.map(|address| UserServer { address: address.clone(), password: None });
         let connector = Connector::new(self.runtime.clone()).seed(seed(1));
         let agent = Agent::builder(self.runtime.clone(), self.store.clone())
-            .user(USER, vec![server])
+            .user(USER, servers.collect())
+            .versions(self.versions)
             .connector(connector)
             .seed(seed(2))
             .inline_store()
@@ -277,6 +296,16 @@ impl Person {
         self.runtime.block_on(self.agent().send(connection, body.into(), MessageFlags { notification: true }))
     }
 
+    pub(super) fn send_with_pq(
+        &self,
+        connection: ConnectionId,
+        body: &'static str,
+        pq: PqEncryption,
+    ) -> Result<LocalMessageId, AgentError> {
+        let flags = MessageFlags { notification: true };
+        self.runtime.block_on(self.agent().send_with_pq(connection, body.into(), flags, pq))
+    }
+
     pub(super) fn acknowledge(&self, message: &MessageEvent) {
         self.try_acknowledge(message.connection, message.id).unwrap();
     }
@@ -293,6 +322,11 @@ impl Person {
         message: LocalMessageId,
     ) -> Result<(), AgentError> {
         self.runtime.block_on(self.agent().acknowledge(connection, message))
+    }
+
+    /// The agent version that is spoken in a connection.
+    pub(super) fn version(&self, connection: ConnectionId) -> u16 {
+        self.store.connection(connection).state.version.0
     }
 
     /// The next event, if there is one within `time`.
@@ -328,7 +362,7 @@ impl Person {
     }
 
     /// The next event that is neither about servers nor tells that something was sent.
-    fn step(&mut self) -> Event {
+    pub(super) fn step(&mut self) -> Event {
         loop {
             match self.event() {
                 Event::Sent(..) => {}

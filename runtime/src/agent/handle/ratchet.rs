@@ -1,0 +1,34 @@
+//! The ratchet of a connection.
+
+use std::future::Future;
+
+use bytes::Bytes;
+use smp_core::agent::{Call, ConnectionId, LocalMessageId, Reply};
+use smp_core::crypto::ratchet::PqEncryption;
+use smp_core::wire::agent::AgentError;
+use smp_core::wire::command::MessageFlags;
+
+use super::{Agent, other_reply};
+
+impl Agent {
+    /// As [`Self::send`], and post-quantum encryption is switched on or off from here on. Both sides have to want it; it
+    /// begins after both have sent, as [`MessageEvent::pq`](smp_core::agent::MessageEvent::pq) tells.
+    ///
+    /// # Errors
+    /// As [`Self::send`]. Messages are shorter once it was on.
+    pub fn send_with_pq(
+        &self,
+        connection: ConnectionId,
+        body: Bytes,
+        flags: MessageFlags,
+        pq: PqEncryption,
+    ) -> impl Future<Output = Result<LocalMessageId, AgentError>> + Send + use<> {
+        let called = self.call(Call::SendWithPq { connection, body, flags, pq });
+        async move {
+            match called.await? {
+                Reply::Accepted(id) => Ok(id),
+                _ => Err(other_reply()),
+            }
+        }
+    }
+}
