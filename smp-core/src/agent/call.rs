@@ -69,6 +69,14 @@ pub enum Call {
         /// Whether it is wanted.
         pq: PqEncryption,
     },
+    /// Agree on a new ratchet with the other side. [`Reply::Done`]: our keys are on their way, and [`Event::RatchetSync`] tells what
+    /// comes of it.
+    Synchronize {
+        /// The connection.
+        connection: ConnectionId,
+        /// Also when nothing was wrong, or another agreement is under way.
+        force: bool,
+    },
     /// The app has a message, and need not get it again. [`Reply::Done`].
     Acknowledge(ConnectionId, LocalMessageId),
     /// The same, and the other side is told so, if it understands receipts. ACK with receipt information.
@@ -132,6 +140,7 @@ impl Call {
             | Self::Allow { connection, .. }
             | Self::Send { connection, .. }
             | Self::SendWithPq { connection, .. }
+            | Self::Synchronize { connection, .. }
             | Self::Acknowledge(connection, _)
             | Self::Delete { connection, .. }
             | Self::AcknowledgeWithReceipt { connection, .. } => Some(*connection),

@@ -4,9 +4,10 @@ use core::fmt;
 
 use bytes::Bytes;
 
+use super::store::SyncState;
 use super::{ConfirmationId, ConnectionId, LocalMessageId};
 use crate::time::UnixTime;
-use crate::wire::agent::{AgentError, MessageIntegrity};
+use crate::wire::agent::{AgentError, MessageIntegrity, RatchetError};
 use crate::wire::command::MessageFlags;
 use crate::wire::{EntityId, MessageId, ServerAddress};
 
@@ -50,6 +51,15 @@ pub enum Event {
     Deleted(ConnectionId),
     /// The other side has messages of ours. RCVD.
     Received(ConnectionId, Vec<ReceivedReceipt>),
+    /// The ratchets of both sides agree again, or do not. RSYNC.
+    RatchetSync {
+        /// The connection.
+        connection: ConnectionId,
+        /// How it is now. From `Required` to `Agreed` no messages can be sent.
+        state: SyncState,
+        /// What went wrong, if something did.
+        error: Option<RatchetError>,
+    },
     /// Something went wrong that no call waits for. ERR.
     Error(Option<ConnectionId>, AgentError),
     /// The queues of these connections at a server are subscribed. UP.
@@ -108,6 +118,7 @@ impl fmt::Debug for Event {
             Self::QueueDeleted { .. } => "QueueDeleted",
             Self::Deleted(_) => "Deleted",
             Self::Received(..) => "Received",
+            Self::RatchetSync { .. } => "RatchetSync",
             Self::Error(..) => "Error",
             Self::Up(..) => "Up",
             Self::Down(..) => "Down",

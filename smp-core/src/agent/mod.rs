@@ -26,6 +26,7 @@ mod many;
 mod queues;
 mod receipts;
 mod receive;
+mod resync;
 mod seal;
 mod send;
 mod step;

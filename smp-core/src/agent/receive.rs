@@ -6,8 +6,9 @@
 use super::effect::{Doing, Effect};
 use super::seal::{self, Opened, OpenedMessage, SealFault};
 use super::step::Step;
-use super::store::{AgentOp, Agreement, Found, QueueNumber};
+use super::store::{AgentOp, Found, QueueNumber};
 use crate::client::{ReceivedMessage, Request};
+use crate::crypto::hash::sha256;
 use crate::crypto::ratchet::{Decrypted, RatchetFault, SkippedKeys};
 use crate::wire::MessageId;
 use crate::wire::agent::{AgentError, EnvelopeBody, PeerError, RatchetError};
@@ -19,9 +20,7 @@ impl Step<'_> {
             // It came before.
             return match incoming.clone() {
                 Some(incoming) if incoming.body.is_some() => {
-                    if !self.running.told.contains(&incoming.id) {
-                        self.tell(&incoming);
-                    }
+                    self.repeated(*incoming);
                 }
                 _ => self.acknowledge_now(number, &message.id),
             };
@@ -67,13 +66,23 @@ impl Step<'_> {
             }
             EnvelopeBody::Message(ciphertext) => {
                 self.raise_version(opened);
-                match self.decrypt(ciphertext)? {
-                    Some(Ok(message)) => self.message(number, id, opened, message),
-                    Some(Err(error)) => Err(error),
-                    None => Ok(Taken::Done),
+                let hash = sha256(ciphertext);
+                let could_send = self.has_sending_chain();
+                match self.decrypt(ciphertext) {
+                    Ok(Some(Ok(message))) => {
+                        self.ops.push(AgentOp::PutSeen(self.id, hash, self.now()));
+                        self.is_in_sync();
+                        self.message(number, id, opened, message, could_send)
+                    }
+                    Ok(None) => Ok(Taken::Done),
+                    Ok(Some(Err(error))) | Err(error) => self.not_decrypted(hash, error),
                 }
             }
-            EnvelopeBody::Invitation { .. } | EnvelopeBody::RatchetKeys { .. } => Err(PROHIBITED_MESSAGE),
+            EnvelopeBody::RatchetKeys { keys, .. } => {
+                self.raise_version(opened);
+                self.ratchet_keys(opened, keys)
+            }
+            EnvelopeBody::Invitation { .. } => Err(PROHIBITED_MESSAGE),
         }
     }
 
@@ -87,10 +96,7 @@ impl Step<'_> {
             Some(Found::Skipped(skipped)) => skipped,
             _ => SkippedKeys::new(),
         };
-        let Agreement::Ratchet(ratchet) = &self.connection()?.agreement else {
-            return Err(PROHIBITED_MESSAGE);
-        };
-        let ratchet = ratchet.clone();
+        let ratchet = self.connection()?.agreement.ratchet().ok_or(PROHIBITED_MESSAGE)?.clone();
         let decrypted = match ratchet.decrypt(&skipped, ciphertext, &mut self.shared.entropy) {
             Ok(decrypted) => decrypted,
             Err(RatchetFault::Duplicate) => return Ok(None),
@@ -100,7 +106,9 @@ impl Step<'_> {
         let pq = ratchet.pq_receiving();
         let (added, removed) = (changes.added.len(), changes.removed.len());
         if let Some(connection) = self.agreement_mut() {
-            connection.agreement = Agreement::Ratchet(Box::new(ratchet));
+            if let Some(kept) = connection.agreement.ratchet_mut() {
+                *kept = ratchet;
+            }
             let kept = usize::try_from(connection.state.skipped).unwrap_or(0) + added;
             connection.state.skipped = u32::try_from(kept.saturating_sub(removed)).unwrap_or(u32::MAX);
         }

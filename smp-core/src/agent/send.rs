@@ -10,8 +10,8 @@ use super::queues::can_secure;
 use super::seal::seal;
 use super::step::{PROHIBITED, Step};
 use super::store::{
-    AgentOp, Agreement, Delivery, Found, Outgoing, OutgoingContent, Progress, QueueNumber, QueueStage,
-    ReceiptState, SyncState,
+    AgentOp, Delivery, Found, Outgoing, OutgoingContent, Progress, QueueNumber, QueueStage, ReceiptState,
+    SyncState,
 };
 use super::{CallId, Event, LocalMessageId, Reply};
 use crate::client::{Answer, Request, RequestError};
@@ -112,7 +112,7 @@ impl Step<'_> {
         let created_at = self.now();
         let max_version = self.shared.config.versions.agent.max();
         let connection = self.agreement_mut().ok_or(PROHIBITED)?;
-        let Agreement::Ratchet(ratchet) = &mut connection.agreement else { return Err(PROHIBITED) };
+        let ratchet = connection.agreement.ratchet_mut().ok_or(PROHIBITED)?;
         let key = ratchet.encrypt_header(pq).map_err(|_| PROHIBITED)?;
         let state = &mut connection.state;
         // Once headers are large, they stay so.

@@ -133,6 +133,7 @@ impl<'a> Step<'a> {
             Call::Allow { info, .. } => self.allow(id, info),
             Call::Send { body, flags, .. } => self.send_body(id, body, *flags, None),
             Call::SendWithPq { body, flags, pq, .. } => self.send_body(id, body, *flags, Some(*pq)),
+            Call::Synchronize { force, .. } => self.synchronize(id, *force),
             Call::Acknowledge(..) => self.acknowledge(id),
             Call::Delete { wait_delivery, .. } => self.delete(id, *wait_delivery),
             Call::Many(_) => Err(PROHIBITED),

@@ -3,11 +3,13 @@
 mod chaos;
 mod conversation;
 mod delete;
+mod duplicates;
 mod faults;
 mod handshake;
 mod ratchet;
 mod receipts;
 mod restarts;
+mod resync;
 mod versions;
 mod waiting;
 mod world;

@@ -6,14 +6,14 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use smp_core::agent::store::{
-    AgentOp, AgentQuery, Connection, Found, MemoryAgentStore, Outgoing, StoreFailure,
+    AgentOp, AgentQuery, Connection, Found, MemoryAgentStore, Outgoing, StoreFailure, SyncState,
 };
 use smp_core::agent::{
     AgentVersions, ConfirmationId, ConnectionId, Event, LocalMessageId, MessageEvent, UserId, UserServer,
 };
 use smp_core::crypto::ratchet::PqEncryption;
 use smp_core::server::ServerConfig;
-use smp_core::wire::agent::AgentError;
+use smp_core::wire::agent::{AgentError, RatchetError};
 use smp_core::wire::command::MessageFlags;
 use smp_core::wire::{ConnectionRequest, ServerAddress};
 use smp_storage::agent::AgentStore;
@@ -149,6 +149,16 @@ impl AgentTestStore {
         let mut sent = sent.into_iter().find(|sent| sent.id == message).unwrap();
         change(&mut sent);
         store.run(vec![AgentOp::PutOutgoing(Box::new(sent))]).unwrap();
+    }
+
+    /// What is kept now.
+    pub(super) fn copy(&self) -> MemoryAgentStore {
+        self.0.lock().unwrap().store.clone()
+    }
+
+    /// Sets everything back to what was kept once.
+    pub(super) fn restore(&self, copy: MemoryAgentStore) {
+        self.0.lock().unwrap().store = copy;
     }
 
     /// What is kept of a connection.
@@ -401,6 +411,18 @@ impl Person {
             }
         }
         bodies
+    }
+
+    /// What comes next of an agreement on a new ratchet.
+    pub(super) fn sync(&mut self) -> (SyncState, Option<RatchetError>) {
+        match self.step() {
+            Event::RatchetSync { state, error, .. } => (state, error),
+            event => panic!("not about the ratchet: {}", tell(&event)),
+        }
+    }
+
+    pub(super) fn synchronize(&self, connection: ConnectionId, force: bool) -> Result<(), AgentError> {
+        self.runtime.block_on(self.agent().synchronize_ratchet(connection, force))
     }
 
     pub(super) fn info(&mut self) -> Bytes {

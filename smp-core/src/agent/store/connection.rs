@@ -126,6 +126,27 @@ pub enum Agreement {
     Offered(Box<X3dhKeys>),
     /// There is a ratchet.
     Ratchet(Box<Ratchet>),
+    /// There is a ratchet, and our keys for a new one are on their way.
+    Renewing(Box<Ratchet>, Box<X3dhKeys>),
+}
+
+impl Agreement {
+    /// The ratchet, if there is one.
+    #[must_use]
+    pub const fn ratchet(&self) -> Option<&Ratchet> {
+        match self {
+            Self::Ratchet(ratchet) | Self::Renewing(ratchet, _) => Some(ratchet),
+            Self::None | Self::Offered(_) => None,
+        }
+    }
+
+    /// The ratchet, if there is one, to be changed.
+    pub const fn ratchet_mut(&mut self) -> Option<&mut Ratchet> {
+        match self {
+            Self::Ratchet(ratchet) | Self::Renewing(ratchet, _) => Some(ratchet),
+            Self::None | Self::Offered(_) => None,
+        }
+    }
 }
 
 /// What the owner of a short link needs to change what it leads to.

@@ -65,6 +65,7 @@ pub(super) fn delete_delivery(database: &Database, delivery: &Delivery) -> Resul
 pub(super) fn forget_before(database: &Database, time: UnixTime) -> Result<()> {
     execute(database, FORGET_INCOMING, [time.as_millis()])?;
     execute(database, FORGET_OUTGOING, [time.as_millis()])?;
+    execute(database, "DELETE FROM seen WHERE at < ?", [time.as_millis()])?;
     Ok(())
 }
 
@@ -107,6 +108,23 @@ pub(super) fn find_all_sent(
         sent.extend(find_sent(database, connection, *sender_id)?.map(|message| *message));
     }
     Ok(sent)
+}
+
+pub(super) fn put_seen(
+    database: &Database,
+    connection: ConnectionId,
+    hash: &[u8; 32],
+    time: UnixTime,
+) -> Result<()> {
+    let sql = "INSERT INTO seen (connection, hash, at) VALUES (?, ?, ?) ON CONFLICT DO NOTHING";
+    execute(database, sql, params![connection.as_bytes(), hash, time.as_millis()])?;
+    Ok(())
+}
+
+pub(super) fn was_seen(database: &Database, connection: ConnectionId, hash: &[u8; 32]) -> Result<bool> {
+    let sql = "SELECT at FROM seen WHERE connection = ? AND hash = ?";
+    let at = first(database, "seen", sql, params![connection.as_bytes(), hash], |row| row.time("at"))?;
+    Ok(at.is_some())
 }
 
 fn delivery_key(delivery: &Delivery) -> ([u8; 12], u32, i64) {
@@ -206,7 +224,7 @@ const NEXT_DELIVERY: &str = "SELECT outgoing.* FROM deliveries \
      WHERE deliveries.connection = ? AND deliveries.queue = ? ORDER BY deliveries.message LIMIT 1";
 const SENT: &str = "SELECT * FROM outgoing WHERE connection = ? AND sender_id = ? ORDER BY id DESC LIMIT 1";
 
-/// These two read all messages: they run now and then, not for each message.
+/// These read all messages: they run now and then, not for each message.
 const FORGET_INCOMING: &str = "DELETE FROM incoming WHERE received_at < ? AND body IS NULL";
 const FORGET_OUTGOING: &str = "DELETE FROM outgoing WHERE created_at < ? AND NOT EXISTS (\
      SELECT 1 FROM deliveries WHERE deliveries.connection = outgoing.connection AND deliveries.message = outgoing.id)";

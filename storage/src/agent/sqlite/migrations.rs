@@ -3,7 +3,11 @@
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
 
 /// The tables of version 1, then what makes each later version of the one before. None is ever changed.
-pub(super) const MIGRATIONS: &[&str] = &[include_str!("schema_1.sql"), include_str!("schema_2.sql")];
+pub(super) const MIGRATIONS: &[&str] = &[
+    include_str!("schema_1.sql"),
+    include_str!("schema_2.sql"),
+    include_str!("schema_3.sql"),
+];
 
 /// Why the tables cannot be used.
 #[derive(Debug)]

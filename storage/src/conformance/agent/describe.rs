@@ -30,6 +30,7 @@ pub fn describe(found: &Found) -> String {
                 + &lines("messages", messages.iter().map(incoming))
         }
         Found::Outgoing(found) => optional("outgoing", found.as_deref(), outgoing),
+        Found::Seen(found) => format!("seen: {found}"),
         Found::SentAll(found) => lines("sent", found.iter().map(outgoing)),
     }
 }
@@ -77,6 +78,9 @@ fn agreement(agreement: &Agreement) -> String {
     match agreement {
         Agreement::None => "none".into(),
         Agreement::Offered(keys) => format!("offered {}", hex(&keys.to_bytes())),
+        Agreement::Renewing(ratchet, keys) => {
+            format!("renewing {} {}", hex(&ratchet.to_bytes()), hex(&keys.to_bytes()))
+        }
         Agreement::Ratchet(ratchet) => format!("ratchet {}", hex(&ratchet.to_bytes())),
     }
 }
