@@ -4,7 +4,7 @@ use core::fmt;
 
 use bytes::Bytes;
 
-use super::{ConfirmationId, ConnectionId, LocalMessageId, UserId};
+use super::{ConfirmationId, ConnectionDescription, ConnectionId, LocalMessageId, UserId};
 use crate::crypto::ratchet::PqEncryption;
 use crate::wire::ConnectionRequest;
 use crate::wire::agent::AgentError;
@@ -69,6 +69,13 @@ pub enum Call {
         /// Whether it is wanted.
         pq: PqEncryption,
     },
+    /// Receive through a new queue, on another server of the user's if there is one. [`Reply::Done`]: there is one and the other
+    /// side is being told; [`Event::Switch`] tells what comes of it. SWCH.
+    Switch(ConnectionId),
+    /// Give that up, while the other side was not told to use the new queue. [`Reply::Done`].
+    AbortSwitch(ConnectionId),
+    /// How the connection is. [`Reply::Description`].
+    Describe(ConnectionId),
     /// Agree on a new ratchet with the other side. [`Reply::Done`]: our keys are on their way, and [`Event::RatchetSync`] tells what
     /// comes of it.
     Synchronize {
@@ -123,6 +130,8 @@ pub enum Reply {
     },
     /// The message has this number.
     Accepted(LocalMessageId),
+    /// How a connection is.
+    Description(Box<ConnectionDescription>),
     /// It was done, or is kept and will be.
     Done,
     /// The answers to several calls, in their order.
@@ -140,6 +149,9 @@ impl Call {
             | Self::Allow { connection, .. }
             | Self::Send { connection, .. }
             | Self::SendWithPq { connection, .. }
+            | Self::Switch(connection)
+            | Self::AbortSwitch(connection)
+            | Self::Describe(connection)
             | Self::Synchronize { connection, .. }
             | Self::Acknowledge(connection, _)
             | Self::Delete { connection, .. }
@@ -155,6 +167,7 @@ impl fmt::Debug for Reply {
             Self::Invitation(..) => "Invitation",
             Self::Joined { .. } => "Joined",
             Self::Accepted(_) => "Accepted",
+            Self::Description(_) => "Description",
             Self::Done => "Done",
             Self::Many(_) => "Many",
         })

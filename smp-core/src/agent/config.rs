@@ -71,6 +71,8 @@ pub struct AgentLimits {
     pub delete_attempts: u32,
     /// How long to wait in between.
     pub delete_pause: Duration,
+    /// How often a queue that was left is tried to be deleted, before it is forgotten.
+    pub retire_attempts: u32,
     /// How often a message that the app does not acknowledge is taken from its server again before it may be dropped.
     pub repeats: u32,
     /// And how long after it came first it is dropped at the earliest.
@@ -93,6 +95,7 @@ impl Default for AgentLimits {
             delete_wait: day * 2,
             delete_attempts: 10,
             delete_pause: second * 300,
+            retire_attempts: 10,
             repeats: 8,
             repeats_time: day,
             inbox: 1024,

@@ -220,5 +220,6 @@ fn new_state(user: UserId, progress: Progress, version: Version, pq_support: boo
         deleted_at: None,
         delete_after_delivery: false,
         skipped: 0,
+        queues: 0,
     }
 }

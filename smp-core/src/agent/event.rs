@@ -51,6 +51,15 @@ pub enum Event {
     Deleted(ConnectionId),
     /// The other side has messages of ours. RCVD.
     Received(ConnectionId, Vec<ReceivedReceipt>),
+    /// A queue of a connection is taking the place of another. SWITCH.
+    Switch {
+        /// The connection.
+        connection: ConnectionId,
+        /// Whether we receive through it, or send.
+        side: SwitchSide,
+        /// How far that is.
+        phase: SwitchPhase,
+    },
     /// The ratchets of both sides agree again, or do not. RSYNC.
     RatchetSync {
         /// The connection.
@@ -96,6 +105,28 @@ pub struct MessageEvent {
     pub body: Bytes,
 }
 
+/// Which end of a new queue is ours.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum SwitchSide {
+    /// We receive through it: the app wanted it.
+    Receive,
+    /// We send to it: the other side wants it.
+    Send,
+}
+
+/// How far a queue is in taking the place of another.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum SwitchPhase {
+    /// Whoever sends was told of it. Whoever receives knows it from the reply to [`Call::Switch`](super::Call::Switch).
+    Started,
+    /// The keys of who sends are with the server, or came.
+    Confirmed,
+    /// Whoever sends may use it.
+    Secured,
+    /// The other queue is gone.
+    Completed,
+}
+
 /// The other side has a message of ours, or what came in its place.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct ReceivedReceipt {
@@ -118,6 +149,7 @@ impl fmt::Debug for Event {
             Self::QueueDeleted { .. } => "QueueDeleted",
             Self::Deleted(_) => "Deleted",
             Self::Received(..) => "Received",
+            Self::Switch { .. } => "Switch",
             Self::RatchetSync { .. } => "RatchetSync",
             Self::Error(..) => "Error",
             Self::Up(..) => "Up",

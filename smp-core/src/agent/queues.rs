@@ -19,6 +19,8 @@ pub(super) enum QueuePurpose {
     Invitation,
     /// Replies to the invitation that is being used.
     Reply,
+    /// To take the place of another.
+    Rotation,
 }
 
 impl Step<'_> {
@@ -63,20 +65,28 @@ impl Step<'_> {
         let random = u64::from_be_bytes(self.shared.entropy.bytes());
         let at = usize::try_from(random % choice.len() as u64).unwrap_or(0);
         let Some(server) = choice.get(at) else { return Err(AgentError::NoUser) };
+        self.running.task.is_under_way = true;
+        self.request_queue(server, purpose);
+        Ok(())
+    }
+
+    /// NEW, on this server.
+    pub(super) fn request_queue(&mut self, server: &UserServer, purpose: QueuePurpose) {
         let queue = QueueKeys::generate(&mut self.shared.entropy);
         let e2e = X25519PrivateKey::generate(&mut self.shared.entropy);
         let mut new = queue.new_queue(SubscriptionMode::Subscribe);
         new.password = server.password.clone();
         let request = Request::create(new, queue.auth.clone());
         let keys = NewKeys { purpose, server: server.address.clone(), queue, e2e, session: 0 };
-        self.running.task.is_under_way = true;
         let doing = Doing::Create(self.id, Box::new(keys));
         self.request(server.address.clone(), request, doing);
-        Ok(())
     }
 
     /// A server made a queue, or did not.
     pub(super) fn created(&mut self, keys: &NewKeys, answer: &Result<Answer, RequestError>) {
+        if keys.purpose == QueuePurpose::Rotation {
+            return self.switch_created(keys, answer);
+        }
         self.running.task.is_under_way = false;
         let is_dropped = std::mem::take(&mut self.running.is_dropped);
         let queue = match answer {
@@ -95,6 +105,7 @@ impl Step<'_> {
         let result = match (queue, keys.purpose) {
             (Ok(address), QueuePurpose::Invitation) => self.invitation(address),
             (Ok(address), QueuePurpose::Reply) => self.confirm(address),
+            (Ok(_), QueuePurpose::Rotation) => Ok(()),
             (Err(error), _) => Err(error),
         };
         if let Err(error) = result {
@@ -106,7 +117,7 @@ impl Step<'_> {
     }
 
     /// Adds a queue that was made, which is subscribed.
-    fn new_receive_queue(
+    pub(super) fn new_receive_queue(
         &mut self,
         keys: &NewKeys,
         queue: &CreatedQueue,

@@ -10,8 +10,8 @@ use super::queues::can_secure;
 use super::seal::seal;
 use super::step::{PROHIBITED, Step};
 use super::store::{
-    AgentOp, Delivery, Found, Outgoing, OutgoingContent, Progress, QueueNumber, QueueStage, ReceiptState,
-    SyncState,
+    AgentOp, Connection, Delivery, Found, Outgoing, OutgoingContent, Progress, QueueNumber, QueueStage,
+    ReceiptState, SyncState,
 };
 use super::{CallId, Event, LocalMessageId, Reply};
 use crate::client::{Answer, Request, RequestError};
@@ -152,7 +152,7 @@ impl Step<'_> {
     pub(super) fn deliver(&mut self, number: QueueNumber) {
         let Some(Found::Outgoing(Some(message))) = self.found.take() else { return };
         let attempt = self.running.queues.entry(number).or_default();
-        if attempt.is_busy() {
+        if attempt.is_busy() || self.waits_for_old(number) {
             return;
         }
         let Some(connection) = self.connection.as_ref().filter(|connection| !connection.holds_messages())
@@ -172,7 +172,7 @@ impl Step<'_> {
         };
         let is_first = matches!(&message.content, OutgoingContent::Ratchet { confirmation: Some(_), .. });
         let key = (can_secure(&queue) || !is_first).then(|| queue.key.clone());
-        attempt.is_under_way = true;
+        self.running.queues.entry(number).or_default().is_under_way = true;
         let request = Request::send(queue.sender_id.clone(), key, message.flags, body);
         self.request(queue.server, request, Doing::Deliver(self.id, number, message));
     }
@@ -197,6 +197,12 @@ impl Step<'_> {
             }
             Err(error) => error.clone(),
         };
+        if let Some(new) = self.successor(number) {
+            return self.effects.push(Effect::Deliver(new));
+        }
+        if self.is_switched_back(number, &error) {
+            return;
+        }
         let is_full =
             matches!(error, RequestError::Server(ErrorType::Quota) | RequestError::Relay(ErrorType::Quota));
         let expiry = if is_full { limits.full_expiry } else { limits.message_expiry };
@@ -204,6 +210,7 @@ impl Step<'_> {
         let is_called_for = is_first && self.running.call.is_some();
         if is_temporary(&error) && !is_older(expiry) && !is_called_for {
             let first = if is_full { limits.full_retry } else { limits.retry_min };
+            let attempt = self.running.queues.entry(number).or_default();
             attempt.later(now, first, limits.retry_max.max(first));
             return;
         }
@@ -240,11 +247,9 @@ impl Step<'_> {
 
     /// What a message was sealed with is not needed any more, and the next one may go.
     fn dealt_with(&mut self, number: QueueNumber, message: &Outgoing) {
-        let delivery = Delivery { connection: self.id, queue: number, message: message.id };
-        self.ops.push(AgentOp::DeleteDelivery(delivery));
+        self.undeliver(number, message);
         let kept = Outgoing { content: OutgoingContent::Delivered, ..message.clone() };
         self.ops.push(AgentOp::PutOutgoing(Box::new(kept)));
-        self.effects.push(Effect::Deliver(number));
     }
 
     /// A message is with the server.
@@ -256,6 +261,8 @@ impl Step<'_> {
             Ok(AgentMessage::ConnInfoReply { .. }) => self.confirmation_sent(),
             Ok(AgentMessage::ConnInfo(_)) => self.info_sent(number),
             Ok(AgentMessage::Message { message: AMessage::Hello, .. }) => self.hello_sent(number),
+            Ok(AgentMessage::Message { message: AMessage::QueueKey(_), .. }) => self.queue_key_sent(),
+            Ok(AgentMessage::Message { message: AMessage::QueueTest(_), .. }) => self.queue_tested(number),
             Ok(AgentMessage::Message { message: AMessage::Body(_), .. }) => {
                 self.event(Event::Sent(connection, message.id));
             }

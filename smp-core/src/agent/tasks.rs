@@ -12,6 +12,7 @@ impl Step<'_> {
     /// Begins the first task, if none is under way; when there is none left, messages may go out.
     pub(super) fn run_tasks(&mut self) {
         self.run_deletions();
+        self.run_background();
         if self.running.task.is_busy() {
             return;
         }
@@ -39,7 +40,7 @@ impl Step<'_> {
                 (queue.server.clone(), Request::secure(queue.recipient_id.clone(), queue.key.clone(), key))
             }),
             // Beside the others: see above.
-            TaskKind::DeleteQueue { .. } => return,
+            TaskKind::DeleteQueue { .. } | TaskKind::SecureAdded(..) | TaskKind::Retire { .. } => return,
         };
         match request {
             Some((server, request)) => {
@@ -68,7 +69,10 @@ impl Step<'_> {
             TaskKind::SecureReceive(number, _) => {
                 self.receive_queue(*number).map(|queue| queue.server.clone())
             }
-            TaskKind::DeleteQueue { .. } | TaskKind::CreateReply { .. } => None,
+            TaskKind::DeleteQueue { .. }
+            | TaskKind::CreateReply { .. }
+            | TaskKind::SecureAdded(..)
+            | TaskKind::Retire { .. } => None,
         };
         match (task.kind, task.origin, server) {
             (TaskKind::SecureSend(_), Origin::Call, _) if is_gone => {

@@ -2,6 +2,7 @@
 
 mod delivery;
 mod establish;
+mod rotation;
 mod world;
 
 use std::net::Ipv4Addr;

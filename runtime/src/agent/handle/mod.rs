@@ -14,6 +14,7 @@ use smp_core::wire::command::MessageFlags;
 
 mod ratchet;
 mod receipts;
+mod rotation;
 
 use super::AgentBuilder;
 use super::shared::{Called, Shared};

@@ -10,6 +10,7 @@ mod ratchet;
 mod receipts;
 mod restarts;
 mod resync;
+mod rotation;
 mod versions;
 mod waiting;
 mod world;

@@ -9,7 +9,8 @@ use smp_core::agent::store::{
     AgentOp, AgentQuery, Connection, Found, MemoryAgentStore, Outgoing, StoreFailure, SyncState,
 };
 use smp_core::agent::{
-    AgentVersions, ConfirmationId, ConnectionId, Event, LocalMessageId, MessageEvent, UserId, UserServer,
+    AgentVersions, ConfirmationId, ConnectionDescription, ConnectionId, Event, LocalMessageId, MessageEvent,
+    UserId, UserServer,
 };
 use smp_core::crypto::ratchet::PqEncryption;
 use smp_core::server::ServerConfig;
@@ -423,6 +424,18 @@ impl Person {
 
     pub(super) fn synchronize(&self, connection: ConnectionId, force: bool) -> Result<(), AgentError> {
         self.runtime.block_on(self.agent().synchronize_ratchet(connection, force))
+    }
+
+    pub(super) fn switch(&self, connection: ConnectionId) -> Result<(), AgentError> {
+        self.runtime.block_on(self.agent().switch(connection))
+    }
+
+    pub(super) fn abort_switch(&self, connection: ConnectionId) -> Result<(), AgentError> {
+        self.runtime.block_on(self.agent().abort_switch(connection))
+    }
+
+    pub(super) fn describe(&self, connection: ConnectionId) -> ConnectionDescription {
+        self.runtime.block_on(self.agent().describe(connection)).unwrap()
     }
 
     pub(super) fn info(&mut self) -> Bytes {

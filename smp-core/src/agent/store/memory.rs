@@ -137,6 +137,7 @@ impl MemoryAgentStore {
                 self.connection(id)?.seen.entry(hash).or_insert(time);
             }
             AgentOp::PutDelivery(delivery) => self.connection(delivery.connection)?.put_delivery(delivery)?,
+            AgentOp::MoveDeliveries(id, from, to) => self.connection(id)?.move_deliveries(from, to)?,
             AgentOp::DeleteDelivery(delivery) => self.if_there(delivery.connection, |kept| {
                 kept.deliveries.remove(&(delivery.queue, delivery.message));
             }),
@@ -277,6 +278,18 @@ impl Kept {
             return Err(StoreFailure);
         }
         self.deliveries.insert((queue, message));
+        Ok(())
+    }
+
+    fn move_deliveries(&mut self, from: QueueNumber, to: QueueNumber) -> Result<(), StoreFailure> {
+        let moved: Vec<_> = self.deliveries.iter().filter(|(of, _)| *of == from).copied().collect();
+        if !moved.is_empty() && !self.send.has(to) {
+            return Err(StoreFailure);
+        }
+        for (from, message) in moved {
+            self.deliveries.remove(&(from, message));
+            self.deliveries.insert((to, message));
+        }
         Ok(())
     }
 

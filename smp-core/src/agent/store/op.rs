@@ -79,6 +79,8 @@ pub enum AgentOp {
     PutOutgoing(Box<Outgoing>),
     /// A message has to go through a queue.
     PutDelivery(Delivery),
+    /// What has to go through the first queue has to go through the second one instead.
+    MoveDeliveries(ConnectionId, QueueNumber, QueueNumber),
     /// It need not, any more.
     DeleteDelivery(Delivery),
     /// Remembers that something with this SHA-256 came at this time: a message of the ratchet as it was encrypted, or both keys

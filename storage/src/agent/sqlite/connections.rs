@@ -44,6 +44,7 @@ pub(super) fn put(database: &Database, id: ConnectionId, state: &ConnectionState
         deleted_at: state.deleted_at.map(|time| time.as_millis()),
         delete_after_delivery: state.delete_after_delivery,
         skipped: state.skipped,
+        queues: state.queues,
     })?;
     Ok(())
 }
@@ -83,6 +84,7 @@ fn state(row: &Record<'_>) -> Result<ConnectionState> {
         deleted_at: row.optional_time("deleted_at")?,
         delete_after_delivery: row.plain("delete_after_delivery")?,
         skipped: row.plain("skipped")?,
+        queues: row.plain("queues")?,
     })
 }
 

@@ -11,7 +11,7 @@ use smp_core::wire::{MessageId, Version};
 
 use super::failure::{Failure, Result};
 use super::record::Record;
-use super::statement::{all, execute, first, put};
+use super::statement::{all, execute, first, put, require};
 use super::words::Word;
 
 pub(super) fn put_incoming(database: &Database, message: &Incoming) -> Result<()> {
@@ -53,6 +53,21 @@ pub(super) fn put_outgoing(database: &Database, message: &Outgoing) -> Result<()
 pub(super) fn put_delivery(database: &Database, delivery: &Delivery) -> Result<()> {
     let sql = "INSERT INTO deliveries (connection, queue, message) VALUES (?, ?, ?) ON CONFLICT DO NOTHING";
     execute(database, sql, delivery_key(delivery))?;
+    Ok(())
+}
+
+pub(super) fn move_deliveries(
+    database: &Database,
+    id: ConnectionId,
+    from: QueueNumber,
+    to: QueueNumber,
+) -> Result<()> {
+    require(database, id)?;
+    if from != to {
+        execute(database, ADD_DELIVERIES, params![id.as_bytes(), from.0, to.0])?;
+        let sql = "DELETE FROM deliveries WHERE connection = ? AND queue = ?";
+        execute(database, sql, params![id.as_bytes(), from.0])?;
+    }
     Ok(())
 }
 
@@ -217,6 +232,8 @@ const RATCHET: &str = "ratchet";
 const PLAIN: &str = "plain";
 const DELIVERED: &str = "delivered";
 
+const ADD_DELIVERIES: &str = "INSERT INTO deliveries (connection, queue, message) \
+     SELECT connection, ?3, message FROM deliveries WHERE connection = ?1 AND queue = ?2 ON CONFLICT DO NOTHING";
 const INCOMING: &str = "SELECT * FROM incoming WHERE connection = ? AND id = ?";
 const WAITING: &str = "SELECT * FROM incoming WHERE connection = ? AND body IS NOT NULL ORDER BY id";
 const NEXT_DELIVERY: &str = "SELECT outgoing.* FROM deliveries \

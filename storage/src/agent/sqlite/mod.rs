@@ -168,6 +168,7 @@ fn carry_out(database: &Connection, op: &AgentOp) -> Result<()> {
         AgentOp::PutOutgoing(message) => messages::put_outgoing(database, message),
         AgentOp::PutSeen(id, hash, time) => messages::put_seen(database, *id, hash, *time),
         AgentOp::PutDelivery(delivery) => messages::put_delivery(database, delivery),
+        AgentOp::MoveDeliveries(id, from, to) => messages::move_deliveries(database, *id, *from, *to),
         AgentOp::DeleteDelivery(delivery) => messages::delete_delivery(database, delivery),
         AgentOp::ForgetMessagesBefore(time) => messages::forget_before(database, *time),
     }

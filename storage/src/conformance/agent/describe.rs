@@ -57,7 +57,7 @@ fn connection(found: &Connection) -> String {
 fn state(state: &ConnectionState) -> String {
     let counters = &state.counters;
     format!(
-        "user {} {:?} version {} pq {} last {} sent {} {} received {} {} {:?} deleted {:?} {} skipped {}",
+        "user {} {:?} version {} pq {} last {} sent {} {} received {} {} {:?} deleted {:?} {} skipped {} queues {}",
         state.user.0,
         state.progress,
         state.version.0,
@@ -70,7 +70,8 @@ fn state(state: &ConnectionState) -> String {
         state.sync,
         state.deleted_at.map(UnixTime::as_millis),
         state.delete_after_delivery,
-        state.skipped
+        state.skipped,
+        state.queues
     )
 }
 
@@ -154,6 +155,8 @@ fn task(task: &Task) -> String {
         TaskKind::SecureSend(queue) => format!("secure send {}", queue.0),
         TaskKind::CreateReply { info, keys } => format!("create reply {} {}", hex(info), hex(keys)),
         TaskKind::SecureReceive(queue, key) => format!("secure receive {} {}", queue.0, public(key)),
+        TaskKind::SecureAdded(queue, key) => format!("secure added {} {}", queue.0, public(key)),
+        TaskKind::Retire { queue, attempts } => format!("retire {} after {attempts}", queue.0),
         TaskKind::DeleteQueue { server: of, recipient_id, key, attempts } => format!(
             "delete queue {} {} {} after {attempts}",
             server(of),

@@ -156,6 +156,7 @@ impl Samples {
             deleted_at: self.maybe(Self::time).filter(|_| self.one_in(4)),
             delete_after_delivery: self.one_in(2),
             skipped: self.number_u32(),
+            queues: self.number_u32(),
         }
     }
 
@@ -280,7 +281,9 @@ impl Samples {
     }
 
     fn task(&mut self) -> Task {
-        let kind = match self.below(4) {
+        let kind = match self.below(6) {
+            4 => TaskKind::SecureAdded(self.queue(), self.public_key()),
+            5 => TaskKind::Retire { queue: self.queue(), attempts: self.number_u32() },
             0 => TaskKind::SecureSend(self.queue()),
             1 => TaskKind::CreateReply { info: self.body(), keys: self.body() },
             2 => TaskKind::SecureReceive(self.queue(), self.public_key()),
