@@ -5,7 +5,9 @@ use std::io;
 use std::sync::Arc;
 
 use smp_core::SeededEntropy;
-use smp_core::agent::{Agent as Machine, AgentConfig, AgentLimits, ConnectionId, UserId, UserServer};
+use smp_core::agent::{
+    Agent as Machine, AgentConfig, AgentLimits, AgentVersions, ConnectionId, UserId, UserServer,
+};
 
 use super::driver::Driver;
 use super::shared::Shared;
@@ -23,6 +25,7 @@ pub struct AgentBuilder<R, S> {
     store: S,
     servers: BTreeMap<UserId, Vec<UserServer>>,
     limits: AgentLimits,
+    versions: AgentVersions,
     connector: Connector<R>,
     events: usize,
     inline: bool,
@@ -37,6 +40,7 @@ impl<R: Runtime, S> AgentBuilder<R, S> {
             store,
             servers: BTreeMap::new(),
             limits: AgentLimits::default(),
+            versions: AgentVersions::default(),
             events: 4096,
             inline: false,
             seeds: Seeds::System,
@@ -52,6 +56,12 @@ impl<R: Runtime, S> AgentBuilder<R, S> {
     /// Other times and bounds.
     pub fn limits(mut self, limits: AgentLimits) -> Self {
         self.limits = limits;
+        self
+    }
+
+    /// Less than all that is spoken with other agents: to be like an older one.
+    pub fn versions(mut self, versions: AgentVersions) -> Self {
+        self.versions = versions;
         self
     }
 
@@ -94,7 +104,8 @@ impl<R: Runtime, S: AgentStore + 'static> AgentBuilder<R, S> {
         let shared = Shared::new(self.events);
         let store =
             if self.inline { Storing::Inline(self.store) } else { Storing::on_thread(self.store, &shared)? };
-        let config = Arc::new(AgentConfig { servers: self.servers, limits: self.limits });
+        let config =
+            Arc::new(AgentConfig { servers: self.servers, limits: self.limits, versions: self.versions });
         let machine = Machine::new(config, seed, self.runtime.now());
         let runtime = self.runtime.clone();
         let driver = Driver::new(self.runtime, machine, Arc::clone(&shared), self.connector, store);

@@ -12,7 +12,7 @@ use smp_core::agent::{ConnectionId, Event, LocalMessageId};
 /// |---|---|
 /// | Message | one for each receive queue; one that is told again while it waits is here once |
 /// | Sent, NotSent, Received, Info, Connected, QueueDeleted, Deleted | one or two for each message that the app sent, or connection that it made |
-/// | Confirmation, Request, Error, Up, Down | `max`; further ones are counted and thrown away |
+/// | Confirmation, Request, RatchetSync, Error, Up, Down | `max`; further ones are counted and thrown away |
 pub(super) struct WaitingEvents {
     events: VecDeque<Event>,
     messages: HashSet<(ConnectionId, LocalMessageId)>,
@@ -70,7 +70,12 @@ impl WaitingEvents {
 fn is_unasked(event: &Event) -> bool {
     matches!(
         event,
-        Event::Confirmation { .. } | Event::Request(_) | Event::Error(..) | Event::Up(..) | Event::Down(..)
+        Event::Confirmation { .. }
+            | Event::Request(_)
+            | Event::RatchetSync { .. }
+            | Event::Error(..)
+            | Event::Up(..)
+            | Event::Down(..)
     )
 }
 

@@ -36,6 +36,14 @@ pub(super) struct Running {
     pub(super) task: Attempt,
     /// That one was dropped while it was under way: its answer is nobody's.
     pub(super) is_dropped: bool,
+    /// The first background task.
+    pub(super) background: Attempt,
+    /// The call that waits for a queue that takes the place of another.
+    pub(super) switching: Option<CallId>,
+    /// The first messages of queues that take the place of others, which wait until those are empty.
+    pub(super) early: BTreeMap<QueueNumber, ReceivedMessage>,
+    /// Queues that take the place of others, and need not wait for them.
+    pub(super) opened: BTreeSet<QueueNumber>,
     /// Send queues in use.
     pub(super) queues: BTreeMap<QueueNumber, Attempt>,
     /// Queues that are being deleted.
@@ -127,19 +135,22 @@ impl Actor {
 
     /// The first time at which something has to be done.
     fn next_due(&self) -> Option<Timestamp> {
-        let Running { task, queues, deletions, .. } = &self.running;
-        let attempts = queues.values().chain(deletions.values()).chain([task]);
+        let Running { task, background, queues, deletions, .. } = &self.running;
+        let attempts = queues.values().chain(deletions.values()).chain([task, background]);
         self.paused.into_iter().chain(attempts.filter_map(|attempt| attempt.again_at)).min()
     }
 
     /// True if nothing is lost when the actor is.
     fn is_idle(&self) -> bool {
-        let Running { call, task, queues, deletions, told, .. } = &self.running;
+        let Running { call, task, background, switching, early, queues, deletions, told, .. } = &self.running;
         matches!(self.stage, Stage::Ready(_))
             && self.inbox.is_empty()
             && call.is_none()
+            && switching.is_none()
             && told.is_empty()
+            && early.is_empty()
             && !task.is_busy()
+            && !background.is_busy()
             && !queues.values().chain(deletions.values()).any(Attempt::is_busy)
     }
 }
@@ -324,7 +335,7 @@ impl Agent {
         let Some(actor) = self.actors.get_mut(&id) else { return };
         actor.timer = None;
         actor.paused = actor.paused.filter(|until| *until > now);
-        let Running { task, queues, deletions, .. } = &mut actor.running;
+        let Running { task, background, queues, deletions, .. } = &mut actor.running;
         let is_due = |attempt: &mut Attempt| {
             let is_due = attempt.again_at.is_some_and(|at| at <= now);
             attempt.again_at = attempt.again_at.filter(|_| !is_due);
@@ -332,7 +343,8 @@ impl Agent {
         };
         let is_deletion_due =
             deletions.values_mut().filter_map(|attempt| is_due(attempt).then_some(())).count() > 0;
-        if is_due(task) || is_deletion_due {
+        // All of them, so that each is taken up.
+        if is_due(task) | is_due(background) | is_deletion_due {
             actor.inbox.push_back(Work::Tasks);
         }
         for (queue, attempt) in queues {

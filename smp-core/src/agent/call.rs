@@ -4,7 +4,10 @@ use core::fmt;
 
 use bytes::Bytes;
 
-use super::{ConfirmationId, ConnectionId, ContactRequest, InvitationId, LocalMessageId, UserId};
+use super::{
+    ConfirmationId, ConnectionDescription, ConnectionId, ContactRequest, InvitationId, LocalMessageId, UserId,
+};
+use crate::crypto::ratchet::PqEncryption;
 use crate::wire::ConnectionRequest;
 use crate::wire::agent::AgentError;
 use crate::wire::command::MessageFlags;
@@ -81,6 +84,33 @@ pub enum Call {
         /// Whether the recipient is to be notified.
         flags: MessageFlags,
     },
+    /// The same as [`Self::Send`], and post-quantum encryption is switched on or off from here on. Both sides have to want it;
+    /// it begins after both have sent. Agents before version 5 do not know it, and nothing is switched.
+    SendWithPq {
+        /// To whom.
+        connection: ConnectionId,
+        /// The message; shorter once post-quantum encryption was on.
+        body: Bytes,
+        /// Whether the recipient is to be notified.
+        flags: MessageFlags,
+        /// Whether it is wanted.
+        pq: PqEncryption,
+    },
+    /// Receive through a new queue, on another server of the user's if there is one. [`Reply::Done`]: there is one and the other
+    /// side is being told; [`Event::Switch`] tells what comes of it. SWCH.
+    Switch(ConnectionId),
+    /// Give that up, while the other side was not told to use the new queue. [`Reply::Done`].
+    AbortSwitch(ConnectionId),
+    /// How the connection is. [`Reply::Description`].
+    Describe(ConnectionId),
+    /// Agree on a new ratchet with the other side. [`Reply::Done`]: our keys are on their way, and [`Event::RatchetSync`] tells what
+    /// comes of it.
+    Synchronize {
+        /// The connection.
+        connection: ConnectionId,
+        /// Also when nothing was wrong, or another agreement is under way.
+        force: bool,
+    },
     /// The app has a message, and need not get it again. [`Reply::Done`].
     Acknowledge(ConnectionId, LocalMessageId),
     /// The same, and the other side is told so, if it understands receipts. ACK with receipt information.
@@ -129,6 +159,8 @@ pub enum Reply {
     Requests(Vec<ContactRequest>),
     /// The message has this number.
     Accepted(LocalMessageId),
+    /// How a connection is.
+    Description(Box<ConnectionDescription>),
     /// It was done, or is kept and will be.
     Done,
     /// The answers to several calls, in their order.
@@ -148,6 +180,11 @@ impl Call {
             | Self::Requests(connection)
             | Self::Allow { connection, .. }
             | Self::Send { connection, .. }
+            | Self::SendWithPq { connection, .. }
+            | Self::Switch(connection)
+            | Self::AbortSwitch(connection)
+            | Self::Describe(connection)
+            | Self::Synchronize { connection, .. }
             | Self::Acknowledge(connection, _)
             | Self::Delete { connection, .. }
             | Self::AcknowledgeWithReceipt { connection, .. } => Some(*connection),
@@ -163,6 +200,7 @@ impl fmt::Debug for Reply {
             Self::Joined { .. } => "Joined",
             Self::Requests(_) => "Requests",
             Self::Accepted(_) => "Accepted",
+            Self::Description(_) => "Description",
             Self::Done => "Done",
             Self::Many(_) => "Many",
         })

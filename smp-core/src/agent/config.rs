@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::UserId;
-use crate::wire::{Password, ServerAddress};
+use crate::crypto::ratchet;
+use crate::wire::agent::version;
+use crate::wire::{Password, ServerAddress, Version, VersionRange};
 
 /// What an agent is told once.
 pub struct AgentConfig {
@@ -12,6 +14,29 @@ pub struct AgentConfig {
     pub servers: BTreeMap<UserId, Vec<UserServer>>,
     /// Times and bounds.
     pub limits: AgentLimits,
+    /// What is spoken.
+    pub versions: AgentVersions,
+}
+
+/// What an agent speaks with others. By default all that this crate knows; less, to be like an older agent.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct AgentVersions {
+    /// With other agents: see [`version`].
+    pub agent: VersionRange,
+    /// Through queues: see [`QueueUri`](crate::wire::queue_uri::QueueUri).
+    pub client: VersionRange,
+    /// The ratchet: see [`ratchet`](crate::crypto::ratchet).
+    pub ratchet: VersionRange,
+}
+
+impl Default for AgentVersions {
+    fn default() -> Self {
+        Self {
+            agent: version::SUPPORTED,
+            client: VersionRange::between(Version(1), Version(4)),
+            ratchet: VersionRange::between(ratchet::MIN_VERSION, ratchet::MAX_VERSION),
+        }
+    }
 }
 
 /// A server on which a user makes queues.
@@ -46,6 +71,12 @@ pub struct AgentLimits {
     pub delete_attempts: u32,
     /// How long to wait in between.
     pub delete_pause: Duration,
+    /// How often a queue that was left is tried to be deleted, before it is forgotten.
+    pub retire_attempts: u32,
+    /// How often a message that the app does not acknowledge is taken from its server again before it may be dropped.
+    pub repeats: u32,
+    /// And how long after it came first it is dropped at the earliest.
+    pub repeats_time: Duration,
     /// How many inputs may wait for one connection: calls beyond are refused, messages beyond come again.
     pub inbox: usize,
     /// How many requests may wait at one contact address to be accepted or rejected: those beyond are dropped, and the app
@@ -67,6 +98,9 @@ impl Default for AgentLimits {
             delete_wait: day * 2,
             delete_attempts: 10,
             delete_pause: second * 300,
+            retire_attempts: 10,
+            repeats: 8,
+            repeats_time: day,
             inbox: 1024,
             requests: 1000,
         }

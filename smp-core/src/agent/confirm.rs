@@ -9,7 +9,7 @@ use super::store::{
 };
 use super::{ConfirmationId, Event};
 use crate::crypto::hash::sha256;
-use crate::crypto::ratchet::{self, Decrypted, Ratchet, SkippedKeys};
+use crate::crypto::ratchet::{Decrypted, Ratchet, SkippedKeys};
 use crate::wire::agent::{AMessage, AgentError, AgentMessage, MessageHash, PeerError, RatchetError, version};
 use crate::wire::codec::decode_all;
 use crate::wire::command::MessageFlags;
@@ -24,15 +24,16 @@ impl Step<'_> {
         keys: &E2eParameters,
         ciphertext: &bytes::Bytes,
     ) -> Result<Taken, AgentError> {
+        let versions = self.shared.config.versions;
         let connection = self.connection()?;
         let Agreement::Offered(ours) = &connection.agreement else {
             // The confirmation came again: its sender did not hear that the server had it.
             return Ok(Taken::Done);
         };
-        let version = version::SUPPORTED.max().min(opened.envelope.version);
+        let version = versions.agent.max().min(opened.envelope.version);
         let pq = keys.kem.is_some() && version >= version::PQ_RATCHET;
         let bad = |_| AgentError::Peer(PeerError::Crypto(RatchetError::Sync));
-        let ratchet = Ratchet::accept(ours, keys, ratchet::MAX_VERSION, pq).map_err(bad)?;
+        let ratchet = Ratchet::accept(ours, keys, versions.ratchet.max(), pq).map_err(bad)?;
         let decrypted = ratchet.decrypt(&SkippedKeys::new(), ciphertext, &mut self.shared.entropy);
         let Decrypted { ratchet, body, .. } = decrypted.map_err(fault)?;
         let plaintext = body.map_err(fault)?;

@@ -15,7 +15,7 @@
 use bytes::Bytes;
 
 use super::effect::{Doing, Effect};
-use super::establish::{CLIENT_VERSIONS, FIRST, RATCHET_VERSIONS, new_state};
+use super::establish::{FIRST, new_state};
 use super::queues::{QueuePurpose, address_of};
 use super::receive::{PROHIBITED_MESSAGE, Taken};
 use super::seal::seal_once;
@@ -23,10 +23,10 @@ use super::step::{PROHIBITED, Step};
 use super::store::{
     AgentOp, Agreement, Connection, Found, Invitation, Origin, Progress, QueueNumber, Task, TaskKind,
 };
-use super::{CallId, ContactRequest, Event, InvitationId, LocalMessageId, Reply, UserId};
+use super::{AgentVersions, CallId, ContactRequest, Event, InvitationId, LocalMessageId, Reply, UserId};
 use crate::client::Request;
 use crate::crypto::hash::sha256;
-use crate::crypto::ratchet::{self, KemOffer, X3dhKeys};
+use crate::crypto::ratchet::{KemOffer, X3dhKeys};
 use crate::crypto::{CryptoError, X25519PrivateKey};
 use crate::wire::agent::{
     AgentCommandError, AgentEnvelope, AgentError, ConnectionError, EnvelopeBody, PeerError, version,
@@ -39,7 +39,7 @@ use crate::wire::{ConnectionRequest, MessageId, QueueMode, Version};
 impl Step<'_> {
     /// Makes an address.
     pub(super) fn create_address(&mut self, id: CallId, user: UserId) -> Result<(), AgentError> {
-        let state = new_state(user, Progress::Contact, version::SUPPORTED.max(), false);
+        let state = new_state(user, Progress::Contact, self.shared.config.versions.agent.max(), false);
         self.connection = Some(Connection {
             id: self.id,
             state,
@@ -66,11 +66,12 @@ impl Step<'_> {
         info: &Bytes,
         pq: bool,
     ) -> Result<(), AgentError> {
-        let queue = request.queues().first().and_then(|queue| queue.agree(CLIENT_VERSIONS));
+        let versions = self.shared.config.versions;
+        let queue = request.queues().first().and_then(|queue| queue.agree(versions.client));
         let queue = queue.ok_or(AgentError::Peer(PeerError::Version))?;
         let pq = pq && version >= version::PQ_RATCHET;
         let offer = if pq { KemOffer::Propose } else { KemOffer::Nothing };
-        let keys = X3dhKeys::generate(ratchet::MAX_VERSION, offer, &mut self.shared.entropy);
+        let keys = X3dhKeys::generate(versions.ratchet.max(), offer, &mut self.shared.entropy);
         let kind = TaskKind::Invite { queue: queue.clone(), info: info.clone() };
         self.connection = Some(Connection {
             id: self.id,
@@ -169,7 +170,7 @@ impl Step<'_> {
     }
 
     pub(super) fn tell_request(&mut self, invitation: &Invitation) {
-        self.event(Event::Request(Box::new(contact_request(invitation))));
+        self.event(Event::Request(Box::new(contact_request(self.shared.config.versions, invitation))));
     }
 
     /// Connects to somebody who asked. From then on the new connection has his invitation.
@@ -212,7 +213,9 @@ impl Step<'_> {
         if self.connection()?.state.progress != Progress::Contact {
             return Err(PROHIBITED);
         }
-        self.reply(id, Ok(Reply::Requests(invitations.iter().map(contact_request).collect())));
+        let versions = self.shared.config.versions;
+        let requests = invitations.iter().map(|invitation| contact_request(versions, invitation)).collect();
+        self.reply(id, Ok(Reply::Requests(requests)));
         Ok(())
     }
 
@@ -262,10 +265,10 @@ impl Step<'_> {
 }
 
 /// What the app is told of an invitation.
-fn contact_request(invitation: &Invitation) -> ContactRequest {
+fn contact_request(versions: AgentVersions, invitation: &Invitation) -> ContactRequest {
     let Invitation { request, .. } = invitation;
-    let ratchet = request.ratchet.as_ref().and_then(|keys| keys.versions.intersect(RATCHET_VERSIONS));
-    let version = request.versions.intersect(version::SUPPORTED);
+    let ratchet = request.ratchet.as_ref().and_then(|keys| keys.versions.intersect(versions.ratchet));
+    let version = request.versions.intersect(versions.agent);
     ContactRequest {
         connection: invitation.connection,
         invitation: invitation.id,

@@ -41,6 +41,8 @@ impl Step<'_> {
             self.reply(call, Err(AgentError::Connection(ConnectionError::NotFound)));
         }
         self.running.told.clear();
+        self.running.early.clear();
+        self.running.background = Attempt::default();
         self.running.is_dropped = self.running.task.is_under_way;
         self.running.task = Attempt { is_under_way: self.running.is_dropped, ..Attempt::default() };
         self.effects.push(Effect::Tasks);
@@ -163,7 +165,7 @@ impl Step<'_> {
         let Some(connection) = self.connection.as_ref().filter(|of| of.is_deleted()) else { return };
         let is_over = connection.send.is_empty() && connection.tasks.is_empty();
         // A queue that is being made is to be deleted too.
-        if is_over && !self.running.task.is_under_way {
+        if is_over && !self.running.task.is_under_way && self.running.switching.is_none() {
             self.ops.push(AgentOp::DeleteConnection(self.id));
             self.event(Event::Deleted(self.id));
             self.connection = None;

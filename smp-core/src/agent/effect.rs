@@ -37,6 +37,8 @@ pub(super) enum Doing {
     Create(ConnectionId, Box<NewKeys>),
     /// The first task of a connection.
     Task(ConnectionId),
+    /// The first background task of a connection.
+    Background(ConnectionId),
     /// SEND of a message.
     Deliver(ConnectionId, QueueNumber, Box<Outgoing>),
     /// ACK.
@@ -63,6 +65,7 @@ impl Doing {
         match self {
             Self::Create(id, _)
             | Self::Task(id)
+            | Self::Background(id)
             | Self::Deliver(id, ..)
             | Self::Acknowledge(id, ..)
             | Self::Delete(id, _) => Some(*id),

@@ -25,25 +25,21 @@ use super::store::{
     QueueStage, SyncState, Task, TaskKind,
 };
 use super::{CallId, Reply, UserId};
-use crate::crypto::ratchet::{self, KemOffer, Ratchet, X3dhKeys};
+use crate::crypto::ratchet::{KemOffer, Ratchet, X3dhKeys};
 use crate::wire::agent::{AgentError, AgentMessage, ConnectionError, NonEmpty, PeerError, version};
 use crate::wire::link::{E2eParameters, KemParameters};
 use crate::wire::queue_uri::{QueueAddress, QueueInfo, QueueUri};
-use crate::wire::{ConnectionRequest, Version, VersionRange};
+use crate::wire::{ConnectionRequest, Version};
 
-/// What clients speak to each other through queues: see [`QueueUri`].
-pub(super) const CLIENT_VERSIONS: VersionRange = VersionRange::between(Version(1), Version(4));
-/// What the ratchet speaks.
-pub(super) const RATCHET_VERSIONS: VersionRange =
-    VersionRange::between(ratchet::MIN_VERSION, ratchet::MAX_VERSION);
 pub(super) const FIRST: QueueNumber = QueueNumber(1);
 
 impl Step<'_> {
     /// Makes an invitation.
     pub(super) fn invite(&mut self, id: CallId, user: UserId, pq: bool) -> Result<(), AgentError> {
         let offer = if pq { KemOffer::Propose } else { KemOffer::Nothing };
-        let keys = X3dhKeys::generate(ratchet::MAX_VERSION, offer, &mut self.shared.entropy);
-        let state = new_state(user, Progress::Created, version::SUPPORTED.max(), pq);
+        let versions = self.shared.config.versions;
+        let keys = X3dhKeys::generate(versions.ratchet.max(), offer, &mut self.shared.entropy);
+        let state = new_state(user, Progress::Created, versions.agent.max(), pq);
         self.connection = Some(Connection {
             id: self.id,
             state,
@@ -73,13 +69,14 @@ impl Step<'_> {
         if self.connection.is_some() {
             return Err(AgentError::Connection(ConnectionError::Duplicate));
         }
-        let version = request.versions.intersect(version::SUPPORTED).ok_or(NO_VERSION)?.max();
+        let versions = self.shared.config.versions;
+        let version = request.versions.intersect(versions.agent).ok_or(NO_VERSION)?.max();
         let Some(theirs) = &request.ratchet else {
             return self.ask_owner(id, user, request, version, info, pq);
         };
-        let queue = request.queues().first().and_then(|queue| queue.agree(CLIENT_VERSIONS));
+        let queue = request.queues().first().and_then(|queue| queue.agree(versions.client));
         let queue = self.new_send_queue(FIRST, &queue.ok_or(NO_VERSION)?)?;
-        let ratchet_version = theirs.versions.intersect(RATCHET_VERSIONS).ok_or(NO_VERSION)?.max();
+        let ratchet_version = theirs.versions.intersect(versions.ratchet).ok_or(NO_VERSION)?.max();
         let pq = pq && version >= version::PQ_RATCHET;
         let offer = match &theirs.kem {
             _ if !pq => KemOffer::Nothing,
@@ -93,7 +90,7 @@ impl Step<'_> {
             second: theirs.second,
             kem: theirs.kem.clone().map(KemParameters::Proposed),
         };
-        let ratchet = Ratchet::initiate(&ours, &theirs, ratchet::MAX_VERSION, &mut self.shared.entropy)
+        let ratchet = Ratchet::initiate(&ours, &theirs, versions.ratchet.max(), &mut self.shared.entropy)
             .map_err(|_| AgentError::Peer(PeerError::Message))?;
         let mut keys = Vec::new();
         ours.public().encode(&mut keys);
@@ -203,14 +200,15 @@ impl Step<'_> {
     /// A request to connect to a queue of ours: an invitation if keys are offered, otherwise an address.
     pub(super) fn request_to(&self, address: QueueAddress) -> Result<ConnectionRequest, AgentError> {
         let too_large = |_| AgentError::Internal("the request cannot be written".to_owned());
+        let versions = self.shared.config.versions;
         let agreement = self.connection.as_ref().map(|connection| &connection.agreement);
         let ratchet = match agreement {
-            Some(Agreement::Offered(keys)) => Some(keys.for_link(RATCHET_VERSIONS)),
+            Some(Agreement::Offered(keys)) => Some(keys.for_link(versions.ratchet)),
             Some(Agreement::None) => None,
-            Some(Agreement::Ratchet(_)) | None => return Err(PROHIBITED),
+            Some(Agreement::Ratchet(_) | Agreement::Renewing(..)) | None => return Err(PROHIBITED),
         };
-        let queue = QueueUri { versions: CLIENT_VERSIONS, address };
-        ConnectionRequest::new(version::SUPPORTED, vec![queue], ratchet).map_err(too_large)
+        let queue = QueueUri { versions: versions.client, address };
+        ConnectionRequest::new(versions.agent, vec![queue], ratchet).map_err(too_large)
     }
 
     /// The queue for replies was made: the other side is told.
@@ -218,7 +216,8 @@ impl Step<'_> {
         let Some(Task { kind: TaskKind::CreateReply { info, keys }, .. }) = self.take_task() else {
             return Err(PROHIBITED);
         };
-        let version = self.send_queue(FIRST).map_or(CLIENT_VERSIONS.max(), |queue| queue.version);
+        let max = self.shared.config.versions.client.max();
+        let version = self.send_queue(FIRST).map_or(max, |queue| queue.version);
         let queues = NonEmpty::one(QueueInfo { version, address });
         self.enqueue_confirmation(FIRST, AgentMessage::ConnInfoReply { queues, info }, keys)
     }
@@ -240,5 +239,6 @@ pub(super) fn new_state(
         deleted_at: None,
         delete_after_delivery: false,
         skipped: 0,
+        queues: 0,
     }
 }

@@ -4,9 +4,10 @@ use core::fmt;
 
 use bytes::Bytes;
 
+use super::store::SyncState;
 use super::{ConfirmationId, ConnectionId, InvitationId, LocalMessageId};
 use crate::time::UnixTime;
-use crate::wire::agent::{AgentError, MessageIntegrity};
+use crate::wire::agent::{AgentError, MessageIntegrity, RatchetError};
 use crate::wire::command::MessageFlags;
 use crate::wire::{EntityId, MessageId, ServerAddress};
 
@@ -52,6 +53,24 @@ pub enum Event {
     Deleted(ConnectionId),
     /// The other side has messages of ours. RCVD.
     Received(ConnectionId, Vec<ReceivedReceipt>),
+    /// A queue of a connection is taking the place of another. SWITCH.
+    Switch {
+        /// The connection.
+        connection: ConnectionId,
+        /// Whether we receive through it, or send.
+        side: SwitchSide,
+        /// How far that is.
+        phase: SwitchPhase,
+    },
+    /// The ratchets of both sides agree again, or do not. RSYNC.
+    RatchetSync {
+        /// The connection.
+        connection: ConnectionId,
+        /// How it is now. From `Required` to `Agreed` no messages can be sent.
+        state: SyncState,
+        /// What went wrong, if something did.
+        error: Option<RatchetError>,
+    },
     /// Something went wrong that no call waits for. ERR.
     Error(Option<ConnectionId>, AgentError),
     /// The queues of these connections at a server are subscribed. UP.
@@ -112,6 +131,28 @@ pub struct MessageEvent {
     pub body: Bytes,
 }
 
+/// Which end of a new queue is ours.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum SwitchSide {
+    /// We receive through it: the app wanted it.
+    Receive,
+    /// We send to it: the other side wants it.
+    Send,
+}
+
+/// How far a queue is in taking the place of another.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum SwitchPhase {
+    /// Whoever sends was told of it. Whoever receives knows it from the reply to [`Call::Switch`](super::Call::Switch).
+    Started,
+    /// The keys of who sends are with the server, or came.
+    Confirmed,
+    /// Whoever sends may use it.
+    Secured,
+    /// The other queue is gone.
+    Completed,
+}
+
 /// The other side has a message of ours, or what came in its place.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct ReceivedReceipt {
@@ -135,6 +176,8 @@ impl fmt::Debug for Event {
             Self::QueueDeleted { .. } => "QueueDeleted",
             Self::Deleted(_) => "Deleted",
             Self::Received(..) => "Received",
+            Self::Switch { .. } => "Switch",
+            Self::RatchetSync { .. } => "RatchetSync",
             Self::Error(..) => "Error",
             Self::Up(..) => "Up",
             Self::Down(..) => "Down",

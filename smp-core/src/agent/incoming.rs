@@ -40,6 +40,7 @@ impl Step<'_> {
         id: &MessageId,
         opened: &OpenedMessage,
         message: Plain,
+        could_send: bool,
     ) -> Result<Taken, AgentError> {
         let malformed = |_| AgentError::Peer(PeerError::Message);
         let content = message.plaintext.clone().into();
@@ -63,6 +64,7 @@ impl Step<'_> {
             AMessage::Hello => self.hello(),
             AMessage::QueueContinue(queue) => self.go_on(&queue),
             AMessage::Receipts(receipts) => self.receipts(receipts),
+            AMessage::RatchetReady(_) => self.ratchet_ready(could_send),
             AMessage::Body(body) => {
                 let counters = &mut self.connection()?.state.counters;
                 counters.last = LocalMessageId(counters.last.0 + 1);
@@ -88,8 +90,30 @@ impl Step<'_> {
                 self.ops.push(AgentOp::PutIncoming(Box::new(incoming)));
                 Ok(Taken::ByApp)
             }
-            _ => Err(PROHIBITED_MESSAGE),
+            AMessage::QueueAdd(added) => self.queue_added(added),
+            AMessage::QueueKey(keyed) => self.queue_keyed(keyed),
+            AMessage::QueueUse(ready) => self.queue_ready(ready),
+            // That it came through the new queue is what counts.
+            AMessage::QueueTest(_) => Ok(Taken::Done),
         }
+    }
+
+    /// A message came once more because the app did not acknowledge it. It is told again if the agent was started since; after many
+    /// times and a long while it is dropped, so that it does not hold up the others for ever.
+    pub(super) fn repeated(&mut self, mut incoming: Incoming) {
+        let limits = &self.shared.config.limits;
+        incoming.repeats = incoming.repeats.saturating_add(1);
+        let age = self.shared.now.unix.as_millis() - incoming.received_at.as_millis();
+        let is_old = u64::try_from(age).is_ok_and(|age| Duration::from_millis(age) >= limits.repeats_time);
+        if incoming.repeats >= limits.repeats && is_old {
+            incoming.body = None;
+            self.running.told.remove(&incoming.id);
+            self.acknowledge_now(incoming.queue, &incoming.server_id);
+            self.error(AgentError::Peer(PeerError::Duplicate));
+        } else if !self.running.told.contains(&incoming.id) {
+            self.tell(&incoming);
+        }
+        self.ops.push(AgentOp::PutIncoming(Box::new(incoming)));
     }
 
     /// A queue of ours was full. The other side need not wait any longer, if it can be told.

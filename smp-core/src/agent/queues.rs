@@ -2,7 +2,6 @@
 
 use super::UserServer;
 use super::effect::{Doing, Effect, NewKeys, is_temporary, to_error};
-use super::establish::CLIENT_VERSIONS;
 use super::step::{PROHIBITED, Step};
 use super::store::{Connection, QueueNumber, QueueStage, ReceiveQueue, SendQueue, TaskKind, WaitingQueue};
 use crate::client::{Answer, QueueKeys, Request, RequestError};
@@ -24,6 +23,8 @@ pub(super) enum QueuePurpose {
     Address,
     /// An invitation for the owner of an address.
     Request,
+    /// To take the place of another.
+    Rotation,
 }
 
 impl Step<'_> {
@@ -67,6 +68,13 @@ impl Step<'_> {
         let random = u64::from_be_bytes(self.shared.entropy.bytes());
         let at = usize::try_from(random % choice.len() as u64).unwrap_or(0);
         let Some(server) = choice.get(at) else { return Err(AgentError::NoUser) };
+        self.running.task.is_under_way = true;
+        self.request_queue(server, purpose);
+        Ok(())
+    }
+
+    /// NEW, on this server.
+    pub(super) fn request_queue(&mut self, server: &UserServer, purpose: QueuePurpose) {
         let queue = QueueKeys::generate(&mut self.shared.entropy);
         let e2e = X25519PrivateKey::generate(&mut self.shared.entropy);
         let mut new = queue.new_queue(SubscriptionMode::Subscribe);
@@ -76,14 +84,15 @@ impl Step<'_> {
         }
         let request = Request::create(new, queue.auth.clone());
         let keys = NewKeys { purpose, server: server.address.clone(), queue, e2e, session: 0 };
-        self.running.task.is_under_way = true;
         let doing = Doing::Create(self.id, Box::new(keys));
         self.request(server.address.clone(), request, doing);
-        Ok(())
     }
 
     /// A server made a queue, or did not.
     pub(super) fn created(&mut self, keys: &NewKeys, answer: &Result<Answer, RequestError>) {
+        if keys.purpose == QueuePurpose::Rotation {
+            return self.switch_created(keys, answer);
+        }
         self.running.task.is_under_way = false;
         let is_dropped = std::mem::take(&mut self.running.is_dropped);
         let queue = match answer {
@@ -107,6 +116,7 @@ impl Step<'_> {
                 self.effects.push(Effect::Tasks);
                 Ok(())
             }
+            (Ok(_), QueuePurpose::Rotation) => Ok(()),
             (Err(error), _) => Err(error),
         };
         if let Err(error) = result {
@@ -118,7 +128,7 @@ impl Step<'_> {
     }
 
     /// Adds a queue that was made, which is subscribed.
-    fn new_receive_queue(
+    pub(super) fn new_receive_queue(
         &mut self,
         keys: &NewKeys,
         queue: &CreatedQueue,
@@ -128,6 +138,7 @@ impl Step<'_> {
         let connection = self.connection()?;
         let user = connection.state.user;
         let number = connection.next_receive_number();
+        let version = self.shared.config.versions.client.max();
         self.add_receive(ReceiveQueue {
             number,
             server: keys.server.clone(),
@@ -139,7 +150,7 @@ impl Step<'_> {
             e2e_secret: None,
             stage: QueueStage::New,
             mode: queue.mode,
-            version: CLIENT_VERSIONS.max(),
+            version,
             link: None,
             replaces: None,
             switch: None,

@@ -6,11 +6,12 @@
 use super::effect::{Doing, Effect};
 use super::seal::{self, Opened, OpenedMessage, SealFault};
 use super::step::Step;
-use super::store::{AgentOp, Agreement, Found, Progress, QueueNumber};
+use super::store::{AgentOp, Found, Progress, QueueNumber};
 use crate::client::{ReceivedMessage, Request};
+use crate::crypto::hash::sha256;
 use crate::crypto::ratchet::{Decrypted, RatchetFault, SkippedKeys};
 use crate::wire::MessageId;
-use crate::wire::agent::{AgentError, EnvelopeBody, PeerError, RatchetError, version};
+use crate::wire::agent::{AgentError, EnvelopeBody, PeerError, RatchetError};
 
 impl Step<'_> {
     /// A message of a server.
@@ -19,15 +20,20 @@ impl Step<'_> {
             // It came before.
             return match incoming.clone() {
                 Some(incoming) if incoming.body.is_some() => {
-                    if !self.running.told.contains(&incoming.id) {
-                        self.tell(&incoming);
-                    }
+                    self.repeated(*incoming);
                 }
                 _ => self.acknowledge_now(number, &message.id),
             };
         }
         let Some(queue) = self.receive_queue(number) else { return };
         let taken = match seal::open(queue, message) {
+            // Only the other side can have made it: what somebody else puts there changes nothing.
+            Ok(Opened::Message(opened))
+                if matches!(opened.envelope.body, EnvelopeBody::Message(_))
+                    && self.is_early(number, message) =>
+            {
+                return;
+            }
             Ok(Opened::Message(opened)) => self.opened(number, &message.id, &opened),
             Ok(Opened::QuotaExceeded) => self.drained(number),
             Err(SealFault::Crypto | SealFault::NoKey) => {
@@ -72,13 +78,23 @@ impl Step<'_> {
             }
             EnvelopeBody::Message(ciphertext) => {
                 self.raise_version(opened);
-                match self.decrypt(ciphertext)? {
-                    Some(Ok(message)) => self.message(number, id, opened, message),
-                    Some(Err(error)) => Err(error),
-                    None => Ok(Taken::Done),
+                let hash = sha256(ciphertext);
+                let could_send = self.has_sending_chain();
+                match self.decrypt(ciphertext) {
+                    Ok(Some(Ok(message))) => {
+                        self.ops.push(AgentOp::PutSeen(self.id, hash, self.now()));
+                        self.is_in_sync();
+                        self.message(number, id, opened, message, could_send)
+                    }
+                    Ok(None) => Ok(Taken::Done),
+                    Ok(Some(Err(error))) | Err(error) => self.not_decrypted(hash, error),
                 }
             }
-            EnvelopeBody::Invitation { .. } | EnvelopeBody::RatchetKeys { .. } => Err(PROHIBITED_MESSAGE),
+            EnvelopeBody::RatchetKeys { keys, .. } => {
+                self.raise_version(opened);
+                self.ratchet_keys(opened, keys)
+            }
+            EnvelopeBody::Invitation { .. } => Err(PROHIBITED_MESSAGE),
         }
     }
 
@@ -92,10 +108,7 @@ impl Step<'_> {
             Some(Found::Skipped(skipped)) => skipped,
             _ => SkippedKeys::new(),
         };
-        let Agreement::Ratchet(ratchet) = &self.connection()?.agreement else {
-            return Err(PROHIBITED_MESSAGE);
-        };
-        let ratchet = ratchet.clone();
+        let ratchet = self.connection()?.agreement.ratchet().ok_or(PROHIBITED_MESSAGE)?.clone();
         let decrypted = match ratchet.decrypt(&skipped, ciphertext, &mut self.shared.entropy) {
             Ok(decrypted) => decrypted,
             Err(RatchetFault::Duplicate) => return Ok(None),
@@ -105,7 +118,9 @@ impl Step<'_> {
         let pq = ratchet.pq_receiving();
         let (added, removed) = (changes.added.len(), changes.removed.len());
         if let Some(connection) = self.agreement_mut() {
-            connection.agreement = Agreement::Ratchet(Box::new(ratchet));
+            if let Some(kept) = connection.agreement.ratchet_mut() {
+                *kept = ratchet;
+            }
             let kept = usize::try_from(connection.state.skipped).unwrap_or(0) + added;
             connection.state.skipped = u32::try_from(kept.saturating_sub(removed)).unwrap_or(u32::MAX);
         }
@@ -116,9 +131,10 @@ impl Step<'_> {
     }
 
     /// The other side may speak a newer version by now.
-    fn raise_version(&mut self, opened: &OpenedMessage) {
+    pub(super) fn raise_version(&mut self, opened: &OpenedMessage) {
+        let max = self.shared.config.versions.agent.max();
         if let Some(connection) = &mut self.connection {
-            let theirs = version::SUPPORTED.max().min(opened.envelope.version);
+            let theirs = max.min(opened.envelope.version);
             connection.state.version = connection.state.version.max(theirs);
         }
     }

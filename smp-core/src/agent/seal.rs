@@ -74,7 +74,8 @@ pub(super) fn open(queue: &ReceiveQueue, message: &ReceivedMessage) -> Result<Op
 pub(super) fn seal(queue: &SendQueue, message: &Outgoing, entropy: &mut impl Entropy) -> Option<Bytes> {
     let (envelope, is_confirmation) = match &message.content {
         OutgoingContent::Delivered => return None,
-        OutgoingContent::Plain(envelope) => (envelope.clone(), true),
+        // New keys of the ratchet go through a queue whose encryption is known; an invitation tells it.
+        OutgoingContent::Plain(envelope) => (envelope.clone(), envelope.get(2) != Some(&b'R')),
         OutgoingContent::Ratchet { plaintext, key, padded_len, version, confirmation } => {
             let ciphertext = key.encrypt(*padded_len, plaintext).ok()?.into();
             let body = match confirmation {

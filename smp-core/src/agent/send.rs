@@ -10,12 +10,13 @@ use super::queues::can_secure;
 use super::seal::seal;
 use super::step::{PROHIBITED, Step};
 use super::store::{
-    AgentOp, Agreement, Delivery, Found, Outgoing, OutgoingContent, Progress, QueueNumber, QueueStage,
-    ReceiptState, SyncState,
+    AgentOp, Delivery, Found, Outgoing, OutgoingContent, Progress, QueueNumber, QueueStage, ReceiptState,
+    SyncState,
 };
 use super::{CallId, Event, LocalMessageId, Reply};
 use crate::client::{Answer, Request, RequestError};
 use crate::crypto::hash::sha256;
+use crate::crypto::ratchet::PqEncryption;
 use crate::time::Timestamp;
 use crate::wire::agent::{
     AMessage, AgentCommandError, AgentError, AgentMessage, ConnectionError, MessageHash, sizes, version,
@@ -31,9 +32,12 @@ impl Step<'_> {
         id: CallId,
         body: &Bytes,
         flags: MessageFlags,
+        pq: Option<PqEncryption>,
     ) -> Result<(), AgentError> {
         let state = &self.connection()?.state;
-        if body.len() > sizes::body_len_max(state.version, state.pq_support) {
+        let pq = pq.filter(|_| state.version >= version::PQ_RATCHET);
+        let pq_support = state.pq_support || pq == Some(PqEncryption::On);
+        if body.len() > sizes::body_len_max(state.version, pq_support) {
             return Err(AgentError::Command(AgentCommandError::Large));
         }
         if state.progress == Progress::Contact {
@@ -42,7 +46,7 @@ impl Step<'_> {
         if !self.can_send() {
             return Err(PROHIBITED);
         }
-        let message = self.enqueue(AMessage::Body(body.clone()), flags)?;
+        let message = self.enqueue_with(AMessage::Body(body.clone()), flags, pq)?;
         self.reply(id, Ok(Reply::Accepted(message)));
         Ok(())
     }
@@ -72,11 +76,21 @@ impl Step<'_> {
         message: AMessage,
         flags: MessageFlags,
     ) -> Result<LocalMessageId, AgentError> {
+        self.enqueue_with(message, flags, None)
+    }
+
+    /// The same, and post-quantum encryption is switched.
+    fn enqueue_with(
+        &mut self,
+        message: AMessage,
+        flags: MessageFlags,
+        pq: Option<PqEncryption>,
+    ) -> Result<LocalMessageId, AgentError> {
         let connection = self.connection()?;
         let counters = &connection.state.counters;
         let (id, previous_hash) = (counters.sent + 1, counters.sent_hash.clone());
         let queue = connection.send.first().ok_or(AgentError::Connection(ConnectionError::Simplex))?.number;
-        self.put_outgoing(queue, &AgentMessage::Message { id, previous_hash, message }, flags, None)
+        self.put_outgoing(queue, &AgentMessage::Message { id, previous_hash, message }, flags, None, pq)
     }
 
     /// The message that tells the other side who we are, and our keys of the ratchet if it does not have them.
@@ -87,7 +101,7 @@ impl Step<'_> {
         keys: Bytes,
     ) -> Result<(), AgentError> {
         let flags = MessageFlags { notification: true };
-        self.put_outgoing(queue, &message, flags, Some(keys)).map(|_| ())
+        self.put_outgoing(queue, &message, flags, Some(keys), None).map(|_| ())
     }
 
     /// Seals a message with the next key of the ratchet, which from then on is used for nothing else.
@@ -97,12 +111,16 @@ impl Step<'_> {
         message: &AgentMessage,
         flags: MessageFlags,
         confirmation: Option<Bytes>,
+        pq: Option<PqEncryption>,
     ) -> Result<LocalMessageId, AgentError> {
         let created_at = self.now();
+        let max_version = self.shared.config.versions.agent.max();
         let connection = self.agreement_mut().ok_or(PROHIBITED)?;
-        let Agreement::Ratchet(ratchet) = &mut connection.agreement else { return Err(PROHIBITED) };
-        let key = ratchet.encrypt_header(None).map_err(|_| PROHIBITED)?;
+        let ratchet = connection.agreement.ratchet_mut().ok_or(PROHIBITED)?;
+        let key = ratchet.encrypt_header(pq).map_err(|_| PROHIBITED)?;
         let state = &mut connection.state;
+        // Once headers are large, they stay so.
+        state.pq_support |= pq.is_some() && ratchet.pq_supported();
         let padded_len = message.padded_len(state.version, state.pq_support).ok_or(PROHIBITED)?;
         let mut plaintext = Vec::new();
         message.encode(&mut plaintext);
@@ -111,7 +129,7 @@ impl Step<'_> {
         }
         let hash = MessageHash::from(sha256(&plaintext));
         // Confirmations have the version that both speak, others tell the newest that we do.
-        let version = if confirmation.is_some() { state.version } else { version::SUPPORTED.max() };
+        let version = if confirmation.is_some() { state.version } else { max_version };
         let counters = &mut state.counters;
         counters.last = LocalMessageId(counters.last.0 + 1);
         counters.sent += 1;
@@ -138,7 +156,7 @@ impl Step<'_> {
     pub(super) fn deliver(&mut self, number: QueueNumber) {
         let Some(Found::Outgoing(Some(message))) = self.found.take() else { return };
         let attempt = self.running.queues.entry(number).or_default();
-        if attempt.is_busy() {
+        if attempt.is_busy() || self.waits_for_old(number) {
             return;
         }
         let Some(connection) = self.connection.as_ref().filter(|connection| !connection.holds_messages())
@@ -158,7 +176,7 @@ impl Step<'_> {
         };
         let is_first = matches!(&message.content, OutgoingContent::Ratchet { confirmation: Some(_), .. });
         let key = (can_secure(&queue) || !is_first).then(|| queue.key.clone());
-        attempt.is_under_way = true;
+        self.running.queues.entry(number).or_default().is_under_way = true;
         let request = Request::send(queue.sender_id.clone(), key, message.flags, body);
         self.request(queue.server, request, Doing::Deliver(self.id, number, message));
     }
@@ -183,6 +201,12 @@ impl Step<'_> {
             }
             Err(error) => error.clone(),
         };
+        if let Some(new) = self.successor(number) {
+            return self.effects.push(Effect::Deliver(new));
+        }
+        if self.is_switched_back(number, &error) {
+            return;
+        }
         let is_full =
             matches!(error, RequestError::Server(ErrorType::Quota) | RequestError::Relay(ErrorType::Quota));
         let expiry = if is_full { limits.full_expiry } else { limits.message_expiry };
@@ -190,6 +214,7 @@ impl Step<'_> {
         let is_called_for = is_first && self.running.call.is_some();
         if is_temporary(&error) && !is_older(expiry) && !is_called_for {
             let first = if is_full { limits.full_retry } else { limits.retry_min };
+            let attempt = self.running.queues.entry(number).or_default();
             attempt.later(now, first, limits.retry_max.max(first));
             return;
         }
@@ -226,11 +251,9 @@ impl Step<'_> {
 
     /// What a message was sealed with is not needed any more, and the next one may go.
     fn dealt_with(&mut self, number: QueueNumber, message: &Outgoing) {
-        let delivery = Delivery { connection: self.id, queue: number, message: message.id };
-        self.ops.push(AgentOp::DeleteDelivery(delivery));
+        self.undeliver(number, message);
         let kept = Outgoing { content: OutgoingContent::Delivered, ..message.clone() };
         self.ops.push(AgentOp::PutOutgoing(Box::new(kept)));
-        self.effects.push(Effect::Deliver(number));
     }
 
     /// A message is with the server.
@@ -242,6 +265,8 @@ impl Step<'_> {
             Ok(AgentMessage::ConnInfoReply { .. }) => self.confirmation_sent(),
             Ok(AgentMessage::ConnInfo(_)) => self.info_sent(number),
             Ok(AgentMessage::Message { message: AMessage::Hello, .. }) => self.hello_sent(number),
+            Ok(AgentMessage::Message { message: AMessage::QueueKey(_), .. }) => self.queue_key_sent(),
+            Ok(AgentMessage::Message { message: AMessage::QueueTest(_), .. }) => self.queue_tested(number),
             Ok(AgentMessage::Message { message: AMessage::Body(_), .. }) => {
                 self.event(Event::Sent(connection, message.id));
             }

@@ -148,7 +148,12 @@ impl<'a> Step<'a> {
             Call::Reject(..) => self.reject(id),
             Call::Requests(_) => self.requests(id),
             Call::Allow { info, .. } => self.allow(id, info),
-            Call::Send { body, flags, .. } => self.send_body(id, body, *flags),
+            Call::Send { body, flags, .. } => self.send_body(id, body, *flags, None),
+            Call::SendWithPq { body, flags, pq, .. } => self.send_body(id, body, *flags, Some(*pq)),
+            Call::Switch(_) => self.switch(id),
+            Call::AbortSwitch(_) => self.abort_switch(id),
+            Call::Describe(_) => self.describe(id),
+            Call::Synchronize { force, .. } => self.synchronize(id, *force),
             Call::Acknowledge(..) => self.acknowledge(id),
             Call::Delete { wait_delivery, .. } => self.delete(id, *wait_delivery),
             Call::Many(_) => Err(PROHIBITED),
@@ -161,15 +166,15 @@ impl<'a> Step<'a> {
         match doing {
             Doing::Create(_, keys) => self.created(keys, answer),
             Doing::Task(_) => self.task_answered(answer),
+            Doing::Background(_) => self.background_answered(answer),
             Doing::Deliver(_, queue, message) => self.delivered(*queue, message, answer),
             // A message that was not acknowledged comes again with the next subscription, and is acknowledged then. The
             // answer may bring the next one.
-            Doing::Acknowledge(_, queue) => {
-                if let Ok(Answer::Message(Some(message))) = answer {
-                    self.receive_next(*queue, message);
-                }
-            }
             Doing::Delete(_, queue) => self.queue_deleted(queue, answer),
+            Doing::Acknowledge(_, queue) => match answer {
+                Ok(Answer::Message(Some(message))) => self.receive_next(*queue, message),
+                _ => self.acknowledged_last(*queue),
+            },
             Doing::Subscribe(..) => {}
         }
     }
@@ -234,6 +239,29 @@ impl<'a> Step<'a> {
         self.connection.iter_mut().for_each(|connection| connection.send.push(queue.clone()));
     }
 
+    pub(super) fn remove_receive(&mut self, number: QueueNumber) {
+        self.changed.order = true;
+        if let Some(connection) = &mut self.connection {
+            connection.receive.retain(|queue| queue.number != number);
+            connection.state.queues = connection.state.queues.max(number.0);
+        }
+    }
+
+    pub(super) fn remove_send(&mut self, number: QueueNumber) {
+        self.changed.order = true;
+        if let Some(connection) = &mut self.connection {
+            connection.send.retain(|queue| queue.number != number);
+            connection.state.queues = connection.state.queues.max(number.0);
+        }
+    }
+
+    /// Messages go through this queue from now on.
+    pub(super) fn send_first(&mut self, number: QueueNumber) {
+        self.changed.order = true;
+        let connection = self.connection.iter_mut();
+        connection.for_each(|connection| connection.send.sort_by_key(|queue| queue.number != number));
+    }
+
     pub(super) fn tasks_mut(&mut self) -> Option<&mut Vec<Task>> {
         self.changed.tasks = true;
         self.connection.as_mut().map(|connection| &mut connection.tasks)
@@ -242,7 +270,7 @@ impl<'a> Step<'a> {
     /// The task that is next, which is done or given up.
     pub(super) fn take_task(&mut self) -> Option<Task> {
         let tasks = self.tasks_mut()?;
-        let place = tasks.iter().position(|task| !task.is_deletion())?;
+        let place = tasks.iter().position(|task| !task.is_deletion() && !task.kind.is_background())?;
         Some(tasks.remove(place))
     }
 

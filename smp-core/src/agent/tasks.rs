@@ -12,6 +12,7 @@ impl Step<'_> {
     /// Begins the first task, if none is under way; when there is none left, messages may go out.
     pub(super) fn run_tasks(&mut self) {
         self.run_deletions();
+        self.run_background();
         if self.running.task.is_busy() {
             return;
         }
@@ -44,7 +45,7 @@ impl Step<'_> {
                 (queue.server.clone(), Request::secure(queue.recipient_id.clone(), queue.key.clone(), key))
             }),
             // Beside the others: see above.
-            TaskKind::DeleteQueue { .. } => return,
+            TaskKind::DeleteQueue { .. } | TaskKind::SecureAdded(..) | TaskKind::Retire { .. } => return,
         };
         match request {
             Some((server, request)) => {
@@ -77,7 +78,10 @@ impl Step<'_> {
                 self.receive_queue(*number).map(|queue| queue.server.clone())
             }
             TaskKind::Invite { queue, .. } => Some(queue.address.server.clone()),
-            TaskKind::DeleteQueue { .. } | TaskKind::CreateReply { .. } => None,
+            TaskKind::DeleteQueue { .. }
+            | TaskKind::CreateReply { .. }
+            | TaskKind::SecureAdded(..)
+            | TaskKind::Retire { .. } => None,
         };
         match (task.kind, task.origin, server) {
             (TaskKind::SecureSend(_) | TaskKind::Invite { .. }, Origin::Call, _) if is_gone => {

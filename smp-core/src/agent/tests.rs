@@ -22,7 +22,8 @@ impl World {
     fn new() -> Self {
         let address = ServerAddress::new(vec!["127.0.0.1".parse::<Host>().unwrap()], None, [1; 32]).unwrap();
         let servers = BTreeMap::from([(UserId(1), vec![UserServer { address, password: None }])]);
-        let config = AgentConfig { servers, limits: AgentLimits::default() };
+        let config =
+            AgentConfig { servers, limits: AgentLimits::default(), versions: AgentVersions::default() };
         let agent = Agent::new(Arc::new(config), [7; 32], NOW);
         let mut world = Self { agent, store: MemoryAgentStore::new(), outputs: VecDeque::new() };
         world.drain();

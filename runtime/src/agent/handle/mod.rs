@@ -13,7 +13,9 @@ use smp_core::wire::ConnectionRequest;
 use smp_core::wire::agent::AgentError;
 use smp_core::wire::command::MessageFlags;
 
+mod ratchet;
 mod receipts;
+mod rotation;
 
 use super::AgentBuilder;
 use super::shared::{Called, Shared};

@@ -4,10 +4,15 @@ mod chaos;
 mod contacts;
 mod conversation;
 mod delete;
+mod duplicates;
 mod faults;
 mod handshake;
+mod ratchet;
 mod receipts;
 mod restarts;
+mod resync;
+mod rotation;
+mod versions;
 mod waiting;
 mod world;
 

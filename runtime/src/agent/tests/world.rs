@@ -5,12 +5,16 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use bytes::Bytes;
-use smp_core::agent::store::{AgentOp, AgentQuery, Found, MemoryAgentStore, Outgoing, StoreFailure};
-use smp_core::agent::{
-    AgentLimits, ConfirmationId, ConnectionId, Event, LocalMessageId, MessageEvent, UserId, UserServer,
+use smp_core::agent::store::{
+    AgentOp, AgentQuery, Connection, Found, MemoryAgentStore, Outgoing, StoreFailure, SyncState,
 };
+use smp_core::agent::{
+    AgentLimits, AgentVersions, ConfirmationId, ConnectionDescription, ConnectionId, Event, LocalMessageId,
+    MessageEvent, UserId, UserServer,
+};
+use smp_core::crypto::ratchet::PqEncryption;
 use smp_core::server::ServerConfig;
-use smp_core::wire::agent::AgentError;
+use smp_core::wire::agent::{AgentError, RatchetError};
 use smp_core::wire::command::MessageFlags;
 use smp_core::wire::{ConnectionRequest, ServerAddress};
 use smp_storage::agent::AgentStore;
@@ -103,6 +107,8 @@ impl World {
             starts: 0,
             running: None,
             last_connection: 0,
+            versions: AgentVersions::default(),
+            more_servers: Vec::new(),
         };
         person.start();
         person
@@ -145,6 +151,24 @@ impl AgentTestStore {
         let mut sent = sent.into_iter().find(|sent| sent.id == message).unwrap();
         change(&mut sent);
         store.run(vec![AgentOp::PutOutgoing(Box::new(sent))]).unwrap();
+    }
+
+    /// What is kept now.
+    pub(super) fn copy(&self) -> MemoryAgentStore {
+        self.0.lock().unwrap().store.clone()
+    }
+
+    /// Sets everything back to what was kept once.
+    pub(super) fn restore(&self, copy: MemoryAgentStore) {
+        self.0.lock().unwrap().store = copy;
+    }
+
+    /// What is kept of a connection.
+    pub(super) fn connection(&self, id: ConnectionId) -> Connection {
+        match self.0.lock().unwrap().store.read(&AgentQuery::Connection(id)) {
+            Found::Connection(Some(connection)) => *connection,
+            _ => panic!("no such connection"),
+        }
     }
 
     fn panic_if_told(&self) {
@@ -196,6 +220,10 @@ pub(super) struct Person {
     starts: u64,
     running: Option<(Agent, Events)>,
     last_connection: u8,
+    /// What it speaks when it is started next.
+    pub(super) versions: AgentVersions,
+    /// Servers beside its first.
+    pub(super) more_servers: Vec<ServerAddress>,
 }
 
 impl Person {
@@ -208,11 +236,13 @@ impl Person {
             seed[1..9].copy_from_slice(&self.starts.to_be_bytes());
             seed
         };
-        let server = UserServer { address: self.server.clone(), password: None };
+        let servers = [&self.server].into_iter().chain(&self.more_servers);
+        let servers = servers.map(|address| UserServer { address: address.clone(), password: None });
         let connector = Connector::new(self.runtime.clone()).seed(seed(1));
         let agent = Agent::builder(self.runtime.clone(), self.store.clone())
-            .user(USER, vec![server])
+            .user(USER, servers.collect())
             .limits(self.limits.clone())
+            .versions(self.versions)
             .connector(connector)
             .seed(seed(2))
             .inline_store()
@@ -281,6 +311,16 @@ impl Person {
         self.runtime.block_on(self.agent().send(connection, body.into(), MessageFlags { notification: true }))
     }
 
+    pub(super) fn send_with_pq(
+        &self,
+        connection: ConnectionId,
+        body: &'static str,
+        pq: PqEncryption,
+    ) -> Result<LocalMessageId, AgentError> {
+        let flags = MessageFlags { notification: true };
+        self.runtime.block_on(self.agent().send_with_pq(connection, body.into(), flags, pq))
+    }
+
     pub(super) fn acknowledge(&self, message: &MessageEvent) {
         self.try_acknowledge(message.connection, message.id).unwrap();
     }
@@ -297,6 +337,11 @@ impl Person {
         message: LocalMessageId,
     ) -> Result<(), AgentError> {
         self.runtime.block_on(self.agent().acknowledge(connection, message))
+    }
+
+    /// The agent version that is spoken in a connection.
+    pub(super) fn version(&self, connection: ConnectionId) -> u16 {
+        self.store.connection(connection).state.version.0
     }
 
     /// The next event, if there is one within `time`.
@@ -332,7 +377,7 @@ impl Person {
     }
 
     /// The next event that is neither about servers nor tells that something was sent.
-    fn step(&mut self) -> Event {
+    pub(super) fn step(&mut self) -> Event {
         loop {
             match self.event() {
                 Event::Sent(..) => {}
@@ -371,6 +416,30 @@ impl Person {
             }
         }
         bodies
+    }
+
+    /// What comes next of an agreement on a new ratchet.
+    pub(super) fn sync(&mut self) -> (SyncState, Option<RatchetError>) {
+        match self.step() {
+            Event::RatchetSync { state, error, .. } => (state, error),
+            event => panic!("not about the ratchet: {}", tell(&event)),
+        }
+    }
+
+    pub(super) fn synchronize(&self, connection: ConnectionId, force: bool) -> Result<(), AgentError> {
+        self.runtime.block_on(self.agent().synchronize_ratchet(connection, force))
+    }
+
+    pub(super) fn switch(&self, connection: ConnectionId) -> Result<(), AgentError> {
+        self.runtime.block_on(self.agent().switch(connection))
+    }
+
+    pub(super) fn abort_switch(&self, connection: ConnectionId) -> Result<(), AgentError> {
+        self.runtime.block_on(self.agent().abort_switch(connection))
+    }
+
+    pub(super) fn describe(&self, connection: ConnectionId) -> ConnectionDescription {
+        self.runtime.block_on(self.agent().describe(connection)).unwrap()
     }
 
     pub(super) fn info(&mut self) -> Bytes {

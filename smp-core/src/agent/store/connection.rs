@@ -59,6 +59,8 @@ pub struct ConnectionState {
     pub delete_after_delivery: bool,
     /// How many keys of skipped messages are kept.
     pub skipped: u32,
+    /// The highest number of a queue that was removed, so that none is used again.
+    pub queues: u32,
 }
 
 /// How far a connection is, and on which side.
@@ -129,6 +131,27 @@ pub enum Agreement {
     Offered(Box<X3dhKeys>),
     /// There is a ratchet.
     Ratchet(Box<Ratchet>),
+    /// There is a ratchet, and our keys for a new one are on their way.
+    Renewing(Box<Ratchet>, Box<X3dhKeys>),
+}
+
+impl Agreement {
+    /// The ratchet, if there is one.
+    #[must_use]
+    pub const fn ratchet(&self) -> Option<&Ratchet> {
+        match self {
+            Self::Ratchet(ratchet) | Self::Renewing(ratchet, _) => Some(ratchet),
+            Self::None | Self::Offered(_) => None,
+        }
+    }
+
+    /// The ratchet, if there is one, to be changed.
+    pub const fn ratchet_mut(&mut self) -> Option<&mut Ratchet> {
+        match self {
+            Self::Ratchet(ratchet) | Self::Renewing(ratchet, _) => Some(ratchet),
+            Self::None | Self::Offered(_) => None,
+        }
+    }
 }
 
 /// What the owner of a short link needs to change what it leads to.
@@ -186,13 +209,21 @@ impl Connection {
     /// The number of the next receive queue.
     #[must_use]
     pub fn next_receive_number(&self) -> QueueNumber {
-        QueueNumber(self.receive.iter().map(|queue| queue.number.0).max().unwrap_or(0) + 1)
+        let last = self.receive.iter().map(|queue| queue.number.0).max().unwrap_or(0);
+        QueueNumber(last.max(self.state.queues) + 1)
     }
 
-    /// The task that is next, if there is one. Queues are deleted beside the others.
+    /// The number of the next send queue.
+    #[must_use]
+    pub fn next_send_number(&self) -> QueueNumber {
+        let last = self.send.iter().map(|queue| queue.number.0).max().unwrap_or(0);
+        QueueNumber(last.max(self.state.queues) + 1)
+    }
+
+    /// The task that is next, if there is one. Queues are deleted, and take the place of others, beside these.
     #[must_use]
     pub fn next_task(&self) -> Option<&Task> {
-        self.tasks.iter().find(|task| !task.is_deletion())
+        self.tasks.iter().find(|task| !task.is_deletion() && !task.kind.is_background())
     }
 
     /// Whether some of what is left was asked for by a call that waits.

@@ -37,6 +37,7 @@ struct Kept {
     incoming: BTreeMap<LocalMessageId, Arc<Incoming>>,
     outgoing: BTreeMap<LocalMessageId, Arc<Outgoing>>,
     deliveries: BTreeSet<(QueueNumber, LocalMessageId)>,
+    seen: BTreeMap<[u8; 32], UnixTime>,
 }
 
 impl MemoryAgentStore {
@@ -94,6 +95,9 @@ impl MemoryAgentStore {
             AgentQuery::Sent(id, sender_id) => {
                 Found::Outgoing(kept(id).and_then(|kept| kept.sent(*sender_id)).map(boxed))
             }
+            AgentQuery::Seen(id, hash) => {
+                Found::Seen(kept(id).is_some_and(|kept| kept.seen.contains_key(hash)))
+            }
             AgentQuery::SentAll(id, sender_ids) => {
                 let sent = |sender_id: &i64| kept(id).and_then(|kept| kept.sent(*sender_id));
                 Found::SentAll(sender_ids.iter().filter_map(sent).map(|sent| Outgoing::clone(sent)).collect())
@@ -134,7 +138,11 @@ impl MemoryAgentStore {
             AgentOp::PutOutgoing(message) => {
                 self.connection(message.connection)?.outgoing.insert(message.id, Arc::from(message));
             }
+            AgentOp::PutSeen(id, hash, time) => {
+                self.connection(id)?.seen.entry(hash).or_insert(time);
+            }
             AgentOp::PutDelivery(delivery) => self.connection(delivery.connection)?.put_delivery(delivery)?,
+            AgentOp::MoveDeliveries(id, from, to) => self.connection(id)?.move_deliveries(from, to)?,
             AgentOp::DeleteDelivery(delivery) => self.if_there(delivery.connection, |kept| {
                 kept.deliveries.remove(&(delivery.queue, delivery.message));
             }),
@@ -190,10 +198,12 @@ impl MemoryAgentStore {
             };
             let came: Vec<_> = kept.incoming.values().filter(|of| incoming(of)).map(|of| of.id).collect();
             let went: Vec<_> = kept.outgoing.values().filter(|of| delivered(of)).map(|of| of.id).collect();
-            if came.is_empty() && went.is_empty() {
+            let has_seen = kept.seen.values().any(|at| *at < time);
+            if came.is_empty() && went.is_empty() && !has_seen {
                 continue;
             }
             let kept = Arc::make_mut(kept);
+            kept.seen.retain(|_, at| *at >= time);
             for id in came {
                 kept.incoming.remove(&id);
             }
@@ -265,6 +275,7 @@ impl Kept {
             incoming: BTreeMap::new(),
             outgoing: BTreeMap::new(),
             deliveries: BTreeSet::new(),
+            seen: BTreeMap::new(),
         }
     }
 
@@ -279,6 +290,18 @@ impl Kept {
             return Err(StoreFailure);
         }
         self.deliveries.insert((queue, message));
+        Ok(())
+    }
+
+    fn move_deliveries(&mut self, from: QueueNumber, to: QueueNumber) -> Result<(), StoreFailure> {
+        let moved: Vec<_> = self.deliveries.iter().filter(|(of, _)| *of == from).copied().collect();
+        if !moved.is_empty() && !self.send.has(to) {
+            return Err(StoreFailure);
+        }
+        for (from, message) in moved {
+            self.deliveries.remove(&(from, message));
+            self.deliveries.insert((to, message));
+        }
         Ok(())
     }
 

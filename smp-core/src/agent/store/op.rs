@@ -79,9 +79,14 @@ pub enum AgentOp {
     PutOutgoing(Box<Outgoing>),
     /// A message has to go through a queue.
     PutDelivery(Delivery),
+    /// What has to go through the first queue has to go through the second one instead.
+    MoveDeliveries(ConnectionId, QueueNumber, QueueNumber),
     /// It need not, any more.
     DeleteDelivery(Delivery),
-    /// Forgets messages that came, or went out, before this time, unless the app has to acknowledge them or a
+    /// Remembers that something with this SHA-256 came at this time: a message of the ratchet as it was encrypted, or both keys
+    /// for a new ratchet. What is remembered already stays as it is.
+    PutSeen(ConnectionId, [u8; 32], UnixTime),
+    /// Forgets what was seen, and messages that came, or went out, before this time, unless the app has to acknowledge them or a
     /// delivery is left.
     ForgetMessagesBefore(UnixTime),
 }
@@ -115,6 +120,8 @@ pub enum AgentQuery {
     Waiting(ConnectionId),
     /// The message that is to go through a queue next: the one with the lowest number. [`Found::Outgoing`].
     NextDelivery(ConnectionId, QueueNumber),
+    /// Whether something with this SHA-256 came before: [`AgentOp::PutSeen`]. [`Found::Seen`].
+    Seen(ConnectionId, [u8; 32]),
     /// The last message that went out with this number of the sender's. [`Found::Outgoing`].
     Sent(ConnectionId, i64),
     /// The same for each of several numbers, in their order; nothing for one of which there is none. [`Found::SentAll`].
@@ -153,6 +160,8 @@ pub enum Found {
     },
     /// A message that goes out, if there is one.
     Outgoing(Option<Box<Outgoing>>),
+    /// Whether it came.
+    Seen(bool),
     /// Messages that went out.
     SentAll(Vec<Outgoing>),
 }

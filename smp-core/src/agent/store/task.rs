@@ -57,6 +57,15 @@ pub enum TaskKind {
     },
     /// KEY: secure a receive queue with the key that came with a confirmation.
     SecureReceive(QueueNumber, AuthPublicKey),
+    /// KEY: secure a receive queue that takes the place of another, with the key that came with QKEY.
+    SecureAdded(QueueNumber, AuthPublicKey),
+    /// DEL of a receive queue that was left; before, unless it is disabled, what is in it is taken.
+    Retire {
+        /// The queue.
+        queue: QueueNumber,
+        /// How often it failed.
+        attempts: u32,
+    },
     /// DEL: the queue is no longer in the connection.
     DeleteQueue {
         /// The server that holds it.
@@ -68,4 +77,12 @@ pub enum TaskKind {
         /// How often it failed.
         attempts: u32,
     },
+}
+
+impl TaskKind {
+    /// Whether messages go out while it is not done, and other tasks are.
+    #[must_use]
+    pub const fn is_background(&self) -> bool {
+        matches!(self, Self::SecureAdded(..) | Self::Retire { .. })
+    }
 }

@@ -44,6 +44,7 @@ pub(super) fn put(database: &Database, id: ConnectionId, state: &ConnectionState
         deleted_at: state.deleted_at.map(|time| time.as_millis()),
         delete_after_delivery: state.delete_after_delivery,
         skipped: state.skipped,
+        queues: state.queues,
     })?;
     Ok(())
 }
@@ -83,6 +84,7 @@ fn state(row: &Record<'_>) -> Result<ConnectionState> {
         deleted_at: row.optional_time("deleted_at")?,
         delete_after_delivery: row.plain("delete_after_delivery")?,
         skipped: row.plain("skipped")?,
+        queues: row.plain("queues")?,
     })
 }
 
@@ -94,16 +96,21 @@ pub(super) fn unfinished(database: &Database) -> Result<Vec<ConnectionId>> {
 }
 
 pub(super) fn put_agreement(database: &Database, id: ConnectionId, agreement: &Agreement) -> Result<()> {
-    let (kind, secret) = match agreement {
+    let (kind, secret, keys) = match agreement {
         Agreement::None => {
             require(database, id)?;
             execute(database, "DELETE FROM agreements WHERE connection = ?", [id.as_bytes()])?;
             return Ok(());
         }
-        Agreement::Offered(keys) => (OFFERED, keys.to_bytes()),
-        Agreement::Ratchet(ratchet) => (RATCHET, ratchet.to_bytes()),
+        Agreement::Offered(keys) => (OFFERED, keys.to_bytes(), None),
+        Agreement::Ratchet(ratchet) => (RATCHET, ratchet.to_bytes(), None),
+        Agreement::Renewing(ratchet, keys) => (RENEWING, ratchet.to_bytes(), Some(keys.to_bytes())),
     };
-    put!(database, agreements, { connection: id.as_bytes() }, { kind: kind, secret: &secret[..] })?;
+    put!(database, agreements, { connection: id.as_bytes() }, {
+        kind: kind,
+        secret: &secret[..],
+        keys: keys.as_ref().map(|keys| &keys[..]),
+    })?;
     Ok(())
 }
 
@@ -112,6 +119,10 @@ fn agreement(database: &Database, id: ConnectionId) -> Result<Agreement> {
     let found = first(database, "agreements", sql, [id.as_bytes()], |row| match row.text("kind")? {
         Some(OFFERED) => Ok(Agreement::Offered(Box::new(row.decoded("secret", X3dhKeys::from_bytes)?))),
         Some(RATCHET) => Ok(Agreement::Ratchet(Box::new(row.decoded("secret", Ratchet::from_bytes)?))),
+        Some(RENEWING) => Ok(Agreement::Renewing(
+            Box::new(row.decoded("secret", Ratchet::from_bytes)?),
+            Box::new(row.decoded("keys", X3dhKeys::from_bytes)?),
+        )),
         _ => Err(Failure::Damaged("agreements")),
     })?;
     Ok(found.unwrap_or(Agreement::None))
@@ -119,3 +130,4 @@ fn agreement(database: &Database, id: ConnectionId) -> Result<Agreement> {
 
 const OFFERED: &str = "offered";
 const RATCHET: &str = "ratchet";
+const RENEWING: &str = "renewing";

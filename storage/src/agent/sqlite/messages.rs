@@ -11,7 +11,7 @@ use smp_core::wire::{MessageId, Version};
 
 use super::failure::{Failure, Result};
 use super::record::Record;
-use super::statement::{all, execute, first, put};
+use super::statement::{all, execute, first, put, require};
 use super::words::Word;
 
 pub(super) fn put_incoming(database: &Database, message: &Incoming) -> Result<()> {
@@ -56,6 +56,21 @@ pub(super) fn put_delivery(database: &Database, delivery: &Delivery) -> Result<(
     Ok(())
 }
 
+pub(super) fn move_deliveries(
+    database: &Database,
+    id: ConnectionId,
+    from: QueueNumber,
+    to: QueueNumber,
+) -> Result<()> {
+    require(database, id)?;
+    if from != to {
+        execute(database, ADD_DELIVERIES, params![id.as_bytes(), from.0, to.0])?;
+        let sql = "DELETE FROM deliveries WHERE connection = ? AND queue = ?";
+        execute(database, sql, params![id.as_bytes(), from.0])?;
+    }
+    Ok(())
+}
+
 pub(super) fn delete_delivery(database: &Database, delivery: &Delivery) -> Result<()> {
     let sql = "DELETE FROM deliveries WHERE connection = ? AND queue = ? AND message = ?";
     execute(database, sql, delivery_key(delivery))?;
@@ -65,6 +80,7 @@ pub(super) fn delete_delivery(database: &Database, delivery: &Delivery) -> Resul
 pub(super) fn forget_before(database: &Database, time: UnixTime) -> Result<()> {
     execute(database, FORGET_INCOMING, [time.as_millis()])?;
     execute(database, FORGET_OUTGOING, [time.as_millis()])?;
+    execute(database, "DELETE FROM seen WHERE at < ?", [time.as_millis()])?;
     Ok(())
 }
 
@@ -107,6 +123,23 @@ pub(super) fn find_all_sent(
         sent.extend(find_sent(database, connection, *sender_id)?.map(|message| *message));
     }
     Ok(sent)
+}
+
+pub(super) fn put_seen(
+    database: &Database,
+    connection: ConnectionId,
+    hash: &[u8; 32],
+    time: UnixTime,
+) -> Result<()> {
+    let sql = "INSERT INTO seen (connection, hash, at) VALUES (?, ?, ?) ON CONFLICT DO NOTHING";
+    execute(database, sql, params![connection.as_bytes(), hash, time.as_millis()])?;
+    Ok(())
+}
+
+pub(super) fn was_seen(database: &Database, connection: ConnectionId, hash: &[u8; 32]) -> Result<bool> {
+    let sql = "SELECT at FROM seen WHERE connection = ? AND hash = ?";
+    let at = first(database, "seen", sql, params![connection.as_bytes(), hash], |row| row.time("at"))?;
+    Ok(at.is_some())
 }
 
 fn delivery_key(delivery: &Delivery) -> ([u8; 12], u32, i64) {
@@ -199,6 +232,8 @@ const RATCHET: &str = "ratchet";
 const PLAIN: &str = "plain";
 const DELIVERED: &str = "delivered";
 
+const ADD_DELIVERIES: &str = "INSERT INTO deliveries (connection, queue, message) \
+     SELECT connection, ?3, message FROM deliveries WHERE connection = ?1 AND queue = ?2 ON CONFLICT DO NOTHING";
 const INCOMING: &str = "SELECT * FROM incoming WHERE connection = ? AND id = ?";
 const WAITING: &str = "SELECT * FROM incoming WHERE connection = ? AND body IS NOT NULL ORDER BY id";
 const NEXT_DELIVERY: &str = "SELECT outgoing.* FROM deliveries \
@@ -206,7 +241,7 @@ const NEXT_DELIVERY: &str = "SELECT outgoing.* FROM deliveries \
      WHERE deliveries.connection = ? AND deliveries.queue = ? ORDER BY deliveries.message LIMIT 1";
 const SENT: &str = "SELECT * FROM outgoing WHERE connection = ? AND sender_id = ? ORDER BY id DESC LIMIT 1";
 
-/// These two read all messages: they run now and then, not for each message.
+/// These read all messages: they run now and then, not for each message.
 const FORGET_INCOMING: &str = "DELETE FROM incoming WHERE received_at < ? AND body IS NULL";
 const FORGET_OUTGOING: &str = "DELETE FROM outgoing WHERE created_at < ? AND NOT EXISTS (\
      SELECT 1 FROM deliveries WHERE deliveries.connection = outgoing.connection AND deliveries.message = outgoing.id)";

@@ -3,8 +3,13 @@
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
 
 /// The tables of version 1, then what makes each later version of the one before. None is ever changed.
-pub(super) const MIGRATIONS: &[&str] =
-    &[include_str!("schema_1.sql"), include_str!("schema_2.sql"), include_str!("schema_3.sql")];
+pub(super) const MIGRATIONS: &[&str] = &[
+    include_str!("schema_1.sql"),
+    include_str!("schema_2.sql"),
+    include_str!("schema_3.sql"),
+    include_str!("schema_4.sql"),
+    include_str!("schema_5.sql"),
+];
 
 /// Why the tables cannot be used.
 #[derive(Debug)]

@@ -166,7 +166,9 @@ fn carry_out(database: &Connection, op: &AgentOp) -> Result<()> {
         AgentOp::DeleteInvitation(id) => requests::delete_invitation(database, *id),
         AgentOp::PutIncoming(message) => messages::put_incoming(database, message),
         AgentOp::PutOutgoing(message) => messages::put_outgoing(database, message),
+        AgentOp::PutSeen(id, hash, time) => messages::put_seen(database, *id, hash, *time),
         AgentOp::PutDelivery(delivery) => messages::put_delivery(database, delivery),
+        AgentOp::MoveDeliveries(id, from, to) => messages::move_deliveries(database, *id, *from, *to),
         AgentOp::DeleteDelivery(delivery) => messages::delete_delivery(database, delivery),
         AgentOp::ForgetMessagesBefore(time) => messages::forget_before(database, *time),
     }
@@ -194,6 +196,7 @@ fn find(database: &Connection, query: &AgentQuery) -> Result<Found> {
             Found::Outgoing(messages::find_next_delivery(database, *id, *queue)?)
         }
         AgentQuery::Sent(id, sender_id) => Found::Outgoing(messages::find_sent(database, *id, *sender_id)?),
+        AgentQuery::Seen(id, hash) => Found::Seen(messages::was_seen(database, *id, hash)?),
         AgentQuery::SentAll(id, sender_ids) => {
             Found::SentAll(messages::find_all_sent(database, *id, sender_ids)?)
         }

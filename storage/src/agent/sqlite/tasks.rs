@@ -65,6 +65,18 @@ fn insert(database: &Database, id: ConnectionId, place: usize, task: &Task) -> R
              VALUES (?, ?, ?, ?, ?, ?, ?)",
             params![id.as_bytes(), place, SECURE_RECEIVE, queue.0, key.to_der(), origin, correlation],
         ),
+        TaskKind::SecureAdded(queue, key) => execute(
+            database,
+            "INSERT INTO tasks (connection, place, kind, queue, sender_key, origin, correlation) \
+             VALUES (?, ?, ?, ?, ?, ?, ?)",
+            params![id.as_bytes(), place, SECURE_ADDED, queue.0, key.to_der(), origin, correlation],
+        ),
+        TaskKind::Retire { queue, attempts } => execute(
+            database,
+            "INSERT INTO tasks (connection, place, kind, queue, attempts, origin, correlation) \
+             VALUES (?, ?, ?, ?, ?, ?, ?)",
+            params![id.as_bytes(), place, RETIRE, queue.0, attempts, origin, correlation],
+        ),
         TaskKind::DeleteQueue { server, recipient_id, key, attempts } => execute(
             database,
             "INSERT INTO tasks (connection, place, kind, server, recipient_id, key, attempts, origin, correlation) \
@@ -100,6 +112,10 @@ fn kind(row: &Record<'_>) -> Result<TaskKind> {
         Some(SECURE_RECEIVE) => {
             Ok(TaskKind::SecureReceive(queue()?, row.decoded("sender_key", AuthPublicKey::from_der)?))
         }
+        Some(SECURE_ADDED) => {
+            Ok(TaskKind::SecureAdded(queue()?, row.decoded("sender_key", AuthPublicKey::from_der)?))
+        }
+        Some(RETIRE) => Ok(TaskKind::Retire { queue: queue()?, attempts: row.plain("attempts")? }),
         Some(DELETE_QUEUE) => Ok(TaskKind::DeleteQueue {
             server: row.wire("server", ServerAddress::decode)?,
             recipient_id: row.decoded("recipient_id", EntityId::new)?,
@@ -127,4 +143,6 @@ const SECURE_SEND: &str = "secure send";
 const CREATE_REPLY: &str = "create reply";
 const INVITE: &str = "invite";
 const SECURE_RECEIVE: &str = "secure receive";
+const SECURE_ADDED: &str = "secure added";
+const RETIRE: &str = "retire";
 const DELETE_QUEUE: &str = "delete queue";

@@ -32,6 +32,7 @@ pub fn describe(found: &Found) -> String {
                 + &lines("messages", messages.iter().map(incoming))
         }
         Found::Outgoing(found) => optional("outgoing", found.as_deref(), outgoing),
+        Found::Seen(found) => format!("seen: {found}"),
         Found::SentAll(found) => lines("sent", found.iter().map(outgoing)),
     }
 }
@@ -58,7 +59,7 @@ fn connection(found: &Connection) -> String {
 fn state(state: &ConnectionState) -> String {
     let counters = &state.counters;
     format!(
-        "user {} {:?} version {} pq {} last {} sent {} {} received {} {} {:?} deleted {:?} {} skipped {}",
+        "user {} {:?} version {} pq {} last {} sent {} {} received {} {} {:?} deleted {:?} {} skipped {} queues {}",
         state.user.0,
         state.progress,
         state.version.0,
@@ -71,7 +72,8 @@ fn state(state: &ConnectionState) -> String {
         state.sync,
         state.deleted_at.map(UnixTime::as_millis),
         state.delete_after_delivery,
-        state.skipped
+        state.skipped,
+        state.queues
     )
 }
 
@@ -79,6 +81,9 @@ fn agreement(agreement: &Agreement) -> String {
     match agreement {
         Agreement::None => "none".into(),
         Agreement::Offered(keys) => format!("offered {}", hex(&keys.to_bytes())),
+        Agreement::Renewing(ratchet, keys) => {
+            format!("renewing {} {}", hex(&ratchet.to_bytes()), hex(&keys.to_bytes()))
+        }
         Agreement::Ratchet(ratchet) => format!("ratchet {}", hex(&ratchet.to_bytes())),
     }
 }
@@ -153,6 +158,8 @@ fn task(task: &Task) -> String {
         TaskKind::CreateReply { info, keys } => format!("create reply {} {}", hex(info), hex(keys)),
         TaskKind::Invite { queue, info } => format!("invite {} {}", queue_info(queue), hex(info)),
         TaskKind::SecureReceive(queue, key) => format!("secure receive {} {}", queue.0, public(key)),
+        TaskKind::SecureAdded(queue, key) => format!("secure added {} {}", queue.0, public(key)),
+        TaskKind::Retire { queue, attempts } => format!("retire {} after {attempts}", queue.0),
         TaskKind::DeleteQueue { server: of, recipient_id, key, attempts } => format!(
             "delete queue {} {} {} after {attempts}",
             server(of),

@@ -6,7 +6,7 @@ use smp_core::agent::{ConnectionId, LocalMessageId};
 
 use super::samples::{
     CONNECTIONS, MESSAGES, NAMES, QUEUES, Samples, USERS, confirmation_id, connection_id, invitation_id,
-    user_id,
+    seen, user_id,
 };
 use super::{answer, describe};
 use crate::agent::AgentStore;
@@ -108,6 +108,7 @@ fn queries_of(id: ConnectionId) -> Vec<AgentQuery> {
     queries
         .extend((0..MESSAGES).map(|number| AgentQuery::Incoming(id, LocalMessageId(number.cast_signed()))));
     queries.extend((0..NAMES).map(|number| AgentQuery::Sent(id, number.cast_signed())));
+    queries.extend((0..NAMES).map(|number| AgentQuery::Seen(id, seen(number))));
     queries.push(AgentQuery::SentAll(id, (0..=NAMES).rev().map(u64::cast_signed).collect()));
     let queue = |number| QueueNumber(u32::try_from(number).unwrap_or(0));
     queries.extend((1..=QUEUES).map(|number| AgentQuery::NextDelivery(id, queue(number))));
@@ -152,8 +153,10 @@ fn op(samples: &mut Samples) -> AgentOp {
         68 => AgentOp::DeleteInvitation(samples.invitation().id),
         69..78 => AgentOp::PutIncoming(Box::new(samples.incoming())),
         78..86 => AgentOp::PutOutgoing(Box::new(samples.outgoing())),
-        86..95 => AgentOp::PutDelivery(samples.delivery()),
-        95..98 => AgentOp::DeleteDelivery(samples.delivery()),
+        86..94 => AgentOp::PutDelivery(samples.delivery()),
+        94 => AgentOp::MoveDeliveries(id, samples.queue(), samples.queue()),
+        95..97 => AgentOp::DeleteDelivery(samples.delivery()),
+        97 => AgentOp::PutSeen(id, samples.seen(), samples.time()),
         _ => AgentOp::ForgetMessagesBefore(UnixTime::from_millis(samples.time().as_millis() / 4)),
     }
 }

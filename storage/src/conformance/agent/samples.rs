@@ -60,6 +60,12 @@ pub fn invitation_id(number: u64) -> InvitationId {
     InvitationId::new(id(b'i', number))
 }
 
+/// A hash of what was seen.
+#[must_use]
+pub const fn seen(number: u64) -> [u8; 32] {
+    [number.to_be_bytes()[7]; 32]
+}
+
 fn id(kind: u8, number: u64) -> [u8; 12] {
     let mut id = [kind; 12];
     id[4..].copy_from_slice(&number.to_be_bytes());
@@ -151,14 +157,16 @@ impl Samples {
             deleted_at: self.maybe(Self::time).filter(|_| self.one_in(4)),
             delete_after_delivery: self.one_in(2),
             skipped: self.number_u32(),
+            queues: self.number_u32(),
         }
     }
 
     /// What both sides have agreed on.
     pub fn agreement(&mut self) -> Agreement {
-        match self.below(4) {
+        match self.below(5) {
             0 => Agreement::None,
             1 => Agreement::Offered(Box::new(self.keys())),
+            2 => Agreement::Renewing(Box::new(self.ratchet()), Box::new(self.keys())),
             _ => Agreement::Ratchet(Box::new(self.ratchet())),
         }
     }
@@ -274,7 +282,9 @@ impl Samples {
     }
 
     fn task(&mut self) -> Task {
-        let kind = match self.below(5) {
+        let kind = match self.below(7) {
+            4 => TaskKind::SecureAdded(self.queue(), self.public_key()),
+            5 => TaskKind::Retire { queue: self.queue(), attempts: self.number_u32() },
             0 => TaskKind::SecureSend(self.queue()),
             1 => TaskKind::CreateReply { info: self.body(), keys: self.body() },
             2 => TaskKind::SecureReceive(self.queue(), self.public_key()),
@@ -367,6 +377,11 @@ impl Samples {
                 ReceiptState::BadHash,
             ]),
         }
+    }
+
+    /// A hash of what was seen, one of a few.
+    pub fn seen(&mut self) -> [u8; 32] {
+        seen(self.below(NAMES))
     }
 
     /// A delivery.

@@ -1,0 +1,344 @@
+//! Queues that take the place of others.
+
+use smp_core::agent::store::{OutgoingContent, ReceiveSwitch, SendSwitch};
+use smp_core::agent::{ConnectionId, Event, SwitchPhase, SwitchSide};
+use smp_core::server::ServerConfig;
+use smp_core::wire::agent::{
+    AMessage, AddedQueue, AgentCommandError, AgentError, AgentMessage, KeyedQueue, MessageHash, NonEmpty,
+    PeerError, ReadyQueue, SenderQueue,
+};
+use smp_core::wire::command::MessageFlags;
+use smp_core::wire::{
+    AuthPublicKey, DhPublicKey, EntityId, QueueAddress, QueueInfo, QueueUri, ServerAddress, Version,
+    VersionRange,
+};
+
+use super::*;
+
+const PROHIBITED: Result<(), AgentError> = Err(AgentError::Command(AgentCommandError::Prohibited));
+
+/// Two people on a server each; Alice may use a third one too.
+fn people(world: &World) -> (Person, Person) {
+    let (mut alice, bob) = (world.person(1, 0), world.person(2, 1));
+    alice.stop();
+    alice.more_servers = vec![world.address(2)];
+    alice.start();
+    (alice, bob)
+}
+
+/// Lets them meet through Alice's first server.
+fn meet_at(world: &World, alice: &mut Person, bob: &mut Person) -> (ConnectionId, ConnectionId) {
+    loop {
+        let ids = meet(alice, bob, false);
+        if alice.describe(ids.0).receive[0].server == world.address(0) {
+            return ids;
+        }
+    }
+}
+
+/// How far the switches went in the next hour.
+fn phases(person: &mut Person) -> Vec<(SwitchSide, SwitchPhase)> {
+    let events = person.others_within(HOUR).into_iter();
+    events
+        .filter_map(|event| match event {
+            Event::Switch { side, phase, .. } => Some((side, phase)),
+            Event::Sent(..) => None,
+            event => panic!("not about queues: {}", tell(&event)),
+        })
+        .collect()
+}
+
+fn is_at(person: &Person, connection: ConnectionId, server: &ServerAddress) -> bool {
+    let receive = person.describe(connection).receive;
+    receive.len() == 1 && receive[0].server == *server && receive[0].switch.is_none()
+}
+
+#[test]
+fn a_queue_takes_the_place_of_another() {
+    use SwitchPhase::{Completed, Confirmed, Secured, Started};
+    let mut world = World::new(3);
+    let (mut alice, mut bob) = people(&world);
+    let (at_alice, at_bob) = meet_at(&world, &mut alice, &mut bob);
+    assert_eq!(alice.abort_switch(at_alice), PROHIBITED);
+    assert_eq!(alice.switch(at_alice), Ok(()));
+    let receives = [Confirmed, Secured, Completed].map(|phase| (SwitchSide::Receive, phase));
+    assert_eq!(phases(&mut alice), receives);
+    let sends = [Started, Confirmed, Secured, Completed].map(|phase| (SwitchSide::Send, phase));
+    assert_eq!(phases(&mut bob), sends);
+    assert!(is_at(&alice, at_alice, &world.address(2)));
+    let description = bob.describe(at_bob);
+    assert!(description.send.len() == 1 && description.send[0].switch.is_none());
+    assert_eq!(alice.abort_switch(at_alice), PROHIBITED);
+    assert_eq!(description.ratchet_hash, alice.describe(at_alice).ratchet_hash);
+    // Nobody needs the old server any more.
+    world.crash(0);
+    bob.send(at_bob, "hello").unwrap();
+    assert_eq!(alice.bodies(), ["hello"]);
+    alice.send(at_alice, "hello too").unwrap();
+    assert_eq!(bob.bodies(), ["hello too"]);
+    world.start(0, ServerConfig::default());
+    // And back again; both sides at once.
+    assert_eq!(alice.switch(at_alice), Ok(()));
+    assert_eq!(bob.switch(at_bob), Ok(()));
+    assert_eq!(phases(&mut alice).len(), 7);
+    assert_eq!(phases(&mut bob).len(), 7);
+    assert!(!is_at(&alice, at_alice, &world.address(2)));
+    let numbers: Vec<_> =
+        alice.store.connection(at_alice).receive.iter().map(|queue| queue.number.0).collect();
+    assert_eq!(numbers, [3], "no number is used again");
+    bob.send(at_bob, "hello").unwrap();
+    assert_eq!(alice.bodies(), ["hello"]);
+}
+
+/// Messages of both directions, before, at and after an interruption, whoever is interrupted, wherever it is.
+#[test]
+fn an_interrupted_switch_goes_on_and_loses_nothing() {
+    for who in 0..5_usize {
+        for turns in (0..).step_by(7) {
+            let mut world = World::new(3);
+            let (mut alice, mut bob) = people(&world);
+            let (at_alice, at_bob) = meet_at(&world, &mut alice, &mut bob);
+            for number in 0..3_u8 {
+                bob.send(at_bob, vec![number]).unwrap();
+                alice.send(at_alice, vec![number]).unwrap();
+            }
+            drop(alice.agent().switch(at_alice));
+            let is_busy = world.turn(turns);
+            let flags = MessageFlags { notification: true };
+            drop(bob.agent().send(at_bob, vec![3].into(), flags));
+            match who {
+                0 => {
+                    bob.send(at_bob, vec![4]).unwrap();
+                    alice.stop();
+                    alice.start();
+                }
+                1 => {
+                    bob.send(at_bob, vec![4]).unwrap();
+                    bob.stop();
+                    bob.start();
+                }
+                number => {
+                    world.crash(number - 2);
+                    bob.send(at_bob, vec![4]).unwrap();
+                    world.start(number - 2, ServerConfig::default());
+                }
+            }
+            bob.send(at_bob, vec![5]).unwrap();
+            let context = format!("{who} after {turns} turns");
+            let expected: Vec<_> = (0..6_u8).map(|number| vec![number]).collect();
+            assert_eq!(alice.bodies(), expected, "{context}");
+            assert_eq!(bob.bodies(), [vec![0], vec![1], vec![2]], "{context}");
+            if !is_at(&alice, at_alice, &world.address(2)) {
+                // It had not begun.
+                assert!(is_at(&alice, at_alice, &world.address(0)), "{context}");
+                assert_eq!(alice.switch(at_alice), Ok(()), "{context}");
+                bob.send(at_bob, vec![6]).unwrap();
+                assert_eq!(alice.bodies(), [vec![6]], "{context}");
+                assert!(is_at(&alice, at_alice, &world.address(2)), "{context}");
+            }
+            assert!(bob.describe(at_bob).send.len() == 1, "{context}");
+            if !is_busy {
+                assert!(turns > 20, "there was hardly anything to interrupt");
+                break;
+            }
+        }
+    }
+}
+
+/// What is left in the old queue comes before what comes through the new one, however slow the app is.
+#[test]
+fn messages_of_both_queues_come_in_order() {
+    let world = World::new(3);
+    let (mut alice, mut bob) = people(&world);
+    let (at_alice, at_bob) = meet_at(&world, &mut alice, &mut bob);
+    assert_eq!(alice.switch(at_alice), Ok(()));
+    let mut phase = SwitchPhase::Started;
+    let mut number = 0_u8;
+    let mut heard = Vec::new();
+    // A message at each moment, of which the app acknowledges the last one much later.
+    while phase < SwitchPhase::Completed && number < 100 {
+        bob.send(at_bob, vec![number]).unwrap();
+        number += 1;
+        world.turn(5);
+        while let Some(event) = alice.event_within(std::time::Duration::ZERO) {
+            match event {
+                Event::Message(message) => heard.push(message),
+                Event::Switch { phase: next, .. } => phase = next,
+                _ => {}
+            }
+        }
+        if let Some(message) = heard.last().filter(|_| number.is_multiple_of(4)) {
+            assert!(message.integrity == smp_core::wire::agent::MessageIntegrity::Ok);
+            alice.acknowledge(message);
+        }
+    }
+    assert_eq!(phase, SwitchPhase::Completed);
+    if let Some(message) = heard.last() {
+        alice.acknowledge(message);
+    }
+    let before: Vec<_> = heard.iter().map(|message| message.body.clone()).collect();
+    let all: Vec<_> = before.into_iter().chain(alice.bodies()).collect();
+    assert_eq!(all, (0..number).map(|number| vec![number]).collect::<Vec<_>>());
+}
+
+/// Whoever does not want it any more keeps the old queue, and may begin again.
+#[test]
+fn a_switch_is_given_up_and_begun_again() {
+    let world = World::new(3);
+    let (mut alice, mut bob) = people(&world);
+    let (at_alice, at_bob) = meet_at(&world, &mut alice, &mut bob);
+    bob.stop();
+    assert_eq!(alice.switch(at_alice), Ok(()));
+    assert_eq!(alice.switch(at_alice), PROHIBITED);
+    let receive = alice.describe(at_alice).receive;
+    assert!(receive[1].switch == Some(ReceiveSwitch::Adding) && receive[1].can_abort);
+    assert_eq!(alice.abort_switch(at_alice), Ok(()));
+    assert_eq!(alice.abort_switch(at_alice), PROHIBITED);
+    alice.others_within(HOUR);
+    assert!(is_at(&alice, at_alice, &world.address(0)));
+    assert_eq!(alice.store.connection(at_alice).receive.len(), 1, "it was deleted at its server");
+    bob.start();
+    let events = alice.others_within(HOUR);
+    assert!(matches!(events[..], [Event::Error(_, AgentError::Peer(PeerError::Queue))]), "{events:?}");
+    assert!(bob.describe(at_bob).send[1].switch == Some(SendSwitch::Keying));
+    assert_eq!(alice.switch(at_alice), Ok(()));
+    assert_eq!(phases(&mut alice).len(), 3);
+    assert!(is_at(&alice, at_alice, &world.address(2)));
+    assert_eq!(bob.describe(at_bob).send.len(), 1);
+    bob.bodies();
+    bob.send(at_bob, "hello").unwrap();
+    assert_eq!(alice.bodies(), ["hello"]);
+}
+
+/// The new server is away for a while, which holds up no message; then the old one ends for ever, as soon as the other side may
+/// use the new one: nobody waits for it.
+#[test]
+fn servers_that_are_away_hold_up_no_messages() {
+    let mut world = World::new(3);
+    let (mut alice, mut bob) = people(&world);
+    let (at_alice, at_bob) = meet_at(&world, &mut alice, &mut bob);
+    bob.stop();
+    assert_eq!(alice.switch(at_alice), Ok(()));
+    world.crash(2);
+    bob.start();
+    assert_eq!(phases_with_errors(&mut alice), [(SwitchSide::Receive, SwitchPhase::Confirmed)]);
+    assert_eq!(alice.describe(at_alice).receive.len(), 2);
+    for number in 0..3_u8 {
+        bob.send(at_bob, vec![number]).unwrap();
+        assert_eq!(alice.bodies(), [vec![number]]);
+        alice.send(at_alice, vec![number]).unwrap();
+        assert_eq!(bob.bodies(), [vec![number]]);
+    }
+    // The other side is not told yet that the new queue is ready.
+    world.crash(1);
+    world.start(2, ServerConfig::default());
+    assert_eq!(phases_with_errors(&mut alice), [(SwitchSide::Receive, SwitchPhase::Secured)]);
+    assert_eq!(alice.abort_switch(at_alice), PROHIBITED);
+    world.crash(0);
+    bob.send(at_bob, "after").unwrap();
+    world.start(1, ServerConfig::default());
+    let mut events = alice.others_within(HOUR * 3);
+    events.retain(|event| !matches!(event, Event::Sent(..) | Event::Error(..)));
+    let [Event::Message(message), Event::Switch { phase: SwitchPhase::Completed, .. }] = &events[..] else {
+        panic!("{events:?}")
+    };
+    assert_eq!(message.body, "after");
+    alice.acknowledge(message);
+    assert!(is_at(&alice, at_alice, &world.address(2)));
+    bob.send(at_bob, "more").unwrap();
+    assert_eq!(alice.bodies(), ["more"]);
+}
+
+fn phases_with_errors(person: &mut Person) -> Vec<(SwitchSide, SwitchPhase)> {
+    let events = person.others_within(HOUR * 3).into_iter();
+    events
+        .filter_map(|event| match event {
+            Event::Switch { side, phase, .. } => Some((side, phase)),
+            _ => None,
+        })
+        .collect()
+}
+
+#[test]
+fn no_queue_is_made_on_a_server_that_is_away() {
+    let mut world = World::new(3);
+    let (mut alice, mut bob) = people(&world);
+    let (at_alice, at_bob) = meet_at(&world, &mut alice, &mut bob);
+    world.crash(2);
+    assert!(matches!(alice.switch(at_alice), Err(AgentError::Broker { .. })));
+    assert!(is_at(&alice, at_alice, &world.address(0)));
+    world.start(2, ServerConfig::default());
+    assert_eq!(alice.switch(at_alice), Ok(()));
+    bob.send(at_bob, "hello").unwrap();
+    assert_eq!(alice.bodies(), ["hello"]);
+    assert!(is_at(&alice, at_alice, &world.address(2)));
+}
+
+/// What a hostile agent says of queues is told as its fault, changes nothing and holds up nothing.
+#[test]
+fn nonsense_about_queues_is_refused() {
+    let mut world = World::new(3);
+    let (mut alice, mut bob) = people(&world);
+    let (at_alice, at_bob) = meet_at(&world, &mut alice, &mut bob);
+    let server = world.address(2);
+    let address = QueueAddress {
+        server: server.clone(),
+        sender_id: EntityId::from([7; 24]),
+        dh_key: DhPublicKey([9; 32]),
+        mode: None,
+    };
+    let versions = VersionRange::new(Version(1), Version(4)).unwrap();
+    let unknown = SenderQueue { server, sender_id: EntityId::from([7; 24]) };
+    let known = {
+        let queue = &bob.store.connection(at_bob).receive[0];
+        SenderQueue { server: queue.server.clone(), sender_id: queue.sender_id.clone() }
+    };
+    let mut to_known = address.clone();
+    (to_known.server, to_known.sender_id) = (known.server.clone(), known.sender_id.clone());
+    let add = |address: &QueueAddress, replaced| {
+        let queue = QueueUri { versions, address: address.clone() };
+        AMessage::QueueAdd(NonEmpty::one(AddedQueue { queue, replaced }))
+    };
+    let key = |version, address: &QueueAddress| {
+        let queue = QueueInfo { version: Version(version), address: address.clone() };
+        AMessage::QueueKey(NonEmpty::one(KeyedQueue { queue, sender_key: AuthPublicKey::Ed25519([1; 32]) }))
+    };
+    let ready = |queue: &SenderQueue| {
+        AMessage::QueueUse(NonEmpty::one(ReadyQueue { queue: queue.clone(), primary: true }))
+    };
+    let all = [
+        add(&address, None),
+        add(&address, Some(unknown.clone())),
+        add(&to_known, Some(known.clone())),
+        key(4, &address),
+        key(4, &to_known),
+        key(9, &address),
+        ready(&unknown),
+        ready(&known),
+    ];
+    for message in all {
+        world.crash(0);
+        let number = bob.send(at_bob, "in disguise").unwrap();
+        bob.stop();
+        bob.store.change_sent(at_bob, number, |sent| {
+            let OutgoingContent::Ratchet { plaintext, .. } = &mut sent.content else { panic!("it was sent") };
+            let message = AgentMessage::Message {
+                id: sent.sender_id,
+                previous_hash: MessageHash::NONE,
+                message: message.clone(),
+            };
+            let mut bytes = Vec::new();
+            message.encode(&mut bytes);
+            *plaintext = bytes.into();
+        });
+        world.start(0, ServerConfig::default());
+        bob.start();
+        let events = alice.others_within(HOUR);
+        let is_fault =
+            matches!(events[..], [Event::Error(_, AgentError::Peer(PeerError::Queue | PeerError::Version))]);
+        assert!(is_fault, "{message:?}: {:?}", events.iter().map(tell).collect::<Vec<_>>());
+        assert!(is_at(&alice, at_alice, &world.address(0)) && alice.describe(at_alice).send.len() == 1);
+    }
+    bob.send(at_bob, "hello").unwrap();
+    assert_eq!(alice.bodies(), ["hello"]);
+}

@@ -1,0 +1,215 @@
+//! Ratchets that part, because one side was set back to an earlier state or messages were lost, and how both sides agree on a new
+//! one.
+//!
+//! ```text
+//!   one side                                         the other
+//!   keys (no ratchet encrypts them) ───────────────▶
+//!                                   ◀─────────────── keys, at once
+//!   both have a new ratchet; whose keys have the greater hash can send with it
+//!                                   ◀── EREADY ──▶   from there on
+//! ```
+//!
+//! When both begin at once their keys cross, and it goes on as if each were an answer. Messages of the old ratchet that come
+//! later cannot be read any more.
+
+use bytes::Bytes;
+
+use super::effect::Effect;
+use super::receive::{PROHIBITED_MESSAGE, Taken};
+use super::seal::OpenedMessage;
+use super::step::{PROHIBITED, Step};
+use super::store::{
+    AgentOp, AgentQuery, Agreement, Delivery, Found, Outgoing, OutgoingContent, Progress, ReceiptState,
+    SyncState,
+};
+use super::{CallId, Event, LocalMessageId, Reply};
+use crate::crypto::X448PrivateKey;
+use crate::crypto::hash::sha256;
+use crate::crypto::ratchet::{KemOffer, Ratchet, ResyncRole, X3dhKeys, keys_hash};
+use crate::wire::Version;
+use crate::wire::agent::{
+    AMessage, AgentEnvelope, AgentError, AgentMessage, EnvelopeBody, MessageHash, PeerError, RatchetError,
+    version,
+};
+use crate::wire::command::MessageFlags;
+use crate::wire::link::{E2eParameters, KemParameters};
+
+impl Step<'_> {
+    /// The app wants a new ratchet.
+    pub(super) fn synchronize(&mut self, id: CallId, force: bool) -> Result<(), AgentError> {
+        let max = self.shared.config.versions.ratchet.max();
+        let connection = self.connection()?;
+        let state = &connection.state;
+        let is_wanted = force || matches!(state.sync, SyncState::Allowed | SyncState::Required);
+        if state.progress != Progress::Connected || state.version < version::RATCHET_SYNC || !is_wanted {
+            return Err(PROHIBITED);
+        }
+        let ratchet = connection.agreement.ratchet().ok_or(PROHIBITED)?.clone();
+        // The newest version that both know: a newer one would be refused.
+        let keys = self.new_keys(ratchet.parts().version.min(max))?;
+        self.enqueue_keys(&keys.public())?;
+        let connection = self.agreement_mut().ok_or(PROHIBITED)?;
+        connection.agreement = Agreement::Renewing(Box::new(ratchet), Box::new(keys));
+        connection.state.sync = SyncState::Started;
+        self.reply(id, Ok(Reply::Done));
+        Ok(())
+    }
+
+    /// The other side wants a new ratchet, or answers us.
+    pub(super) fn ratchet_keys(
+        &mut self,
+        opened: &OpenedMessage,
+        theirs: &E2eParameters,
+    ) -> Result<Taken, AgentError> {
+        let is_connected = self.connection()?.state.progress == Progress::Connected;
+        if !is_connected || opened.sender_key.is_some() || opened.e2e_key.is_some() {
+            return Err(PROHIBITED_MESSAGE);
+        }
+        if !self.shared.config.versions.ratchet.contains(theirs.version) {
+            return Err(AgentError::Peer(PeerError::Version));
+        }
+        let hash = keys_hash::<X448PrivateKey>(theirs);
+        match self.ask(AgentQuery::Seen(self.id, hash)) {
+            Some(Found::Seen(false)) => {}
+            _ => return Ok(Taken::Done),
+        }
+        self.ops.push(AgentOp::PutSeen(self.id, hash, self.now()));
+        let connection = self.connection()?;
+        let ours = match (connection.state.sync, &connection.agreement) {
+            (SyncState::Started, Agreement::Renewing(_, keys)) => keys.for_version(theirs.version),
+            (SyncState::Agreed, _) => {
+                self.sync_is(SyncState::Required, Some(RatchetError::Sync));
+                return Ok(Taken::Done);
+            }
+            _ => {
+                let keys = self.new_keys(theirs.version)?;
+                self.enqueue_keys(&keys.public())?;
+                keys
+            }
+        };
+        self.agree(&ours, theirs)?;
+        Ok(Taken::Done)
+    }
+
+    /// The other side has the new ratchet. If it is the one that could send first, it waits for the same from us.
+    pub(super) fn ratchet_ready(&mut self, could_send: bool) -> Result<Taken, AgentError> {
+        if !could_send {
+            let last = self.connection()?.state.counters.received;
+            self.enqueue(AMessage::RatchetReady(last), MessageFlags { notification: true })?;
+        }
+        Ok(Taken::Done)
+    }
+
+    /// Whether our ratchet can send: one that waits for the first message of the other side cannot.
+    pub(super) fn has_sending_chain(&self) -> bool {
+        let ratchet = self.connection.as_ref().and_then(|connection| connection.agreement.ratchet());
+        ratchet.is_some_and(|ratchet| ratchet.parts().sending.is_some())
+    }
+
+    /// A message could be read: nothing is wrong.
+    pub(super) fn is_in_sync(&mut self) {
+        let sync = self.connection.as_ref().map(|connection| connection.state.sync);
+        if matches!(sync, Some(SyncState::Allowed | SyncState::Required | SyncState::Agreed)) {
+            self.sync_is(SyncState::Ok, None);
+        }
+    }
+
+    /// A message could not be read. What came before is not told again: its key is gone, because it was used.
+    pub(super) fn not_decrypted(&mut self, hash: [u8; 32], error: AgentError) -> Result<Taken, AgentError> {
+        match self.ask(AgentQuery::Seen(self.id, hash)) {
+            Some(Found::Seen(false)) => {}
+            _ => return Ok(Taken::Done),
+        }
+        self.ops.push(AgentOp::PutSeen(self.id, hash, self.now()));
+        let state = &self.connection()?.state;
+        let (progress, sync) = (state.progress, state.sync);
+        match error {
+            AgentError::Peer(PeerError::Crypto(fault)) if progress == Progress::Connected => {
+                let next = match fault {
+                    RatchetError::Body | RatchetError::Queue | RatchetError::Earlier(_) => SyncState::Allowed,
+                    RatchetError::Header | RatchetError::Skipped(_) | RatchetError::Sync => {
+                        SyncState::Required
+                    }
+                };
+                // While keys are exchanged, what was encrypted with the old ones comes late.
+                if sync <= SyncState::Required {
+                    self.sync_is(next.max(sync), Some(fault));
+                }
+                Ok(Taken::Done)
+            }
+            error => Err(error),
+        }
+    }
+
+    fn sync_is(&mut self, sync: SyncState, error: Option<RatchetError>) {
+        self.connection.iter_mut().for_each(|connection| connection.state.sync = sync);
+        self.event(Event::RatchetSync { connection: self.id, state: sync, error });
+    }
+
+    fn new_keys(&mut self, version: Version) -> Result<X3dhKeys, AgentError> {
+        let offer = if self.connection()?.state.pq_support { KemOffer::Propose } else { KemOffer::Nothing };
+        Ok(X3dhKeys::generate(version, offer, &mut self.shared.entropy))
+    }
+
+    /// Makes the new ratchet of the keys of both sides.
+    fn agree(&mut self, ours: &X3dhKeys, theirs: &E2eParameters) -> Result<(), AgentError> {
+        let bad = |_| AgentError::Peer(PeerError::Crypto(RatchetError::Sync));
+        let max = self.shared.config.versions.ratchet.max();
+        let role = ResyncRole::of::<X448PrivateKey>(&ours.public(), theirs);
+        let pq = self.connection()?.state.pq_support;
+        let ratchet = match role {
+            ResyncRole::Accept => Ratchet::accept(ours, theirs, max, pq),
+            ResyncRole::Initiate => Ratchet::initiate(ours, theirs, max, &mut self.shared.entropy),
+        };
+        let ratchet = ratchet.map_err(bad)?;
+        self.ops.push(AgentOp::ClearSkipped(self.id));
+        let connection = self.agreement_mut().ok_or(PROHIBITED)?;
+        connection.agreement = Agreement::Ratchet(Box::new(ratchet));
+        connection.state.skipped = 0;
+        let last = connection.state.counters.received;
+        self.sync_is(SyncState::Agreed, None);
+        if role == ResyncRole::Initiate {
+            self.enqueue(AMessage::RatchetReady(last), MessageFlags { notification: true })?;
+        }
+        Ok(())
+    }
+
+    /// Our keys, which no ratchet encrypts. They have a number of the sender's like other messages.
+    fn enqueue_keys(&mut self, keys: &E2eParameters) -> Result<(), AgentError> {
+        let created_at = self.now();
+        let mut info = Vec::new();
+        AgentMessage::RatchetInfo(Bytes::new()).encode(&mut info);
+        let hash = MessageHash::from(sha256(&info));
+        let body = EnvelopeBody::RatchetKeys { keys: Box::new(keys.clone()), info: info.into() };
+        let mut envelope = Vec::new();
+        AgentEnvelope { version: self.shared.config.versions.agent.max(), body }.encode(&mut envelope);
+        let connection = self.connection()?;
+        let queue = connection.send.first().ok_or(PROHIBITED)?.number;
+        let counters = &mut connection.state.counters;
+        counters.last = LocalMessageId(counters.last.0 + 1);
+        counters.sent += 1;
+        counters.sent_hash = hash.clone();
+        let outgoing = Outgoing {
+            connection: connection.id,
+            id: counters.last,
+            sender_id: counters.sent,
+            created_at,
+            flags: MessageFlags { notification: true },
+            content: OutgoingContent::Plain(envelope.into()),
+            hash,
+            receipt: ReceiptState::NotExpected,
+        };
+        let delivery = Delivery { connection: outgoing.connection, queue, message: outgoing.id };
+        self.ops.extend([AgentOp::PutOutgoing(Box::new(outgoing)), AgentOp::PutDelivery(delivery)]);
+        self.effects.push(Effect::Deliver(queue));
+        Ok(())
+    }
+}
+
+impl X3dhKeys {
+    /// The same keys for a ratchet of this version.
+    fn for_version(&self, version: Version) -> Self {
+        let kem = self.kem.clone().filter(|_| version >= KemParameters::SINCE);
+        Self { version, kem, ..self.clone() }
+    }
+}
