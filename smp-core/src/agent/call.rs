@@ -4,7 +4,7 @@ use core::fmt;
 
 use bytes::Bytes;
 
-use super::{ConfirmationId, ConnectionId, LocalMessageId, UserId};
+use super::{ConfirmationId, ConnectionId, LocalMessageId, UserId, UserServer};
 use crate::wire::ConnectionRequest;
 use crate::wire::agent::AgentError;
 use crate::wire::command::MessageFlags;
@@ -81,6 +81,35 @@ pub enum Call {
         /// [`AgentLimits::delete_wait`](super::AgentLimits::delete_wait).
         wait_delivery: bool,
     },
+    /// Give a connection whose invitation nobody used yet to another user. [`Reply::Done`].
+    ChangeUser {
+        /// Which.
+        connection: ConnectionId,
+        /// To whom.
+        user: UserId,
+    },
+    /// Make a user. [`Reply::User`].
+    CreateUser {
+        /// On which queues are made. They are not kept: the app gives them at each start.
+        servers: Vec<UserServer>,
+    },
+    /// Use other servers for what is new. [`Reply::Done`].
+    SetServers {
+        /// For whom.
+        user: UserId,
+        /// Instead of those that were given before.
+        servers: Vec<UserServer>,
+    },
+    /// Delete a user with all connections. [`Event::UserDeleted`](super::Event::UserDeleted) tells when nothing is left.
+    /// [`Reply::Done`]: it is being deleted, or it is deleted, if queues are kept.
+    DeleteUser {
+        /// Which.
+        user: UserId,
+        /// Servers are not told, because another agent goes on with the queues.
+        keep_queues: bool,
+    },
+    /// Who there is. [`Reply::Users`].
+    Users,
     /// Several calls at once, but none of these. [`Reply::Many`].
     Many(Vec<Self>),
     /// Tell again what waits for the app: who used an invitation and was not allowed, and messages that were not acknowledged.
@@ -104,6 +133,10 @@ pub enum Reply {
     Accepted(LocalMessageId),
     /// It was done, or is kept and will be.
     Done,
+    /// The number of a new user.
+    User(UserId),
+    /// All users, by number.
+    Users(Vec<UserId>),
     /// The answers to several calls, in their order.
     Many(Vec<Result<Self, AgentError>>),
 }
@@ -112,7 +145,13 @@ impl Call {
     /// The connection that the call is about, if there is one already.
     pub(super) const fn connection(&self) -> Option<ConnectionId> {
         match self {
-            Self::Invite { .. } | Self::Many(_) => None,
+            Self::Invite { .. }
+            | Self::Many(_)
+            | Self::CreateUser { .. }
+            | Self::SetServers { .. }
+            | Self::DeleteUser { .. }
+            | Self::Users => None,
+            Self::ChangeUser { connection, .. } => Some(*connection),
             Self::Join { connection, .. }
             | Self::Rejoin(connection)
             | Self::TellAgain(connection)
@@ -133,6 +172,8 @@ impl fmt::Debug for Reply {
             Self::Joined { .. } => "Joined",
             Self::Accepted(_) => "Accepted",
             Self::Done => "Done",
+            Self::User(_) => "User",
+            Self::Users(_) => "Users",
             Self::Many(_) => "Many",
         })
     }

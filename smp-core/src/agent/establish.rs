@@ -41,6 +41,9 @@ pub(super) const FIRST: QueueNumber = QueueNumber(1);
 impl Step<'_> {
     /// Makes an invitation.
     pub(super) fn invite(&mut self, id: CallId, user: UserId, pq: bool) -> Result<(), AgentError> {
+        if !self.shared.has_user(user) {
+            return Err(AgentError::NoUser);
+        }
         let offer = if pq { KemOffer::Propose } else { KemOffer::Nothing };
         let keys = X3dhKeys::generate(ratchet::MAX_VERSION, offer, &mut self.shared.entropy);
         let state = new_state(user, Progress::Created, version::SUPPORTED.max(), pq);
@@ -72,6 +75,9 @@ impl Step<'_> {
         const NO_VERSION: AgentError = AgentError::Peer(PeerError::Version);
         if self.connection.is_some() {
             return Err(AgentError::Connection(ConnectionError::Duplicate));
+        }
+        if !self.shared.has_user(user) {
+            return Err(AgentError::NoUser);
         }
         let version = request.versions.intersect(version::SUPPORTED).ok_or(NO_VERSION)?.max();
         let theirs = request.ratchet.as_ref().ok_or(PROHIBITED)?;

@@ -4,7 +4,7 @@ use core::fmt;
 
 use bytes::Bytes;
 
-use super::{ConfirmationId, ConnectionId, LocalMessageId};
+use super::{ConfirmationId, ConnectionId, LocalMessageId, UserId};
 use crate::time::UnixTime;
 use crate::wire::agent::{AgentError, MessageIntegrity};
 use crate::wire::command::MessageFlags;
@@ -50,6 +50,8 @@ pub enum Event {
     Deleted(ConnectionId),
     /// The other side has messages of ours. RCVD.
     Received(ConnectionId, Vec<ReceivedReceipt>),
+    /// Nothing is left of a deleted user. DEL_USER.
+    UserDeleted(UserId),
     /// Something went wrong that no call waits for. ERR.
     Error(Option<ConnectionId>, AgentError),
     /// The queues of these connections at a server are subscribed. UP.
@@ -108,6 +110,7 @@ impl fmt::Debug for Event {
             Self::QueueDeleted { .. } => "QueueDeleted",
             Self::Deleted(_) => "Deleted",
             Self::Received(..) => "Received",
+            Self::UserDeleted(_) => "UserDeleted",
             Self::Error(..) => "Error",
             Self::Up(..) => "Up",
             Self::Down(..) => "Down",

@@ -65,7 +65,7 @@ pub(super) fn needs(connection: &Connection, running: &Running, work: &Work) -> 
             let may = !is_busy && !connection.holds_messages();
             may.then_some(AgentQuery::NextDelivery(connection.id, *queue))
         }
-        Work::Answer(..) | Work::Tasks | Work::Resume => None,
+        Work::Answer(..) | Work::Tasks | Work::Resume | Work::Delete(_) => None,
     }
 }
 
@@ -111,6 +111,7 @@ impl<'a> Step<'a> {
                     self.deliver(*queue);
                 }
             }
+            Work::Delete(how) => self.delete_with_user(*how),
             Work::Tasks => self.run_tasks(),
             Work::Resume => {
                 self.effects.push(Effect::Tasks);
@@ -134,9 +135,15 @@ impl<'a> Step<'a> {
             Call::Send { body, flags, .. } => self.send_body(id, body, *flags),
             Call::Acknowledge(..) => self.acknowledge(id),
             Call::Delete { wait_delivery, .. } => self.delete(id, *wait_delivery),
-            Call::Many(_) => Err(PROHIBITED),
             Call::AcknowledgeWithReceipt { info, .. } => self.acknowledge_with_receipt(id, info),
             Call::TellAgain(_) => self.tell_again(id),
+            Call::ChangeUser { user, .. } => self.change_user(id, *user),
+            // The agent's own.
+            Call::Many(_)
+            | Call::CreateUser { .. }
+            | Call::SetServers { .. }
+            | Call::DeleteUser { .. }
+            | Call::Users => Err(PROHIBITED),
         }
     }
 

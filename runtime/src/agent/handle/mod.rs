@@ -1,6 +1,7 @@
 //! Calls.
 
 mod delete;
+mod users;
 mod waiting;
 
 use std::future::{Future, poll_fn};

@@ -7,6 +7,7 @@ mod faults;
 mod handshake;
 mod receipts;
 mod restarts;
+mod users;
 mod waiting;
 mod world;
 

@@ -126,6 +126,11 @@ impl AgentTestStore {
         self.0.lock().unwrap().plan = (after, count);
     }
 
+    /// Carries out operations beside the agent, which must not be at work.
+    pub(super) fn put(&self, ops: Vec<AgentOp>) {
+        self.0.lock().unwrap().store.run(ops).unwrap();
+    }
+
     /// It panics when it is used next.
     pub(super) fn panic(&self) {
         self.0.lock().unwrap().panics = true;
@@ -205,7 +210,7 @@ impl Person {
             seed[1..9].copy_from_slice(&self.starts.to_be_bytes());
             seed
         };
-        let server = UserServer { address: self.server.clone(), password: None };
+        let server = UserServer::new(self.server.clone());
         let connector = Connector::new(self.runtime.clone()).seed(seed(1));
         let agent = Agent::builder(self.runtime.clone(), self.store.clone())
             .user(USER, vec![server])
