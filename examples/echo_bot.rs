@@ -29,7 +29,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let ServerUri { server: address, password, .. } = server.parse()?;
     let store = SqliteAgentStore::open(&file, &SqliteOptions::default())?;
     let (agent, mut events) = Agent::builder(TokioRuntime::current()?, store)
-        .user(USER, vec![UserServer { address, password }])
+        .user(USER, vec![UserServer { password, ..UserServer::new(address) }])
         .start()?;
     show_link(&agent).await?;
     loop {

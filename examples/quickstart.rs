@@ -126,7 +126,7 @@ impl Person {
 /// An agent that keeps everything in a file.
 fn person(name: &'static str, folder: &Path, server: &ServerAddress) -> Outcome<Person> {
     let store = SqliteAgentStore::open(folder.join(name), &SqliteOptions::default())?;
-    let server = UserServer { address: server.clone(), password: None };
+    let server = UserServer::new(server.clone());
     let (agent, events) = Agent::builder(TokioRuntime::current()?, store).user(USER, vec![server]).start()?;
     Ok(Person { name, agent, events })
 }

@@ -62,7 +62,7 @@ fn add(servers: &mut Vec<UserServer>, text: &str) -> Result<(), &'static str> {
     if servers.iter().any(|server| server.address == uri.server) {
         return Err("the same server is named twice");
     }
-    servers.push(UserServer { address: uri.server, password: uri.password });
+    servers.push(UserServer { password: uri.password, ..UserServer::new(uri.server) });
     Ok(())
 }
 

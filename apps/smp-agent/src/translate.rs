@@ -57,7 +57,12 @@ pub(crate) fn news(event: Event) -> Vec<News> {
         }
         Event::Up(_, connections) => of_each(connections, &AgentEvent::Up),
         Event::Down(_, connections) => of_each(connections, &AgentEvent::Down),
-        Event::Missed(_) => Vec::new(),
+        // There are no words for these.
+        Event::QueueDeleted { .. }
+        | Event::Deleted(_)
+        | Event::UserDeleted(_)
+        | Event::Received(..)
+        | Event::Missed(_) => Vec::new(),
     }
 }
 

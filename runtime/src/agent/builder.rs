@@ -47,7 +47,8 @@ impl<R: Runtime, S> AgentBuilder<R, S> {
         }
     }
 
-    /// A user, and the servers on which queues of that user's connections are made.
+    /// A user, and the servers on which queues of that user's connections are made. One who is not there is made, but for one
+    /// who is being deleted; servers are not kept, so they are given at each start, here or by [`Agent::set_servers`].
     pub fn user(mut self, user: UserId, servers: Vec<UserServer>) -> Self {
         self.servers.insert(user, servers);
         self

@@ -3,10 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
+use super::delete::Deletion;
 use super::effect::{Doing, Effect};
 use super::step::{self, Step};
-use super::store::{AgentQuery, Batch, BatchId, Connection, Found, QueueNumber, StoreFailure};
-use super::{Agent, AgentOutput, Call, CallId, ConnectionId, LocalMessageId, Reader};
+use super::store::{AgentQuery, Connection, Found, QueueNumber, StoreFailure};
+use super::users::Writer;
+use super::{Agent, Call, CallId, ConnectionId, LocalMessageId, Reader, UserId};
 use crate::client::{Answer, ReceivedMessage, RequestError};
 use crate::time::Timestamp;
 use crate::wire::EntityId;
@@ -102,6 +104,8 @@ pub(super) enum Work {
     Message(QueueNumber, ReceivedMessage),
     /// The answer to a request.
     Answer(Box<Doing>, Box<Result<Answer, RequestError>>),
+    /// Its user is being deleted.
+    Delete(Deletion),
     /// There may be something to send through a queue.
     Deliver(QueueNumber),
     /// There may be something to do at servers.
@@ -131,6 +135,17 @@ impl Actor {
     fn begins(&self) -> bool {
         let Some(Work::Call(_, call)) = self.inbox.front() else { return false };
         matches!(**call, Call::Join { .. } | Call::Accept { .. })
+    }
+
+    /// Whether it makes a connection for a user, which is not kept yet.
+    pub(super) fn makes_for(&self, user: UserId) -> bool {
+        let connection = match &self.stage {
+            Stage::Ready(connection) => connection.as_deref(),
+            Stage::Reading(connection) => connection.as_deref(),
+            Stage::Storing(storing) => storing.next.as_deref(),
+            Stage::Loading | Stage::Taken => None,
+        };
+        !self.running.is_stored && connection.is_some_and(|connection| connection.state.user == user)
     }
 
     /// The first time at which something has to be done.
@@ -288,9 +303,7 @@ impl Agent {
         }
         let storing = Storing { previous, next: next.map(Box::new), effects, work, running };
         actor.stage = Stage::Storing(Box::new(storing));
-        let batch = BatchId(self.number());
-        self.batches.insert(batch, Some(id));
-        self.outputs.push_back(AgentOutput::Store(Batch { id: batch, ops }));
+        self.write(Writer::Connection(id), ops);
     }
 
     /// The effects of a step, which may give the connection more to do.
@@ -305,6 +318,7 @@ impl Agent {
                 (Effect::Received(queue, message), Some(actor)) => {
                     actor.inbox.push_back(Work::Message(queue, message));
                 }
+                (Effect::Gone, _) => self.user_has_lost(id),
                 (effect, _) => self.carry_out(effect),
             }
         }

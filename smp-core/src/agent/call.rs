@@ -5,7 +5,8 @@ use core::fmt;
 use bytes::Bytes;
 
 use super::{
-    ConfirmationId, ConnectionDescription, ConnectionId, ContactRequest, InvitationId, LocalMessageId, UserId,
+    ConfirmationId, ConnectionDescription, ConnectionId, ContactRequest, InvitationId, LocalMessageId,
+    UserId, UserServer,
 };
 use crate::crypto::ratchet::PqEncryption;
 use crate::wire::ConnectionRequest;
@@ -136,6 +137,35 @@ pub enum Call {
         /// [`AgentLimits::delete_wait`](super::AgentLimits::delete_wait).
         wait_delivery: bool,
     },
+    /// Give a connection whose invitation nobody used yet to another user. [`Reply::Done`].
+    ChangeUser {
+        /// Which.
+        connection: ConnectionId,
+        /// To whom.
+        user: UserId,
+    },
+    /// Make a user. [`Reply::User`].
+    CreateUser {
+        /// On which queues are made. They are not kept: the app gives them at each start.
+        servers: Vec<UserServer>,
+    },
+    /// Use other servers for what is new. [`Reply::Done`].
+    SetServers {
+        /// For whom.
+        user: UserId,
+        /// Instead of those that were given before.
+        servers: Vec<UserServer>,
+    },
+    /// Delete a user with all connections. [`Event::UserDeleted`](super::Event::UserDeleted) tells when nothing is left.
+    /// [`Reply::Done`]: it is being deleted, or it is deleted, if queues are kept.
+    DeleteUser {
+        /// Which.
+        user: UserId,
+        /// Servers are not told, because another agent goes on with the queues.
+        keep_queues: bool,
+    },
+    /// Who there is. [`Reply::Users`].
+    Users,
     /// Several calls at once, but none of these. [`Reply::Many`].
     Many(Vec<Self>),
     /// Tell again what waits for the app: who used an invitation and was not allowed, requests to an address, and messages that
@@ -163,6 +193,10 @@ pub enum Reply {
     Description(Box<ConnectionDescription>),
     /// It was done, or is kept and will be.
     Done,
+    /// The number of a new user.
+    User(UserId),
+    /// All users, by number.
+    Users(Vec<UserId>),
     /// The answers to several calls, in their order.
     Many(Vec<Result<Self, AgentError>>),
 }
@@ -171,10 +205,17 @@ impl Call {
     /// The connection that the call is about, if there is one already.
     pub(super) const fn connection(&self) -> Option<ConnectionId> {
         match self {
-            Self::Invite { .. } | Self::CreateAddress { .. } | Self::Many(_) => None,
+            Self::Invite { .. }
+            | Self::CreateAddress { .. }
+            | Self::Many(_)
+            | Self::CreateUser { .. }
+            | Self::SetServers { .. }
+            | Self::DeleteUser { .. }
+            | Self::Users => None,
             Self::Join { connection, .. }
             | Self::Rejoin(connection)
             | Self::TellAgain(connection)
+            | Self::ChangeUser { connection, .. }
             | Self::Accept { connection, .. }
             | Self::Reject(connection, _)
             | Self::Requests(connection)
@@ -202,6 +243,8 @@ impl fmt::Debug for Reply {
             Self::Accepted(_) => "Accepted",
             Self::Description(_) => "Description",
             Self::Done => "Done",
+            Self::User(_) => "User",
+            Self::Users(_) => "Users",
             Self::Many(_) => "Many",
         })
     }

@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::UserId;
+use super::{ServerRoles, UserId};
 use crate::crypto::ratchet;
 use crate::wire::agent::version;
 use crate::wire::{Password, ServerAddress, Version, VersionRange};
 
 /// What an agent is told once.
 pub struct AgentConfig {
-    /// The servers of each user, on which new queues are made.
+    /// The servers of each user, on which new queues are made. Users who are not there yet are made.
     pub servers: BTreeMap<UserId, Vec<UserServer>>,
     /// Times and bounds.
     pub limits: AgentLimits,
@@ -46,6 +46,12 @@ pub struct UserServer {
     pub address: ServerAddress,
     /// What it asks for a new queue.
     pub password: Option<Password>,
+    /// A number that the servers of one operator share: a connection is spread over operators.
+    pub operator: Option<u64>,
+    /// What it is used for.
+    pub roles: ServerRoles,
+    /// Whether it is used for what is new.
+    pub is_enabled: bool,
 }
 
 /// Times and bounds. The defaults are those that apps are used to.

@@ -221,11 +221,9 @@ impl Step<'_> {
 
     /// Refuses what does not fit before anything is kept: the invitation to a queue on any of the user's servers.
     fn check_invitation(&mut self, user: UserId, to: &QueueInfo, info: &Bytes) -> Result<(), AgentError> {
-        let config = self.shared.config.clone();
-        let servers = config.servers.get(&user).filter(|servers| !servers.is_empty());
-        for server in servers.ok_or(AgentError::NoUser)? {
+        for server in self.shared.servers_of(user)? {
             let address = QueueAddress {
-                server: server.address.clone(),
+                server,
                 sender_id: [0; 24].into(),
                 dh_key: X25519PrivateKey::generate(&mut self.shared.entropy).public(),
                 mode: Some(QueueMode::Messaging),

@@ -6,7 +6,7 @@
 //!                                        messages that wait go out ─┘
 //! ```
 
-use super::actor::Attempt;
+use super::actor::{Attempt, Running};
 use super::effect::{Doing, Effect, is_refused, is_temporary, to_error};
 use super::step::Step;
 use super::store::{AgentOp, Agreement, Connection, Found, Origin, Progress, QueueNumber, Task, TaskKind};
@@ -16,9 +16,47 @@ use crate::crypto::AuthPrivateKey;
 use crate::wire::agent::{AgentError, ConnectionError};
 use crate::wire::{EntityId, ServerAddress};
 
+/// How the connections of a user are deleted with it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Deletion {
+    /// Their queues first.
+    WithQueues,
+    /// Servers are not told: another agent may use the queues.
+    AtOnce,
+}
+
 impl Step<'_> {
     /// The app does not want the connection any more.
     pub(super) fn delete(&mut self, id: CallId, wait_delivery: bool) -> Result<(), AgentError> {
+        self.delete_now(wait_delivery)?;
+        self.reply(id, Ok(Reply::Done));
+        Ok(())
+    }
+
+    /// The user of the connection is being deleted.
+    pub(super) fn delete_with_user(&mut self, how: Deletion) {
+        match how {
+            Deletion::WithQueues => {
+                if !self.connection.as_ref().is_none_or(Connection::is_deleted) {
+                    // There is a connection.
+                    _ = self.delete_now(false);
+                }
+            }
+            Deletion::AtOnce => {
+                let Some(connection) = self.connection.take() else { return };
+                let user = connection.state.user;
+                for queue in connection.receive {
+                    self.effects.push(Effect::Unwatch(user, queue.server, queue.recipient_id));
+                }
+                self.give_up_call();
+                self.ops.push(AgentOp::DeleteConnection(self.id));
+                self.effects.push(Effect::Gone);
+                *self.running = Running::default();
+            }
+        }
+    }
+
+    fn delete_now(&mut self, wait_delivery: bool) -> Result<(), AgentError> {
         let now = self.now();
         let connection = self.connection()?;
         let progress = connection.state.progress;
@@ -37,17 +75,20 @@ impl Step<'_> {
         if !waits {
             self.drop_send_queues();
         }
-        if let Some(call) = self.running.call.take() {
-            self.reply(call, Err(AgentError::Connection(ConnectionError::NotFound)));
-        }
+        self.give_up_call();
         self.running.told.clear();
         self.running.early.clear();
         self.running.background = Attempt::default();
         self.running.is_dropped = self.running.task.is_under_way;
         self.running.task = Attempt { is_under_way: self.running.is_dropped, ..Attempt::default() };
         self.effects.push(Effect::Tasks);
-        self.reply(id, Ok(Reply::Done));
         Ok(())
+    }
+
+    fn give_up_call(&mut self) {
+        if let Some(call) = self.running.call.take() {
+            self.reply(call, Err(AgentError::Connection(ConnectionError::NotFound)));
+        }
     }
 
     /// Of what was left to do, queues are deleted nevertheless, and those that are to be sent through are secured.
@@ -160,6 +201,26 @@ impl Step<'_> {
         is_over
     }
 
+    /// Whether the user of a connection that is being made is deleted meanwhile; then the connection is too.
+    pub(super) fn lost_user(&mut self) -> bool {
+        let now = self.now();
+        let is_stored = self.running.is_stored;
+        let Some(connection) = self.connection.as_mut().filter(|_| !is_stored) else { return false };
+        let is_lost = !self.shared.has_user(connection.state.user);
+        if is_lost {
+            connection.state.deleted_at = Some(now);
+            self.fail_call(AgentError::NoUser);
+        }
+        is_lost
+    }
+
+    /// A connection that was never kept leaves nothing behind.
+    pub(super) fn drop_unstored(&mut self) {
+        if !self.running.is_stored {
+            self.connection = None;
+        }
+    }
+
     /// A deleted connection is forgotten when nothing is left of it at servers and nothing waits.
     pub(super) fn forget_if_over(&mut self) {
         let Some(connection) = self.connection.as_ref().filter(|of| of.is_deleted()) else { return };
@@ -168,6 +229,7 @@ impl Step<'_> {
         if is_over && !self.running.task.is_under_way && self.running.switching.is_none() {
             self.ops.push(AgentOp::DeleteConnection(self.id));
             self.event(Event::Deleted(self.id));
+            self.effects.push(Effect::Gone);
             self.connection = None;
             self.running.queues.clear();
         }

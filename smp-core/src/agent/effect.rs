@@ -27,6 +27,8 @@ pub(super) enum Effect {
     Deliver(QueueNumber),
     /// There is something to do at servers.
     Tasks,
+    /// The connection is forgotten.
+    Gone,
     /// A message came with an answer.
     Received(QueueNumber, ReceivedMessage),
 }
@@ -95,7 +97,7 @@ impl Agent {
                 }
             }
             // The actor's own.
-            Effect::Deliver(_) | Effect::Tasks | Effect::Received(..) => {}
+            Effect::Deliver(_) | Effect::Tasks | Effect::Received(..) | Effect::Gone => {}
         }
     }
 

@@ -36,6 +36,9 @@ pub(super) const FIRST: QueueNumber = QueueNumber(1);
 impl Step<'_> {
     /// Makes an invitation.
     pub(super) fn invite(&mut self, id: CallId, user: UserId, pq: bool) -> Result<(), AgentError> {
+        if !self.shared.has_user(user) {
+            return Err(AgentError::NoUser);
+        }
         let offer = if pq { KemOffer::Propose } else { KemOffer::Nothing };
         let versions = self.shared.config.versions;
         let keys = X3dhKeys::generate(versions.ratchet.max(), offer, &mut self.shared.entropy);
@@ -68,6 +71,9 @@ impl Step<'_> {
         const NO_VERSION: AgentError = AgentError::Peer(PeerError::Version);
         if self.connection.is_some() {
             return Err(AgentError::Connection(ConnectionError::Duplicate));
+        }
+        if !self.shared.has_user(user) {
+            return Err(AgentError::NoUser);
         }
         let versions = self.shared.config.versions;
         let version = request.versions.intersect(versions.agent).ok_or(NO_VERSION)?.max();

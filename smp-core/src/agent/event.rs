@@ -5,7 +5,7 @@ use core::fmt;
 use bytes::Bytes;
 
 use super::store::SyncState;
-use super::{ConfirmationId, ConnectionId, InvitationId, LocalMessageId};
+use super::{ConfirmationId, ConnectionId, InvitationId, LocalMessageId, UserId};
 use crate::time::UnixTime;
 use crate::wire::agent::{AgentError, MessageIntegrity, RatchetError};
 use crate::wire::command::MessageFlags;
@@ -71,6 +71,8 @@ pub enum Event {
         /// What went wrong, if something did.
         error: Option<RatchetError>,
     },
+    /// Nothing is left of a deleted user. DEL_USER.
+    UserDeleted(UserId),
     /// Something went wrong that no call waits for. ERR.
     Error(Option<ConnectionId>, AgentError),
     /// The queues of these connections at a server are subscribed. UP.
@@ -178,6 +180,7 @@ impl fmt::Debug for Event {
             Self::Received(..) => "Received",
             Self::Switch { .. } => "Switch",
             Self::RatchetSync { .. } => "RatchetSync",
+            Self::UserDeleted(_) => "UserDeleted",
             Self::Error(..) => "Error",
             Self::Up(..) => "Up",
             Self::Down(..) => "Down",

@@ -33,11 +33,14 @@ mod retire;
 mod rotation;
 mod seal;
 mod send;
+mod servers;
+mod start;
 mod step;
 pub mod store;
 mod tasks;
 #[cfg(test)]
 mod tests;
+mod users;
 mod waiting;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -50,12 +53,15 @@ pub use describe::{ConnectionDescription, ReceiveQueueDescription, SendQueueDesc
 pub use event::{ContactRequest, Event, MessageEvent, ReceivedReceipt, SwitchPhase, SwitchSide};
 pub use id::{ConfirmationId, ConnectionId, InvitationId, LocalMessageId, UserId};
 pub use links::LinkId;
+pub use servers::{ServerRole, ServerRoles};
 
 use self::actor::{Actor, Work};
 use self::effect::Doing;
 use self::links::Links;
 use self::many::Many;
-use self::store::{AgentOp, AgentQuery, Batch, BatchId, Found, ReadId, StoreFailure, User};
+use self::start::Starting;
+use self::store::{AgentQuery, Batch, BatchId, Found, ReadId, StoreFailure};
+use self::users::{KnownUser, UserDeletion, Writer};
 use crate::client::{Answer, ClientEvent, CommandId, Request, RequestError};
 use crate::entropy::SeededEntropy;
 use crate::time::{Now, Timestamp};
@@ -108,12 +114,19 @@ pub struct Agent {
     actors: BTreeMap<ConnectionId, Actor>,
     /// Requests without an answer.
     requests: BTreeMap<CommandId, Pending>,
-    /// Batches under way, and whose they are; nobody's is that of the start.
-    batches: BTreeMap<BatchId, Option<ConnectionId>>,
+    /// Batches under way, and whose they are.
+    batches: BTreeMap<BatchId, Writer>,
     reads: BTreeMap<ReadId, Reader>,
     /// Calls that are made of others, and of which one another is a part, in which place.
     many: BTreeMap<CallId, Many>,
     parts: BTreeMap<CallId, (CallId, usize)>,
+    /// Until it is known what there is.
+    starting: Option<Starting>,
+    /// Users who are being deleted.
+    deletions: BTreeMap<UserId, UserDeletion>,
+    last_user: i64,
+    /// When to do something that is about no connection.
+    alarms: BTreeSet<(Timestamp, Alarm)>,
     /// When to look at a connection again.
     timers: BTreeSet<(Timestamp, ConnectionId)>,
     last_number: u64,
@@ -123,6 +136,7 @@ pub struct Agent {
 /// What all parts of an agent use.
 struct Shared {
     config: Arc<AgentConfig>,
+    users: BTreeMap<UserId, KnownUser>,
     entropy: SeededEntropy,
     now: Now,
 }
@@ -138,6 +152,17 @@ enum Reader {
     /// The agent itself, when it starts.
     Start,
     Connection(ConnectionId),
+    /// The deletion of a user.
+    User(UserId),
+}
+
+/// Something that is about no connection and has its time.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Alarm {
+    /// The start is tried again.
+    Start,
+    /// The deletion of a user is.
+    User(UserId),
 }
 
 impl Agent {
@@ -145,21 +170,23 @@ impl Agent {
     #[must_use]
     pub fn new(config: Arc<AgentConfig>, seed: [u8; 32], now: Now) -> Self {
         let mut agent = Self {
-            shared: Shared { config, entropy: SeededEntropy::new(seed), now },
+            shared: Shared { config, users: BTreeMap::new(), entropy: SeededEntropy::new(seed), now },
             links: Links::default(),
             actors: BTreeMap::new(),
             requests: BTreeMap::new(),
             batches: BTreeMap::new(),
             reads: BTreeMap::new(),
+            starting: Some(Starting::default()),
+            deletions: BTreeMap::new(),
+            last_user: 0,
+            alarms: BTreeSet::new(),
             many: BTreeMap::new(),
             parts: BTreeMap::new(),
             timers: BTreeSet::new(),
             last_number: 0,
             outputs: VecDeque::new(),
         };
-        agent.keep_users();
-        agent.read(Reader::Start, AgentQuery::Queues);
-        agent.read(Reader::Start, AgentQuery::Unfinished);
+        agent.start();
         agent
     }
 
@@ -169,13 +196,15 @@ impl Agent {
         match input {
             AgentInput::Call(id, call) => self.call(id, call),
             AgentInput::Stored(id, result) => match (self.batches.remove(&id), result) {
-                (Some(Some(connection)), result) => self.stored(connection, result),
-                (Some(None), Err(StoreFailure)) => self.store_is_broken(),
-                _ => {}
+                (Some(Writer::Connection(connection)), result) => self.stored(connection, result),
+                (Some(Writer::Start), result) => self.users_kept(result),
+                (Some(writer), result) => self.user_written(writer, result),
+                (None, _) => {}
             },
             AgentInput::Read(id, result) => match self.reads.remove(&id) {
-                Some(Reader::Start) => self.start(result),
+                Some(Reader::Start) => self.started(result),
                 Some(Reader::Connection(connection)) => self.found(connection, result),
+                Some(Reader::User(user)) => self.user_found(user, result),
                 None => {}
             },
             AgentInput::LinkReady(id) => self.link_ready(id),
@@ -200,7 +229,8 @@ impl Agent {
             return Some(self.shared.now.mono);
         }
         let timer = self.timers.first().map(|(due, _)| *due);
-        [timer, self.links.next_due()].into_iter().flatten().min()
+        let alarm = self.alarms.first().map(|(due, _)| *due);
+        [timer, alarm, self.links.next_due()].into_iter().flatten().min()
     }
 
     /// Connections that are in memory because something happens in them, or did lately.
@@ -210,6 +240,8 @@ impl Agent {
     }
 
     fn call(&mut self, id: CallId, call: Call) {
+        let call = self.takes(id, call).and_then(|call| self.call_about_users(id, call));
+        let Some(call) = call else { return };
         if let Call::Many(calls) = call {
             return self.call_many(id, calls);
         }
@@ -221,47 +253,17 @@ impl Agent {
         self.work(connection, Work::Call(id, Box::new(call)));
     }
 
-    /// The store told what there is.
-    fn start(&mut self, result: Result<Found, StoreFailure>) {
-        match result {
-            Ok(Found::Queues(queues)) => {
-                let limits = &self.shared.config.limits;
-                let links: BTreeSet<_> =
-                    queues.into_iter().map(|queue| self.links.add_queue(limits, queue, None)).collect();
-                for link in links {
-                    self.wake(link);
-                    // A call may have made the session before.
-                    self.subscribe(link);
-                }
-            }
-            Ok(Found::Connections(connections)) => {
-                connections.into_iter().for_each(|connection| self.work(connection, Work::Resume));
-            }
-            Ok(_) | Err(StoreFailure) => self.store_is_broken(),
-        }
-    }
-
-    /// The users of the settings are those that may have connections.
-    fn keep_users(&mut self) {
-        let users = self.shared.config.servers.keys();
-        let ops: Vec<_> = users.map(|id| AgentOp::PutUser(User { id: *id, is_deleted: false })).collect();
-        if !ops.is_empty() {
-            let id = BatchId(self.number());
-            self.batches.insert(id, None);
-            self.outputs.push_back(AgentOutput::Store(Batch { id, ops }));
-        }
-    }
-
-    fn store_is_broken(&mut self) {
-        let text = "the store of the agent cannot be used".to_owned();
-        let error = AgentError::Critical { offer_restart: true, text };
-        self.outputs.push_back(AgentOutput::Event(Event::Error(None, error)));
-    }
-
     fn run_timers(&mut self) {
         let now = self.shared.now.mono;
         while let Some(link) = self.links.take_due(now) {
             self.wake(link);
+        }
+        while let Some((due, alarm)) = self.alarms.first().copied().filter(|(due, _)| *due <= now) {
+            self.alarms.remove(&(due, alarm));
+            match alarm {
+                Alarm::Start => self.start(),
+                Alarm::User(user) => self.read(Reader::User(user), AgentQuery::Connections),
+            }
         }
         while let Some((due, connection)) = self.timers.first().copied().filter(|(due, _)| *due <= now) {
             self.timers.remove(&(due, connection));

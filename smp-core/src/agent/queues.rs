@@ -1,9 +1,12 @@
 //! Queues of a connection: how they are made, and where.
 
-use super::UserServer;
 use super::effect::{Doing, Effect, NewKeys, is_temporary, to_error};
+use super::servers::ServerRole;
 use super::step::{PROHIBITED, Step};
-use super::store::{Connection, QueueNumber, QueueStage, ReceiveQueue, SendQueue, TaskKind, WaitingQueue};
+use super::store::{
+    Connection, Progress, QueueNumber, QueueStage, ReceiveQueue, SendQueue, TaskKind, WaitingQueue,
+};
+use super::{CallId, Reply, UserId, UserServer};
 use crate::client::{Answer, QueueKeys, Request, RequestError};
 use crate::crypto::{AuthPrivateKey, Ed25519PrivateKey, X25519PrivateKey};
 use crate::wire::agent::{AgentError, PeerError};
@@ -55,21 +58,14 @@ impl Step<'_> {
         })
     }
 
-    /// NEW, on a server of the user's; one that the other side does not use, if there is one.
+    /// NEW, on a server of the user's that the connection does not use yet, if there is one.
     pub(super) fn create_queue(&mut self, purpose: QueuePurpose) -> Result<(), AgentError> {
         let connection = self.connection()?;
-        let (user, theirs) = (connection.state.user, their_server(connection).cloned());
-        let config = self.shared.config.clone();
-        let servers = config.servers.get(&user).filter(|servers| !servers.is_empty());
-        let servers = servers.ok_or(AgentError::NoUser)?;
-        let others: Vec<&UserServer> =
-            servers.iter().filter(|server| theirs.as_ref() != Some(&server.address)).collect();
-        let choice = if others.is_empty() { servers.iter().collect() } else { others };
-        let random = u64::from_be_bytes(self.shared.entropy.bytes());
-        let at = usize::try_from(random % choice.len() as u64).unwrap_or(0);
-        let Some(server) = choice.get(at) else { return Err(AgentError::NoUser) };
+        let user = connection.state.user;
+        let used = used_servers(connection);
+        let server = self.shared.choose_server(user, ServerRole::Storage, &used)?;
         self.running.task.is_under_way = true;
-        self.request_queue(server, purpose);
+        self.request_queue(&server, purpose);
         Ok(())
     }
 
@@ -94,7 +90,7 @@ impl Step<'_> {
             return self.switch_created(keys, answer);
         }
         self.running.task.is_under_way = false;
-        let is_dropped = std::mem::take(&mut self.running.is_dropped);
+        let is_dropped = std::mem::take(&mut self.running.is_dropped) || self.lost_user();
         let queue = match answer {
             Ok(Answer::Created(queue)) if is_dropped => {
                 // Nobody wants it any more.
@@ -102,7 +98,7 @@ impl Step<'_> {
                 let (server, key) = (keys.server.clone(), keys.queue.auth.clone());
                 return self.delete_queue(server, queue.recipient_id.clone(), key);
             }
-            _ if is_dropped => return,
+            _ if is_dropped => return self.drop_unstored(),
             Ok(Answer::Created(queue)) => self.new_receive_queue(keys, queue),
             Ok(_) => Err(to_error(keys.server.clone(), RequestError::Unexpected)),
             Err(error) if is_temporary(error) && !self.is_called_for() => return self.task_later(),
@@ -179,13 +175,42 @@ pub(super) fn address_of(queue: &ReceiveQueue) -> QueueAddress {
     }
 }
 
-/// The server that the other side uses.
-fn their_server(connection: &Connection) -> Option<&ServerAddress> {
-    match connection.next_task().map(|task| &task.kind) {
-        Some(TaskKind::Invite { queue, .. }) => Some(&queue.address.server),
-        _ => connection.send.first().map(|queue| &queue.server),
+/// The servers that have queues of the connection, or of the other side.
+pub(super) fn used_servers(connection: &Connection) -> Vec<ServerAddress> {
+    let asked = connection.tasks.iter().filter_map(|task| match &task.kind {
+        TaskKind::Invite { queue, .. } => Some(&queue.address.server),
+        _ => None,
+    });
+    let receive = connection.receive.iter().map(|queue| &queue.server);
+    receive.chain(connection.send.iter().map(|queue| &queue.server)).chain(asked).cloned().collect()
+}
+
+impl Step<'_> {
+    /// A connection that nobody used yet gets another user; its queue moves to that one's sessions.
+    pub(super) fn change_user(&mut self, id: CallId, user: UserId) -> Result<(), AgentError> {
+        if !self.shared.has_user(user) {
+            return Err(AgentError::NoUser);
+        }
+        let connection = self.connection()?;
+        let is_unused = matches!(connection.state.progress, Progress::Created | Progress::Contact);
+        if !is_unused || !connection.tasks.is_empty() {
+            return Err(PROHIBITED);
+        }
+        let before = std::mem::replace(&mut connection.state.user, user);
+        let (id_of, queues) = (connection.id, connection.receive.clone());
+        for queue in queues.into_iter().filter(|_| before != user) {
+            self.effects.push(Effect::Unwatch(before, queue.server.clone(), queue.recipient_id.clone()));
+            let ReceiveQueue { number, server, recipient_id, key, .. } = queue;
+            let watched = WaitingQueue { connection: id_of, user, number, server, recipient_id, key };
+            self.effects.push(Effect::Watch(Box::new(watched), NO_SESSION));
+        }
+        self.reply(id, Ok(Reply::Done));
+        Ok(())
     }
 }
+
+/// Of no link: a queue that is watched with it is subscribed.
+const NO_SESSION: u64 = u64::MAX;
 
 /// Whether the sender of a queue secures it.
 pub(super) fn can_secure(queue: &SendQueue) -> bool {

@@ -15,8 +15,9 @@
 //! hold up messages, so its tasks are background ones.
 
 use super::effect::{Doing, Effect, NewKeys, is_refused, is_temporary, to_error};
-use super::queues::QueuePurpose;
+use super::queues::{QueuePurpose, used_servers};
 use super::receive::Taken;
+use super::servers::ServerRole;
 use super::step::{PROHIBITED, Step};
 use super::store::{
     AgentOp, Connection, Delivery, Origin, Outgoing, Progress, QueueNumber, QueueStage, ReceiveQueue,
@@ -24,7 +25,6 @@ use super::store::{
 };
 use super::{CallId, Event, Reply, SwitchPhase, SwitchSide, UserServer};
 use crate::client::{Answer, Request, RequestError};
-use crate::wire::ServerAddress;
 use crate::wire::agent::{
     AMessage, AddedQueue, AgentError, ConnectionError, KeyedQueue, NonEmpty, PeerError, ReadyQueue,
     SenderQueue,
@@ -50,23 +50,15 @@ impl Step<'_> {
     /// A server of the user's that has no queue of the connection; else one that does not have the queue that is to be left.
     fn server_for_switch(&mut self) -> Result<UserServer, AgentError> {
         let connection = self.connection()?;
-        let used: Vec<ServerAddress> = connection.receive.iter().map(|queue| queue.server.clone()).collect();
-        let theirs: Vec<ServerAddress> = connection.send.iter().map(|queue| queue.server.clone()).collect();
         let user = connection.state.user;
-        let config = self.shared.config.clone();
-        let all: Vec<_> = config.servers.get(&user).into_iter().flatten().collect();
-        let fresh = |of: &&&UserServer| !used.contains(&of.address) && !theirs.contains(&of.address);
-        let other = |of: &&&UserServer| used.first() != Some(&of.address);
-        let mut choice: Vec<_> = all.iter().filter(fresh).collect();
-        if choice.is_empty() {
-            choice = all.iter().filter(other).collect();
+        let used = used_servers(connection);
+        let fresh = self.shared.choose_server(user, ServerRole::Storage, &used)?;
+        match used.first() {
+            Some(left) if *left == fresh.address => {
+                self.shared.choose_server(user, ServerRole::Storage, std::slice::from_ref(left))
+            }
+            _ => Ok(fresh),
         }
-        if choice.is_empty() {
-            choice = all.iter().collect();
-        }
-        let random = u64::from_be_bytes(self.shared.entropy.bytes());
-        let at = usize::try_from(random % (choice.len() as u64).max(1)).unwrap_or(0);
-        choice.get(at).map(|server| UserServer::clone(server)).ok_or(AgentError::NoUser)
     }
 
     /// A server made the new queue, or did not.

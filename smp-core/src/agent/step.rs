@@ -78,7 +78,7 @@ pub(super) fn needs(connection: Option<&Connection>, running: &Running, work: &W
             let may = !is_busy && !connection.holds_messages();
             may.then_some(AgentQuery::NextDelivery(connection.id, *queue))
         }
-        Work::Answer(..) | Work::Tasks | Work::Resume => None,
+        Work::Answer(..) | Work::Tasks | Work::Resume | Work::Delete(_) => None,
     }
 }
 
@@ -124,6 +124,7 @@ impl<'a> Step<'a> {
                     self.deliver(*queue);
                 }
             }
+            Work::Delete(how) => self.delete_with_user(*how),
             Work::Tasks => self.run_tasks(),
             Work::Resume => {
                 self.effects.push(Effect::Tasks);
@@ -156,9 +157,15 @@ impl<'a> Step<'a> {
             Call::Synchronize { force, .. } => self.synchronize(id, *force),
             Call::Acknowledge(..) => self.acknowledge(id),
             Call::Delete { wait_delivery, .. } => self.delete(id, *wait_delivery),
-            Call::Many(_) => Err(PROHIBITED),
             Call::AcknowledgeWithReceipt { info, .. } => self.acknowledge_with_receipt(id, info),
             Call::TellAgain(_) => self.tell_again(id),
+            Call::ChangeUser { user, .. } => self.change_user(id, *user),
+            // The agent's own.
+            Call::Many(_)
+            | Call::CreateUser { .. }
+            | Call::SetServers { .. }
+            | Call::DeleteUser { .. }
+            | Call::Users => Err(PROHIBITED),
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::store::{BatchId, MemoryAgentStore};
+use super::store::{AgentOp, BatchId, MemoryAgentStore};
 use super::*;
 use crate::crypto::X25519PrivateKey;
 use crate::time::UnixTime;
@@ -21,13 +21,13 @@ struct World {
 impl World {
     fn new() -> Self {
         let address = ServerAddress::new(vec!["127.0.0.1".parse::<Host>().unwrap()], None, [1; 32]).unwrap();
-        let servers = BTreeMap::from([(UserId(1), vec![UserServer { address, password: None }])]);
+        let servers = BTreeMap::from([(UserId(1), vec![UserServer::new(address)])]);
         let config =
             AgentConfig { servers, limits: AgentLimits::default(), versions: AgentVersions::default() };
         let agent = Agent::new(Arc::new(config), [7; 32], NOW);
         let mut world = Self { agent, store: MemoryAgentStore::new(), outputs: VecDeque::new() };
         world.drain();
-        for _ in 0..3 {
+        for _ in 0..4 {
             world.serve();
         }
         world

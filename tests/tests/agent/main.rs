@@ -166,6 +166,8 @@ async fn serve(runtime: &TokioRuntime) -> (ServerHandle<TokioRuntime, Memory>, S
 }
 
 fn agent(runtime: &TokioRuntime, server: ServerAddress, store: impl AgentStore + 'static) -> (Agent, Events) {
-    let server = UserServer { address: server, password: None };
-    Agent::builder(runtime.clone(), store).user(USER, vec![server]).start().expect("randomness and a thread")
+    Agent::builder(runtime.clone(), store)
+        .user(USER, vec![UserServer::new(server)])
+        .start()
+        .expect("randomness and a thread")
 }

@@ -36,7 +36,7 @@ pub(crate) fn user_server(address: &Address, password: Option<&str>) -> UserServ
     let port = Some(address.socket.port());
     let password = password.map(|word| Password::new(word.as_bytes()).expect("a password"));
     let address = ServerAddress::new(vec![host], port, address.fingerprint).expect("one host");
-    UserServer { address, password }
+    UserServer { password, ..UserServer::new(address) }
 }
 
 /// Times that a test can wait for.

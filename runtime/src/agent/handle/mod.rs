@@ -2,6 +2,7 @@
 
 mod contacts;
 mod delete;
+mod users;
 mod waiting;
 
 use std::future::{Future, poll_fn};

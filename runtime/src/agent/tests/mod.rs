@@ -12,6 +12,7 @@ mod receipts;
 mod restarts;
 mod resync;
 mod rotation;
+mod users;
 mod versions;
 mod waiting;
 mod world;

@@ -133,6 +133,11 @@ impl AgentTestStore {
         self.0.lock().unwrap().plan = (after, count);
     }
 
+    /// Carries out operations beside the agent, which must not be at work.
+    pub(super) fn put(&self, ops: Vec<AgentOp>) {
+        self.0.lock().unwrap().store.run(ops).unwrap();
+    }
+
     /// It panics when it is used next.
     pub(super) fn panic(&self) {
         self.0.lock().unwrap().panics = true;
@@ -237,7 +242,7 @@ impl Person {
             seed
         };
         let servers = [&self.server].into_iter().chain(&self.more_servers);
-        let servers = servers.map(|address| UserServer { address: address.clone(), password: None });
+        let servers = servers.map(|address| UserServer::new(address.clone()));
         let connector = Connector::new(self.runtime.clone()).seed(seed(1));
         let agent = Agent::builder(self.runtime.clone(), self.store.clone())
             .user(USER, servers.collect())

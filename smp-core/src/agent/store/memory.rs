@@ -72,6 +72,9 @@ impl MemoryAgentStore {
             AgentQuery::Users => Found::Users(self.users.values().cloned().collect()),
             AgentQuery::Queues => Found::Queues(self.waiting_queues()),
             AgentQuery::Unfinished => Found::Connections(self.unfinished()),
+            AgentQuery::Connections => {
+                Found::States(self.connections.iter().map(|(id, kept)| (*id, kept.state.clone())).collect())
+            }
             AgentQuery::Connection(id) => {
                 Found::Connection(kept(id).map(|kept| Box::new(kept.connection(*id))))
             }

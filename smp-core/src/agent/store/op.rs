@@ -101,6 +101,8 @@ pub enum AgentQuery {
     Queues,
     /// All connections with tasks, deliveries, or deleted, by id. [`Found::Connections`].
     Unfinished,
+    /// The plain values of all connections, by id. [`Found::States`].
+    Connections,
     /// A connection. [`Found::Connection`].
     Connection(ConnectionId),
     /// The keys of its skipped messages. [`Found::Skipped`].
@@ -137,6 +139,8 @@ pub enum Found {
     Queues(Vec<WaitingQueue>),
     /// Connections.
     Connections(Vec<ConnectionId>),
+    /// The plain values of connections.
+    States(Vec<(ConnectionId, ConnectionState)>),
     /// A connection, if there is one.
     Connection(Option<Box<Connection>>),
     /// Keys.

@@ -67,6 +67,12 @@ pub(super) fn find(database: &Database, id: ConnectionId) -> Result<Option<Box<C
     })))
 }
 
+/// Of all connections.
+pub(super) fn states(database: &Database) -> Result<Vec<(ConnectionId, ConnectionState)>> {
+    let sql = "SELECT * FROM connections ORDER BY id";
+    all(database, "connections", sql, [], |row| Ok((row.connection("id")?, state(row)?)))
+}
+
 fn state(row: &Record<'_>) -> Result<ConnectionState> {
     Ok(ConnectionState {
         user: UserId(row.plain("user")?),

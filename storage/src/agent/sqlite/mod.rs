@@ -179,6 +179,7 @@ fn find(database: &Connection, query: &AgentQuery) -> Result<Found> {
         AgentQuery::Users => Found::Users(connections::users(database)?),
         AgentQuery::Queues => Found::Queues(queues::waiting(database)?),
         AgentQuery::Unfinished => Found::Connections(connections::unfinished(database)?),
+        AgentQuery::Connections => Found::States(connections::states(database)?),
         AgentQuery::Connection(id) => Found::Connection(connections::find(database, *id)?),
         AgentQuery::Skipped(id) => Found::Skipped(skipped::find(database, *id)?),
         AgentQuery::Confirmation(id) => Found::Confirmation(requests::find_confirmation(database, *id)?),

@@ -19,6 +19,10 @@ pub fn describe(found: &Found) -> String {
         }
         Found::Queues(queues) => lines("queues", queues.iter().map(waiting)),
         Found::Connections(ids) => lines("connections", ids.iter().map(|id| hex(id.as_bytes()))),
+        Found::States(states) => lines(
+            "states",
+            states.iter().map(|(id, values)| format!("{} {}", hex(id.as_bytes()), state(values))),
+        ),
         Found::Connection(found) => optional("connection", found.as_deref(), connection),
         Found::Skipped(keys) => lines("skipped", keys.iter().map(|key| skipped(&key))),
         Found::Confirmation(found) => optional("confirmation", found.as_deref(), confirmation),

@@ -88,6 +88,7 @@ fn nothing_is_found_in_an_empty_store(mut store: impl AgentStore) {
         (AgentQuery::Users, "users:"),
         (AgentQuery::Queues, "queues:"),
         (AgentQuery::Unfinished, "connections:"),
+        (AgentQuery::Connections, "states:"),
         (AgentQuery::Connection(id), "connection: none"),
         (AgentQuery::Skipped(id), "skipped:"),
         (AgentQuery::Invitations(id), "invitations:"),

@@ -181,7 +181,7 @@ impl World {
 
 /// The settings of a person with these servers.
 fn config_of(servers: &[usize]) -> Arc<AgentConfig> {
-    let server = |site: &usize| UserServer { address: address_of(*site), password: None };
+    let server = |site: &usize| UserServer::new(address_of(*site));
     let servers = [(USER, servers.iter().map(server).collect())].into();
     Arc::new(AgentConfig { servers, limits: AgentLimits::default() })
 }

@@ -1,0 +1,131 @@
+//! What an agent does when it starts: it reads what there is, step by step. Calls wait until that is done.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::time::Duration;
+
+use super::actor::Work;
+use super::store::{AgentOp, AgentQuery, Found, StoreFailure, User};
+use super::users::{KnownUser, Writer};
+use super::{Agent, AgentOutput, Alarm, Call, CallId, Event, Reader};
+use crate::wire::agent::AgentError;
+
+/// An agent that does not know yet what there is.
+#[derive(Default)]
+pub(super) struct Starting {
+    stage: Stage,
+    /// Users of the settings who are new.
+    new: Vec<User>,
+    /// Calls that wait. Who makes them is bounded.
+    held: VecDeque<(CallId, Call)>,
+    /// After the next failure; the app was told if it is not 0.
+    pause: Duration,
+}
+
+#[derive(Clone, Copy, Default)]
+enum Stage {
+    #[default]
+    Users,
+    Keep,
+    Queues,
+    Unfinished,
+}
+
+impl Agent {
+    /// Whether a call can be taken now. If not, it is kept.
+    pub(super) fn takes(&mut self, id: CallId, call: Call) -> Option<Call> {
+        match &mut self.starting {
+            None => Some(call),
+            Some(starting) => {
+                starting.held.push_back((id, call));
+                None
+            }
+        }
+    }
+
+    /// Begins the next stage, or the same one again.
+    pub(super) fn start(&mut self) {
+        let Some(starting) = &self.starting else { return };
+        match starting.stage {
+            Stage::Users => self.read(Reader::Start, AgentQuery::Users),
+            Stage::Keep => {
+                let ops = starting.new.iter().cloned().map(AgentOp::PutUser).collect();
+                self.write(Writer::Start, ops);
+            }
+            Stage::Queues => self.read(Reader::Start, AgentQuery::Queues),
+            Stage::Unfinished => self.read(Reader::Start, AgentQuery::Unfinished),
+        }
+    }
+
+    /// The store told what there is.
+    pub(super) fn started(&mut self, result: Result<Found, StoreFailure>) {
+        match result {
+            Ok(Found::Users(users)) => self.meet_users(users),
+            Ok(Found::Queues(queues)) => {
+                let limits = &self.shared.config.limits;
+                let links: BTreeSet<_> =
+                    queues.into_iter().map(|queue| self.links.add_queue(limits, queue, None)).collect();
+                for link in links {
+                    self.wake(link);
+                    // A call may have made the session before.
+                    self.subscribe(link);
+                }
+                self.next_stage(Stage::Unfinished);
+            }
+            Ok(Found::Connections(connections)) => {
+                connections.into_iter().for_each(|connection| self.work(connection, Work::Resume));
+                let held = self.starting.take().map(|starting| starting.held);
+                held.into_iter().flatten().for_each(|(id, call)| self.call(id, call));
+                self.resume_users();
+            }
+            Ok(_) | Err(StoreFailure) => self.start_again(),
+        }
+    }
+
+    /// New users of the settings are kept, or not.
+    pub(super) fn users_kept(&mut self, result: Result<(), StoreFailure>) {
+        match result {
+            Ok(()) => self.next_stage(Stage::Queues),
+            Err(StoreFailure) => self.start_again(),
+        }
+    }
+
+    /// The users who are kept, and those of the settings. One who is being deleted is not made again.
+    fn meet_users(&mut self, kept: Vec<User>) {
+        let mut new = Vec::new();
+        for (id, servers) in &self.shared.config.servers {
+            if !kept.iter().any(|user| user.id == *id) {
+                new.push(User { id: *id, is_deleted: false });
+            }
+            let user = KnownUser { servers: servers.clone(), is_deleted: false };
+            self.shared.users.insert(*id, user);
+        }
+        for User { id, is_deleted } in kept {
+            self.shared.users.entry(id).or_default().is_deleted = is_deleted;
+        }
+        let stage = if new.is_empty() { Stage::Queues } else { Stage::Keep };
+        if let Some(starting) = &mut self.starting {
+            starting.new = new;
+        }
+        self.next_stage(stage);
+    }
+
+    fn next_stage(&mut self, stage: Stage) {
+        if let Some(starting) = &mut self.starting {
+            starting.stage = stage;
+        }
+        self.start();
+    }
+
+    /// The store failed: the app is told once, and the same is tried again after a pause.
+    fn start_again(&mut self) {
+        let limits = &self.shared.config.limits;
+        let Some(starting) = &mut self.starting else { return };
+        if starting.pause.is_zero() {
+            let text = "the store of the agent cannot be used".to_owned();
+            let error = AgentError::Critical { offer_restart: true, text };
+            self.outputs.push_back(AgentOutput::Event(Event::Error(None, error)));
+        }
+        starting.pause = (starting.pause * 3 / 2).clamp(limits.retry_min, limits.retry_max);
+        self.alarms.insert((self.shared.now.mono + starting.pause, Alarm::Start));
+    }
+}
