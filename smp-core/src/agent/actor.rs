@@ -63,6 +63,8 @@ pub(super) struct Attempt {
     pub(super) again_at: Option<Timestamp>,
     /// The last pause.
     pub(super) pause: Duration,
+    /// The server refused it without a signature: who was sent it before may have secured the queue with the key in it.
+    pub(super) is_signed: bool,
 }
 
 /// What was read for a work.

@@ -103,12 +103,15 @@ impl Step<'_> {
         if !is_first || !matches!(connection.state.progress, Progress::Joining | Progress::Joined) {
             return Err(PROHIBITED_MESSAGE);
         }
+        // He has our confirmation, although its server may not have said so.
+        connection.state.progress = Progress::Joined;
         connection.state.counters.received = 1;
         connection.state.counters.received_hash = MessageHash::from(sha256(plaintext));
         if let Some(queue) = self.receive_mut(number) {
             queue.e2e_secret = Some(opened.e2e_secret.clone());
             queue.stage = QueueStage::Confirmed;
         }
+        self.call_joined();
         self.event(Event::Info(self.id, info));
         match opened.sender_key {
             // He secured our queue.

@@ -175,8 +175,9 @@ impl Step<'_> {
             return self.not_sent(number, &message, error);
         };
         let is_first = matches!(&message.content, OutgoingContent::Ratchet { confirmation: Some(_), .. });
-        let key = (can_secure(&queue) || !is_first).then(|| queue.key.clone());
-        self.running.queues.entry(number).or_default().is_under_way = true;
+        let attempt = self.running.queues.entry(number).or_default();
+        let key = (can_secure(&queue) || !is_first || attempt.is_signed).then(|| queue.key.clone());
+        attempt.is_under_way = true;
         let request = Request::send(queue.sender_id.clone(), key, message.flags, body);
         self.request(queue.server, request, Doing::Deliver(self.id, number, message));
     }
@@ -218,6 +219,10 @@ impl Step<'_> {
             attempt.later(now, first, limits.retry_max.max(first));
             return;
         }
+        let is_unsigned = is_first && !self.send_queue(number).is_some_and(can_secure);
+        if is_refused(&error) && is_unsigned && self.sign_next(number) {
+            return;
+        }
         let server = self.send_queue(number).map(|queue| queue.server.clone());
         let error = match server {
             Some(_) if is_refused(&error) && !is_body(message) => AgentError::Connection(self.unreachable()),
@@ -229,6 +234,18 @@ impl Step<'_> {
             return self.fail_call(error);
         }
         self.not_sent(number, message, error);
+    }
+
+    /// A confirmation was refused without a signature: if it came to its recipient before, he may have secured the queue with
+    /// the key in it, and it is sent again signed. False if that was done.
+    fn sign_next(&mut self, number: QueueNumber) -> bool {
+        let attempt = self.running.queues.entry(number).or_default();
+        attempt.is_signed = !attempt.is_signed;
+        let may = attempt.is_signed;
+        if may {
+            self.effects.push(Effect::Deliver(number));
+        }
+        may
     }
 
     /// Why nobody hears what belongs to the handshake: who let us in did not, or is gone.
@@ -280,6 +297,11 @@ impl Step<'_> {
         {
             connection.state.progress = Progress::Joined;
         }
+        self.call_joined();
+    }
+
+    /// The call that waits for the confirmation has what it waits for.
+    pub(super) fn call_joined(&mut self) {
         if let Some(call) = self.running.call.take() {
             let reply = self.joined();
             self.reply(call, Ok(reply));

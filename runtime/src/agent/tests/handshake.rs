@@ -1,6 +1,8 @@
 //! Connections to queues that their senders cannot secure.
 
 use smp_core::agent::Event;
+use smp_core::server::ServerConfig;
+use smp_core::wire::agent::AgentError;
 use smp_core::wire::link::ConnectionRequest;
 use smp_core::wire::queue_uri::QueueUri;
 use smp_core::wire::{QueueMode, Version, VersionRange};
@@ -49,6 +51,53 @@ fn queues_that_their_senders_cannot_secure() {
             bob.acknowledge(&message);
         }
     }
+}
+
+/// The server of the invitation has the confirmation and does not say so; before it is sent again its recipient has secured the
+/// queue with the key in it.
+#[test]
+fn a_confirmation_whose_key_is_known_already_is_sent_again_signed() {
+    let mut world = World::new(2);
+    let (mut alice, mut bob) = (world.person(1, 0), world.person(2, 1));
+    let (at_alice, request) = alice.invite(false);
+    world.stores[0].hold(true);
+    let (at_bob, joined) = bob.join(changed(&request, 4, None), "bob", false);
+    assert!(matches!(joined, Err(AgentError::Broker { .. })), "{joined:?}");
+    world.stores[0].hold(false);
+    let (confirmation, _) = alice.confirmation();
+    world.crash(1);
+    alice.allow(at_alice, confirmation, "alice");
+    assert!(alice.others_within(HOUR).is_empty());
+    assert_eq!(bob.rejoin(at_bob), Ok(false));
+    world.start(1, ServerConfig::default());
+    bob.info();
+    bob.connected();
+    alice.connected();
+    bob.send(at_bob, "hello").unwrap();
+    assert_eq!(alice.message().body, "hello");
+}
+
+/// The other side answers before the server says that it has the confirmation; messages do not wait for a call.
+#[test]
+fn who_is_answered_has_joined() {
+    let mut world = World::new(2);
+    let (mut alice, mut bob) = (world.person(1, 0), world.person(2, 1));
+    let (at_alice, request) = alice.invite(false);
+    world.stores[0].hold(true);
+    // Nobody secures the queue of the invitation, so that nothing else is asked of its server.
+    let (at_bob, joined) = bob.join(changed(&request, 4, None), "bob", false);
+    assert!(joined.is_err());
+    world.stores[0].hold(false);
+    let (confirmation, _) = alice.confirmation();
+    alice.allow(at_alice, confirmation, "alice");
+    bob.info();
+    bob.connected();
+    alice.connected();
+    assert_eq!(bob.rejoin(at_bob), Ok(false));
+    world.crash(0);
+    bob.send(at_bob, "hello").unwrap();
+    world.start(0, ServerConfig::default());
+    assert_eq!(alice.message().body, "hello");
 }
 
 /// Who is not let in has no right to send: several may ask, and one is chosen.

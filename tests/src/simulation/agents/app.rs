@@ -225,7 +225,10 @@ impl World {
             }
             Action::Acknowledge(_) => {
                 if let Some(open) = &mut who.heard.open {
-                    open.acknowledged = if is_broken { Acknowledged::Unknown } else { Acknowledged::No };
+                    match is_broken {
+                        true => open.unknown(),
+                        false => open.acknowledged = Acknowledged::No,
+                    }
                 }
                 is_passing(error)
             }
@@ -351,7 +354,9 @@ fn is_passing(error: &AgentError) -> bool {
         AgentError::Broker { error, .. } => {
             matches!(error, BrokerErrorType::Timeout | BrokerErrorType::Network(_))
         }
-        AgentError::Smp { error, .. } => matches!(error, ErrorType::Internal | ErrorType::Store(_)),
+        AgentError::Smp { error, .. } => {
+            matches!(error, ErrorType::Internal | ErrorType::Store(_) | ErrorType::Quota)
+        }
         _ => false,
     }
 }

@@ -83,14 +83,14 @@ pub(super) struct Open {
     /// It was told in this process.
     told_now: bool,
     pub(super) acknowledged: Acknowledged,
+    /// It may have been acknowledged before a crash: then the next one may come.
+    perhaps: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Acknowledged {
     No,
     Asked,
-    /// The process died before the answer, or the disk failed.
-    Unknown,
 }
 
 impl Talk {
@@ -129,7 +129,7 @@ impl Talk {
             open.told_now = true;
             return Ok(());
         }
-        if let Some(open) = heard.open.as_ref().filter(|open| open.acknowledged != Acknowledged::Unknown) {
+        if let Some(open) = heard.open.as_ref().filter(|open| !open.perhaps) {
             let last = open.number;
             return Err(format!("message {number} was told before {last} was acknowledged"));
         }
@@ -144,7 +144,8 @@ impl Talk {
             return Err(format!("message {number} was told, which was refused"));
         }
         heard.next = number + 1;
-        heard.open = Some(Open { id: message.id, number, told_now: true, acknowledged: Acknowledged::No });
+        let (id, acknowledged) = (message.id, Acknowledged::No);
+        heard.open = Some(Open { id, number, told_now: true, acknowledged, perhaps: false });
         Ok(())
     }
 
@@ -198,7 +199,7 @@ impl Side {
         if let Some(open) = &mut self.heard.open {
             open.told_now = false;
             if open.acknowledged == Acknowledged::Asked {
-                open.acknowledged = Acknowledged::Unknown;
+                open.unknown();
             }
         }
     }
@@ -219,6 +220,13 @@ impl Side {
             None if has_unknown => Ok(()),
             None => Err("a message was told to be sent that was not accepted".into()),
         }
+    }
+}
+
+impl Open {
+    /// What was asked may have been done or not.
+    pub(super) const fn unknown(&mut self) {
+        (self.acknowledged, self.perhaps) = (Acknowledged::No, true);
     }
 }
 
