@@ -104,7 +104,7 @@ fn a_newer_database_is_refused_and_left_as_it_is() {
     store.run(vec![AgentOp::PutUser(user(1))]).expect("the store works");
     drop(store);
     stranger(&path).execute("INSERT INTO migrations VALUES (99)", []).expect("a version");
-    let error = refusal(&path, &SqliteOptions::default(), "version 99, and this program knows version 1");
+    let error = refusal(&path, &SqliteOptions::default(), "version 99, and this program knows version ");
     assert!(matches!(error, AgentOpenError::Newer { found: 99, known: 1, .. }));
     stranger(&path).execute("DELETE FROM migrations WHERE version = 99", []).expect("a version");
     assert_eq!(users(&mut open(&path)), [user(1)]);

@@ -10,8 +10,8 @@ use super::queues::can_secure;
 use super::seal::seal;
 use super::step::{PROHIBITED, Step};
 use super::store::{
-    AgentOp, Connection, Delivery, Found, Outgoing, OutgoingContent, Progress, QueueNumber, QueueStage,
-    ReceiptState, SyncState,
+    AgentOp, Delivery, Found, Outgoing, OutgoingContent, Progress, QueueNumber, QueueStage, ReceiptState,
+    SyncState,
 };
 use super::{CallId, Event, LocalMessageId, Reply};
 use crate::client::{Answer, Request, RequestError};
