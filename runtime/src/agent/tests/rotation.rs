@@ -167,7 +167,7 @@ fn messages_of_both_queues_come_in_order() {
                 _ => {}
             }
         }
-        if let Some(message) = heard.last().filter(|_| number % 4 == 0) {
+        if let Some(message) = heard.last().filter(|_| number.is_multiple_of(4)) {
             assert!(message.integrity == smp_core::wire::agent::MessageIntegrity::Ok);
             alice.acknowledge(message);
         }
