@@ -232,8 +232,9 @@ impl World {
                 }
                 is_passing(error)
             }
+            // With a broken disk only the next process knows.
             Action::Rejoin if is_unknown => {
-                who.step = Step::Nothing;
+                who.step = if is_broken { Step::Begun } else { Step::Nothing };
                 true
             }
             // It was done before the crash.
