@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use smp_core::Timestamp;
-use smp_core::agent::store::Progress;
 use smp_core::agent::{
     AgentInput, Call, CallId, ConfirmationId, ConnectionId, Event as AgentEvent, LocalMessageId,
     MessageEvent, Reply,
@@ -43,6 +42,7 @@ pub(super) enum Action {
     Join,
     Rejoin,
     Allow(ConfirmationId),
+    TellAgain,
     Send,
     Acknowledge(LocalMessageId),
 }
@@ -92,6 +92,7 @@ impl World {
                     Step::Nothing if side == 0 => add(Action::Invite),
                     Step::Nothing if state.request.is_some() => add(Action::Join),
                     Step::Begun => add(Action::Rejoin),
+                    Step::Done | Step::Allowed if who.asks_again => add(Action::TellAgain),
                     Step::Done if side == 0 => {
                         who.confirmations.iter().for_each(|id| add(Action::Allow(*id)))
                     }
@@ -150,6 +151,12 @@ impl World {
             }
             Action::Rejoin => Call::Rejoin(known),
             Action::Allow(confirmation) => Call::Allow { connection: known, confirmation, info },
+            Action::TellAgain => {
+                if let Some(open) = &mut state.sides[side].heard.open {
+                    open.is_wanted_again = true;
+                }
+                Call::TellAgain(known)
+            }
             Action::Send => {
                 let body = state.next_body(side, len);
                 let (fate, crashed_since, is_told) = (Fate::Asked, false, false);
@@ -197,6 +204,7 @@ impl World {
                 who.may_send |= can_send;
             }
             (Action::Allow(_), Reply::Done) => who.step = Step::Allowed,
+            (Action::TellAgain, Reply::Done) => who.asks_again = false,
             (Action::Send, Reply::Accepted(id)) => {
                 let asked = who.sent.iter_mut().find(|sent| sent.fate == Fate::Asked);
                 asked.ok_or("nothing was to be sent")?.fate = Fate::Accepted(id);
@@ -232,8 +240,9 @@ impl World {
                 }
                 is_passing(error)
             }
+            // With a broken disk only the next process knows.
             Action::Rejoin if is_unknown => {
-                who.step = Step::Nothing;
+                who.step = if is_broken { Step::Begun } else { Step::Nothing };
                 true
             }
             // It was done before the crash.
@@ -254,7 +263,9 @@ impl World {
             AgentEvent::Confirmation { connection, confirmation, info, .. } => {
                 self.side_of(person, connection).and_then(|(talk, side)| {
                     let who = &mut self.talks[talk].sides[side];
-                    who.confirmations.push(confirmation);
+                    if !who.confirmations.contains(&confirmation) {
+                        who.confirmations.push(confirmation);
+                    }
                     let is_expected = side == 0 && who.step == Step::Done && info == format!("{talk}/1");
                     is_expected.then_some(()).ok_or_else(|| "somebody used an invitation, but who?".into())
                 })
@@ -328,22 +339,6 @@ impl World {
         self.people[person].app = App::default();
         let sides = self.talks.iter_mut().flat_map(|talk| &mut talk.sides);
         sides.filter(|who| who.person == person).for_each(super::model::Side::crashed);
-    }
-
-    /// An app that starts asks who waits to be let in: it may have died before it was told.
-    pub(super) fn recover(&mut self, person: usize) {
-        let keeping = &self.people[person].keeping;
-        for who in self.talks.iter_mut().flat_map(|talk| &mut talk.sides).filter(|who| who.person == person) {
-            let Some(connection) = who.connection else { continue };
-            if who.step == Step::Done && who.confirmations.is_empty() {
-                who.confirmations.extend(keeping.confirmations(connection));
-            }
-            // He let the other one in, and died before he was told so.
-            let kept = keeping.connection(connection).map(|connection| connection.state.progress);
-            if who.step == Step::Done && kept >= Some(Progress::Allowed) && !who.confirmations.is_empty() {
-                who.step = Step::Allowed;
-            }
-        }
     }
 }
 

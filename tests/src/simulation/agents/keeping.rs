@@ -6,7 +6,7 @@ use smp_core::agent::store::{
     AgentOp, AgentQuery, Batch, Connection, Found, MemoryAgentStore, Outgoing, QueueNumber, ReadId,
     StoreFailure,
 };
-use smp_core::agent::{AgentInput, ConfirmationId, ConnectionId};
+use smp_core::agent::{AgentInput, ConnectionId};
 use smp_core::crypto::DhSecret;
 use smp_core::wire::EntityId;
 
@@ -21,8 +21,6 @@ pub(super) struct Keeping {
     pub(super) has_failed: bool,
     /// Send queues that are kept, by what servers call them.
     queues: BTreeMap<EntityId, SendPlace>,
-    /// Those who used an invitation and were not let in yet.
-    confirmations: BTreeMap<ConnectionId, Vec<ConfirmationId>>,
 }
 
 /// A send queue, and the secret of its encryption.
@@ -132,29 +130,17 @@ impl Keeping {
         }
     }
 
-    /// Those who used this invitation and were not let in yet.
-    pub(super) fn confirmations(&self, connection: ConnectionId) -> &[ConfirmationId] {
-        self.confirmations.get(&connection).map_or(&[], |kept| &kept[..])
-    }
-
     fn run(&mut self, ops: Vec<AgentOp>) -> Result<(), StoreFailure> {
-        let (mut queues, mut confirmations) = (self.queues.clone(), self.confirmations.clone());
+        let mut queues = Vec::new();
         for op in &ops {
-            match op {
-                AgentOp::PutSendQueue(connection, queue) => {
-                    let (connection, secret) = (*connection, queue.e2e_secret.clone());
-                    let place = SendPlace { connection, queue: queue.number, secret };
-                    queues.insert(queue.sender_id.clone(), place);
-                }
-                AgentOp::PutConfirmation(confirmation) => {
-                    confirmations.entry(confirmation.connection).or_default().push(confirmation.id);
-                }
-                AgentOp::DeleteConfirmations(connection) => _ = confirmations.remove(connection),
-                _ => {}
+            if let AgentOp::PutSendQueue(connection, queue) = op {
+                let (connection, secret) = (*connection, queue.e2e_secret.clone());
+                let place = SendPlace { connection, queue: queue.number, secret };
+                queues.push((queue.sender_id.clone(), place));
             }
         }
         self.live.run(ops)?;
-        (self.queues, self.confirmations) = (queues, confirmations);
+        self.queues.extend(queues);
         Ok(())
     }
 }

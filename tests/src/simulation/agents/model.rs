@@ -20,6 +20,8 @@ pub(super) struct Side {
     /// His name of the connection.
     pub(super) connection: Option<ConnectionId>,
     pub(super) step: Step,
+    /// His process is new: he asks what he may have missed.
+    pub(super) asks_again: bool,
     /// Those who used the invitation.
     pub(super) confirmations: Vec<ConfirmationId>,
     /// He may send, as far as he was told.
@@ -82,6 +84,8 @@ pub(super) struct Open {
     number: usize,
     /// It was told in this process.
     told_now: bool,
+    /// The app asked to be told again.
+    pub(super) is_wanted_again: bool,
     pub(super) acknowledged: Acknowledged,
     /// It may have been acknowledged before a crash: then the next one may come.
     perhaps: bool,
@@ -120,7 +124,7 @@ impl Talk {
         }
         let heard = &mut hearer.heard;
         if let Some(open) = heard.open.as_mut().filter(|open| open.number == number) {
-            if open.told_now {
+            if open.told_now && !std::mem::take(&mut open.is_wanted_again) {
                 return Err(format!("message {number} was told twice"));
             }
             if open.id != message.id {
@@ -145,7 +149,8 @@ impl Talk {
         }
         heard.next = number + 1;
         let (id, acknowledged) = (message.id, Acknowledged::No);
-        heard.open = Some(Open { id, number, told_now: true, acknowledged, perhaps: false });
+        heard.open =
+            Some(Open { id, number, told_now: true, is_wanted_again: false, acknowledged, perhaps: false });
         Ok(())
     }
 
@@ -177,6 +182,7 @@ impl Side {
             person,
             connection: None,
             step: Step::Nothing,
+            asks_again: false,
             confirmations: Vec::new(),
             may_send: false,
             infos: 0,
@@ -190,6 +196,7 @@ impl Side {
     /// The process died: what was asked and not answered may have happened or not.
     pub(super) fn crashed(&mut self) {
         self.crashes += 1;
+        self.asks_again = true;
         for sent in &mut self.sent {
             sent.crashed_since = true;
             if sent.fate == Fate::Asked {

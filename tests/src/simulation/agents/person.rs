@@ -81,7 +81,6 @@ impl World {
         self.sim.note("agent starts: person, number", &[person as u64, state.life]);
         let agent = Agent::new(state.config.clone(), self.sim.dice.seed(), self.sim.now);
         state.agent = Some(agent);
-        self.recover(person);
         self.drain_agent(person);
     }
 
