@@ -3,7 +3,7 @@
 use smp_core::agent::{self, Event};
 use smp_core::wire::agent::MessageIntegrity;
 use smp_core::wire::agent_text::{AgentEvent, MessageEvent};
-use smp_core::wire::{ConfirmationId, ConnectionId};
+use smp_core::wire::{ConfirmationId, ConnectionId, InvitationId};
 
 use crate::desk::Matter;
 
@@ -27,6 +27,12 @@ pub(crate) fn news(event: Event) -> Vec<News> {
                 matter: Some(Matter::Confirmation(confirmation)),
                 event,
             }]
+        }
+        Event::Request(request) => {
+            let (connection, invitation) = (request.connection, request.invitation);
+            let id = wire_id(invitation.as_bytes(), InvitationId::new);
+            let event = AgentEvent::Request { id, info: request.info };
+            vec![News { connection: Some(connection), matter: Some(Matter::Request(invitation)), event }]
         }
         Event::Message(message) => {
             let (connection, matter) = (message.connection, Matter::Message(message.id));
