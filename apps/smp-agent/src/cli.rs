@@ -117,6 +117,9 @@ COMMANDS
   SEND <body>         MID <number>; later SENT or MERR
   ACK <number>        a message is taken care of, the next may come: OK
   ACK <number> <body> the same, and who sent it is told so (RCVD): OK
+  SWCH                receive through a queue on another server: OK; later SWITCH, at both sides
+  RSYNC, RSYNC FORCE  make a new ratchet, because messages cannot be read or nevertheless: OK; later RSYNC, at both sides
+  STAT                STAT <how the connection is>
   DEL                 delete the connection: OK; later DELD, when nothing is left of it
   SUB                 from now on this client has the events of the connection: OK. What waits is told again: CONF, REQ,
                       and MSG until it is acknowledged

@@ -14,7 +14,7 @@ use smp_core::wire::{ConfirmationId, ConnectionId, ConnectionRequest, Invitation
 use smp_runtime::agent::{Joined, new_connection_id};
 
 use crate::desk::{ClientId, Desk, Matter};
-use crate::translate::{agent_id, connection_id};
+use crate::translate::{agent_id, connection_id, status};
 
 /// An answer that is waited for: which connection it is about, and what it says.
 pub(crate) type Answer = Pin<Box<dyn Future<Output = (ConnectionId, AgentEvent)> + Send>>;
@@ -35,7 +35,10 @@ pub(crate) fn begin(desk: &Arc<Desk>, client: ClientId, name: ConnectionId, comm
         AgentCommand::Send(body) => begun.send(body),
         AgentCommand::Acknowledge { message, receipt } => begun.acknowledge(message, receipt),
         AgentCommand::Delete => begun.delete(),
-        // Short links, suspended queues, rotation and new ratchets: not in the agent yet.
+        AgentCommand::Switch => begun.switch(),
+        AgentCommand::SyncRatchet { force } => begun.sync_ratchet(force),
+        AgentCommand::Status => begun.status(),
+        // Short links and suspended queues: not in the agent yet.
         _ => Err(PROHIBITED),
     };
     done.unwrap_or_else(|error| Box::pin(ready((name, AgentEvent::Error(error)))))
@@ -182,6 +185,27 @@ impl Begun {
     fn delete(self) -> Done {
         let deleted = self.desk.agent.delete(self.connection()?, false);
         Ok(self.answer(deleted, |_| ()))
+    }
+
+    fn switch(self) -> Done {
+        let switched = self.desk.agent.switch(self.connection()?);
+        Ok(self.answer(switched, |_| ()))
+    }
+
+    fn sync_ratchet(self, force: bool) -> Done {
+        let begun = self.desk.agent.synchronize_ratchet(self.connection()?, force);
+        Ok(self.answer(begun, |_| ()))
+    }
+
+    fn status(self) -> Done {
+        let described = self.desk.agent.describe(self.connection()?);
+        Ok(Box::pin(async move {
+            let event = match described.await {
+                Ok(connection) => AgentEvent::Status(Box::new(status(connection))),
+                Err(error) => AgentEvent::Error(error),
+            };
+            (self.name, event)
+        }))
     }
 
     /// OK and what follows from it, or the error.

@@ -3,7 +3,7 @@
 use std::io::{ErrorKind, Write};
 use std::time::{Duration, Instant};
 
-use crate::client::{Client, meet};
+use crate::client::{Client, Told, meet};
 use crate::harness::{Place, Signal};
 
 #[test]
@@ -59,6 +59,21 @@ fn events_go_to_the_client_that_was_the_last_to_subscribe() {
                 && receipt.line.ends_with(" OK")
         );
     }
+
+    // How it is; a new queue, and a new ratchet.
+    let told = third.ask(&two, "STAT").line;
+    assert!(told.starts_with("STAT duplex 7 ok R=") && told.contains(" S="), "{told}");
+    third.expect(&two, "RSYNC", "ERR CMD PROHIBITED");
+    third.expect(&two, "RSYNC FORCE", "OK");
+    let is_done = |event: &Told| event.line == "RSYNC ok";
+    while !is_done(&second.event()) {}
+    while !is_done(&bob.event()) {}
+    third.expect(&two, "SWCH", "OK");
+    for (client, line) in [(&mut second, "SWITCH rcv completed"), (&mut bob, "SWITCH snd completed")] {
+        while client.event().line != line {}
+    }
+    assert_eq!(third.ask(&two, "SEND :still here").word(0), "MID");
+    assert_eq!(bob.event().body, "still here");
 
     // And deleted it is gone for all.
     third.expect(&one, "DEL", "OK");
