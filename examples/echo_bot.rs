@@ -30,7 +30,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let (agent, mut events) = Agent::builder(TokioRuntime::current()?, store)
         .user(USER, vec![UserServer { password, ..UserServer::new(address) }])
         .start()?;
-    let link = address(&agent, &file).await?;
+    let link = contact_address(&agent, &file).await?;
     println!("{}\n{link}", QrCode::new(&link)?.render::<Dense1x2>().build());
     loop {
         tokio::select! {
@@ -43,7 +43,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 }
 
 /// The address that was kept, or a new one. Who asked there and was not accepted yet is told again.
-async fn address(agent: &Agent, file: &str) -> Result<String, Box<dyn Error>> {
+async fn contact_address(agent: &Agent, file: &str) -> Result<String, Box<dyn Error>> {
     let kept = format!("{file}.address");
     if let Ok(text) = std::fs::read_to_string(&kept) {
         let (id, link) = text.split_once(' ').ok_or_else(|| format!("{kept} has no address"))?;

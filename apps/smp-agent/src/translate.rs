@@ -73,12 +73,8 @@ pub(crate) fn news(event: Event) -> Vec<News> {
         }
         Event::Up(_, connections) => of_each(connections, &AgentEvent::Up),
         Event::Down(_, connections) => of_each(connections, &AgentEvent::Down),
-        // There are no words for these.
-        Event::QueueDeleted { .. }
-        | Event::Deleted(_)
-        | Event::UserDeleted(_)
-        | Event::Received(..)
-        | Event::Missed(_) => Vec::new(),
+        // There is one user, and what was missed the agent tells again.
+        Event::UserDeleted(_) | Event::Missed(_) => Vec::new(),
     }
 }
 
