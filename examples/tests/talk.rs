@@ -50,8 +50,8 @@ fn the_bot_answers_whoever_connects() {
     let (server, address) = tokio.block_on(serve());
     let folder = tempfile::tempdir().unwrap();
     let mut bot = Talker::start("echo_bot", folder.path(), &["bot.db", &address]);
+    let link = bot.link();
     for name in ["alice.db", "bob.db"] {
-        let link = bot.link();
         let mut person = Talker::start("chat", folder.path(), &[name, &address, &link]);
         person.hears("* connected");
         for text in ["hello", "is this a bot?"] {
@@ -60,11 +60,10 @@ fn the_bot_answers_whoever_connects() {
         }
         person.stop();
     }
-    bot.link();
     bot.stop();
-    // Who is connected is answered again.
+    // It has the same address, and whoever is connected is answered again.
     let mut bot = Talker::start("echo_bot", folder.path(), &["bot.db", &address]);
-    bot.link();
+    assert_eq!(bot.link(), link);
     let mut bob = Talker::start("chat", folder.path(), &["bob.db", &address]);
     bob.says("still there?");
     bob.hears("> still there?");

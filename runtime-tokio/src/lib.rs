@@ -71,7 +71,7 @@
 //! const USER: UserId = UserId(1);
 //!
 //! fn start(server: &ServerAddress) -> Result<(Agent, Events), Box<dyn std::error::Error>> {
-//!     let server = UserServer { address: server.clone(), password: None };
+//!     let server = UserServer::new(server.clone());
 //!     // SqliteAgentStore keeps everything in a file; this one nothing.
 //!     let store = MemoryAgentStore::new();
 //!     Ok(Agent::builder(TokioRuntime::current()?, store).user(USER, vec![server]).start()?)

@@ -107,16 +107,22 @@ A CONVERSATION
   A body is `:` and text up to the end of the line, or a count of bytes, the end of the line and so many bytes.
 
 COMMANDS
-  NEW INV             make an invitation: INV <link>
-  JOIN <link> <body>  use one: OK. With a connection (12 bytes, base64url) of the client's choice, a JOIN that failed goes on
+  NEW INV             make an invitation for one person: INV <link>
+  NEW CON             make an address for anybody: INV <link>
+  JOIN <link> <body>  use either: OK. With a connection (12 bytes, base64url) of the client's choice, a JOIN that failed goes on
                       when it is repeated
-  LET <id> <body>     let who used the invitation (CONF) connect: OK
+  LET <id> <body>     let who used the invitation, or accepted us (CONF), connect: OK
+  ACPT <id> <body>    connect to who used the address (REQ): OK, with the new connection; then as after JOIN
+  RJCT <id>           forget a request to this address: OK
   SEND <body>         MID <number>; later SENT or MERR
   ACK <number>        a message is taken care of, the next may come: OK
   ACK <number> <body> the same, and who sent it is told so (RCVD): OK
+  SWCH                receive through a queue on another server: OK; later SWITCH, at both sides
+  RSYNC, RSYNC FORCE  make a new ratchet, because messages cannot be read or nevertheless: OK; later RSYNC, at both sides
+  STAT                STAT <how the connection is>
   DEL                 delete the connection: OK; later DELD, when nothing is left of it
-  SUB                 from now on this client has the events of the connection: OK. What waits is told again: CONF, and MSG
-                      until it is acknowledged
+  SUB                 from now on this client has the events of the connection: OK. What waits is told again: CONF, REQ,
+                      and MSG until it is acknowledged
   Each client may give commands for each connection. The events of a connection go to the client that made it or was the last
   to SUB; the former one is told END. For a client that does not take its events the connection is cut, and it comes
   again with SUB. What cannot be done (yet) is answered ERR CMD PROHIBITED.

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use smp_core::agent::{ConfirmationId, ConnectionId, Event, LocalMessageId};
+use smp_core::agent::{ConfirmationId, ConnectionId, Event, InvitationId, LocalMessageId};
 use smp_core::wire;
 use smp_core::wire::agent_text::{AgentEvent, TextCorrelation, Transmission};
 use smp_runtime::agent::Agent;
@@ -29,6 +29,7 @@ pub(crate) struct ClientId(u64);
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(crate) enum Matter {
     Confirmation(ConfirmationId),
+    Request(InvitationId),
     Message(LocalMessageId),
 }
 

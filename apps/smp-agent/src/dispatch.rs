@@ -10,11 +10,11 @@ use smp_core::wire::agent::{AgentCommandError, AgentError, ConnectionError};
 use smp_core::wire::agent_text::{AgentCommand, AgentEvent};
 use smp_core::wire::command::MessageFlags;
 use smp_core::wire::link::{ConnectionLink, ConnectionMode};
-use smp_core::wire::{ConfirmationId, ConnectionId, ConnectionRequest};
-use smp_runtime::agent::new_connection_id;
+use smp_core::wire::{ConfirmationId, ConnectionId, ConnectionRequest, InvitationId};
+use smp_runtime::agent::{Joined, new_connection_id};
 
 use crate::desk::{ClientId, Desk, Matter};
-use crate::translate::{agent_id, connection_id};
+use crate::translate::{agent_id, connection_id, status};
 
 /// An answer that is waited for: which connection it is about, and what it says.
 pub(crate) type Answer = Pin<Box<dyn Future<Output = (ConnectionId, AgentEvent)> + Send>>;
@@ -23,23 +23,29 @@ pub(crate) type Answer = Pin<Box<dyn Future<Output = (ConnectionId, AgentEvent)>
 pub(crate) fn begin(desk: &Arc<Desk>, client: ClientId, name: ConnectionId, command: AgentCommand) -> Answer {
     let begun = Begun { desk: Arc::clone(desk), client, name: name.clone() };
     let done = match command {
-        AgentCommand::New { mode: ConnectionMode::Invitation, short_link: None } => return begun.invite(),
+        AgentCommand::New { mode, short_link: None } => return begun.link(mode),
         AgentCommand::Join { link, info } => match *link {
-            ConnectionLink::Full(request) => return begun.join(*request, info),
+            ConnectionLink::Full(request) => begun.join(*request, info),
             ConnectionLink::Short(_) => Err(PROHIBITED),
         },
         AgentCommand::Let { confirmation, info } => begun.allow(&confirmation, info),
+        AgentCommand::Accept { request, info } => begun.accept(&request, info),
+        AgentCommand::Reject { request } => begun.reject(&request),
         AgentCommand::Subscribe => begun.subscribe(),
         AgentCommand::Send(body) => begun.send(body),
         AgentCommand::Acknowledge { message, receipt } => begun.acknowledge(message, receipt),
         AgentCommand::Delete => begun.delete(),
-        // Contact addresses, short links, suspended queues, rotation and new ratchets: not in the agent yet.
+        AgentCommand::Switch => begun.switch(),
+        AgentCommand::SyncRatchet { force } => begun.sync_ratchet(force),
+        AgentCommand::Status => begun.status(),
+        // Short links and suspended queues: not in the agent yet.
         _ => Err(PROHIBITED),
     };
     done.unwrap_or_else(|error| Box::pin(ready((name, AgentEvent::Error(error)))))
 }
 
 /// A command that is being begun.
+#[derive(Clone)]
 struct Begun {
     desk: Arc<Desk>,
     client: ClientId,
@@ -54,36 +60,55 @@ impl Begun {
         agent_id(self.name.as_bytes(), agent::ConnectionId::new).ok_or(NOT_FOUND)
     }
 
-    fn invite(self) -> Answer {
-        let invited = self.desk.agent.invite(USER, false);
+    fn link(self, mode: ConnectionMode) -> Answer {
+        let agent = &self.desk.agent;
+        match mode {
+            ConnectionMode::Invitation => self.linked(agent.invite(USER, false)),
+            ConnectionMode::Contact => self.linked(agent.create_address(USER)),
+        }
+    }
+
+    fn linked(
+        &self,
+        made: impl Future<Output = Result<(agent::ConnectionId, ConnectionRequest), AgentError>> + Send + 'static,
+    ) -> Answer {
+        let Self { desk, client, name } = self.clone();
         Box::pin(async move {
-            match invited.await {
+            match made.await {
                 Ok((connection, request)) => {
                     // It is new, so nobody had its events before.
-                    self.desk.subscribe(self.client, connection);
+                    desk.subscribe(client, connection);
                     let link = Box::new(ConnectionLink::Full(Box::new(request)));
                     (connection_id(connection), AgentEvent::Invitation(link))
                 }
-                Err(error) => (self.name, AgentEvent::Error(error)),
+                Err(error) => (name, AgentEvent::Error(error)),
             }
         })
     }
 
     /// A connection that was named by the client may be there: then a JOIN that failed goes on.
-    fn join(self, request: ConnectionRequest, info: Bytes) -> Answer {
-        let fail =
-            |name: ConnectionId, error| -> Answer { Box::pin(ready((name, AgentEvent::Error(error)))) };
-        let connection = if self.name.is_empty() {
-            new_connection_id().map_err(|e| AgentError::Internal(format!("no randomness: {e}")))
-        } else {
-            self.connection().map_err(|_| AgentError::Command(AgentCommandError::Syntax))
-        };
-        let connection = match connection {
-            Ok(connection) => connection,
-            Err(error) => return fail(self.name, error),
-        };
+    fn join(self, request: ConnectionRequest, info: Bytes) -> Done {
+        let connection = self.new_connection()?;
         let former = self.desk.subscribe(self.client, connection);
         let joined = self.desk.agent.join(connection, USER, request, info, true);
+        Ok(self.joined(connection, former, joined))
+    }
+
+    /// As a JOIN. The connection is a new one, not the address: whoever asked can be known by the request alone.
+    fn accept(self, request: &InvitationId, info: Bytes) -> Done {
+        let request = agent_id(request.as_bytes(), agent::InvitationId::new).ok_or(NOT_FOUND)?;
+        let connection = self.new_connection()?;
+        let former = self.desk.subscribe(self.client, connection);
+        let accepted = self.desk.agent.accept(connection, USER, request, info, true);
+        Ok(self.joined(connection, former, accepted))
+    }
+
+    fn joined(
+        self,
+        connection: agent::ConnectionId,
+        former: Option<ClientId>,
+        joined: impl Future<Output = Result<Joined, AgentError>> + Send + 'static,
+    ) -> Answer {
         Box::pin(async move {
             let mut joined = joined.await;
             if joined == Err(AgentError::Connection(ConnectionError::Duplicate)) {
@@ -93,6 +118,25 @@ impl Begun {
             self.desk.subscribed(self.client, connection, former, event == AgentEvent::Ok);
             (connection_id(connection), event)
         })
+    }
+
+    /// The name that the client chose for a new connection, or one that is drawn.
+    fn new_connection(&self) -> Result<agent::ConnectionId, AgentError> {
+        if self.name.is_empty() {
+            return new_connection_id().map_err(|e| AgentError::Internal(format!("no randomness: {e}")));
+        }
+        self.connection().map_err(|_| AgentError::Command(AgentCommandError::Syntax))
+    }
+
+    /// The address of the request is the connection of the command.
+    fn reject(self, request: &InvitationId) -> Done {
+        if self.name.is_empty() {
+            return Err(AgentError::Command(AgentCommandError::NoConnection));
+        }
+        let address = self.connection()?;
+        let request = agent_id(request.as_bytes(), agent::InvitationId::new).ok_or(NOT_FOUND)?;
+        let rejected = self.desk.agent.reject(address, request);
+        Ok(self.answer(rejected, move |begun| begun.desk.settled(address, Matter::Request(request))))
     }
 
     fn allow(self, confirmation: &ConfirmationId, info: Bytes) -> Done {
@@ -141,6 +185,27 @@ impl Begun {
     fn delete(self) -> Done {
         let deleted = self.desk.agent.delete(self.connection()?, false);
         Ok(self.answer(deleted, |_| ()))
+    }
+
+    fn switch(self) -> Done {
+        let switched = self.desk.agent.switch(self.connection()?);
+        Ok(self.answer(switched, |_| ()))
+    }
+
+    fn sync_ratchet(self, force: bool) -> Done {
+        let begun = self.desk.agent.synchronize_ratchet(self.connection()?, force);
+        Ok(self.answer(begun, |_| ()))
+    }
+
+    fn status(self) -> Done {
+        let described = self.desk.agent.describe(self.connection()?);
+        Ok(Box::pin(async move {
+            let event = match described.await {
+                Ok(connection) => AgentEvent::Status(Box::new(status(connection))),
+                Err(error) => AgentEvent::Error(error),
+            };
+            (self.name, event)
+        }))
     }
 
     /// OK and what follows from it, or the error.

@@ -1,9 +1,12 @@
 //! Names and events of the agent, in the words of the plain text.
 
-use smp_core::agent::{self, Event};
+use smp_core::agent::store::SyncState;
+use smp_core::agent::{self, ConnectionDescription, Event};
 use smp_core::wire::agent::MessageIntegrity;
-use smp_core::wire::agent_text::{AgentEvent, MessageEvent};
-use smp_core::wire::{ConfirmationId, ConnectionId};
+use smp_core::wire::agent_text::{
+    AgentEvent, ConnectionKind, ConnectionStatus, MessageEvent, RatchetSync, SwitchPhase, SwitchSide,
+};
+use smp_core::wire::{ConfirmationId, ConnectionId, InvitationId};
 
 use crate::desk::Matter;
 
@@ -27,6 +30,12 @@ pub(crate) fn news(event: Event) -> Vec<News> {
                 matter: Some(Matter::Confirmation(confirmation)),
                 event,
             }]
+        }
+        Event::Request(request) => {
+            let (connection, invitation) = (request.connection, request.invitation);
+            let id = wire_id(invitation.as_bytes(), InvitationId::new);
+            let event = AgentEvent::Request { id, info: request.info };
+            vec![News { connection: Some(connection), matter: Some(Matter::Request(invitation)), event }]
         }
         Event::Message(message) => {
             let (connection, matter) = (message.connection, Matter::Message(message.id));
@@ -52,17 +61,37 @@ pub(crate) fn news(event: Event) -> Vec<News> {
             });
             each.map(|event| News { connection: Some(connection), matter: None, event }).collect()
         }
+        Event::Switch { connection, side, phase } => {
+            let (side, phase) = (switch_side(side), switch_phase(phase));
+            of(connection, AgentEvent::Switch { side, phase })
+        }
+        Event::RatchetSync { connection, state, .. } => {
+            of(connection, AgentEvent::RatchetSync(ratchet_sync(state)))
+        }
         Event::Error(connection, error) => {
             vec![News { connection, matter: None, event: AgentEvent::Error(error) }]
         }
         Event::Up(_, connections) => of_each(connections, &AgentEvent::Up),
         Event::Down(_, connections) => of_each(connections, &AgentEvent::Down),
-        // There are no words for these.
-        Event::QueueDeleted { .. }
-        | Event::Deleted(_)
-        | Event::UserDeleted(_)
-        | Event::Received(..)
-        | Event::Missed(_) => Vec::new(),
+        // There is one user, and what was missed the agent tells again.
+        Event::UserDeleted(_) | Event::Missed(_) => Vec::new(),
+    }
+}
+
+/// How a connection is. An address is told as what it is for the agent: a connection that only receives.
+pub(crate) fn status(connection: ConnectionDescription) -> ConnectionStatus {
+    let kind = match (connection.receive.is_empty(), connection.send.is_empty()) {
+        (true, true) => ConnectionKind::New,
+        (false, true) => ConnectionKind::Receiving,
+        (true, false) => ConnectionKind::Sending,
+        (false, false) => ConnectionKind::Duplex,
+    };
+    ConnectionStatus {
+        kind,
+        version: connection.version,
+        ratchet: ratchet_sync(connection.sync),
+        receive_from: connection.receive.into_iter().map(|queue| queue.server).collect(),
+        send_to: connection.send.into_iter().map(|queue| queue.server).collect(),
     }
 }
 
@@ -86,6 +115,32 @@ where
 fn of_each(connections: Vec<agent::ConnectionId>, event: &AgentEvent) -> Vec<News> {
     let each = connections.into_iter();
     each.map(|id| News { connection: Some(id), matter: None, event: event.clone() }).collect()
+}
+
+const fn switch_side(side: agent::SwitchSide) -> SwitchSide {
+    match side {
+        agent::SwitchSide::Receive => SwitchSide::Receiving,
+        agent::SwitchSide::Send => SwitchSide::Sending,
+    }
+}
+
+const fn switch_phase(phase: agent::SwitchPhase) -> SwitchPhase {
+    match phase {
+        agent::SwitchPhase::Started => SwitchPhase::Started,
+        agent::SwitchPhase::Confirmed => SwitchPhase::Confirmed,
+        agent::SwitchPhase::Secured => SwitchPhase::Secured,
+        agent::SwitchPhase::Completed => SwitchPhase::Completed,
+    }
+}
+
+const fn ratchet_sync(state: SyncState) -> RatchetSync {
+    match state {
+        SyncState::Ok => RatchetSync::Ok,
+        SyncState::Allowed => RatchetSync::Allowed,
+        SyncState::Required => RatchetSync::Required,
+        SyncState::Started => RatchetSync::Started,
+        SyncState::Agreed => RatchetSync::Agreed,
+    }
 }
 
 fn of_message(message: agent::MessageEvent) -> MessageEvent {
