@@ -5,12 +5,13 @@ use core::fmt;
 use bytes::Bytes;
 
 use super::{
-    ConfirmationId, ConnectionDescription, ConnectionId, ContactRequest, InvitationId, LocalMessageId,
-    UserId, UserServer,
+    ConfirmationId, ConnectionDescription, ConnectionId, ConnectionStatus, ConnectionSummary, ContactRequest,
+    InvitationId, LocalMessageId, UserId, UserServer,
 };
 use crate::crypto::ratchet::PqEncryption;
 use crate::wire::ConnectionRequest;
 use crate::wire::agent::AgentError;
+use crate::wire::broker::QueueStatus;
 use crate::wire::command::MessageFlags;
 
 /// Names a call until it is answered.
@@ -166,6 +167,12 @@ pub enum Call {
     },
     /// Who there is. [`Reply::Users`].
     Users,
+    /// Which connections there are, of a user or of all. [`Reply::Connections`].
+    Connections(Option<UserId>),
+    /// How a connection is, and what of it waits for the app. [`Reply::Status`].
+    Status(ConnectionId),
+    /// What its server says of the queue from which a connection receives. QUE. [`Reply::QueueInfo`].
+    QueueInfo(ConnectionId),
     /// Several calls at once, but none of these. [`Reply::Many`].
     Many(Vec<Self>),
     /// Tell again what waits for the app: who used an invitation and was not allowed, requests to an address, and messages that
@@ -197,6 +204,12 @@ pub enum Reply {
     User(UserId),
     /// All users, by number.
     Users(Vec<UserId>),
+    /// Connections, by id.
+    Connections(Vec<ConnectionSummary>),
+    /// How a connection is.
+    Status(Box<ConnectionStatus>),
+    /// What a server says of a queue.
+    QueueInfo(Box<QueueStatus>),
     /// The answers to several calls, in their order.
     Many(Vec<Result<Self, AgentError>>),
 }
@@ -211,7 +224,9 @@ impl Call {
             | Self::CreateUser { .. }
             | Self::SetServers { .. }
             | Self::DeleteUser { .. }
-            | Self::Users => None,
+            | Self::Users
+            | Self::Connections(_) => None,
+            Self::Status(connection) | Self::QueueInfo(connection) => Some(*connection),
             Self::Join { connection, .. }
             | Self::Rejoin(connection)
             | Self::TellAgain(connection)
@@ -245,6 +260,9 @@ impl fmt::Debug for Reply {
             Self::Done => "Done",
             Self::User(_) => "User",
             Self::Users(_) => "Users",
+            Self::Connections(_) => "Connections",
+            Self::Status(_) => "Status",
+            Self::QueueInfo(_) => "QueueInfo",
             Self::Many(_) => "Many",
         })
     }

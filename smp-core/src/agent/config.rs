@@ -83,6 +83,14 @@ pub struct AgentLimits {
     pub repeats: u32,
     /// And how long after it came first it is dropped at the earliest.
     pub repeats_time: Duration,
+    /// How many people who used one invitation may wait to be allowed; further ones are refused.
+    pub confirmations: usize,
+    /// How long messages are remembered that are dealt with, to be told from others and compared with receipts.
+    pub keep_messages: Duration,
+    /// How long after the start what is not needed any more is forgotten.
+    pub clean_up_first: Duration,
+    /// How long to wait until that is done again.
+    pub clean_up_pause: Duration,
     /// How many inputs may wait for one connection: calls beyond are refused, messages beyond come again.
     pub inbox: usize,
     /// How many requests may wait at one contact address to be accepted or rejected: those beyond are dropped, and the app
@@ -107,6 +115,10 @@ impl Default for AgentLimits {
             retire_attempts: 10,
             repeats: 8,
             repeats_time: day,
+            confirmations: 32,
+            keep_messages: day * 21,
+            clean_up_first: second * 30,
+            clean_up_pause: second * 300,
             inbox: 1024,
             requests: 1000,
         }

@@ -5,7 +5,8 @@ use super::receive::{PROHIBITED_MESSAGE, Taken, fault};
 use super::seal::OpenedMessage;
 use super::step::Step;
 use super::store::{
-    AgentOp, Agreement, Confirmation, Origin, Progress, QueueNumber, QueueStage, Task, TaskKind,
+    AgentOp, Agreement, Confirmation, Connection, Found, Origin, Progress, QueueNumber, QueueStage, Task,
+    TaskKind,
 };
 use super::{ConfirmationId, Event};
 use crate::crypto::hash::sha256;
@@ -14,6 +15,13 @@ use crate::wire::agent::{AMessage, AgentError, AgentMessage, MessageHash, PeerEr
 use crate::wire::codec::decode_all;
 use crate::wire::command::MessageFlags;
 use crate::wire::link::E2eParameters;
+
+impl Connection {
+    /// Whether somebody used an invitation, and others still can.
+    pub(super) const fn is_asked_for(&self) -> bool {
+        matches!((self.state.progress, &self.agreement), (Progress::Confirmed, Agreement::Offered(_)))
+    }
+}
 
 impl Step<'_> {
     /// Somebody uses our invitation.
@@ -52,6 +60,15 @@ impl Step<'_> {
             version,
             info,
         };
+        if let Some(Found::Waiting { confirmations, .. }) = &self.found {
+            if confirmations.iter().any(|of| of.hash == confirmation.hash) {
+                // It came again.
+                return Ok(Taken::Done);
+            }
+            if confirmations.len() >= self.shared.config.limits.confirmations {
+                return Err(PROHIBITED_MESSAGE);
+            }
+        }
         if opened.sender_key.is_none() {
             self.settle_on(number, opened, &confirmation);
         }

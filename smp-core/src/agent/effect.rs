@@ -47,6 +47,8 @@ pub(super) enum Doing {
     Acknowledge(ConnectionId, QueueNumber),
     /// DEL.
     Delete(ConnectionId, EntityId),
+    /// QUE, for a call.
+    QueueInfo(CallId, Box<ServerAddress>),
     /// SUB.
     Subscribe(LinkId, EntityId),
 }
@@ -71,7 +73,7 @@ impl Doing {
             | Self::Deliver(id, ..)
             | Self::Acknowledge(id, ..)
             | Self::Delete(id, _) => Some(*id),
-            Self::Subscribe(..) => None,
+            Self::Subscribe(..) | Self::QueueInfo(..) => None,
         }
     }
 }
@@ -178,6 +180,7 @@ impl Agent {
     fn answer_pending(&mut self, id: CommandId, answer: Result<Answer, RequestError>) {
         let Some(Pending { doing, .. }) = self.requests.remove(&id) else { return };
         match (doing.connection(), doing) {
+            (_, Doing::QueueInfo(call, server)) => self.queue_told(call, *server, answer),
             (_, Doing::Subscribe(link, queue)) => self.subscribed(link, &queue, answer),
             (Some(connection), doing) => {
                 self.work(connection, Work::Answer(Box::new(doing), Box::new(answer)))

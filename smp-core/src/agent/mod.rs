@@ -13,6 +13,7 @@
 mod actor;
 mod call;
 mod check;
+mod clean_up;
 mod config;
 mod confirm;
 mod contacts;
@@ -35,6 +36,7 @@ mod seal;
 mod send;
 mod servers;
 mod start;
+mod state;
 mod step;
 pub mod store;
 mod tasks;
@@ -54,6 +56,7 @@ pub use event::{ContactRequest, Event, MessageEvent, ReceivedReceipt, SwitchPhas
 pub use id::{ConfirmationId, ConnectionId, InvitationId, LocalMessageId, UserId};
 pub use links::LinkId;
 pub use servers::{ServerRole, ServerRoles};
+pub use state::{ConnectionStatus, ConnectionSummary, WaitingConfirmation};
 
 use self::actor::{Actor, Work};
 use self::effect::Doing;
@@ -154,6 +157,8 @@ enum Reader {
     Connection(ConnectionId),
     /// The deletion of a user.
     User(UserId),
+    /// A call that asks for connections, of one user or all.
+    List(CallId, Option<UserId>),
 }
 
 /// Something that is about no connection and has its time.
@@ -163,6 +168,8 @@ enum Alarm {
     Start,
     /// The deletion of a user is.
     User(UserId),
+    /// What is not needed any more is forgotten.
+    CleanUp,
 }
 
 impl Agent {
@@ -205,6 +212,7 @@ impl Agent {
                 Some(Reader::Start) => self.started(result),
                 Some(Reader::Connection(connection)) => self.found(connection, result),
                 Some(Reader::User(user)) => self.user_found(user, result),
+                Some(Reader::List(call, of)) => self.connections_found(call, of, result),
                 None => {}
             },
             AgentInput::LinkReady(id) => self.link_ready(id),
@@ -262,6 +270,7 @@ impl Agent {
             self.alarms.remove(&(due, alarm));
             match alarm {
                 Alarm::Start => self.start(),
+                Alarm::CleanUp => self.clean_up(),
                 Alarm::User(user) => self.read(Reader::User(user), AgentQuery::Connections),
             }
         }

@@ -76,6 +76,7 @@ impl Agent {
                 let held = self.starting.take().map(|starting| starting.held);
                 held.into_iter().flatten().for_each(|(id, call)| self.call(id, call));
                 self.resume_users();
+                self.begin_clean_up();
             }
             Ok(_) | Err(StoreFailure) => self.start_again(),
         }

@@ -58,7 +58,7 @@ pub(super) fn needs(connection: Option<&Connection>, running: &Running, work: &W
             Call::Acknowledge(_, message) | Call::AcknowledgeWithReceipt { message, .. } => {
                 Some(AgentQuery::Incoming(connection.id, *message))
             }
-            Call::TellAgain(_) => Some(AgentQuery::Waiting(connection.id)),
+            Call::TellAgain(_) | Call::Status(_) => Some(AgentQuery::Waiting(connection.id)),
             Call::Reject(_, invitation) => Some(AgentQuery::Invitation(*invitation)),
             Call::Requests(_) => Some(AgentQuery::Invitations(connection.id)),
             _ => None,
@@ -66,6 +66,8 @@ pub(super) fn needs(connection: Option<&Connection>, running: &Running, work: &W
         Work::Message(number, message) => {
             let queue = connection.receive.iter().find(|queue| queue.number == *number)?;
             match &queue.last_told {
+                // Somebody else may use the invitation.
+                _ if connection.is_asked_for() => Some(AgentQuery::Waiting(connection.id)),
                 Some((id, told)) if *id == message.id => Some(AgentQuery::Incoming(connection.id, *told)),
                 _ if connection.state.progress == Progress::Contact => {
                     Some(AgentQuery::InvitationIds(connection.id))
@@ -78,7 +80,11 @@ pub(super) fn needs(connection: Option<&Connection>, running: &Running, work: &W
             let may = !is_busy && !connection.holds_messages();
             may.then_some(AgentQuery::NextDelivery(connection.id, *queue))
         }
-        Work::Answer(..) | Work::Tasks | Work::Resume | Work::Delete(_) => None,
+        Work::Resume => {
+            let is_asked = connection.state.progress == Progress::Confirmed && !connection.is_deleted();
+            is_asked.then_some(AgentQuery::Waiting(connection.id))
+        }
+        Work::Answer(..) | Work::Tasks | Work::Delete(_) => None,
     }
 }
 
@@ -127,6 +133,10 @@ impl<'a> Step<'a> {
             Work::Delete(how) => self.delete_with_user(*how),
             Work::Tasks => self.run_tasks(),
             Work::Resume => {
+                // What was told before the end may not have been heard.
+                if let Some(Found::Waiting { confirmations, .. }) = self.found.take() {
+                    confirmations.iter().for_each(|confirmation| self.tell_confirmation(confirmation));
+                }
                 self.effects.push(Effect::Tasks);
                 let queues = self.connection.iter().flat_map(|connection| &connection.send);
                 self.effects.extend(queues.map(|queue| Effect::Deliver(queue.number)));
@@ -165,7 +175,10 @@ impl<'a> Step<'a> {
             | Call::CreateUser { .. }
             | Call::SetServers { .. }
             | Call::DeleteUser { .. }
-            | Call::Users => Err(PROHIBITED),
+            | Call::Users
+            | Call::Connections(_) => Err(PROHIBITED),
+            Call::Status(_) => self.tell_status(id),
+            Call::QueueInfo(_) => self.ask_queue(id),
         }
     }
 
@@ -182,7 +195,7 @@ impl<'a> Step<'a> {
                 Ok(Answer::Message(Some(message))) => self.receive_next(*queue, message),
                 _ => self.acknowledged_last(*queue),
             },
-            Doing::Subscribe(..) => {}
+            Doing::Subscribe(..) | Doing::QueueInfo(..) => {}
         }
     }
 

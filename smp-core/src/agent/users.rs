@@ -35,6 +35,7 @@ pub(super) struct UserDeletion {
 /// Whose a batch is.
 pub(super) enum Writer {
     Start,
+    CleanUp,
     Connection(ConnectionId),
     /// A user is made.
     UserMade(CallId, UserId, Vec<UserServer>),
@@ -85,6 +86,7 @@ impl Agent {
                 let users = users.map(|(id, _)| *id).collect();
                 self.reply(id, Ok(Reply::Users(users)));
             }
+            Call::Connections(of) => self.list_connections(id, of),
             call => return Some(call),
         }
         None
@@ -184,7 +186,7 @@ impl Agent {
             }
             // There may be a connection that was being made.
             (Writer::UserGone(user), Err(StoreFailure)) => self.empty_later(user),
-            (Writer::Start | Writer::Connection(_), _) => {}
+            (Writer::Start | Writer::CleanUp | Writer::Connection(_), _) => {}
         }
     }
 

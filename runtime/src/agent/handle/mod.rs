@@ -2,6 +2,7 @@
 
 mod contacts;
 mod delete;
+mod state;
 mod users;
 mod waiting;
 

@@ -11,7 +11,7 @@ use super::*;
 
 /// What an invitation says of its queue: the highest client version, which the queue for replies takes over, and whether its
 /// sender secures it.
-fn changed(request: &ConnectionRequest, max: u16, mode: Option<QueueMode>) -> ConnectionRequest {
+pub(super) fn changed(request: &ConnectionRequest, max: u16, mode: Option<QueueMode>) -> ConnectionRequest {
     let mut queue = request.queues()[0].clone();
     queue.address.mode = mode;
     let queue = QueueUri { versions: VersionRange::new(Version(1), Version(max)).unwrap(), ..queue };

@@ -12,6 +12,7 @@ mod receipts;
 mod restarts;
 mod resync;
 mod rotation;
+mod state;
 mod users;
 mod versions;
 mod waiting;

@@ -29,6 +29,9 @@ fn an_agent_that_is_started_again_goes_on() {
         step(1, &mut bob);
         let (confirmation, _) = alice.confirmation();
         step(2, &mut alice);
+        if restart == 2 {
+            assert!(alice.confirmation().0 == confirmation, "who waits is told again");
+        }
         step(3, &mut bob);
         alice.allow(at_alice, confirmation, "alice");
         step(4, &mut alice);

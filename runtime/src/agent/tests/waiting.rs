@@ -24,6 +24,7 @@ fn what_was_not_taken_care_of_is_told_again() {
         if restart {
             alice.stop();
             alice.start();
+            assert!(alice.confirmation() == first);
         }
         assert_eq!(tell_again(&world, &alice, at_alice), Ok(()));
         assert!(alice.confirmation() == first);

@@ -262,7 +262,12 @@ impl MemoryAgentStore {
         let is_unfinished = |kept: &Kept| {
             !kept.tasks.is_empty() || !kept.deliveries.is_empty() || kept.state.deleted_at.is_some()
         };
-        self.connections.iter().filter(|(_, kept)| is_unfinished(kept)).map(|(id, _)| *id).collect()
+        let asked: BTreeSet<_> = self.confirmations.values().map(|kept| kept.connection).collect();
+        let connections = self.connections.iter();
+        connections
+            .filter(|(id, kept)| is_unfinished(kept) || asked.contains(id))
+            .map(|(id, _)| *id)
+            .collect()
     }
 }
 

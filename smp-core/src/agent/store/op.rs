@@ -99,7 +99,7 @@ pub enum AgentQuery {
     /// All receive queues that are not [`QueueStage::Disabled`](super::QueueStage::Disabled), of connections that are
     /// not deleted, by connection and number. [`Found::Queues`].
     Queues,
-    /// All connections with tasks, deliveries, or deleted, by id. [`Found::Connections`].
+    /// All connections with tasks, deliveries, confirmations, or deleted, by id. [`Found::Connections`].
     Unfinished,
     /// The plain values of all connections, by id. [`Found::States`].
     Connections,

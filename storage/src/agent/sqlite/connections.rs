@@ -94,10 +94,11 @@ fn state(row: &Record<'_>) -> Result<ConnectionState> {
     })
 }
 
-/// With tasks, deliveries, or deleted.
+/// With tasks, deliveries, confirmations, or deleted.
 pub(super) fn unfinished(database: &Database) -> Result<Vec<ConnectionId>> {
     let sql = "SELECT id FROM connections WHERE deleted_at IS NOT NULL \
-               UNION SELECT connection FROM tasks UNION SELECT connection FROM deliveries ORDER BY id";
+               UNION SELECT connection FROM tasks UNION SELECT connection FROM deliveries \
+               UNION SELECT connection FROM confirmations ORDER BY id";
     all(database, "connections", sql, [], |row| row.connection("id"))
 }
 

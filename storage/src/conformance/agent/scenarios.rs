@@ -168,6 +168,8 @@ fn requests_are_found_as_they_were_put(mut store: impl AgentStore) {
             [Found::Confirmation(Some(confirmation.clone())), Found::Invitation(Some(invitation.clone()))];
         let delete = [AgentOp::DeleteConfirmations(id), AgentOp::DeleteInvitation(invitation.id)];
         run(&mut store, vec![AgentOp::PutConfirmation(confirmation), AgentOp::PutInvitation(invitation)]);
+        let asked = describe(&Found::Connections(vec![id]));
+        assert_eq!(answer(&mut store, &AgentQuery::Unfinished), asked, "somebody waits for the app");
         assert_eq!(
             queries.each_ref().map(|query| answer(&mut store, query)),
             expected.map(|found| describe(&found))
