@@ -3,6 +3,7 @@
 use super::actor::Work;
 use super::links::{self, LinkId, SubscriptionState};
 use super::queues::QueuePurpose;
+use super::short_links::MadeLink;
 use super::store::{Outgoing, QueueNumber, WaitingQueue};
 use super::{Agent, AgentOutput, CallId, ConnectionId, Event, Pending, Reply, UserId};
 use crate::client::{
@@ -45,6 +46,8 @@ pub(super) enum Doing {
     Delete(ConnectionId, EntityId),
     /// SUB.
     Subscribe(LinkId, EntityId),
+    /// LSET or LDEL at this server, for a call that is answered like this when it is done.
+    Link(CallId, ServerAddress, Box<Reply>),
 }
 
 /// The keys of a queue that is being made.
@@ -53,6 +56,8 @@ pub(super) struct NewKeys {
     pub(super) server: ServerAddress,
     pub(super) queue: QueueKeys,
     pub(super) e2e: X25519PrivateKey,
+    /// The short link that it is to have.
+    pub(super) link: Option<MadeLink>,
     /// The session that made it, and is subscribed to it; known with the answer.
     pub(super) session: u64,
 }
@@ -66,7 +71,7 @@ impl Doing {
             | Self::Deliver(id, ..)
             | Self::Acknowledge(id, ..)
             | Self::Delete(id, _) => Some(*id),
-            Self::Subscribe(..) => None,
+            Self::Subscribe(..) | Self::Link(..) => None,
         }
     }
 }
@@ -174,6 +179,10 @@ impl Agent {
         let Some(Pending { doing, .. }) = self.requests.remove(&id) else { return };
         match (doing.connection(), doing) {
             (_, Doing::Subscribe(link, queue)) => self.subscribed(link, &queue, answer),
+            (_, Doing::Link(call, server, reply)) => {
+                let reply = answer.map(|_| *reply).map_err(|error| to_error(server, error));
+                self.reply(call, reply);
+            }
             (Some(connection), doing) => {
                 self.work(connection, Work::Answer(Box::new(doing), Box::new(answer)))
             }

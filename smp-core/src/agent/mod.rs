@@ -29,6 +29,7 @@ mod receipts;
 mod receive;
 mod seal;
 mod send;
+mod short_links;
 mod step;
 pub mod store;
 mod tasks;
@@ -39,7 +40,7 @@ mod waiting;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
-pub use call::{Call, CallId, Reply};
+pub use call::{Call, CallId, LinkContent, Reply};
 pub use check::{Activity, Subscriptions};
 pub use config::{AgentConfig, AgentLimits, UserServer};
 pub use event::{ContactRequest, Event, MessageEvent, ReceivedReceipt};

@@ -1,17 +1,17 @@
 //! Queues of a connection: how they are made, and where.
 
-use super::UserServer;
 use super::effect::{Doing, Effect, NewKeys, is_temporary, to_error};
 use super::establish::CLIENT_VERSIONS;
 use super::step::{PROHIBITED, Step};
 use super::store::{Connection, QueueNumber, QueueStage, ReceiveQueue, SendQueue, TaskKind, WaitingQueue};
+use super::{LinkContent, UserServer};
 use crate::client::{Answer, QueueKeys, Request, RequestError};
 use crate::crypto::{AuthPrivateKey, Ed25519PrivateKey, X25519PrivateKey};
 use crate::wire::agent::{AgentError, PeerError};
 use crate::wire::broker::CreatedQueue;
 use crate::wire::command::{QueueRequestData, SubscriptionMode};
 use crate::wire::queue_uri::{QueueAddress, QueueInfo};
-use crate::wire::{QueueMode, ServerAddress};
+use crate::wire::{EntityId, QueueMode, ServerAddress};
 
 /// What a receive queue is made for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -24,6 +24,16 @@ pub(super) enum QueuePurpose {
     Address,
     /// An invitation for the owner of an address.
     Request,
+}
+
+impl QueuePurpose {
+    /// What the server is told that the queue is for.
+    const fn mode(self) -> QueueMode {
+        match self {
+            Self::Address => QueueMode::Contact,
+            Self::Invitation | Self::Reply | Self::Request => QueueMode::Messaging,
+        }
+    }
 }
 
 impl Step<'_> {
@@ -56,6 +66,15 @@ impl Step<'_> {
 
     /// NEW, on a server of the user's; one that the other side does not use, if there is one.
     pub(super) fn create_queue(&mut self, purpose: QueuePurpose) -> Result<(), AgentError> {
+        self.create_linked_queue(purpose, None)
+    }
+
+    /// The same, with a short link.
+    pub(super) fn create_linked_queue(
+        &mut self,
+        purpose: QueuePurpose,
+        content: Option<&LinkContent>,
+    ) -> Result<(), AgentError> {
         let connection = self.connection()?;
         let (user, theirs) = (connection.state.user, their_server(connection).cloned());
         let config = self.shared.config.clone();
@@ -74,8 +93,21 @@ impl Step<'_> {
         if purpose == QueuePurpose::Address {
             new.queue_data = Some(QueueRequestData::Contact(None));
         }
+        let (mut link, mut correlation) = (None, None);
+        if let Some(content) = content {
+            let chosen = self.shared.entropy.bytes();
+            let mode = Some(purpose.mode());
+            let (server, dh_key) = (server.address.clone(), e2e.public());
+            let address = QueueAddress { server, sender_id: EntityId::empty(), dh_key, mode };
+            let (made, queue_data) = self.make_link(address, chosen, content)?;
+            (link, new.queue_data, correlation) = (Some(made), Some(queue_data), Some(chosen));
+        }
         let request = Request::create(new, queue.auth.clone());
-        let keys = NewKeys { purpose, server: server.address.clone(), queue, e2e, session: 0 };
+        let request = match correlation {
+            Some(correlation) => request.with_correlation_id(correlation),
+            None => request,
+        };
+        let keys = NewKeys { purpose, server: server.address.clone(), queue, e2e, link, session: 0 };
         self.running.task.is_under_way = true;
         let doing = Doing::Create(self.id, Box::new(keys));
         self.request(server.address.clone(), request, doing);
@@ -140,7 +172,7 @@ impl Step<'_> {
             stage: QueueStage::New,
             mode: queue.mode,
             version: CLIENT_VERSIONS.max(),
-            link: None,
+            link: keys.link.as_ref().and_then(|link| link.kept(queue)),
             replaces: None,
             switch: None,
             last_told: None,

@@ -3,6 +3,7 @@
 mod contacts;
 mod delivery;
 mod establish;
+mod short_links;
 mod world;
 
 use std::net::Ipv4Addr;

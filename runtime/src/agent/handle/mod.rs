@@ -2,6 +2,7 @@
 
 mod contacts;
 mod delete;
+mod short_links;
 mod waiting;
 
 use std::future::{Future, poll_fn};
@@ -15,6 +16,7 @@ use smp_core::wire::command::MessageFlags;
 
 mod receipts;
 
+pub use self::short_links::Linked;
 use super::AgentBuilder;
 use super::shared::{Called, Shared};
 use crate::Runtime;

@@ -8,6 +8,7 @@ mod faults;
 mod handshake;
 mod receipts;
 mod restarts;
+mod short_links;
 mod waiting;
 mod world;
 

@@ -18,7 +18,7 @@ use smp_core::crypto::{
 };
 use smp_core::wire::agent::{MessageHash, MessageIntegrity};
 use smp_core::wire::command::MessageFlags;
-use smp_core::wire::link::LinkKey;
+use smp_core::wire::link::{ContactKind, LinkKey, LinkKind, ShortLink};
 use smp_core::wire::{
     AuthPublicKey, ConnectionRequest, DhPublicKey, EntityId, MessageId, QueueAddress, QueueInfo, QueueMode,
     QueueUri, ServerAddress, Version, VersionRange, X448PublicKey,
@@ -127,6 +127,7 @@ impl Samples {
                 Progress::Confirmed,
                 Progress::Allowed,
                 Progress::Joining,
+                Progress::Opened,
                 Progress::Requested,
                 Progress::Joined,
                 Progress::Connected,
@@ -274,10 +275,15 @@ impl Samples {
     }
 
     fn task(&mut self) -> Task {
-        let kind = match self.below(5) {
+        let kind = match self.below(6) {
             0 => TaskKind::SecureSend(self.queue()),
             1 => TaskKind::CreateReply { info: self.body(), keys: self.body() },
             2 => TaskKind::SecureReceive(self.queue(), self.public_key()),
+            4 => TaskKind::OpenLink {
+                link: Box::new(self.short_link()),
+                key: Box::new(self.private_key()),
+                sender_id: self.entity_id(),
+            },
             3 => TaskKind::Invite { queue: self.queue_info(), info: self.body() },
             _ => TaskKind::DeleteQueue {
                 server: self.server(),
@@ -289,6 +295,14 @@ impl Samples {
         let correlation = self.few().to_string();
         let origin = self.one_of(&[Origin::Call, Origin::Durable(correlation.into()), Origin::Agent]);
         Task { kind, origin }
+    }
+
+    fn short_link(&mut self) -> ShortLink {
+        let kind = match self.one_in(2) {
+            true => LinkKind::Invitation(self.bytes::<24>().into()),
+            false => LinkKind::Contact(ContactKind::Group),
+        };
+        ShortLink { kind, server: self.server().into(), key: LinkKey::new(self.bytes()) }
     }
 
     /// A confirmation.
