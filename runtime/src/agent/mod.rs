@@ -83,4 +83,4 @@ mod waiting;
 
 pub use builder::{AgentBuilder, new_connection_id};
 pub use events::Events;
-pub use handle::{Agent, Joined};
+pub use handle::{Agent, Joined, Linked};

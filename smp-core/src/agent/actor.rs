@@ -136,7 +136,7 @@ impl Actor {
     /// True if the first work makes the connection.
     fn begins(&self) -> bool {
         let Some(Work::Call(_, call)) = self.inbox.front() else { return false };
-        matches!(**call, Call::Join { .. } | Call::Accept { .. })
+        matches!(**call, Call::Join { .. } | Call::Accept { .. } | Call::OpenLink { .. })
     }
 
     /// Whether it makes a connection for a user, which is not kept yet.

@@ -8,11 +8,13 @@ use super::{
     ConfirmationId, ConnectionDescription, ConnectionId, ConnectionStatus, ConnectionSummary, ContactRequest,
     InvitationId, LocalMessageId, UserId, UserServer,
 };
+use crate::crypto::link::OpenedLink;
 use crate::crypto::ratchet::PqEncryption;
 use crate::wire::ConnectionRequest;
 use crate::wire::agent::AgentError;
 use crate::wire::broker::QueueStatus;
 use crate::wire::command::MessageFlags;
+use crate::wire::link::{ContactDetails, ShortLink};
 
 /// Names a call until it is answered.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -33,10 +35,35 @@ pub enum Call {
         /// Whose.
         user: UserId,
     },
+    /// Make an invitation, or a contact address, with a short link. [`Reply::Linked`]; [`Reply::Invitation`], if the server knows no
+    /// short links.
+    CreateWithLink {
+        /// Whose.
+        user: UserId,
+        /// What the link shows; the details of a contact make it an address.
+        content: Box<LinkContent>,
+        /// Offer post-quantum encryption in the data of the link of an invitation. The full link stays short.
+        pq: bool,
+    },
+    /// Change what the short link of an invitation or an address shows. An address that has none gets one. [`Reply::Link`].
+    SetLink(ConnectionId, Box<LinkContent>),
+    /// Take what a short link shows from the server: it leads nowhere, until it is set again. [`Reply::Done`].
+    DeleteLink(ConnectionId),
+    /// Ask what a short link leads to. [`Reply::Opened`]. Of an invitation only who asks first is told, and can use it: by a
+    /// [`Self::Join`] of the same connection with the request that came with the answer. May be repeated; of an address nothing is
+    /// kept.
+    OpenLink {
+        /// The connection that is to be, a name that was not used before.
+        connection: ConnectionId,
+        /// Who asks.
+        user: UserId,
+        /// The link.
+        link: Box<ShortLink>,
+    },
     /// Use an invitation or a contact address. [`Reply::Joined`]. If it fails and the failure may pass, the call may be repeated with
     /// [`Self::Rejoin`]; for that, also after a crash, the app chooses the name of the connection and keeps it before.
     Join {
-        /// The new connection, a name that was not used before.
+        /// The new connection, a name that was not used before, but to [open](Self::OpenLink) the link of this invitation.
         connection: ConnectionId,
         /// Who uses it.
         user: UserId,
@@ -180,11 +207,25 @@ pub enum Call {
     TellAgain(ConnectionId),
 }
 
+/// What a short link shows beside the request to connect.
+pub struct LinkContent {
+    /// What only a contact address has; its absence makes the link that of an invitation.
+    pub contact: Option<Box<ContactDetails>>,
+    /// Data of the app's own, such as a profile, at most about 13.7 KB.
+    pub data: Bytes,
+}
+
 /// The answer to a call.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Reply {
     /// An invitation or an address was made.
     Invitation(ConnectionId, Box<ConnectionRequest>),
+    /// An invitation or an address was made, with a short link.
+    Linked(ConnectionId, Box<ConnectionRequest>, Box<ShortLink>),
+    /// This link leads there now.
+    Link(Box<ShortLink>),
+    /// What a link leads to, verified: the request to use, and what its owner shows.
+    Opened(Box<OpenedLink>),
     /// An invitation was used, which the other side has still to allow; or an address, whose owner has still to accept.
     Joined {
         /// The new connection.
@@ -220,6 +261,7 @@ impl Call {
         match self {
             Self::Invite { .. }
             | Self::CreateAddress { .. }
+            | Self::CreateWithLink { .. }
             | Self::Many(_)
             | Self::CreateUser { .. }
             | Self::SetServers { .. }
@@ -232,6 +274,9 @@ impl Call {
             | Self::TellAgain(connection)
             | Self::ChangeUser { connection, .. }
             | Self::Accept { connection, .. }
+            | Self::SetLink(connection, _)
+            | Self::DeleteLink(connection)
+            | Self::OpenLink { connection, .. }
             | Self::Reject(connection, _)
             | Self::Requests(connection)
             | Self::Allow { connection, .. }
@@ -253,6 +298,9 @@ impl fmt::Debug for Reply {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Invitation(..) => "Invitation",
+            Self::Linked(..) => "Linked",
+            Self::Link(_) => "Link",
+            Self::Opened(_) => "Opened",
             Self::Joined { .. } => "Joined",
             Self::Requests(_) => "Requests",
             Self::Accepted(_) => "Accepted",

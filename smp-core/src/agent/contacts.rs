@@ -132,7 +132,8 @@ impl Step<'_> {
         let request = self.request_to(address)?;
         self.keep();
         if let Some(call) = self.running.call.take() {
-            self.reply(call, Ok(Reply::Invitation(self.id, Box::new(request))));
+            let reply = self.made(request);
+            self.reply(call, Ok(reply));
         }
         Ok(())
     }

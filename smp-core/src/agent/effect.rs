@@ -3,6 +3,7 @@
 use super::actor::Work;
 use super::links::{self, LinkId, SubscriptionState};
 use super::queues::QueuePurpose;
+use super::short_links::MadeLink;
 use super::store::{Outgoing, QueueNumber, WaitingQueue};
 use super::{Agent, AgentOutput, CallId, ConnectionId, Event, Pending, Reply, UserId};
 use crate::client::{
@@ -51,6 +52,8 @@ pub(super) enum Doing {
     QueueInfo(CallId, Box<ServerAddress>),
     /// SUB.
     Subscribe(LinkId, EntityId),
+    /// LSET or LDEL at this server, for a call that is answered like this when it is done.
+    Link(CallId, ServerAddress, Box<Reply>),
 }
 
 /// The keys of a queue that is being made.
@@ -59,6 +62,8 @@ pub(super) struct NewKeys {
     pub(super) server: ServerAddress,
     pub(super) queue: QueueKeys,
     pub(super) e2e: X25519PrivateKey,
+    /// The short link that it is to have.
+    pub(super) link: Option<MadeLink>,
     /// The session that made it, and is subscribed to it; known with the answer.
     pub(super) session: u64,
 }
@@ -73,7 +78,7 @@ impl Doing {
             | Self::Deliver(id, ..)
             | Self::Acknowledge(id, ..)
             | Self::Delete(id, _) => Some(*id),
-            Self::Subscribe(..) | Self::QueueInfo(..) => None,
+            Self::Subscribe(..) | Self::QueueInfo(..) | Self::Link(..) => None,
         }
     }
 }
@@ -182,6 +187,10 @@ impl Agent {
         match (doing.connection(), doing) {
             (_, Doing::QueueInfo(call, server)) => self.queue_told(call, *server, answer),
             (_, Doing::Subscribe(link, queue)) => self.subscribed(link, &queue, answer),
+            (_, Doing::Link(call, server, reply)) => {
+                let reply = answer.map(|_| *reply).map_err(|error| to_error(server, error));
+                self.reply(call, reply);
+            }
             (Some(connection), doing) => {
                 self.work(connection, Work::Answer(Box::new(doing), Box::new(answer)))
             }

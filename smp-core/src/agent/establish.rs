@@ -69,7 +69,8 @@ impl Step<'_> {
         pq: bool,
     ) -> Result<(), AgentError> {
         const NO_VERSION: AgentError = AgentError::Peer(PeerError::Version);
-        if self.connection.is_some() {
+        let opened = self.key_of_opened(request);
+        if self.connection.is_some() && opened.is_none() {
             return Err(AgentError::Connection(ConnectionError::Duplicate));
         }
         if !self.shared.has_user(user) {
@@ -81,7 +82,11 @@ impl Step<'_> {
             return self.ask_owner(id, user, request, version, info, pq);
         };
         let queue = request.queues().first().and_then(|queue| queue.agree(versions.client));
-        let queue = self.new_send_queue(FIRST, &queue.ok_or(NO_VERSION)?)?;
+        let mut queue = self.new_send_queue(FIRST, &queue.ok_or(NO_VERSION)?)?;
+        let is_secured = opened.is_some();
+        if let Some(key) = opened {
+            (queue.key, queue.stage) = (key, QueueStage::Secured);
+        }
         let ratchet_version = theirs.versions.intersect(versions.ratchet).ok_or(NO_VERSION)?.max();
         let pq = pq && version >= version::PQ_RATCHET;
         let offer = match &theirs.kem {
@@ -101,7 +106,7 @@ impl Step<'_> {
         let mut keys = Vec::new();
         ours.public().encode(&mut keys);
         let mut tasks = Vec::new();
-        if can_secure(&queue) {
+        if can_secure(&queue) && !is_secured {
             tasks.push(TaskKind::SecureSend(FIRST));
         }
         tasks.push(TaskKind::CreateReply { info: info.clone(), keys: keys.into() });
@@ -113,6 +118,10 @@ impl Step<'_> {
             send: vec![queue],
             tasks: tasks.into_iter().map(|kind| Task { kind, origin: Origin::Call }).collect(),
         });
+        // All of it is new, also where the link was opened before.
+        self.tasks_mut();
+        self.agreement_mut();
+        self.send_mut(FIRST);
         self.keep();
         self.running.call = Some(id);
         self.effects.push(Effect::Tasks);
@@ -198,7 +207,8 @@ impl Step<'_> {
         let request = self.request_to(address)?;
         self.keep();
         if let Some(call) = self.running.call.take() {
-            self.reply(call, Ok(Reply::Invitation(self.id, Box::new(request))));
+            let reply = self.made(request);
+            self.reply(call, Ok(reply));
         }
         Ok(())
     }

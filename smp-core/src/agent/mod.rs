@@ -35,6 +35,7 @@ mod rotation;
 mod seal;
 mod send;
 mod servers;
+mod short_links;
 mod start;
 mod state;
 mod step;
@@ -48,7 +49,7 @@ mod waiting;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
-pub use call::{Call, CallId, Reply};
+pub use call::{Call, CallId, LinkContent, Reply};
 pub use check::{Activity, Subscriptions};
 pub use config::{AgentConfig, AgentLimits, AgentVersions, UserServer};
 pub use describe::{ConnectionDescription, ReceiveQueueDescription, SendQueueDescription};

@@ -6,14 +6,14 @@ use super::step::{PROHIBITED, Step};
 use super::store::{
     Connection, Progress, QueueNumber, QueueStage, ReceiveQueue, SendQueue, TaskKind, WaitingQueue,
 };
-use super::{CallId, Reply, UserId, UserServer};
+use super::{CallId, LinkContent, Reply, UserId, UserServer};
 use crate::client::{Answer, QueueKeys, Request, RequestError};
 use crate::crypto::{AuthPrivateKey, Ed25519PrivateKey, X25519PrivateKey};
 use crate::wire::agent::{AgentError, PeerError};
 use crate::wire::broker::CreatedQueue;
 use crate::wire::command::{QueueRequestData, SubscriptionMode};
 use crate::wire::queue_uri::{QueueAddress, QueueInfo};
-use crate::wire::{QueueMode, ServerAddress};
+use crate::wire::{EntityId, QueueMode, ServerAddress};
 
 /// What a receive queue is made for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -28,6 +28,16 @@ pub(super) enum QueuePurpose {
     Request,
     /// To take the place of another.
     Rotation,
+}
+
+impl QueuePurpose {
+    /// What the server is told that the queue is for.
+    const fn mode(self) -> QueueMode {
+        match self {
+            Self::Address => QueueMode::Contact,
+            Self::Invitation | Self::Reply | Self::Request | Self::Rotation => QueueMode::Messaging,
+        }
+    }
 }
 
 impl Step<'_> {
@@ -60,17 +70,31 @@ impl Step<'_> {
 
     /// NEW, on a server of the user's that the connection does not use yet, if there is one.
     pub(super) fn create_queue(&mut self, purpose: QueuePurpose) -> Result<(), AgentError> {
+        self.create_linked_queue(purpose, None)
+    }
+
+    /// The same, with a short link.
+    pub(super) fn create_linked_queue(
+        &mut self,
+        purpose: QueuePurpose,
+        content: Option<&LinkContent>,
+    ) -> Result<(), AgentError> {
         let connection = self.connection()?;
         let user = connection.state.user;
         let used = used_servers(connection);
         let server = self.shared.choose_server(user, ServerRole::Storage, &used)?;
+        self.request_queue(&server, purpose, content)?;
         self.running.task.is_under_way = true;
-        self.request_queue(&server, purpose);
         Ok(())
     }
 
     /// NEW, on this server.
-    pub(super) fn request_queue(&mut self, server: &UserServer, purpose: QueuePurpose) {
+    pub(super) fn request_queue(
+        &mut self,
+        server: &UserServer,
+        purpose: QueuePurpose,
+        content: Option<&LinkContent>,
+    ) -> Result<(), AgentError> {
         let queue = QueueKeys::generate(&mut self.shared.entropy);
         let e2e = X25519PrivateKey::generate(&mut self.shared.entropy);
         let mut new = queue.new_queue(SubscriptionMode::Subscribe);
@@ -78,10 +102,24 @@ impl Step<'_> {
         if purpose == QueuePurpose::Address {
             new.queue_data = Some(QueueRequestData::Contact(None));
         }
+        let (mut link, mut correlation) = (None, None);
+        if let Some(content) = content {
+            let chosen = self.shared.entropy.bytes();
+            let mode = Some(purpose.mode());
+            let (server, dh_key) = (server.address.clone(), e2e.public());
+            let address = QueueAddress { server, sender_id: EntityId::empty(), dh_key, mode };
+            let (made, queue_data) = self.make_link(address, chosen, content)?;
+            (link, new.queue_data, correlation) = (Some(made), Some(queue_data), Some(chosen));
+        }
         let request = Request::create(new, queue.auth.clone());
-        let keys = NewKeys { purpose, server: server.address.clone(), queue, e2e, session: 0 };
+        let request = match correlation {
+            Some(correlation) => request.with_correlation_id(correlation),
+            None => request,
+        };
+        let keys = NewKeys { purpose, server: server.address.clone(), queue, e2e, link, session: 0 };
         let doing = Doing::Create(self.id, Box::new(keys));
         self.request(server.address.clone(), request, doing);
+        Ok(())
     }
 
     /// A server made a queue, or did not.
@@ -147,7 +185,7 @@ impl Step<'_> {
             stage: QueueStage::New,
             mode: queue.mode,
             version,
-            link: None,
+            link: keys.link.as_ref().and_then(|link| link.kept(queue)),
             replaces: None,
             switch: None,
             last_told: None,

@@ -42,7 +42,7 @@ impl Step<'_> {
             return Err(PROHIBITED);
         }
         let server = self.server_for_switch()?;
-        self.request_queue(&server, QueuePurpose::Rotation);
+        self.request_queue(&server, QueuePurpose::Rotation, None)?;
         self.running.switching = Some(id);
         Ok(())
     }

@@ -65,6 +65,7 @@ impl Step<'_> {
             | Progress::Confirmed
             | Progress::Joining
             | Progress::Requested
+            | Progress::Opened
             | Progress::Contact => false,
         };
         is_ready && state.sync <= SyncState::Allowed

@@ -157,6 +157,10 @@ impl<'a> Step<'a> {
             Call::CreateAddress { user } => self.create_address(id, *user),
             Call::Accept { user, info, pq, .. } => self.accept(id, *user, info, *pq),
             Call::Reject(..) => self.reject(id),
+            Call::CreateWithLink { user, content, pq } => self.create_with_link(id, *user, content, *pq),
+            Call::SetLink(_, content) => self.set_link(id, content),
+            Call::DeleteLink(_) => self.delete_link(id),
+            Call::OpenLink { user, link, .. } => self.open_link(id, *user, link),
             Call::Requests(_) => self.requests(id),
             Call::Allow { info, .. } => self.allow(id, info),
             Call::Send { body, flags, .. } => self.send_body(id, body, *flags, None),
@@ -195,7 +199,7 @@ impl<'a> Step<'a> {
                 Ok(Answer::Message(Some(message))) => self.receive_next(*queue, message),
                 _ => self.acknowledged_last(*queue),
             },
-            Doing::Subscribe(..) | Doing::QueueInfo(..) => {}
+            Doing::Subscribe(..) | Doing::QueueInfo(..) | Doing::Link(..) => {}
         }
     }
 

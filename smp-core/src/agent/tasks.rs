@@ -6,7 +6,9 @@ use super::queues::QueuePurpose;
 use super::step::Step;
 use super::store::{Connection, Origin, QueueStage, TaskKind};
 use crate::client::{Answer, Request, RequestError};
+use crate::crypto::link::link_id;
 use crate::wire::agent::{AgentError, ConnectionError};
+use crate::wire::link::LinkKind;
 
 impl Step<'_> {
     /// Begins the first task, if none is under way; when there is none left, messages may go out.
@@ -37,6 +39,10 @@ impl Step<'_> {
                 return;
             }
             TaskKind::Invite { queue, info } => return self.send_invitation(&queue, &info),
+            TaskKind::OpenLink { link, key, .. } => link.server.address().map(|server| match &link.kind {
+                LinkKind::Invitation(id) => (server, Request::secure_and_read_link(id.clone(), *key)),
+                LinkKind::Contact(_) => (server, Request::read_link(link_id(&link))),
+            }),
             TaskKind::SecureSend(number) => self.send_queue(number).map(|queue| {
                 let request = Request::secure_by_sender(queue.sender_id.clone(), queue.key.clone());
                 (queue.server.clone(), request)
@@ -63,6 +69,9 @@ impl Step<'_> {
             return self.effects.push(Effect::Tasks);
         }
         let Some(task) = self.connection.as_ref().and_then(Connection::next_task).cloned() else { return };
+        if let TaskKind::OpenLink { link, .. } = &task.kind {
+            return self.link_answered(link, answer);
+        }
         let error = match answer {
             Ok(_) => return self.task_done(),
             Err(_) if matches!(task.kind, TaskKind::Invite { .. }) && !self.is_to_invite() => {
@@ -81,7 +90,8 @@ impl Step<'_> {
             TaskKind::DeleteQueue { .. }
             | TaskKind::CreateReply { .. }
             | TaskKind::SecureAdded(..)
-            | TaskKind::Retire { .. } => None,
+            | TaskKind::Retire { .. }
+            | TaskKind::OpenLink { .. } => None,
         };
         match (task.kind, task.origin, server) {
             (TaskKind::SecureSend(_) | TaskKind::Invite { .. }, Origin::Call, _) if is_gone => {

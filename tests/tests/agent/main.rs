@@ -4,6 +4,7 @@ mod contacts;
 mod delivery;
 mod establish;
 mod rotation;
+mod short_links;
 mod world;
 
 use std::net::Ipv4Addr;

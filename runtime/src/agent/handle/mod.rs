@@ -2,6 +2,7 @@
 
 mod contacts;
 mod delete;
+mod short_links;
 mod state;
 mod users;
 mod waiting;
@@ -19,6 +20,7 @@ mod ratchet;
 mod receipts;
 mod rotation;
 
+pub use self::short_links::Linked;
 use super::AgentBuilder;
 use super::shared::{Called, Shared};
 use crate::Runtime;

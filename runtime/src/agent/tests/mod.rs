@@ -12,6 +12,7 @@ mod receipts;
 mod restarts;
 mod resync;
 mod rotation;
+mod short_links;
 mod state;
 mod users;
 mod versions;

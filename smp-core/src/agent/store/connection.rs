@@ -69,6 +69,7 @@ pub struct ConnectionState {
 /// Created ──CONF──▶ Confirmed ──LET──▶ Allowed ──▶ Connected      who made the invitation
 /// Joining ────────▶ Joined ──────────────────────▶ Connected      who used it
 /// Joining ────────▶ Requested ──CONF──▶ Confirmed ──LET──▶ …      who sent an invitation to an address
+/// Opened ─────────▶ Joining                                       who looked at the short link of an invitation before
 /// Contact                                                         an address, to which others send invitations
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -79,6 +80,8 @@ pub enum Progress {
     Confirmed,
     /// He was allowed; he was not told, or has not answered.
     Allowed,
+    /// The short link of an invitation was opened, or is being opened: the queue is secured with a key of ours.
+    Opened,
     /// An invitation or an address is being used; the other side was not told.
     Joining,
     /// The owner of an address got an invitation, and has not used it.

@@ -3,6 +3,8 @@
 use bytes::Bytes;
 
 use super::QueueNumber;
+use crate::crypto::AuthPrivateKey;
+use crate::wire::link::ShortLink;
 use crate::wire::{AuthPublicKey, EntityId, QueueInfo, ServerAddress};
 
 /// Something that a connection has to do at a server before it can go on, kept until it is done: so that after a crash it is
@@ -55,6 +57,15 @@ pub enum TaskKind {
         /// What we say of ourselves.
         info: Bytes,
     },
+    /// LKEY or LGET: ask what a short link leads to. It stays until the link is used, for the key and in case it is asked again.
+    OpenLink {
+        /// The link, with the whole address of its server.
+        link: Box<ShortLink>,
+        /// Secures the queue of an invitation.
+        key: Box<AuthPrivateKey>,
+        /// The queue that it led to; empty while that is not known.
+        sender_id: EntityId,
+    },
     /// KEY: secure a receive queue with the key that came with a confirmation.
     SecureReceive(QueueNumber, AuthPublicKey),
     /// KEY: secure a receive queue that takes the place of another, with the key that came with QKEY.
@@ -73,7 +84,7 @@ pub enum TaskKind {
         /// Its id for us.
         recipient_id: EntityId,
         /// Authorises it, as PKCS #8.
-        key: Box<crate::crypto::AuthPrivateKey>,
+        key: Box<AuthPrivateKey>,
         /// How often it failed.
         attempts: u32,
     },

@@ -4,6 +4,7 @@ use rusqlite::{Connection as Database, params};
 use smp_core::agent::ConnectionId;
 use smp_core::agent::store::{Origin, QueueNumber, Task, TaskKind};
 use smp_core::crypto::AuthPrivateKey;
+use smp_core::wire::link::ShortLink;
 use smp_core::wire::{AuthPublicKey, EntityId, ServerAddress};
 
 use super::failure::{Failure, Result};
@@ -59,6 +60,21 @@ fn insert(database: &Database, id: ConnectionId, place: usize, task: &Task) -> R
                 correlation
             ],
         ),
+        TaskKind::OpenLink { link, key, sender_id } => execute(
+            database,
+            "INSERT INTO tasks (connection, place, kind, link, key, sender_id, origin, correlation) \
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            params![
+                id.as_bytes(),
+                place,
+                OPEN_LINK,
+                values::encoded(|out| link.encode(out)),
+                &key.to_pkcs8_der()[..],
+                sender_id.as_bytes(),
+                origin,
+                correlation
+            ],
+        ),
         TaskKind::SecureReceive(queue, key) => execute(
             database,
             "INSERT INTO tasks (connection, place, kind, queue, sender_key, origin, correlation) \
@@ -109,6 +125,11 @@ fn kind(row: &Record<'_>) -> Result<TaskKind> {
             let queue = queue.ok_or(Failure::Damaged("tasks"))?;
             Ok(TaskKind::Invite { queue, info: row.bytes("info")? })
         }
+        Some(OPEN_LINK) => Ok(TaskKind::OpenLink {
+            link: Box::new(row.wire("link", ShortLink::decode)?),
+            key: Box::new(row.decoded("key", AuthPrivateKey::from_pkcs8_der)?),
+            sender_id: row.decoded("sender_id", EntityId::new)?,
+        }),
         Some(SECURE_RECEIVE) => {
             Ok(TaskKind::SecureReceive(queue()?, row.decoded("sender_key", AuthPublicKey::from_der)?))
         }
@@ -142,6 +163,7 @@ const AGENT: &str = "agent";
 const SECURE_SEND: &str = "secure send";
 const CREATE_REPLY: &str = "create reply";
 const INVITE: &str = "invite";
+const OPEN_LINK: &str = "open link";
 const SECURE_RECEIVE: &str = "secure receive";
 const SECURE_ADDED: &str = "secure added";
 const RETIRE: &str = "retire";

@@ -35,6 +35,7 @@ words!(Progress {
     Confirmed "confirmed",
     Allowed "allowed",
     Joining "joining",
+    Opened "opened",
     Requested "requested",
     Joined "joined",
     Connected "connected",

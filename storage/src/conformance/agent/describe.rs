@@ -161,6 +161,9 @@ fn task(task: &Task) -> String {
         TaskKind::SecureSend(queue) => format!("secure send {}", queue.0),
         TaskKind::CreateReply { info, keys } => format!("create reply {} {}", hex(info), hex(keys)),
         TaskKind::Invite { queue, info } => format!("invite {} {}", queue_info(queue), hex(info)),
+        TaskKind::OpenLink { link, key, sender_id } => {
+            format!("open {link} {} {}", hex(&key.to_pkcs8_der()), hex(sender_id.as_bytes()))
+        }
         TaskKind::SecureReceive(queue, key) => format!("secure receive {} {}", queue.0, public(key)),
         TaskKind::SecureAdded(queue, key) => format!("secure added {} {}", queue.0, public(key)),
         TaskKind::Retire { queue, attempts } => format!("retire {} after {attempts}", queue.0),

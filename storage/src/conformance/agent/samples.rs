@@ -18,7 +18,7 @@ use smp_core::crypto::{
 };
 use smp_core::wire::agent::{MessageHash, MessageIntegrity};
 use smp_core::wire::command::MessageFlags;
-use smp_core::wire::link::LinkKey;
+use smp_core::wire::link::{ContactKind, LinkKey, LinkKind, ShortLink};
 use smp_core::wire::{
     AuthPublicKey, ConnectionRequest, DhPublicKey, EntityId, MessageId, QueueAddress, QueueInfo, QueueMode,
     QueueUri, ServerAddress, Version, VersionRange, X448PublicKey,
@@ -133,6 +133,7 @@ impl Samples {
                 Progress::Confirmed,
                 Progress::Allowed,
                 Progress::Joining,
+                Progress::Opened,
                 Progress::Requested,
                 Progress::Joined,
                 Progress::Connected,
@@ -282,12 +283,17 @@ impl Samples {
     }
 
     fn task(&mut self) -> Task {
-        let kind = match self.below(7) {
+        let kind = match self.below(8) {
             4 => TaskKind::SecureAdded(self.queue(), self.public_key()),
             5 => TaskKind::Retire { queue: self.queue(), attempts: self.number_u32() },
             0 => TaskKind::SecureSend(self.queue()),
             1 => TaskKind::CreateReply { info: self.body(), keys: self.body() },
             2 => TaskKind::SecureReceive(self.queue(), self.public_key()),
+            6 => TaskKind::OpenLink {
+                link: Box::new(self.short_link()),
+                key: Box::new(self.private_key()),
+                sender_id: self.entity_id(),
+            },
             3 => TaskKind::Invite { queue: self.queue_info(), info: self.body() },
             _ => TaskKind::DeleteQueue {
                 server: self.server(),
@@ -299,6 +305,14 @@ impl Samples {
         let correlation = self.few().to_string();
         let origin = self.one_of(&[Origin::Call, Origin::Durable(correlation.into()), Origin::Agent]);
         Task { kind, origin }
+    }
+
+    fn short_link(&mut self) -> ShortLink {
+        let kind = match self.one_in(2) {
+            true => LinkKind::Invitation(self.bytes::<24>().into()),
+            false => LinkKind::Contact(ContactKind::Group),
+        };
+        ShortLink { kind, server: self.server().into(), key: LinkKey::new(self.bytes()) }
     }
 
     /// A confirmation.
