@@ -35,7 +35,7 @@ pub(crate) fn news(event: Event) -> Vec<News> {
         }
         Event::Info(connection, info) => of(connection, AgentEvent::Info(info)),
         Event::Connected(connection) => of(connection, AgentEvent::Connected),
-        Event::Sent(connection, message) => of(connection, AgentEvent::Sent(message.0)),
+        Event::Sent(connection, message, _) => of(connection, AgentEvent::Sent(message.0)),
         Event::NotSent(connection, message, error) => {
             of(connection, AgentEvent::SendFailed { id: message.0, error })
         }
@@ -62,6 +62,7 @@ pub(crate) fn news(event: Event) -> Vec<News> {
         | Event::Deleted(_)
         | Event::UserDeleted(_)
         | Event::Received(..)
+        | Event::Suspended
         | Event::Missed(_) => Vec::new(),
     }
 }

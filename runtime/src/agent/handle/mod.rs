@@ -2,6 +2,7 @@
 
 mod contacts;
 mod delete;
+mod sessions;
 mod users;
 mod waiting;
 
