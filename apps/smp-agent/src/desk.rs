@@ -267,7 +267,7 @@ mod tests {
                 assert!(told <= EVENTS_MAX / 15_000 + 2, "nobody is cut");
             }
             assert_eq!(taken(&slow_box), "cut");
-            desk.tell(Event::Sent(CONNECTION, LocalMessageId(7)));
+            desk.tell(Event::Sent(CONNECTION, LocalMessageId(7), None));
             let (next, next_box) = desk.enter().expect("room");
             desk.subscribe(next, CONNECTION);
             let waited = taken(&next_box);

@@ -44,7 +44,7 @@ pub(crate) fn news(event: Event) -> Vec<News> {
         }
         Event::Info(connection, info) => of(connection, AgentEvent::Info(info)),
         Event::Connected(connection) => of(connection, AgentEvent::Connected),
-        Event::Sent(connection, message) => of(connection, AgentEvent::Sent(message.0)),
+        Event::Sent(connection, message, _) => of(connection, AgentEvent::Sent(message.0)),
         Event::NotSent(connection, message, error) => {
             of(connection, AgentEvent::SendFailed { id: message.0, error })
         }
@@ -74,7 +74,7 @@ pub(crate) fn news(event: Event) -> Vec<News> {
         Event::Up(_, connections) => of_each(connections, &AgentEvent::Up),
         Event::Down(_, connections) => of_each(connections, &AgentEvent::Down),
         // There is one user, and what was missed the agent tells again.
-        Event::UserDeleted(_) | Event::Missed(_) => Vec::new(),
+        Event::UserDeleted(_) | Event::Suspended | Event::Missed(_) => Vec::new(),
     }
 }
 

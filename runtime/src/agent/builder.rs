@@ -6,14 +6,15 @@ use std::sync::Arc;
 
 use smp_core::SeededEntropy;
 use smp_core::agent::{
-    Agent as Machine, AgentConfig, AgentLimits, AgentVersions, ConnectionId, UserId, UserServer,
+    Agent as Machine, AgentConfig, AgentLimits, AgentVersions, ConnectionId, NetworkConfig, ProxyFallback,
+    ProxyMode, SessionMode, UserId, UserServer,
 };
 
 use super::driver::Driver;
 use super::shared::Shared;
 use super::store::Storing;
 use super::{Agent, Events};
-use crate::client::Connector;
+use crate::client::{Connector, HostMode};
 use crate::seed::Seeds;
 use crate::{Runtime, panic};
 use smp_storage::agent::AgentStore;
@@ -26,6 +27,7 @@ pub struct AgentBuilder<R, S> {
     servers: BTreeMap<UserId, Vec<UserServer>>,
     limits: AgentLimits,
     versions: AgentVersions,
+    network: NetworkConfig,
     connector: Connector<R>,
     events: usize,
     inline: bool,
@@ -35,7 +37,8 @@ pub struct AgentBuilder<R, S> {
 impl<R: Runtime, S> AgentBuilder<R, S> {
     pub(super) fn new(runtime: R, store: S) -> Self {
         Self {
-            connector: Connector::new(runtime.clone()),
+            network: NetworkConfig::default(),
+            connector: Connector::new(runtime.clone()).hosts(HostMode::OnionViaSocks, false),
             runtime,
             store,
             servers: BTreeMap::new(),
@@ -66,9 +69,24 @@ impl<R: Runtime, S> AgentBuilder<R, S> {
         self
     }
 
-    /// How servers are connected to: versions, hosts, SOCKS proxy, limits of sessions. Default: as [`Connector::new`].
+    /// How servers are connected to: versions, hosts, SOCKS proxy, limits of sessions. The user names and passwords for the SOCKS
+    /// proxy are chosen by [`Self::sessions`]. Default: as [`Connector::new`], but with [`HostMode::OnionViaSocks`].
     pub fn connector(mut self, connector: Connector<R>) -> Self {
         self.connector = connector;
+        self
+    }
+
+    /// Whether what is sent to other people's servers goes through one of the user's own, as a proxy, so that those servers do not
+    /// see our address; and whether it is sent without, when the proxy cannot reach them. Default: never.
+    pub fn private_routing(mut self, mode: ProxyMode, fallback: ProxyFallback) -> Self {
+        (self.network.proxy, self.network.fallback) = (mode, fallback);
+        self
+    }
+
+    /// Which sessions with servers are shared, and which may share a circuit of the SOCKS proxy. Default:
+    /// [`SessionMode::Session`].
+    pub fn sessions(mut self, mode: SessionMode) -> Self {
+        self.network.sessions = mode;
         self
     }
 
@@ -105,8 +123,14 @@ impl<R: Runtime, S: AgentStore + 'static> AgentBuilder<R, S> {
         let shared = Shared::new(self.events);
         let store =
             if self.inline { Storing::Inline(self.store) } else { Storing::on_thread(self.store, &shared)? };
-        let config =
-            Arc::new(AgentConfig { servers: self.servers, limits: self.limits, versions: self.versions });
+        let (has_socks, prefers_onion) = self.connector.hides_address();
+        let network = NetworkConfig { has_socks, prefers_onion, ..self.network };
+        let config = Arc::new(AgentConfig {
+            servers: self.servers,
+            network,
+            limits: self.limits,
+            versions: self.versions,
+        });
         let machine = Machine::new(config, seed, self.runtime.now());
         let runtime = self.runtime.clone();
         let driver = Driver::new(self.runtime, machine, Arc::clone(&shared), self.connector, store);

@@ -106,7 +106,7 @@ impl<R: Runtime, S: AgentStore + 'static> Driver<R, S> {
         if self.sessions.get(&link).is_none_or(|session| session.number != number) {
             return;
         }
-        if let AgentInput::LinkLost(_) = input {
+        if let AgentInput::LinkLost(..) = input {
             self.sessions.remove(&link);
         }
         self.input(input);
@@ -142,11 +142,11 @@ impl<R: Runtime, S: AgentStore + 'static> Driver<R, S> {
                 AgentOutput::Event(event) => events.push(event),
                 AgentOutput::Store(batch) => self.hand_over(Job::Run(batch)),
                 AgentOutput::Read(id, query) => self.hand_over(Job::Read(id, query)),
-                AgentOutput::Connect(link, server) => {
+                AgentOutput::Connect(link, server, isolation) => {
                     self.last_session += 1;
                     let (runtime, shared) = (&self.runtime, &self.shared);
-                    let session =
-                        Session::begin(&self.connector, runtime, shared, link, server, self.last_session);
+                    let connector = self.connector.isolated(isolation.as_bytes());
+                    let session = Session::begin(connector, runtime, shared, link, server, self.last_session);
                     self.sessions.insert(link, session);
                 }
                 AgentOutput::Request(link, id, request) => {

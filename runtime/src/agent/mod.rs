@@ -64,7 +64,7 @@
 //! | messages that wait for the app | one for each receive queue, until it is acknowledged |
 //! | other events that others can cause | [`AgentBuilder::events`]; further ones are counted and thrown away |
 //! | what servers tell | 1024 inputs of the machine; then sessions are read no more until it has caught up |
-//! | requests of a session | 1350 at a time; those behind wait, one for each connection and kind |
+//! | requests of a session | 2700 at a time, 1350 of them subscriptions; those behind wait, one for each connection and kind |
 //! | what waits for the store | a batch or a read for each connection in which something happens |
 //! | messages that wait to be sent | the store |
 //!

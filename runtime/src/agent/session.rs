@@ -7,11 +7,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use smp_core::agent::{AgentInput, LinkId};
-use smp_core::client::{CommandId, Request};
+use smp_core::client::{CloseReason, CommandId, Request};
 use smp_core::wire::ServerAddress;
+use smp_core::wire::error::{BrokerErrorType, NetworkError};
 
 use super::shared::{Input, Part, Shared};
-use crate::client::{BATCH, Client, Connector, Events, PendingAnswer};
+use crate::client::{BATCH, Client, Connector, Disconnect, Events, PendingAnswer};
 use crate::{Runtime, panic};
 
 /// The agent's end of a session. Dropping it ends the session.
@@ -24,7 +25,7 @@ pub(super) struct Session {
 impl Session {
     /// Begins to make a session; the inbox is told how that goes.
     pub(super) fn begin<R: Runtime>(
-        connector: &Connector<R>,
+        connector: Connector<R>,
         runtime: &R,
         shared: &Arc<Shared>,
         link: LinkId,
@@ -33,12 +34,13 @@ impl Session {
     ) -> Self {
         let wire = Arc::new(Wire::default());
         let teller = Teller { shared: Arc::clone(shared), link, number, part: shared.part() };
-        let (connector, far) = (connector.clone(), Arc::clone(&wire));
+        let far = Arc::clone(&wire);
         runtime.spawn(async move {
-            if panic::catch(run(connector, server, far, &teller)).await.is_err() {
+            let reason = panic::catch(run(connector, server, far, &teller)).await.unwrap_or_else(|_| {
                 log::error!("the task of a session panicked");
-            }
-            teller.tell(AgentInput::LinkLost(link));
+                BrokerErrorType::Network(NetworkError::Failed)
+            });
+            teller.tell(AgentInput::LinkLost(link, reason));
             drop(teller);
         });
         Self { number, wire }
@@ -109,8 +111,13 @@ impl Teller {
     }
 }
 
-/// Until the session ends, or is to end.
-async fn run<R: Runtime>(connector: Connector<R>, server: ServerAddress, wire: Arc<Wire>, teller: &Teller) {
+/// Until the session ends, or is to end; why it did.
+async fn run<R: Runtime>(
+    connector: Connector<R>,
+    server: ServerAddress,
+    wire: Arc<Wire>,
+    teller: &Teller,
+) -> BrokerErrorType {
     let connected = {
         let mut connecting = pin!(connector.connect(&server));
         poll_fn(|cx| match wire.take(cx, 0) {
@@ -119,10 +126,14 @@ async fn run<R: Runtime>(connector: Connector<R>, server: ServerAddress, wire: A
         })
         .await
     };
-    let Some(Ok((client, events))) = connected else { return };
+    let (client, events) = match connected {
+        Some(Ok(connected)) => connected,
+        Some(Err(error)) => return error.into(),
+        None => return Disconnect::Closed(CloseReason::Requested).into(),
+    };
     teller.tell(AgentInput::LinkReady(teller.link));
     let mut talk = Talk { client, events, wire, pending: Vec::new() };
-    poll_fn(|cx| talk.poll(cx, teller)).await;
+    poll_fn(|cx| talk.poll(cx, teller)).await.into()
 }
 
 /// A session that stands.
@@ -135,10 +146,12 @@ struct Talk {
 
 impl Talk {
     /// Ready when the session ends. Answers are told before its end, so that what was done is known to be done.
-    fn poll(&mut self, cx: &mut Context<'_>, teller: &Teller) -> Poll<()> {
+    fn poll(&mut self, cx: &mut Context<'_>, teller: &Teller) -> Poll<Disconnect> {
         loop {
-            let room = BATCH.saturating_sub(self.pending.len());
-            let Some(requests) = self.wire.take(cx, room) else { return Poll::Ready(()) };
+            let room = REQUESTS_MAX.saturating_sub(self.pending.len());
+            let Some(requests) = self.wire.take(cx, room) else {
+                return Poll::Ready(Disconnect::Closed(CloseReason::Requested));
+            };
             let has_taken = !requests.is_empty();
             let sent = requests.into_iter().map(|(id, request)| (id, self.client.request(request)));
             self.pending.extend(sent);
@@ -150,9 +163,9 @@ impl Talk {
         while teller.shared.has_room(cx) {
             match self.events.poll_next(cx) {
                 Poll::Ready(Ok(event)) => teller.tell(AgentInput::Told(teller.link, event)),
-                Poll::Ready(Err(_)) => {
+                Poll::Ready(Err(how)) => {
                     self.pass_answers(cx, teller);
-                    return Poll::Ready(());
+                    return Poll::Ready(how);
                 }
                 Poll::Pending => break,
             }
@@ -172,3 +185,6 @@ impl Talk {
         self.pending.len() < before
     }
 }
+
+/// Requests of a session that are under way: a batch of subscriptions does not hold up others.
+const REQUESTS_MAX: usize = 2 * BATCH;

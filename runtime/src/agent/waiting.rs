@@ -12,6 +12,7 @@ use smp_core::agent::{ConnectionId, Event, LocalMessageId};
 /// |---|---|
 /// | Message | one for each receive queue; one that is told again while it waits is here once |
 /// | Sent, NotSent, Received, Info, Connected, QueueDeleted, Deleted, UserDeleted | one or two for each message that the app sent, or connection that it made |
+/// | Suspended | one for each call |
 /// | Confirmation, Request, RatchetSync, Error, Up, Down | `max`; further ones are counted and thrown away |
 pub(super) struct WaitingEvents {
     events: VecDeque<Event>,
@@ -90,7 +91,7 @@ mod tests {
     }
 
     fn sent(id: i64) -> Event {
-        Event::Sent(ConnectionId::new([1; 12]), LocalMessageId(id))
+        Event::Sent(ConnectionId::new([1; 12]), LocalMessageId(id), None)
     }
 
     fn names(waiting: &mut WaitingEvents) -> Vec<String> {

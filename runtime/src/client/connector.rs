@@ -18,7 +18,7 @@ use super::shared::Shared;
 use super::{Client, Disconnect, EventLimits, Events, HostMode};
 use crate::seed::Seeds;
 use crate::timer::within;
-use crate::{Runtime, Socks, panic};
+use crate::{Runtime, Socks, SocksMode, panic};
 
 /// Makes connections to servers. Clones share its source of randomness.
 #[derive(Clone)]
@@ -69,6 +69,9 @@ pub enum ConnectError {
     /// Resolving the name or connecting failed.
     #[error("cannot connect: {0}")]
     Io(io::ErrorKind),
+    /// The SOCKS proxy could not be used, or could not connect.
+    #[error("SOCKS: {0}")]
+    Socks(io::ErrorKind),
     /// Resolving the name or connecting took longer than [`ConnectLimits::tcp`].
     #[error("cannot connect in time")]
     Timeout,
@@ -140,6 +143,23 @@ impl<R: Runtime> Connector<R> {
     pub fn socks(mut self, socks: Option<Socks>) -> Self {
         self.dialing.socks = socks;
         self
+    }
+
+    /// The same connector, whose connections through a SOCKS proxy share no circuit with those of other keys; see
+    /// [`Socks::isolated`].
+    #[must_use]
+    pub fn isolated(&self, key: &[u8]) -> Self {
+        let mut connector = self.clone();
+        connector.dialing.socks = connector.dialing.socks.map(|socks| socks.isolated(key));
+        connector
+    }
+
+    /// Whether servers do not see our address: all of them, and those that have an onion name.
+    pub(crate) fn hides_address(&self) -> (bool, bool) {
+        let Dialing { socks, hosts, .. } = &self.dialing;
+        let is_for_all = socks.as_ref().is_some_and(|socks| socks.mode == SocksMode::Always);
+        let prefers_onion = matches!(hosts, HostMode::Onion | HostMode::OnionViaSocks);
+        (is_for_all, socks.is_some() && prefers_onion)
     }
 
     /// Connects to nothing but addresses of the public internet. For programs that connect where strangers tell them to,

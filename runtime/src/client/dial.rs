@@ -21,6 +21,8 @@ pub enum HostMode {
     Public,
     /// Onion names before others.
     Onion,
+    /// Onion names before others when there is a SOCKS proxy, else after them.
+    OnionViaSocks,
 }
 
 /// How connections are opened.
@@ -42,6 +44,7 @@ impl Dialing {
                 HostMode::InOrder => true,
                 HostMode::Public => !host.is_onion(),
                 HostMode::Onion => host.is_onion(),
+                HostMode::OnionViaSocks => host.is_onion() == self.socks.is_some(),
             });
         if !self.required {
             hosts.extend(others);
@@ -73,11 +76,16 @@ impl Dialing {
         if self.public_only && !may_be_public(&destination) {
             return Err(ConnectError::PrivateAddress);
         }
-        let mut stream = connect_to(runtime, &socks.host, socks.port, |_| true).await?;
+        let mut stream = connect_to(runtime, &socks.host, socks.port, |_| true).await.map_err(|why| {
+            match ConnectError::from(why) {
+                ConnectError::Io(kind) => ConnectError::Socks(kind),
+                why => why,
+            }
+        })?;
         socks
             .connect(&mut stream, &destination, port)
             .await
-            .map_err(|error| ConnectError::Io(error.kind()))?;
+            .map_err(|error| ConnectError::Socks(error.kind()))?;
         Ok(stream)
     }
 }
@@ -118,7 +126,7 @@ mod tests {
 
     #[test]
     fn the_mode_decides_on_order_and_socks_on_onion_names() {
-        use HostMode::{InOrder, Onion, Public};
+        use HostMode::{InOrder, Onion, OnionViaSocks, Public};
         let (both, onion, public) = (["a.onion", "a.example"], ["a.onion"], ["a.example"]);
         let socks = || Some(Socks::new("localhost", 9050, SocksMode::Onion));
         for (mode, required, proxy, given, expected) in [
@@ -127,6 +135,10 @@ mod tests {
             (Public, false, true, &both, Ok(&["a.example", "a.onion"])),
             (Public, true, true, &both, Ok(&["a.example"])),
             (Onion, false, true, &both, Ok(&["a.onion", "a.example"])),
+            (OnionViaSocks, false, true, &both, Ok(&["a.onion", "a.example"])),
+            (OnionViaSocks, true, true, &both, Ok(&["a.onion"])),
+            (OnionViaSocks, false, false, &both, Ok(&["a.example"])),
+            (OnionViaSocks, true, false, &onion, Err(ConnectError::NoHost)),
             (Onion, true, true, &both, Ok(&["a.onion"])),
             (Onion, false, false, &both, Ok(&["a.example"])),
             (Onion, true, false, &both, Err(ConnectError::OnionOnly)),

@@ -18,6 +18,7 @@
 //!
 //! [`ClientLimits`]: smp_core::client::ClientLimits
 
+mod broker_error;
 mod connector;
 mod dial;
 mod driver;

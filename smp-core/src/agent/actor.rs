@@ -374,6 +374,21 @@ impl Agent {
         self.advance(id);
     }
 
+    /// What waits to be tried again is, but for what waits for a recipient whose queue is full.
+    pub(super) fn retry_now(&mut self) {
+        let (now, full) = (self.shared.now.mono, self.shared.config.limits.full_retry);
+        let mut due = Vec::new();
+        for (id, actor) in &mut self.actors {
+            let Running { task, queues, .. } = &mut actor.running;
+            let waiting = queues.values_mut().chain([task]).filter(|attempt| attempt.pause < full);
+            for attempt in waiting.filter(|attempt| attempt.again_at.is_some()) {
+                (attempt.again_at, attempt.pause) = (Some(now), Duration::ZERO);
+                due.push(*id);
+            }
+        }
+        due.into_iter().for_each(|id| self.look_again(id));
+    }
+
     /// Sets the timer of a connection, or forgets it, if nothing is under way.
     fn settle(&mut self, id: ConnectionId) {
         let Some(actor) = self.actors.get_mut(&id) else { return };

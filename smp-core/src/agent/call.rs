@@ -2,6 +2,8 @@
 
 use core::fmt;
 
+use std::time::Duration;
+
 use bytes::Bytes;
 
 use super::{
@@ -10,11 +12,11 @@ use super::{
 };
 use crate::crypto::link::OpenedLink;
 use crate::crypto::ratchet::PqEncryption;
-use crate::wire::ConnectionRequest;
 use crate::wire::agent::AgentError;
 use crate::wire::broker::QueueStatus;
 use crate::wire::command::MessageFlags;
 use crate::wire::link::{ContactDetails, ShortLink};
+use crate::wire::{ConnectionRequest, ServerAddress};
 
 /// Names a call until it is answered.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -205,6 +207,28 @@ pub enum Call {
     /// Tell again what waits for the app: who used an invitation and was not allowed, requests to an address, and messages that
     /// were not acknowledged. For an app whose own memory of what it was told ended before the agent did. [`Reply::Done`].
     TellAgain(ConnectionId),
+    /// Receive from a connection again, of which an event told that its queue was refused or its subscription ended.
+    /// [`Reply::Done`]; then [`Event::Up`](super::Event::Up) or [`Event::Error`](super::Event::Error) tells how it went.
+    Resubscribe(ConnectionId),
+    /// Make sessions anew, because the device has another network: those of a user with a server, or all. Requests that are
+    /// under way fail. [`Reply::Done`], at once.
+    Reconnect(Option<(UserId, ServerAddress)>),
+    /// Whether the device has a network. While it has none, servers are tried seldom, see [`AgentLimits::offline_retry`];
+    /// when it has one again, at once. [`Reply::Done`].
+    ///
+    /// [`AgentLimits::offline_retry`]: super::AgentLimits::offline_retry
+    Network {
+        /// It has.
+        online: bool,
+    },
+    /// The device is about to stop the app: nothing more is received, what is being sent is finished, then all sessions end
+    /// and [`Event::Suspended`](super::Event::Suspended) tells. Until [`Self::Resume`] calls that need a server wait. [`Reply::Done`], at once.
+    Suspend {
+        /// How long that may take; then it is not finished.
+        patience: Duration,
+    },
+    /// The app goes on. [`Reply::Done`], at once.
+    Resume,
 }
 
 /// What a short link shows beside the request to connect.
@@ -267,7 +291,11 @@ impl Call {
             | Self::SetServers { .. }
             | Self::DeleteUser { .. }
             | Self::Users
-            | Self::Connections(_) => None,
+            | Self::Connections(_)
+            | Self::Reconnect(_)
+            | Self::Network { .. }
+            | Self::Suspend { .. }
+            | Self::Resume => None,
             Self::Status(connection) | Self::QueueInfo(connection) => Some(*connection),
             Self::Join { connection, .. }
             | Self::Rejoin(connection)
@@ -288,8 +316,14 @@ impl Call {
             | Self::Synchronize { connection, .. }
             | Self::Acknowledge(connection, _)
             | Self::Delete { connection, .. }
-            | Self::AcknowledgeWithReceipt { connection, .. } => Some(*connection),
+            | Self::AcknowledgeWithReceipt { connection, .. }
+            | Self::Resubscribe(connection) => Some(*connection),
         }
+    }
+
+    /// Whether it is about sessions, and not about a connection.
+    pub(super) const fn is_of_sessions(&self) -> bool {
+        matches!(self, Self::Reconnect(_) | Self::Network { .. } | Self::Suspend { .. } | Self::Resume)
     }
 }
 

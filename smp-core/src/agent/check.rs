@@ -1,7 +1,6 @@
 //! What an agent is busy with, and whether it keeps its promises: for who wants to see that everything came to its end.
 
 use super::Agent;
-use super::links::SubscriptionState;
 
 /// What is under way.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -36,15 +35,7 @@ impl Agent {
     /// How many queues are in which state.
     #[must_use]
     pub fn subscriptions(&self) -> Subscriptions {
-        let mut counts = Subscriptions::default();
-        for state in self.links.states() {
-            match state {
-                SubscriptionState::Subscribed => counts.subscribed += 1,
-                SubscriptionState::Wanted | SubscriptionState::InFlight => counts.waiting += 1,
-                SubscriptionState::Refused | SubscriptionState::Ended => counts.ended += 1,
-            }
-        }
-        counts
+        self.links.subscriptions()
     }
 
     /// Whether each queue is subscribed, or waits for something that will happen. Always, between two inputs.

@@ -3,15 +3,18 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::{ServerRoles, UserId};
+use super::{NetworkConfig, ServerRoles, UserId};
 use crate::crypto::ratchet;
 use crate::wire::agent::version;
 use crate::wire::{Password, ServerAddress, Version, VersionRange};
 
 /// What an agent is told once.
+#[derive(Default)]
 pub struct AgentConfig {
     /// The servers of each user, on which new queues are made. Users who are not there yet are made.
     pub servers: BTreeMap<UserId, Vec<UserServer>>,
+    /// How servers are reached.
+    pub network: NetworkConfig,
     /// Times and bounds.
     pub limits: AgentLimits,
     /// What is spoken.
@@ -57,16 +60,29 @@ pub struct UserServer {
 /// Times and bounds. The defaults are those that apps are used to.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct AgentLimits {
-    /// How long to wait before a server is tried again, the first time.
+    /// How long to wait before a server is tried again, the first time; up to a quarter more or less, at random. So long also
+    /// waits a queue that its server could not subscribe.
     pub reconnect_min: Duration,
     /// And at most; each time half as long again.
     pub reconnect_max: Duration,
+    /// How long it is remembered that a server could not be reached. Requests of that time fail at once.
+    pub failure_memory: Duration,
+    /// How long a server is not tried while there is no network.
+    pub offline_retry: Duration,
+    /// For how long after the network came it is not believed to be gone again.
+    pub offline_delay: Duration,
+    /// After how long a session ends that nobody needs.
+    pub idle_session: Duration,
+    /// How many subscriptions of a session are under way at once.
+    pub subscriptions: usize,
     /// How long to wait before a message is sent again, the first time.
     pub retry_min: Duration,
     /// And at most; each time half as long again.
     pub retry_max: Duration,
-    /// How long to wait when the recipient's queue is full, unless he says that it is drained.
+    /// How long to wait when the recipient's queue is full, the first time, unless he says that it is drained.
     pub full_retry: Duration,
+    /// And at most; each time half as long again.
+    pub full_retry_max: Duration,
     /// How long a message is tried to be sent.
     pub message_expiry: Duration,
     /// How long, when the recipient's queue is full.
@@ -104,9 +120,15 @@ impl Default for AgentLimits {
         Self {
             reconnect_min: second * 2,
             reconnect_max: second * 180,
+            failure_memory: second * 3,
+            offline_retry: second * 1800,
+            offline_delay: second * 2,
+            idle_session: second * 600,
+            subscriptions: 1350,
             retry_min: second * 2,
             retry_max: second * 120,
             full_retry: second * 300,
+            full_retry_max: day / 4,
             message_expiry: day * 2,
             full_expiry: day * 7,
             delete_wait: day * 2,

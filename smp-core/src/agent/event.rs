@@ -33,8 +33,8 @@ pub enum Event {
     Connected(ConnectionId),
     /// A message; the next one comes after this one is acknowledged. MSG.
     Message(Box<MessageEvent>),
-    /// A message is with the server of the other side. SENT.
-    Sent(ConnectionId, LocalMessageId),
+    /// A message is with the server of the other side, and the proxy that it went through. SENT.
+    Sent(ConnectionId, LocalMessageId, Option<ServerAddress>),
     /// A message was not sent, and will not be. MERR.
     NotSent(ConnectionId, LocalMessageId, AgentError),
     /// The server of a deleted connection has deleted a receive queue, or will not: it was tried often, or refuses.
@@ -79,6 +79,8 @@ pub enum Event {
     Up(ServerAddress, Vec<ConnectionId>),
     /// They are not, until the server can be reached again. DOWN.
     Down(ServerAddress, Vec<ConnectionId>),
+    /// The agent rests, as it was told to. SUSPENDED.
+    Suspended,
     /// The app took its events so slowly that so many were thrown away here: confirmations, requests, errors, and which connections are up
     /// or down. Made by shells, which bound what waits for the app.
     Missed(u64),
@@ -184,6 +186,7 @@ impl fmt::Debug for Event {
             Self::Error(..) => "Error",
             Self::Up(..) => "Up",
             Self::Down(..) => "Down",
+            Self::Suspended => "Suspended",
             Self::Missed(_) => "Missed",
         })
     }

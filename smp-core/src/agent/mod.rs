@@ -22,24 +22,29 @@ mod describe;
 mod effect;
 mod establish;
 mod event;
+mod failure;
 mod id;
 mod incoming;
 mod links;
 mod many;
+mod network;
 mod queues;
 mod receipts;
 mod receive;
 mod resync;
 mod retire;
 mod rotation;
+mod routing;
 mod seal;
 mod send;
 mod servers;
+mod sessions;
 mod short_links;
 mod start;
 mod state;
 mod step;
 pub mod store;
+mod suspend;
 mod tasks;
 #[cfg(test)]
 mod tests;
@@ -55,7 +60,8 @@ pub use config::{AgentConfig, AgentLimits, AgentVersions, UserServer};
 pub use describe::{ConnectionDescription, ReceiveQueueDescription, SendQueueDescription};
 pub use event::{ContactRequest, Event, MessageEvent, ReceivedReceipt, SwitchPhase, SwitchSide};
 pub use id::{ConfirmationId, ConnectionId, InvitationId, LocalMessageId, UserId};
-pub use links::LinkId;
+pub use links::{Isolation, LinkId};
+pub use network::{NetworkConfig, ProxyFallback, ProxyMode, SessionMode};
 pub use servers::{ServerRole, ServerRoles};
 pub use state::{ConnectionStatus, ConnectionSummary, WaitingConfirmation};
 
@@ -63,14 +69,17 @@ use self::actor::{Actor, Work};
 use self::effect::Doing;
 use self::links::Links;
 use self::many::Many;
+use self::routing::{Proxied, Relays};
 use self::start::Starting;
 use self::store::{AgentQuery, Batch, BatchId, Found, ReadId, StoreFailure};
+use self::suspend::Phase;
 use self::users::{KnownUser, UserDeletion, Writer};
 use crate::client::{Answer, ClientEvent, CommandId, Request, RequestError};
 use crate::entropy::SeededEntropy;
 use crate::time::{Now, Timestamp};
 use crate::wire::ServerAddress;
 use crate::wire::agent::AgentError;
+use crate::wire::error::BrokerErrorType;
 
 /// An input of an [`Agent`].
 pub enum AgentInput {
@@ -82,8 +91,8 @@ pub enum AgentInput {
     Read(ReadId, Result<Found, StoreFailure>),
     /// There is a session now.
     LinkReady(LinkId),
-    /// The session could not be made, or ended. What it did not answer it will not.
-    LinkLost(LinkId),
+    /// The session could not be made, or ended, and why. What it did not answer it will not.
+    LinkLost(LinkId, BrokerErrorType),
     /// A session has the answer to a request.
     Answer(CommandId, Result<Answer, RequestError>),
     /// A server told something.
@@ -102,8 +111,8 @@ pub enum AgentOutput {
     Store(Batch),
     /// Read something.
     Read(ReadId, AgentQuery),
-    /// Make a session with a server.
-    Connect(LinkId, ServerAddress),
+    /// Make a session with a server. Through a SOCKS proxy it shares a circuit with sessions of the same isolation alone.
+    Connect(LinkId, ServerAddress, Isolation),
     /// Give a request to a session that is ready.
     Request(LinkId, CommandId, Box<Request>),
     /// The session is not needed any more; nothing more is said of it.
@@ -115,11 +124,14 @@ pub enum AgentOutput {
 pub struct Agent {
     shared: Shared,
     links: Links,
+    relays: Relays,
     actors: BTreeMap<ConnectionId, Actor>,
     /// Requests without an answer.
     requests: BTreeMap<CommandId, Pending>,
     /// Batches under way, and whose they are.
     batches: BTreeMap<BatchId, Writer>,
+    /// Requests that failed at once.
+    failing: VecDeque<(CommandId, RequestError)>,
     reads: BTreeMap<ReadId, Reader>,
     /// Calls that are made of others, and of which one another is a part, in which place.
     many: BTreeMap<CallId, Many>,
@@ -133,6 +145,9 @@ pub struct Agent {
     alarms: BTreeSet<(Timestamp, Alarm)>,
     /// When to look at a connection again.
     timers: BTreeSet<(Timestamp, ConnectionId)>,
+    phase: Phase,
+    /// When the device had a network last, and said so.
+    online_at: Option<Timestamp>,
     last_number: u64,
     outputs: VecDeque<AgentOutput>,
 }
@@ -149,6 +164,7 @@ struct Shared {
 struct Pending {
     link: LinkId,
     doing: Doing,
+    proxied: Option<Box<Proxied>>,
 }
 
 /// For whom something is read.
@@ -177,11 +193,15 @@ impl Agent {
     /// An agent of what the store keeps, with a seed that is never used again.
     #[must_use]
     pub fn new(config: Arc<AgentConfig>, seed: [u8; 32], now: Now) -> Self {
+        let mut entropy = SeededEntropy::new(seed);
+        let links = SeededEntropy::new(entropy.fork_seed());
         let mut agent = Self {
-            shared: Shared { config, users: BTreeMap::new(), entropy: SeededEntropy::new(seed), now },
-            links: Links::default(),
+            relays: Relays::default(),
+            links: Links::new(Arc::clone(&config), links, now.mono),
+            shared: Shared { config, users: BTreeMap::new(), entropy, now },
             actors: BTreeMap::new(),
             requests: BTreeMap::new(),
+            failing: VecDeque::new(),
             batches: BTreeMap::new(),
             reads: BTreeMap::new(),
             starting: Some(Starting::default()),
@@ -191,6 +211,8 @@ impl Agent {
             many: BTreeMap::new(),
             parts: BTreeMap::new(),
             timers: BTreeSet::new(),
+            phase: Phase::default(),
+            online_at: None,
             last_number: 0,
             outputs: VecDeque::new(),
         };
@@ -201,6 +223,7 @@ impl Agent {
     /// Takes an input.
     pub fn handle(&mut self, now: Now, input: AgentInput) {
         self.shared.now = now;
+        self.links.now = now.mono;
         match input {
             AgentInput::Call(id, call) => self.call(id, call),
             AgentInput::Stored(id, result) => match (self.batches.remove(&id), result) {
@@ -217,11 +240,13 @@ impl Agent {
                 None => {}
             },
             AgentInput::LinkReady(id) => self.link_ready(id),
-            AgentInput::LinkLost(id) => self.link_lost(id),
+            AgentInput::LinkLost(id, reason) => self.link_lost(id, reason),
             AgentInput::Answer(id, answer) => self.answered(id, answer),
             AgentInput::Told(link, event) => self.told(link, event),
             AgentInput::Timeout => self.run_timers(),
         }
+        self.fail_requests();
+        self.try_to_rest();
         debug_assert_eq!(self.links.check(), Ok(()));
     }
 
@@ -238,8 +263,13 @@ impl Agent {
             return Some(self.shared.now.mono);
         }
         let timer = self.timers.first().map(|(due, _)| *due);
+        let rest = match self.phase {
+            Phase::Active => None,
+            Phase::Suspending(until) => Some(until),
+            Phase::Suspended => return None,
+        };
         let alarm = self.alarms.first().map(|(due, _)| *due);
-        [timer, alarm, self.links.next_due()].into_iter().flatten().min()
+        [timer, alarm, self.links.next_due(), rest].into_iter().flatten().min()
     }
 
     /// Connections that are in memory because something happens in them, or did lately.
@@ -249,6 +279,9 @@ impl Agent {
     }
 
     fn call(&mut self, id: CallId, call: Call) {
+        if call.is_of_sessions() {
+            return self.call_of_sessions(id, &call);
+        }
         let call = self.takes(id, call).and_then(|call| self.call_about_users(id, call));
         let Some(call) = call else { return };
         if let Call::Many(calls) = call {
@@ -263,9 +296,12 @@ impl Agent {
     }
 
     fn run_timers(&mut self) {
+        if self.phase == Phase::Suspended {
+            return;
+        }
         let now = self.shared.now.mono;
-        while let Some(link) = self.links.take_due(now) {
-            self.wake(link);
+        while let Some((link, due)) = self.links.take_due() {
+            self.link_due(link, &due);
         }
         while let Some((due, alarm)) = self.alarms.first().copied().filter(|(due, _)| *due <= now) {
             self.alarms.remove(&(due, alarm));

@@ -122,6 +122,26 @@ impl Step<'_> {
         Ok(())
     }
 
+    /// Receives again from all queues.
+    pub(super) fn resubscribe(&mut self, id: CallId) -> Result<(), AgentError> {
+        let connection = self.connection()?;
+        let (of, user) = (connection.id, connection.state.user);
+        let queues = connection.receive.iter().filter(|queue| queue.stage != QueueStage::Disabled);
+        let queues: Vec<_> = queues
+            .map(|queue| WaitingQueue {
+                connection: of,
+                user,
+                number: queue.number,
+                server: queue.server.clone(),
+                recipient_id: queue.recipient_id.clone(),
+                key: queue.key.clone(),
+            })
+            .collect();
+        self.effects.extend(queues.into_iter().map(|queue| Effect::Subscribe(Box::new(queue))));
+        self.reply(id, Ok(Reply::Done));
+        Ok(())
+    }
+
     /// A server made a queue, or did not.
     pub(super) fn created(&mut self, keys: &NewKeys, answer: &Result<Answer, RequestError>) {
         if keys.purpose == QueuePurpose::Rotation {

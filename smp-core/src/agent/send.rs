@@ -18,6 +18,7 @@ use crate::client::{Answer, Request, RequestError};
 use crate::crypto::hash::sha256;
 use crate::crypto::ratchet::PqEncryption;
 use crate::time::Timestamp;
+use crate::wire::ServerAddress;
 use crate::wire::agent::{
     AMessage, AgentCommandError, AgentError, AgentMessage, ConnectionError, MessageHash, sizes, version,
 };
@@ -180,7 +181,7 @@ impl Step<'_> {
         let key = (can_secure(&queue) || !is_first || attempt.is_signed).then(|| queue.key.clone());
         attempt.is_under_way = true;
         let request = Request::send(queue.sender_id.clone(), key, message.flags, body);
-        self.request(queue.server, request, Doing::Deliver(self.id, number, message));
+        self.request(queue.server, request, Doing::Deliver(self.id, number, message, None));
     }
 
     /// A server has a message, or not.
@@ -188,6 +189,7 @@ impl Step<'_> {
         &mut self,
         number: QueueNumber,
         message: &Outgoing,
+        proxy: Option<&ServerAddress>,
         answer: &Result<Answer, RequestError>,
     ) {
         let limits = self.shared.config.limits.clone();
@@ -199,7 +201,7 @@ impl Step<'_> {
         let error = match answer {
             Ok(_) => {
                 *attempt = Attempt::default();
-                return self.sent(number, message);
+                return self.sent(number, message, proxy);
             }
             Err(error) => error.clone(),
         };
@@ -215,10 +217,11 @@ impl Step<'_> {
         let is_first = matches!(&message.content, OutgoingContent::Ratchet { confirmation: Some(_), .. });
         let is_called_for = is_first && self.running.call.is_some();
         if is_temporary(&error) && !is_older(expiry) && !is_called_for {
-            let first = if is_full { limits.full_retry } else { limits.retry_min };
-            let attempt = self.running.queues.entry(number).or_default();
-            attempt.later(now, first, limits.retry_max.max(first));
-            return;
+            let (min, max) = match is_full {
+                true => (limits.full_retry, limits.full_retry_max),
+                false => (limits.retry_min, limits.retry_max),
+            };
+            return self.running.queues.entry(number).or_default().later(now, min, max);
         }
         let is_unsigned = is_first && !self.send_queue(number).is_some_and(can_secure);
         if is_refused(&error) && is_unsigned && self.sign_next(number) {
@@ -275,7 +278,7 @@ impl Step<'_> {
     }
 
     /// A message is with the server.
-    fn sent(&mut self, number: QueueNumber, message: &Outgoing) {
+    fn sent(&mut self, number: QueueNumber, message: &Outgoing, proxy: Option<&ServerAddress>) {
         let connection = self.id;
         self.dealt_with(number, message);
         let OutgoingContent::Ratchet { plaintext, .. } = &message.content else { return };
@@ -286,7 +289,7 @@ impl Step<'_> {
             Ok(AgentMessage::Message { message: AMessage::QueueKey(_), .. }) => self.queue_key_sent(),
             Ok(AgentMessage::Message { message: AMessage::QueueTest(_), .. }) => self.queue_tested(number),
             Ok(AgentMessage::Message { message: AMessage::Body(_), .. }) => {
-                self.event(Event::Sent(connection, message.id));
+                self.event(Event::Sent(connection, message.id, proxy.cloned()));
             }
             _ => {}
         }

@@ -73,6 +73,7 @@ pub(super) fn choose<'a>(
     wish(&|server| server.roles.has(role));
     wish(&|server| server.operator.is_none_or(|operator| !operators.contains(&operator)));
     wish(&|server| !shares_host(server));
+    wish(&|server| !used.contains(&server.address));
     let mut random = [0; 8];
     entropy.fill(&mut random);
     let count = u64::try_from(left.len()).ok().filter(|count| *count > 0)?;

@@ -61,9 +61,8 @@ impl Agent {
         match result {
             Ok(Found::Users(users)) => self.meet_users(users),
             Ok(Found::Queues(queues)) => {
-                let limits = &self.shared.config.limits;
                 let links: BTreeSet<_> =
-                    queues.into_iter().map(|queue| self.links.add_queue(limits, queue, None)).collect();
+                    queues.into_iter().map(|queue| self.links.add_queue(queue, None)).collect();
                 for link in links {
                     self.wake(link);
                     // A call may have made the session before.

@@ -180,9 +180,14 @@ impl<'a> Step<'a> {
             | Call::SetServers { .. }
             | Call::DeleteUser { .. }
             | Call::Users
-            | Call::Connections(_) => Err(PROHIBITED),
+            | Call::Connections(_)
+            | Call::Reconnect(_)
+            | Call::Network { .. }
+            | Call::Suspend { .. }
+            | Call::Resume => Err(PROHIBITED),
             Call::Status(_) => self.tell_status(id),
             Call::QueueInfo(_) => self.ask_queue(id),
+            Call::Resubscribe(_) => self.resubscribe(id),
         }
     }
 
@@ -191,7 +196,9 @@ impl<'a> Step<'a> {
             Doing::Create(_, keys) => self.created(keys, answer),
             Doing::Task(_) => self.task_answered(answer),
             Doing::Background(_) => self.background_answered(answer),
-            Doing::Deliver(_, queue, message) => self.delivered(*queue, message, answer),
+            Doing::Deliver(_, queue, message, proxy) => {
+                self.delivered(*queue, message, proxy.as_deref(), answer);
+            }
             // A message that was not acknowledged comes again with the next subscription, and is acknowledged then. The
             // answer may bring the next one.
             Doing::Delete(_, queue) => self.queue_deleted(queue, answer),
@@ -199,7 +206,7 @@ impl<'a> Step<'a> {
                 Ok(Answer::Message(Some(message))) => self.receive_next(*queue, message),
                 _ => self.acknowledged_last(*queue),
             },
-            Doing::Subscribe(..) | Doing::QueueInfo(..) | Doing::Link(..) => {}
+            Doing::Subscribe(..) | Doing::QueueInfo(..) | Doing::Link(..) | Doing::Relay(..) => {}
         }
     }
 

@@ -1,8 +1,8 @@
 //! Why a request has no result, and why a connection ended.
 
 use crate::transport::TransportFault;
-use crate::wire::Version;
-use crate::wire::error::{CommandError, ErrorType};
+use crate::wire::error::{BrokerErrorType, CommandError, ErrorType};
+use crate::wire::{ServerAddress, Version};
 
 /// Why a request has no result.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
@@ -39,6 +39,12 @@ pub enum RequestError {
     /// The client did not take the request, or could not send it to this server.
     #[error("rejected: {0}")]
     Rejected(#[from] Rejection),
+    /// There is no connection to the server. Said by those who make connections, never by a client.
+    #[error("unreachable: {0}")]
+    Unreachable(BrokerErrorType),
+    /// The request did not come through this proxy. Said by those who choose proxies, never by a client.
+    #[error("proxy: {1}")]
+    AtProxy(Box<ServerAddress>, Box<RequestError>),
 }
 
 /// Why a client does not send a request.

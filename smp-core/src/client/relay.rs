@@ -128,6 +128,7 @@ impl fmt::Debug for Relay {
 }
 
 /// Where the command of a request goes.
+#[derive(Clone)]
 pub(super) enum Route {
     /// To the server.
     Direct,

@@ -21,6 +21,7 @@ use crate::wire::{
 ///
 /// The typed constructors say which [`Answer`](super::Answer) the command has; [`Self::raw`] takes any command and
 /// gives its answer as it came.
+#[derive(Clone)]
 pub struct Request {
     pub(super) command: Command,
     pub(super) entity: EntityId,
@@ -281,13 +282,18 @@ impl Request {
         }
     }
 
-    /// Refuses what no server of any version could accept.
-    pub(super) fn check(&self) -> Result<(), Rejection> {
-        let for_proxy = matches!(
+    /// Whether it may go through a relay: SEND, SKEY, LKEY, LGET and RSLV do.
+    #[must_use]
+    pub const fn is_for_proxy(&self) -> bool {
+        matches!(
             self.command,
             Command::Send { .. } | Command::SKey(_) | Command::LKey(_) | Command::LGet | Command::Rslv(_)
-        );
-        if matches!(self.route, Route::Relay(_)) && !for_proxy {
+        )
+    }
+
+    /// Refuses what no server of any version could accept.
+    pub(super) fn check(&self) -> Result<(), Rejection> {
+        if matches!(self.route, Route::Relay(_)) && !self.is_for_proxy() {
             return Err(Rejection::NotForProxy);
         }
         self.command.check_credentials(self.key.is_some(), &self.entity).map_err(Rejection::Credentials)

@@ -4,6 +4,7 @@ mod contacts;
 mod delivery;
 mod establish;
 mod rotation;
+mod routing;
 mod short_links;
 mod world;
 
@@ -20,6 +21,7 @@ use smp_core::wire::agent::{AgentError, MessageIntegrity};
 use smp_core::wire::command::MessageFlags;
 use smp_core::wire::{Host, ServerAddress};
 use smp_runtime::agent::{Agent, Events, new_connection_id};
+use smp_runtime::client::Connector;
 use smp_runtime::server::{Server, ServerHandle};
 use smp_runtime_tokio::TokioRuntime;
 use smp_storage::Memory;
@@ -160,6 +162,8 @@ async fn serve(runtime: &TokioRuntime) -> (ServerHandle<TokioRuntime, Memory>, S
     let fingerprint = *identity.fingerprint();
     let transport = ServerTransportConfig::new(identity, ServerOptions::default()).expect("TLS");
     let server = Server::new(runtime.clone(), Memory::new(), transport, ServerConfig::default());
+    // The other servers are on this machine too.
+    let server = server.outgoing(Connector::new(runtime.clone()));
     let server = server.serve(&[(Ipv4Addr::LOCALHOST, 0).into()]).await.expect("a free port");
     let host = "127.0.0.1".parse::<Host>().expect("an address");
     let port = server.addresses()[0].port();

@@ -2,6 +2,7 @@
 
 mod contacts;
 mod delete;
+mod sessions;
 mod short_links;
 mod state;
 mod users;

@@ -110,7 +110,7 @@ fn what_cannot_be_sent_for_days_is_given_up() {
     world.start(0, ServerConfig::default());
     let message = alice.message();
     assert_eq!(message.body, "late");
-    assert!(matches!(bob.others_within(HOUR).as_slice(), [Event::Sent(_, number)] if *number == late));
+    assert!(matches!(bob.others_within(HOUR).as_slice(), [Event::Sent(_, number, _)] if *number == late));
 }
 
 /// A batch that the store refuses has no effect; a call is told, everything else is tried again.

@@ -12,6 +12,8 @@ mod receipts;
 mod restarts;
 mod resync;
 mod rotation;
+mod routing;
+mod sessions;
 mod short_links;
 mod state;
 mod users;

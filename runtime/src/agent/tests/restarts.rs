@@ -79,7 +79,7 @@ fn an_undelivered_message_goes_out_after_a_restart() {
     }
     for number in numbers {
         match bob.event() {
-            Event::Sent(_, sent) => assert_eq!(sent, number),
+            Event::Sent(_, sent, _) => assert_eq!(sent, number),
             event => panic!("not sent: {}", tell(&event)),
         }
     }

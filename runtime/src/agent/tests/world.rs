@@ -32,6 +32,8 @@ pub(super) struct World {
     pub(super) stores: Vec<TestStore>,
     servers: Vec<Option<ServerHandle<TestRuntime, TestStore>>>,
     starts: u64,
+    /// Proxies that are started refuse to connect to the other servers.
+    pub(super) is_public_only: bool,
 }
 
 impl World {
@@ -42,7 +44,8 @@ impl World {
     pub(super) fn with(servers: usize, config: &ServerConfig) -> Self {
         let stores = vec![(); servers].into_iter().map(|()| TestStore::default()).collect();
         let servers = std::iter::repeat_with(|| None).take(servers).collect();
-        let mut world = Self { runtime: TestRuntime::default(), stores, servers, starts: 0 };
+        let mut world =
+            Self { runtime: TestRuntime::default(), stores, servers, starts: 0, is_public_only: false };
         for number in 0..world.servers.len() {
             world.start(number, config.clone());
         }
@@ -58,7 +61,9 @@ impl World {
         let mut entropy = seed;
         self.starts += 1;
         entropy[..8].copy_from_slice(&self.starts.to_be_bytes());
-        let server = Server::new(self.runtime.clone(), store, transport_of(seed), config).seed(entropy);
+        let outgoing = Connector::new(self.runtime.clone()).public_only(self.is_public_only);
+        let server = Server::new(self.runtime.clone(), store, transport_of(seed), config);
+        let server = server.outgoing(outgoing).seed(entropy);
         self.servers[number] =
             Some(self.runtime.block_on(async move { server.serve(&[listens_on]).await.unwrap() }));
     }
@@ -67,6 +72,11 @@ impl World {
     pub(super) fn crash(&mut self, number: usize) {
         self.servers[number] = None;
         self.runtime.run();
+    }
+
+    /// How many connections a server has.
+    pub(super) fn connections(&self, number: usize) -> usize {
+        self.servers[number].as_ref().unwrap().connections()
     }
 
     pub(super) fn address(&self, number: usize) -> ServerAddress {
@@ -109,7 +119,18 @@ impl World {
             last_connection: 0,
             versions: AgentVersions::default(),
             more_servers: Vec::new(),
+            settings: None,
         };
+        person.start();
+        person
+    }
+
+    /// Likewise, on several servers and with settings.
+    pub(super) fn person_with(&self, name: u8, servers: &[usize], settings: Settings) -> Person {
+        let servers = servers.iter().map(|server| self.address(*server)).collect();
+        let mut person = self.person(name, 0);
+        person.stop();
+        person.settings = Some((servers, settings));
         person.start();
         person
     }
@@ -229,6 +250,7 @@ pub(super) struct Person {
     pub(super) versions: AgentVersions,
     /// Servers beside its first.
     pub(super) more_servers: Vec<ServerAddress>,
+    settings: Option<(Vec<ServerAddress>, Settings)>,
 }
 
 impl Person {
@@ -244,14 +266,18 @@ impl Person {
         let servers = [&self.server].into_iter().chain(&self.more_servers);
         let servers = servers.map(|address| UserServer::new(address.clone()));
         let connector = Connector::new(self.runtime.clone()).seed(seed(1));
-        let agent = Agent::builder(self.runtime.clone(), self.store.clone())
+        let mut builder = Agent::builder(self.runtime.clone(), self.store.clone())
             .user(USER, servers.collect())
             .limits(self.limits.clone())
             .versions(self.versions)
             .connector(connector)
             .seed(seed(2))
-            .inline_store()
-            .start();
+            .inline_store();
+        if let Some((servers, settings)) = &self.settings {
+            let servers = servers.iter().map(|address| UserServer::new(address.clone()));
+            builder = settings(builder.user(USER, servers.collect()));
+        }
+        let agent = builder.start();
         self.running = Some(agent.unwrap());
         self.runtime.run();
     }
@@ -268,6 +294,10 @@ impl Person {
     /// How many connections the store of the agent keeps, also such as are deleted.
     pub(super) fn agent_store_connections(&self) -> usize {
         self.store.0.lock().unwrap().store.connections()
+    }
+
+    pub(super) fn runtime(&self) -> &TestRuntime {
+        &self.runtime
     }
 
     pub(super) fn agent(&self) -> &Agent {
@@ -470,6 +500,11 @@ pub(super) fn tell(event: &Event) -> String {
     }
 }
 
+/// What is set of an agent beside its servers.
+pub(super) type Settings =
+    fn(AgentBuilder<TestRuntime, AgentTestStore>) -> AgentBuilder<TestRuntime, AgentTestStore>;
+
+pub(super) const FLAGS: MessageFlags = MessageFlags { notification: true };
 pub(super) const USER: UserId = UserId(1);
 pub(super) const HOUR: Duration = Duration::from_secs(3600);
 

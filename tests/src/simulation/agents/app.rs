@@ -285,7 +285,7 @@ impl World {
                 let is_expected = who.connected == 1 && (side == 1 || !who.confirmations.is_empty());
                 is_expected.then_some(()).ok_or_else(|| "a side was connected once more".into())
             }),
-            AgentEvent::Sent(connection, id) => self.told_sent(person, connection, id),
+            AgentEvent::Sent(connection, id, _) => self.told_sent(person, connection, id),
             AgentEvent::Up(..) | AgentEvent::Down(..) => Ok(()),
             AgentEvent::Error(None, AgentError::Critical { .. })
                 if self.people[person].keeping.has_failed =>

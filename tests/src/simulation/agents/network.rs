@@ -7,6 +7,7 @@ use smp_core::agent::{AgentInput, LinkId};
 use smp_core::client::{Client, ClientInput, ClientLimits, ClientOutput};
 use smp_core::server::{ConnectionId, Session, SessionInput};
 use smp_core::transport::{ClientOptions, ClientTransportConfig, PlainPeer, Transport};
+use smp_core::wire::error::{BrokerErrorType, NetworkError};
 use smp_core::wire::{ServerAddress, Version, VersionRange};
 
 use super::super::relays::address_of;
@@ -42,7 +43,7 @@ impl World {
             self.sim.note("refused: person, link", &[person as u64, link.0]);
             self.sim.counts.cuts += u64::from(is_refused);
             self.people[person].sessions.insert(link, PersonSession { connection: id, client: None });
-            return self.tell_agent(person, link, id, AgentInput::LinkLost(link));
+            return self.tell_agent(person, link, id, AgentInput::LinkLost(link, LOST));
         };
         self.sim.note("connects: person, link, connection", &[person as u64, link.0, id.0]);
         let now = self.sim.now;
@@ -105,7 +106,7 @@ impl World {
                 ClientOutput::Close(reason) => {
                     self.sim.note(&format!("client closes, {reason:?}: connection"), &[id.0]);
                     session.client = None;
-                    self.tell_agent(person, link, id, AgentInput::LinkLost(link));
+                    self.tell_agent(person, link, id, AgentInput::LinkLost(link, LOST));
                     self.leave(id);
                 }
             }
@@ -227,3 +228,6 @@ impl World {
         }
     }
 }
+
+/// Why there is no session: nothing here depends on it.
+const LOST: BrokerErrorType = BrokerErrorType::Network(NetworkError::Failed);

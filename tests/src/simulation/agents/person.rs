@@ -117,7 +117,7 @@ impl World {
                 if sessions.get(&link).is_none_or(|session| session.connection != id) {
                     return;
                 }
-                if let AgentInput::LinkLost(_) = input {
+                if let AgentInput::LinkLost(..) = input {
                     sessions.remove(&link);
                 }
                 self.agent_input(person, input);
@@ -173,7 +173,7 @@ impl World {
             AgentOutput::Event(event) => self.told(person, event),
             AgentOutput::Store(batch) => self.keep(person, Job::Run(batch), is_refused),
             AgentOutput::Read(id, query) => self.keep(person, Job::Read(id, query), is_refused),
-            AgentOutput::Connect(link, address) => {
+            AgentOutput::Connect(link, address, _) => {
                 if let Some(former) = self.people[person].sessions.remove(&link) {
                     self.leave(former.connection);
                 }

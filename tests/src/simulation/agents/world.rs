@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use smp_core::Timestamp;
-use smp_core::agent::{AgentConfig, AgentInput, AgentLimits, AgentVersions, UserId, UserServer};
+use smp_core::agent::{AgentConfig, AgentInput, UserId, UserServer};
 use smp_core::client::ClientInput;
 use smp_core::server::{BrokerInput, ConnectionId, ServerConfig, SessionInput};
 use smp_core::transport::ServerTransportConfig;
@@ -183,7 +183,7 @@ impl World {
 fn config_of(servers: &[usize]) -> Arc<AgentConfig> {
     let server = |site: &usize| UserServer::new(address_of(*site));
     let servers = [(USER, servers.iter().map(server).collect())].into();
-    Arc::new(AgentConfig { servers, limits: AgentLimits::default(), versions: AgentVersions::default() })
+    Arc::new(AgentConfig { servers, ..AgentConfig::default() })
 }
 
 /// Everybody has one user.

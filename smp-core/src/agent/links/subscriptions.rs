@@ -1,0 +1,297 @@
+//! The queues of a session from which the agent wants to receive, and whether their messages come.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use super::super::store::QueueNumber;
+use super::super::{AgentLimits, ConnectionId};
+use crate::crypto::AuthPrivateKey;
+use crate::time::Timestamp;
+use crate::wire::EntityId;
+
+/// All queues of a session. Every change of a state goes through [`Self::set`], which counts.
+#[derive(Default)]
+pub(in super::super) struct Subscriptions {
+    queues: BTreeMap<EntityId, Subscription>,
+    counts: Counts,
+    waiting: BTreeSet<(Timestamp, EntityId)>,
+    /// Subscribed now, and the app was not told.
+    news: BTreeSet<EntityId>,
+}
+
+/// How many queues are in which state.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
+pub(super) struct Counts {
+    pub(super) wanted: usize,
+    pub(super) in_flight: usize,
+    pub(super) subscribed: usize,
+    pub(super) waiting: usize,
+}
+
+/// A queue from which the agent wants to receive.
+pub(in super::super) struct Subscription {
+    pub(in super::super) connection: ConnectionId,
+    pub(in super::super) number: QueueNumber,
+    key: AuthPrivateKey,
+    state: SubscriptionState,
+    /// The app holds the queue for subscribed.
+    is_up: bool,
+    /// How often in a row the server could not subscribe it.
+    failures: u8,
+}
+
+/// Whether messages of a queue come.
+///
+/// ```text
+///            next batch            OK
+///   Wanted ─────────────▶ InFlight ────▶ Subscribed
+///    ▲  ▲                 │     │ refused    │ END
+///    │  │ time is over    │ not now          ▼
+///    │  └──── Waiting ◀───┘     ▼          Ended
+///    └─ session lost            Refused
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(in super::super) enum SubscriptionState {
+    /// With the next batch. The session is being made or waited for, or subscribes others.
+    Wanted,
+    /// SUB was sent.
+    InFlight,
+    /// They come.
+    Subscribed,
+    /// The server could not subscribe it, or did not take an acknowledgement: SUB goes again at this time. The session and its
+    /// other queues are not touched.
+    Waiting(Timestamp),
+    /// The server does not know the queue, or not our key. The app was told.
+    Refused,
+    /// Another agent with the same keys took the subscription. The app was told.
+    Ended,
+}
+
+impl Subscription {
+    pub(super) const fn new(connection: ConnectionId, number: QueueNumber, key: AuthPrivateKey) -> Self {
+        Self { connection, number, key, state: SubscriptionState::Wanted, is_up: false, failures: 0 }
+    }
+}
+
+impl Subscriptions {
+    /// Adds a queue; the session that made it is subscribed to it.
+    pub(super) fn add(&mut self, id: EntityId, mut queue: Subscription, is_subscribed: bool) {
+        self.remove(&id);
+        queue.is_up = is_subscribed;
+        self.counts.add(queue.state);
+        self.queues.insert(id.clone(), queue);
+        if is_subscribed {
+            self.set(&id, SubscriptionState::Subscribed);
+        }
+    }
+
+    /// The agent does not want to receive from a queue any more.
+    pub(super) fn remove(&mut self, id: &EntityId) -> Option<Subscription> {
+        let queue = self.queues.get(id)?;
+        let state = queue.state;
+        self.leave(id, state);
+        self.news.remove(id);
+        self.queues.remove(id)
+    }
+
+    pub(in super::super) fn get(&self, id: &EntityId) -> Option<&Subscription> {
+        self.queues.get(id)
+    }
+
+    pub(super) fn of_connection(&self, connection: ConnectionId, number: QueueNumber) -> Option<EntityId> {
+        let is_it = |queue: &Subscription| queue.connection == connection && queue.number == number;
+        self.queues.iter().find(|(_, queue)| is_it(queue)).map(|(id, _)| id.clone())
+    }
+
+    pub(in super::super) fn state(&self, id: &EntityId) -> Option<SubscriptionState> {
+        self.queues.get(id).map(|queue| queue.state)
+    }
+
+    /// Up to `max` queues that are to be subscribed, when all of the batch before have their answers; they are in flight
+    /// from now on.
+    pub(super) fn take_batch(&mut self, max: usize) -> Vec<(EntityId, AuthPrivateKey)> {
+        if self.counts.wanted == 0 || self.counts.in_flight > 0 {
+            return Vec::new();
+        }
+        let wanted = self.queues.iter().filter(|(_, queue)| queue.state == SubscriptionState::Wanted);
+        let batch: Vec<_> = wanted.take(max).map(|(id, queue)| (id.clone(), queue.key.clone())).collect();
+        batch.iter().for_each(|(id, _)| self.set(id, SubscriptionState::InFlight));
+        batch
+    }
+
+    /// SUB succeeded, or is known to have.
+    pub(in super::super) fn subscribed(&mut self, id: &EntityId) {
+        self.set(id, SubscriptionState::Subscribed);
+        let Some(queue) = self.queues.get_mut(id) else { return };
+        queue.failures = 0;
+        if !queue.is_up {
+            self.news.insert(id.clone());
+        }
+    }
+
+    /// The queue is subscribed again after a pause, which grows with each failure.
+    pub(super) fn later(&mut self, id: &EntityId, now: Timestamp, limits: &AgentLimits) {
+        let Some(queue) = self.queues.get_mut(id) else { return };
+        let until = now + pause_after(queue.failures, limits);
+        queue.failures = queue.failures.saturating_add(1);
+        self.set(id, SubscriptionState::Waiting(until));
+    }
+
+    /// Subscribes a queue with the next batch, whatever became of it before.
+    pub(super) fn want(&mut self, id: &EntityId) {
+        if self.state(id).is_some_and(|state| state != SubscriptionState::InFlight) {
+            self.set(id, SubscriptionState::Wanted);
+        }
+    }
+
+    /// The queue is not subscribed again by itself.
+    pub(in super::super) fn give_up(&mut self, id: &EntityId, state: SubscriptionState) {
+        self.set(id, state);
+        self.news.remove(id);
+    }
+
+    /// Whether the app held the queue for subscribed; from now on it does not.
+    pub(in super::super) fn take_up(&mut self, id: &EntityId) -> bool {
+        self.queues.get_mut(id).is_some_and(|queue| std::mem::take(&mut queue.is_up))
+    }
+
+    /// There is no session: all are wanted again, but for those that were given up.
+    pub(in super::super) fn end_session(&mut self) {
+        let is_left = |queue: &Subscription| {
+            matches!(
+                queue.state,
+                SubscriptionState::InFlight | SubscriptionState::Subscribed | SubscriptionState::Waiting(_)
+            )
+        };
+        let left = self.queues.iter().filter(|(_, queue)| is_left(queue));
+        let left: Vec<_> = left.map(|(id, _)| id.clone()).collect();
+        left.iter().for_each(|id| self.set(id, SubscriptionState::Wanted));
+        self.news.clear();
+    }
+
+    /// The connections that the app holds for subscribed and that are not; from now on it does not.
+    pub(super) fn take_down(&mut self) -> BTreeSet<ConnectionId> {
+        let up = self.queues.values_mut().filter(|queue| queue.is_up);
+        up.map(|queue| {
+            queue.is_up = false;
+            queue.connection
+        })
+        .collect()
+    }
+
+    /// The connections that came up and of which the app was not told, when a batch is over.
+    pub(in super::super) fn take_news(&mut self) -> BTreeSet<ConnectionId> {
+        if self.counts.in_flight > 0 {
+            return BTreeSet::new();
+        }
+        let news = std::mem::take(&mut self.news);
+        let mut up = BTreeSet::new();
+        for id in news {
+            if let Some(queue) = self.queues.get_mut(&id) {
+                queue.is_up = true;
+                up.insert(queue.connection);
+            }
+        }
+        up
+    }
+
+    /// Queues whose pause is over are wanted again.
+    pub(super) fn end_pauses(&mut self, now: Timestamp) {
+        while let Some((_, id)) = self.waiting.first().filter(|(until, _)| *until <= now).cloned() {
+            self.set(&id, SubscriptionState::Wanted);
+        }
+    }
+
+    /// When the first pause is over.
+    pub(super) fn next_due(&self) -> Option<Timestamp> {
+        self.waiting.first().map(|(until, _)| *until)
+    }
+
+    pub(super) const fn counts(&self) -> Counts {
+        self.counts
+    }
+
+    /// Whether no queue needs a session.
+    pub(super) fn is_content(&self) -> bool {
+        self.counts == Counts::default()
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.queues.len()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.queues.is_empty()
+    }
+
+    /// The numbers are those of the states, and each pause has its time. For tests; of many queues the times alone.
+    pub(super) fn check(&self) -> Result<(), &'static str> {
+        if self.waiting.len() != self.counts.waiting {
+            return Err("a queue waits without a time");
+        }
+        if self.queues.len() <= CHECKED_MAX {
+            let mut counts = Counts::default();
+            self.queues.values().for_each(|queue| counts.add(queue.state));
+            if counts != self.counts {
+                return Err("the states of queues are counted wrong");
+            }
+        }
+        Ok(())
+    }
+
+    fn set(&mut self, id: &EntityId, state: SubscriptionState) {
+        let Some(queue) = self.queues.get_mut(id) else { return };
+        let before = std::mem::replace(&mut queue.state, state);
+        self.leave(id, before);
+        self.counts.add(state);
+        if let SubscriptionState::Waiting(until) = state {
+            self.waiting.insert((until, id.clone()));
+        }
+    }
+
+    fn leave(&mut self, id: &EntityId, state: SubscriptionState) {
+        if let Some(count) = self.counts.of(state) {
+            *count -= 1;
+        }
+        if let SubscriptionState::Waiting(until) = state {
+            self.waiting.remove(&(until, id.clone()));
+        }
+    }
+}
+
+impl Counts {
+    pub(super) const fn all(&self) -> usize {
+        self.wanted + self.in_flight + self.subscribed + self.waiting
+    }
+
+    const fn of(&mut self, state: SubscriptionState) -> Option<&mut usize> {
+        match state {
+            SubscriptionState::Wanted => Some(&mut self.wanted),
+            SubscriptionState::InFlight => Some(&mut self.in_flight),
+            SubscriptionState::Subscribed => Some(&mut self.subscribed),
+            SubscriptionState::Waiting(_) => Some(&mut self.waiting),
+            SubscriptionState::Refused | SubscriptionState::Ended => None,
+        }
+    }
+
+    const fn add(&mut self, state: SubscriptionState) {
+        if let Some(count) = self.of(state) {
+            *count += 1;
+        }
+    }
+}
+
+/// The pause after so many failures before: half as long again each time.
+fn pause_after(failures: u8, limits: &AgentLimits) -> Duration {
+    let mut pause = limits.reconnect_min;
+    for _ in 0..failures {
+        if pause >= limits.reconnect_max {
+            break;
+        }
+        pause = pause * 3 / 2;
+    }
+    pause.min(limits.reconnect_max)
+}
+
+/// Up to so many queues of a session are counted anew by each check, so that agents with thousands can be tested.
+const CHECKED_MAX: usize = 64;
