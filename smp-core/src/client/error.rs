@@ -44,7 +44,7 @@ pub enum RequestError {
     Unreachable(BrokerErrorType),
     /// The request did not come through this proxy. Said by those who choose proxies, never by a client.
     #[error("proxy: {1}")]
-    AtProxy(Box<ServerAddress>, Box<RequestError>),
+    AtProxy(Box<ServerAddress>, Box<Self>),
 }
 
 /// Why a client does not send a request.
