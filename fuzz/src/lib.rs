@@ -9,6 +9,8 @@ pub mod addresses;
 pub mod agent;
 pub mod certificates;
 pub mod client;
+#[path = "../../apps/common/src/failure.rs"]
+pub mod failure;
 pub mod handshakes;
 pub mod ini;
 pub mod input;

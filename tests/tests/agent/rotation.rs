@@ -24,7 +24,7 @@ fn a_connection_is_kept_in_order_over_real_sockets() {
         let (first, first_address) = serve(&runtime).await;
         let (second, second_address) = serve(&runtime).await;
         let servers = [first_address, second_address.clone()];
-        let servers = servers.map(|address| UserServer::new(address)).to_vec();
+        let servers = servers.map(UserServer::new).to_vec();
         let (alice, mut alice_events) =
             Agent::builder(runtime.clone(), kept_in(&folder.path().join("alice")))
                 .user(USER, servers)
