@@ -49,8 +49,8 @@ impl UserServer {
     }
 }
 
-/// One of these servers at random: enabled, with the role, of an operator and with hosts that are not used yet by what it is
-/// for. Each of these wishes is dropped, in turn, when no server would be left.
+/// One of these servers at random: enabled, with the role, of an operator that is not used yet by what it is for, not used
+/// itself, nor another one with its hosts. Each of these wishes is dropped, in turn, when no server would be left.
 pub(super) fn choose<'a>(
     servers: &'a [UserServer],
     role: ServerRole,
@@ -72,6 +72,7 @@ pub(super) fn choose<'a>(
     wish(&|server| server.is_enabled);
     wish(&|server| server.roles.has(role));
     wish(&|server| server.operator.is_none_or(|operator| !operators.contains(&operator)));
+    wish(&|server| !used.contains(&server.address));
     wish(&|server| !shares_host(server));
     wish(&|server| !used.contains(&server.address));
     let mut random = [0; 8];
@@ -116,6 +117,15 @@ mod tests {
         assert_eq!(choices(&servers, storage, &["unknown.example"]), all);
         assert_eq!(choices(&servers[..1], storage, &["a.example"]), ["a.example"]);
         assert!(choices(&[], storage, &[]).is_empty());
+        // Another server on the same host, if there is no other host.
+        let port = |port| {
+            let address =
+                ServerAddress::new(vec!["a.example".parse().unwrap()], Some(port), [1; 32]).unwrap();
+            UserServer::new(address)
+        };
+        let mut entropy = SeededEntropy::new([1; 32]);
+        let (same, used) = ([port(1), port(2)], [port(1).address]);
+        assert!((0..50).all(|_| choose(&same, storage, &used, &mut entropy) == Some(&same[1])));
         // Nobody's servers are of one operator each.
         let nobodys = [server("a.example", None), server("b.example", None)];
         assert_eq!(choices(&nobodys, storage, &["a.example"]), ["b.example"]);
