@@ -25,6 +25,8 @@ pub mod web;
 pub mod wire;
 
 use bytes::Bytes;
+// The modules of programs that are included here name it as one of their own.
+use smp_program::failure;
 
 /// A target: any bytes are an input.
 pub type Target = fn(&[u8]);

@@ -152,9 +152,7 @@ impl World {
             Action::Rejoin => Call::Rejoin(known),
             Action::Allow(confirmation) => Call::Allow { connection: known, confirmation, info },
             Action::TellAgain => {
-                if let Some(open) = &mut state.sides[side].heard.open {
-                    open.is_wanted_again = true;
-                }
+                state.sides[side].heard.is_wanted_again = true;
                 Call::TellAgain(known)
             }
             Action::Send => {
@@ -204,7 +202,7 @@ impl World {
                 who.may_send |= can_send;
             }
             (Action::Allow(_), Reply::Done) => who.step = Step::Allowed,
-            (Action::TellAgain, Reply::Done) => who.asks_again = false,
+            (Action::TellAgain, Reply::Done) => (who.asks_again, who.heard.is_wanted_again) = (false, false),
             (Action::Send, Reply::Accepted(id)) => {
                 let asked = who.sent.iter_mut().find(|sent| sent.fate == Fate::Asked);
                 asked.ok_or("nothing was to be sent")?.fate = Fate::Accepted(id);
@@ -238,6 +236,10 @@ impl World {
                         false => open.acknowledged = Acknowledged::No,
                     }
                 }
+                is_passing(error)
+            }
+            Action::TellAgain => {
+                who.heard.is_wanted_again = false;
                 is_passing(error)
             }
             // With a broken disk only the next process knows.

@@ -76,6 +76,8 @@ pub(super) struct Heard {
     next: usize,
     /// What was told and not acknowledged.
     pub(super) open: Option<Open>,
+    /// The app has asked to be told again, and was not answered.
+    pub(super) is_wanted_again: bool,
 }
 
 /// A message that was told and not acknowledged.
@@ -84,8 +86,6 @@ pub(super) struct Open {
     number: usize,
     /// It was told in this process.
     told_now: bool,
-    /// The app asked to be told again.
-    pub(super) is_wanted_again: bool,
     pub(super) acknowledged: Acknowledged,
     /// It may have been acknowledged before a crash: then the next one may come.
     perhaps: bool,
@@ -124,7 +124,7 @@ impl Talk {
         }
         let heard = &mut hearer.heard;
         if let Some(open) = heard.open.as_mut().filter(|open| open.number == number) {
-            if open.told_now && !std::mem::take(&mut open.is_wanted_again) {
+            if open.told_now && !heard.is_wanted_again {
                 return Err(format!("message {number} was told twice"));
             }
             if open.id != message.id {
@@ -149,8 +149,7 @@ impl Talk {
         }
         heard.next = number + 1;
         let (id, acknowledged) = (message.id, Acknowledged::No);
-        heard.open =
-            Some(Open { id, number, told_now: true, is_wanted_again: false, acknowledged, perhaps: false });
+        heard.open = Some(Open { id, number, told_now: true, acknowledged, perhaps: false });
         Ok(())
     }
 
@@ -196,7 +195,7 @@ impl Side {
     /// The process died: what was asked and not answered may have happened or not.
     pub(super) fn crashed(&mut self) {
         self.crashes += 1;
-        self.asks_again = true;
+        (self.asks_again, self.heard.is_wanted_again) = (true, false);
         for sent in &mut self.sent {
             sent.crashed_since = true;
             if sent.fate == Fate::Asked {
