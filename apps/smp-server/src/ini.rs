@@ -5,8 +5,6 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use crate::failure::Failure;
-
 /// The settings of one file, in their order.
 #[derive(Clone)]
 pub(crate) struct Ini {
@@ -115,12 +113,6 @@ impl fmt::Display for IniError {
             write!(f, ", line {line}")?;
         }
         write!(f, ": {}", self.problem)
-    }
-}
-
-impl From<IniError> for Failure {
-    fn from(error: IniError) -> Self {
-        Self::new(error.to_string())
     }
 }
 

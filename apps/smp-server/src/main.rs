@@ -57,3 +57,9 @@ fn unavailable(command: &str, rest: &[String]) -> Failure {
          reference server yet"
     ))
 }
+
+impl From<ini::IniError> for Failure {
+    fn from(error: ini::IniError) -> Self {
+        Self::new(error.to_string())
+    }
+}

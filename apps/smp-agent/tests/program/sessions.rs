@@ -44,42 +44,43 @@ fn events_go_to_the_client_that_was_the_last_to_subscribe() {
     assert_eq!(third.ask(&one, "SEND :hello").word(0), "MID");
     assert_eq!(bob.event().body, "hello");
     third.hears_nothing();
+}
+
+#[test]
+fn a_connection_is_looked_after_and_deleted() {
+    let place = Place::new();
+    let [at_home, away] = ["home", "away"].map(|name| place.agent(name));
+    let (mut alice, mut bob) = (Client::to(&at_home), Client::to(&away));
+    let [at_alice, at_bob] = meet(&mut alice, &mut bob);
+    let mut other = Client::to(&at_home);
 
     // With a receipt.
-    bob.ask(&bob_two, "SEND :once more");
-    second.expect(&two, &format!("ACK {} :", other.message_id()), "OK");
-    let next = second.event();
-    assert_eq!(next.body, "once more");
-    second.expect(&two, &format!("ACK {} 3\r\ninf", next.message_id()), "OK");
-    let receipts = [bob.event(), bob.event()];
-    for receipt in &receipts {
-        assert!(
-            receipt.connection == bob_two
-                && receipt.line.starts_with("RCVD ")
-                && receipt.line.ends_with(" OK")
-        );
-    }
+    bob.ask(&at_bob, "SEND :hello");
+    let message = alice.event();
+    alice.expect(&at_alice, &format!("ACK {} 3\r\ninf", message.message_id()), "OK");
+    let receipt = bob.event();
+    assert!(receipt.line.starts_with("RCVD ") && receipt.line.ends_with(" OK"), "{receipt:?}");
 
     // How it is; a new queue, and a new ratchet.
-    let told = third.ask(&two, "STAT").line;
+    let told = other.ask(&at_alice, "STAT").line;
     assert!(told.starts_with("STAT duplex 7 ok R=") && told.contains(" S="), "{told}");
-    third.expect(&two, "RSYNC", "ERR CMD PROHIBITED");
-    third.expect(&two, "RSYNC FORCE", "OK");
+    other.expect(&at_alice, "RSYNC", "ERR CMD PROHIBITED");
+    other.expect(&at_alice, "RSYNC FORCE", "OK");
     let is_done = |event: &Told| event.line == "RSYNC ok";
-    while !is_done(&second.event()) {}
+    while !is_done(&alice.event()) {}
     while !is_done(&bob.event()) {}
-    third.expect(&two, "SWCH", "OK");
-    for (client, line) in [(&mut second, "SWITCH rcv completed"), (&mut bob, "SWITCH snd completed")] {
+    other.expect(&at_alice, "SWCH", "OK");
+    for (client, line) in [(&mut alice, "SWITCH rcv completed"), (&mut bob, "SWITCH snd completed")] {
         while client.event().line != line {}
     }
-    assert_eq!(third.ask(&two, "SEND :still here").word(0), "MID");
+    assert_eq!(other.ask(&at_alice, "SEND :still here").word(0), "MID");
     assert_eq!(bob.event().body, "still here");
 
     // And deleted it is gone for all.
-    third.expect(&one, "DEL", "OK");
-    assert_eq!(second.event().line, "DELD");
+    other.expect(&at_alice, "DEL", "OK");
+    assert_eq!(alice.event().line, "DELD");
     for command in ["SUB", "SEND :x", "DEL"] {
-        third.expect(&one, command, "ERR CONN NOT_FOUND");
+        other.expect(&at_alice, command, "ERR CONN NOT_FOUND");
     }
 }
 
