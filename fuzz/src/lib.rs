@@ -9,8 +9,6 @@ pub mod addresses;
 pub mod agent;
 pub mod certificates;
 pub mod client;
-#[path = "../../apps/common/src/failure.rs"]
-pub mod failure;
 pub mod handshakes;
 pub mod ini;
 pub mod input;
@@ -25,8 +23,6 @@ pub mod web;
 pub mod wire;
 
 use bytes::Bytes;
-// The modules of programs that are included here name it as one of their own.
-use smp_program::failure;
 
 /// A target: any bytes are an input.
 pub type Target = fn(&[u8]);
