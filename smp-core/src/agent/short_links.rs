@@ -19,11 +19,11 @@ use super::store::{Agreement, Connection, LinkCredentials, Origin, Progress, Rec
 use super::{CallId, LinkContent, Reply, UserId};
 use crate::client::{Answer, Request, RequestError};
 use crate::crypto::link::{self, LinkFault, OwnedLink};
-use crate::crypto::ratchet::{self, KemOffer, X3dhKeys};
+use crate::crypto::ratchet::{KemOffer, X3dhKeys};
 use crate::crypto::{AuthPrivateKey, Ed25519PrivateKey, chosen_sender_id};
-use crate::wire::agent::{AgentCommandError, AgentError, ConnectionError, PeerError, version};
+use crate::wire::agent::{AgentCommandError, AgentError, ConnectionError, PeerError};
 use crate::wire::broker::CreatedQueue;
-use crate::wire::command::QueueRequestData;
+use crate::wire::command::{LinkData, QueueRequestData};
 use crate::wire::link::{ConnectionMode, ContactKind, LinkKind, ShortLink, UserLinkData};
 use crate::wire::queue_uri::QueueAddress;
 use crate::wire::{ConnectionRequest, CorrelationId, EntityId, QueueMode, ServerAddress};
@@ -45,6 +45,10 @@ impl Step<'_> {
         content: &LinkContent,
         pq: bool,
     ) -> Result<(), AgentError> {
+        if !self.shared.has_user(user) {
+            return Err(AgentError::NoUser);
+        }
+        let versions = self.shared.config.versions;
         let offer = if pq { KemOffer::Propose } else { KemOffer::Nothing };
         let is_address = content.contact.is_some();
         let (progress, purpose) = match is_address {
@@ -54,13 +58,13 @@ impl Step<'_> {
         let agreement = match is_address {
             true => Agreement::None,
             false => {
-                let keys = X3dhKeys::generate(ratchet::MAX_VERSION, offer, &mut self.shared.entropy);
+                let keys = X3dhKeys::generate(versions.ratchet.max(), offer, &mut self.shared.entropy);
                 Agreement::Offered(Box::new(keys))
             }
         };
         self.connection = Some(Connection {
             id: self.id,
-            state: new_state(user, progress, version::SUPPORTED.max(), pq && !is_address),
+            state: new_state(user, progress, versions.agent.max(), pq && !is_address),
             agreement,
             receive: Vec::new(),
             send: Vec::new(),
@@ -84,8 +88,7 @@ impl Step<'_> {
     ) -> Result<(MadeLink, QueueRequestData), AgentError> {
         let sender_id = chosen_sender_id(&CorrelationId::from(correlation));
         let (owned, root) = self.new_link(QueueAddress { sender_id: sender_id.clone(), ..address })?;
-        let user = content.to_user_data();
-        let data = owned.seal(&user, &root, &mut self.shared.entropy).map_err(cannot_make)?;
+        let data = self.seal_link(&owned, &root, content)?;
         let request = owned.queue_data(sender_id.clone(), data);
         Ok((MadeLink { owned, root, sender_id }, request))
     }
@@ -119,8 +122,7 @@ impl Step<'_> {
             }
             None => return Err(PROHIBITED),
         };
-        let user = content.to_user_data();
-        let data = owned.seal(&user, &root, &mut self.shared.entropy).map_err(cannot_make)?;
+        let data = self.seal_link(&owned, &root, content)?;
         let link_id = match (owned.link_id(), &queue.link) {
             (Some(id), _) => id,
             (None, Some(link)) => link.link_id.clone(),
@@ -163,19 +165,19 @@ impl Step<'_> {
     }
 
     fn begin_to_open(&mut self, user: UserId, link: &ShortLink) -> Result<(), AgentError> {
-        let servers = self.shared.config.servers.get(&user).ok_or(AgentError::NoUser)?;
-        let known: Vec<ServerAddress> = servers.iter().map(|server| server.address.clone()).collect();
+        let known: Vec<ServerAddress> = self.shared.servers_of(user)?;
         let link = ShortLink { server: link.server.restored(&known), ..link.clone() };
         link.server.address().ok_or(BAD_LINK)?;
         if link.mode() == ConnectionMode::Invitation {
             self.keep();
         }
+        let versions = self.shared.config.versions;
         let key = AuthPrivateKey::Ed25519(Ed25519PrivateKey::generate(&mut self.shared.entropy));
         let (link, key) = (Box::new(link), Box::new(key));
         let kind = TaskKind::OpenLink { link, key, sender_id: EntityId::empty() };
         self.connection = Some(Connection {
             id: self.id,
-            state: new_state(user, Progress::Opened, version::SUPPORTED.max(), false),
+            state: new_state(user, Progress::Opened, versions.agent.max(), false),
             agreement: Agreement::None,
             receive: Vec::new(),
             send: Vec::new(),
@@ -223,10 +225,23 @@ impl Step<'_> {
         (is_it && link.mode() == request.mode()).then(|| AuthPrivateKey::clone(key))
     }
 
+    /// What the server is to have of a link.
+    fn seal_link(
+        &mut self,
+        owned: &OwnedLink,
+        signer: &Ed25519PrivateKey,
+        content: &LinkContent,
+    ) -> Result<LinkData, AgentError> {
+        let (versions, contact) = (self.shared.config.versions.agent, content.contact.as_deref().cloned());
+        let user = UserLinkData { versions, contact, data: content.data.clone() };
+        owned.seal(&user, signer, &mut self.shared.entropy).map_err(cannot_make)
+    }
+
     fn new_link(&mut self, address: QueueAddress) -> Result<(OwnedLink, Ed25519PrivateKey), AgentError> {
         let request = self.request_to(address)?;
         let root = Ed25519PrivateKey::generate(&mut self.shared.entropy);
-        let owned = OwnedLink::new(version::SUPPORTED, request, None, &root, &mut self.shared.entropy);
+        let versions = self.shared.config.versions.agent;
+        let owned = OwnedLink::new(versions, request, None, &root, &mut self.shared.entropy);
         Ok((owned.map_err(cannot_make)?, root))
     }
 
@@ -247,13 +262,6 @@ impl MadeLink {
         }
         let id = self.owned.link_id().or_else(|| queue.link_id.clone())?;
         Some(credentials(&self.owned, &self.root, id))
-    }
-}
-
-impl LinkContent {
-    fn to_user_data(&self) -> UserLinkData {
-        let contact = self.contact.as_deref().cloned();
-        UserLinkData { versions: version::SUPPORTED, contact, data: self.data.clone() }
     }
 }
 

@@ -19,6 +19,7 @@ use smp_core::wire::{ClientMessage, ClientMessageEnvelope, Version, VersionRange
 
 use super::*;
 use crate::client::Connector;
+use crate::tests::Work;
 
 const DUPLICATE: AgentError = AgentError::Connection(ConnectionError::Duplicate);
 const NOT_FOUND: AgentError = AgentError::Connection(ConnectionError::NotFound);
@@ -448,4 +449,21 @@ fn an_invitation_is_not_asked() {
     eve.seal(envelope(EnvelopeBody::Invitation { request: Box::new(request), info: "eve".into() }), true);
     let expected = AgentError::Peer(PeerError::Prohibited);
     assert!(matches!(alice.event(), Event::Error(Some(at), error) if at == at_alice && error == expected));
+}
+
+/// The server did not keep the acknowledgement and delivers the request again, when it was dealt with already.
+#[test]
+fn a_request_that_is_delivered_again_is_known() {
+    let world = World::new(1);
+    let (mut alice, mut bob) = (world.person(1, 0), world.person(2, 0));
+    let (address, request) = address_of(&world, &alice);
+    alice.stop();
+    bob.join(request, "asker", false).1.unwrap();
+    world.stores[0].plan([Work::Fail]);
+    alice.start();
+    let asked = request_to(&mut alice);
+    world.runtime.block_on(alice.agent().reject(address, asked.invitation)).unwrap();
+    let events = alice.others_within(HOUR);
+    assert!(events.is_empty(), "{events:?}");
+    assert!(waiting(&world, &alice, address).is_empty());
 }

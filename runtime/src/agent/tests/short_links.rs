@@ -1,7 +1,7 @@
 //! Short links.
 
 use bytes::Bytes;
-use smp_core::agent::{ConnectionId, Event};
+use smp_core::agent::{ConnectionId, Event, UserId, UserServer};
 use smp_core::crypto::link::OpenedLink;
 use smp_core::server::ServerConfig;
 use smp_core::wire::agent::{AgentCommandError, AgentError, ConnectionError, PeerError};
@@ -133,6 +133,7 @@ fn the_owner_of_an_address_changes_what_its_link_shows() {
     world.crash(0);
     world.start(0, ServerConfig::default());
     alice.start();
+    world.pass(HOUR);
     assert_eq!(open(&world, &bob, named(1), &link).expect("it is there").user.data, "second");
     assert!(set(&world, &alice, connection, Some(details()), "third".into()) == Ok(link.clone()));
     world.runtime.block_on(alice.agent().delete_link(connection)).unwrap();
@@ -199,4 +200,30 @@ fn a_link_that_could_not_be_opened_is_opened_later() {
     assert!(bob.others_within(HOUR).is_empty(), "nothing is tried without a call");
     let opened = open(&world, &bob, named(1), &link).expect("it leads somewhere");
     assert_eq!(bob.join_as(named(1), opened.fixed.request, "bob", false), Ok(true));
+}
+
+/// Users are those that the agent keeps, not those of its settings: also for the servers of a link that is not whole.
+#[test]
+fn links_are_of_users() {
+    let world = World::new(2);
+    let (alice, bob) = (world.person(1, 0), world.person(2, 0));
+    let (nobody, no_user) = (UserId(99), Some(AgentError::NoUser));
+    let made = alice.agent().invite_with_link(nobody, "data".into(), false);
+    assert_eq!(world.runtime.block_on(made).err(), no_user);
+    let link = address(&world, &alice, "data").link.expect("a link");
+    let shortened = ShortLink { server: link.server.shortened(&[world.address(0)]), ..link };
+    let opened = bob.agent().open_link(named(1), nobody, shortened.clone());
+    assert_eq!(world.runtime.block_on(opened).err(), no_user);
+    assert_eq!(open(&world, &bob, named(1), &shortened).expect("a server of the user's").user.data, "data");
+    // Another server with that host has no such link.
+    let servers = vec![UserServer::new(world.address(1))];
+    let elsewhere = world.runtime.block_on(bob.agent().create_user(servers)).unwrap();
+    let opened = world.runtime.block_on(bob.agent().open_link(named(1), elsewhere, shortened.clone()));
+    assert!(is_refused(&opened));
+    let servers = vec![UserServer::new(world.address(0))];
+    let there = world.runtime.block_on(bob.agent().create_user(servers)).unwrap();
+    let opened = world.runtime.block_on(bob.agent().open_link(named(1), there, shortened));
+    assert_eq!(opened.expect("a server of this user's").user.data, "data");
+    let made = bob.agent().invite_with_link(there, "data".into(), true);
+    assert!(world.runtime.block_on(made).expect("a link").link.is_some());
 }
