@@ -74,6 +74,8 @@ pub(super) fn choose<'a>(
     wish(&|server| server.operator.is_none_or(|operator| !operators.contains(&operator)));
     wish(&|server| !used.contains(&server.address));
     wish(&|server| !shares_host(server));
+    // Of one host there may be several, on ports of their own.
+    wish(&|server| !used.contains(&server.address));
     wish(&|server| !used.contains(&server.address));
     let mut random = [0; 8];
     entropy.fill(&mut random);
@@ -126,6 +128,12 @@ mod tests {
         let mut entropy = SeededEntropy::new([1; 32]);
         let (same, used) = ([port(1), port(2)], [port(1).address]);
         assert!((0..50).all(|_| choose(&same, storage, &used, &mut entropy) == Some(&same[1])));
+        let on_port =
+            |port| ServerAddress::new(vec!["a.example".parse().unwrap()], Some(port), [1; 32]).unwrap();
+        let ports = [1, 2].map(|port| UserServer::new(on_port(port)));
+        let mut entropy = SeededEntropy::new([1; 32]);
+        let mut other = || choose(&ports, storage, &[on_port(1)], &mut entropy).unwrap().address.clone();
+        assert!((0..50).all(|_| other() == on_port(2)), "another server on the same host");
         // Nobody's servers are of one operator each.
         let nobodys = [server("a.example", None), server("b.example", None)];
         assert_eq!(choices(&nobodys, storage, &["a.example"]), ["b.example"]);
