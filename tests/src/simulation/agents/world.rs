@@ -100,7 +100,7 @@ impl World {
     }
 
     /// Whether a story has its crash now.
-    pub(super) fn is_planned(&mut self, victim: Victim) -> Option<How> {
+    pub(super) fn is_planned(&self, victim: Victim) -> Option<How> {
         let plan = self.sim.plan.as_ref()?;
         let is_it = plan.victim == victim && plan.effect == self.effects[victim];
         is_it.then_some(plan.how)
