@@ -129,6 +129,8 @@ impl Step<'_> {
             queue.stage = QueueStage::Confirmed;
         }
         self.call_joined();
+        // What waited for a call that was to be repeated may go.
+        self.effects.push(Effect::Tasks);
         self.event(Event::Info(self.id, info));
         match opened.sender_key {
             // He secured our queue.
@@ -139,7 +141,6 @@ impl Step<'_> {
             Some(key) => {
                 let task = Task { kind: TaskKind::SecureReceive(number, key), origin: Origin::Agent };
                 self.tasks_mut().into_iter().for_each(|tasks| tasks.push(task.clone()));
-                self.effects.push(Effect::Tasks);
                 self.enqueue(AMessage::Hello, MessageFlags { notification: false })?;
             }
         }
