@@ -122,6 +122,8 @@ fn a_confirmation_that_comes_again_is_told_once() {
         world.crash(0);
         world.start(0, ServerConfig::default());
         if world.runtime.block_on(joining).is_err() {
+            // Until then the failure is remembered.
+            world.pass(AgentLimits::default().failure_memory);
             assert_eq!(bob.rejoin(at_bob), Ok(false), "after {turns} turns");
         }
         let told = alice.others_within(HOUR);
