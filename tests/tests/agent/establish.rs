@@ -130,6 +130,11 @@ fn wait_until_connected(person: &mut Person) {
     person.wait_for_up();
 }
 
+/// Without that a failure is remembered for a moment.
+fn try_again(person: &Person) {
+    person.wait(person.agent().reconnect(None)).expect("the agent runs");
+}
+
 /// The call fails while the server is away, and succeeds when it is there again.
 #[test]
 fn an_invitation_is_made_when_its_server_is_there() {
@@ -139,6 +144,7 @@ fn an_invitation_is_made_when_its_server_is_there() {
     let refused = alice.wait(alice.agent().invite(USER, true));
     assert!(matches!(refused, Err(AgentError::Broker { .. })), "{:?}", refused.err());
     server.resume();
+    try_again(&alice);
     let (at_alice, at_bob) = connect(&mut alice, &mut bob);
     talk(&mut alice, at_alice, &mut bob, at_bob);
 }
@@ -154,10 +160,12 @@ fn a_join_goes_on_where_it_failed() {
     second.pause();
     assert!(matches!(bob.try_join(at_bob, &request), Err(AgentError::Broker { .. })));
     first.resume();
+    try_again(&bob);
     assert!(matches!(bob.wait(bob.agent().rejoin(at_bob)), Err(AgentError::Broker { .. })));
     bob.restart();
     assert!(matches!(bob.wait(bob.agent().rejoin(at_bob)), Err(AgentError::Broker { .. })));
     second.resume();
+    try_again(&bob);
     bob.wait(bob.agent().rejoin(at_bob)).expect("both servers are there");
     let confirmation = alice.confirmation();
     alice.allow(at_alice, confirmation);
