@@ -48,7 +48,6 @@ pub(crate) fn impatient() -> AgentLimits {
         retry_min: moment,
         retry_max: moment * 4,
         full_retry: Duration::from_secs(3600),
-        failure_memory: Duration::ZERO,
         ..AgentLimits::default()
     }
 }

@@ -27,6 +27,56 @@ pub(super) fn find(database: &Database, id: ConnectionId) -> Result<Vec<Task>> {
     all(database, "tasks", sql, [id.as_bytes()], |row| Ok(Task { kind: kind(row)?, origin: origin(row)? }))
 }
 
+/// What a kind of task has beside its name.
+#[derive(Default)]
+struct Columns<'a> {
+    queue: Option<u32>,
+    sender_key: Option<Vec<u8>>,
+    info: Option<&'a [u8]>,
+    keys: Option<&'a [u8]>,
+    server: Option<Vec<u8>>,
+    recipient_id: Option<&'a [u8]>,
+    key: Option<&'a AuthPrivateKey>,
+    attempts: Option<u32>,
+    address: Option<Vec<u8>>,
+    link: Option<Vec<u8>>,
+    sender_id: Option<&'a [u8]>,
+}
+
+fn columns(kind: &TaskKind) -> (&'static str, Columns<'_>) {
+    let none = Columns::default();
+    match kind {
+        TaskKind::SecureSend(queue) => (SECURE_SEND, Columns { queue: Some(queue.0), ..none }),
+        TaskKind::CreateReply { info, keys } => {
+            (CREATE_REPLY, Columns { info: Some(info), keys: Some(keys), ..none })
+        }
+        TaskKind::Invite { queue, info } => {
+            let address = Some(values::queues(std::slice::from_ref(queue)));
+            (INVITE, Columns { address, info: Some(info), ..none })
+        }
+        TaskKind::OpenLink { link, key, sender_id } => {
+            let link = Some(values::encoded(|out| link.encode(out)));
+            (OPEN_LINK, Columns { link, key: Some(key), sender_id: Some(sender_id.as_bytes()), ..none })
+        }
+        TaskKind::SecureReceive(queue, key) => {
+            (SECURE_RECEIVE, Columns { queue: Some(queue.0), sender_key: Some(key.to_der()), ..none })
+        }
+        TaskKind::SecureAdded(queue, key) => {
+            (SECURE_ADDED, Columns { queue: Some(queue.0), sender_key: Some(key.to_der()), ..none })
+        }
+        TaskKind::Retire { queue, attempts } => {
+            (RETIRE, Columns { queue: Some(queue.0), attempts: Some(*attempts), ..none })
+        }
+        TaskKind::DeleteQueue { server, recipient_id, key, attempts } => {
+            let (server, recipient_id) = (Some(values::server(server)), Some(recipient_id.as_bytes()));
+            (
+                DELETE_QUEUE,
+                Columns { server, recipient_id, key: Some(key), attempts: Some(*attempts), ..none },
+            )
+        }
+    }
+}
+
 fn insert(database: &Database, id: ConnectionId, place: usize, task: &Task) -> Result<()> {
     let (origin, correlation) = match &task.origin {
         Origin::Call => (CALL, None),
@@ -34,82 +84,32 @@ fn insert(database: &Database, id: ConnectionId, place: usize, task: &Task) -> R
         Origin::Agent => (AGENT, None),
     };
     let place = i64::try_from(place).unwrap_or(i64::MAX);
-    match &task.kind {
-        TaskKind::SecureSend(queue) => execute(
-            database,
-            "INSERT INTO tasks (connection, place, kind, queue, origin, correlation) VALUES (?, ?, ?, ?, ?, ?)",
-            params![id.as_bytes(), place, SECURE_SEND, queue.0, origin, correlation],
-        ),
-        TaskKind::CreateReply { info, keys } => execute(
-            database,
-            "INSERT INTO tasks (connection, place, kind, info, keys, origin, correlation) \
-             VALUES (?, ?, ?, ?, ?, ?, ?)",
-            params![id.as_bytes(), place, CREATE_REPLY, &info[..], &keys[..], origin, correlation],
-        ),
-        TaskKind::Invite { queue, info } => execute(
-            database,
-            "INSERT INTO tasks (connection, place, kind, address, info, origin, correlation) \
-             VALUES (?, ?, ?, ?, ?, ?, ?)",
-            params![
-                id.as_bytes(),
-                place,
-                INVITE,
-                values::queues(std::slice::from_ref(queue)),
-                &info[..],
-                origin,
-                correlation
-            ],
-        ),
-        TaskKind::OpenLink { link, key, sender_id } => execute(
-            database,
-            "INSERT INTO tasks (connection, place, kind, link, key, sender_id, origin, correlation) \
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            params![
-                id.as_bytes(),
-                place,
-                OPEN_LINK,
-                values::encoded(|out| link.encode(out)),
-                &key.to_pkcs8_der()[..],
-                sender_id.as_bytes(),
-                origin,
-                correlation
-            ],
-        ),
-        TaskKind::SecureReceive(queue, key) => execute(
-            database,
-            "INSERT INTO tasks (connection, place, kind, queue, sender_key, origin, correlation) \
-             VALUES (?, ?, ?, ?, ?, ?, ?)",
-            params![id.as_bytes(), place, SECURE_RECEIVE, queue.0, key.to_der(), origin, correlation],
-        ),
-        TaskKind::SecureAdded(queue, key) => execute(
-            database,
-            "INSERT INTO tasks (connection, place, kind, queue, sender_key, origin, correlation) \
-             VALUES (?, ?, ?, ?, ?, ?, ?)",
-            params![id.as_bytes(), place, SECURE_ADDED, queue.0, key.to_der(), origin, correlation],
-        ),
-        TaskKind::Retire { queue, attempts } => execute(
-            database,
-            "INSERT INTO tasks (connection, place, kind, queue, attempts, origin, correlation) \
-             VALUES (?, ?, ?, ?, ?, ?, ?)",
-            params![id.as_bytes(), place, RETIRE, queue.0, attempts, origin, correlation],
-        ),
-        TaskKind::DeleteQueue { server, recipient_id, key, attempts } => execute(
-            database,
-            "INSERT INTO tasks (connection, place, kind, server, recipient_id, key, attempts, origin, correlation) \
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            params![
-                id.as_bytes(),
-                place,
-                DELETE_QUEUE,
-                values::server(server),
-                recipient_id.as_bytes(),
-                &key.to_pkcs8_der()[..],
-                attempts,
-                origin,
-                correlation
-            ],
-        ),
-    }?;
+    let (kind, columns) = columns(&task.kind);
+    let key = columns.key.map(AuthPrivateKey::to_pkcs8_der);
+    execute(
+        database,
+        "INSERT INTO tasks (connection, place, kind, origin, correlation, queue, sender_key, info, keys, server, \
+         recipient_id, key, attempts, address, link, sender_id) \
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        params![
+            id.as_bytes(),
+            place,
+            kind,
+            origin,
+            correlation,
+            columns.queue,
+            columns.sender_key,
+            columns.info,
+            columns.keys,
+            columns.server,
+            columns.recipient_id,
+            key.as_ref().map(|key| &key[..]),
+            columns.attempts,
+            columns.address,
+            columns.link,
+            columns.sender_id,
+        ],
+    )?;
     Ok(())
 }
 
