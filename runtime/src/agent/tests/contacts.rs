@@ -13,9 +13,9 @@ use smp_core::wire::agent::{
     AgentCommandError, AgentEnvelope, AgentError, ConnectionError, EnvelopeBody, PeerError, version,
 };
 use smp_core::wire::command::MessageFlags;
-use smp_core::wire::link::{ConnectionMode, ConnectionRequest};
+use smp_core::wire::link::{ConnectionMode, ConnectionRequest, E2eParameters};
 use smp_core::wire::queue_uri::QueueUri;
-use smp_core::wire::{ClientMessage, ClientMessageEnvelope, Version, VersionRange};
+use smp_core::wire::{ClientMessage, ClientMessageEnvelope, Version, VersionRange, X448PublicKey};
 
 use super::*;
 use crate::client::Connector;
@@ -420,11 +420,15 @@ fn anything_but_a_request_is_refused() {
     eve.seal(envelope(EnvelopeBody::Message(vec![3; 300].into())), true);
     let confirmation = EnvelopeBody::Confirmation { keys: None, ciphertext: vec![3; 300].into() };
     eve.seal(envelope(confirmation), true);
+    let key = X448PublicKey([3; 56]);
+    let keys = Some(Box::new(E2eParameters { version: Version(3), first: key, second: key, kem: None }));
+    let confirmation = EnvelopeBody::Confirmation { keys, ciphertext: vec![3; 300].into() };
+    eve.seal(envelope(confirmation), true);
     let events = alice.others_within(HOUR);
     let is_error =
         |event: &Event| matches!(event, Event::Error(Some(at), AgentError::Peer(_)) if *at == address);
-    assert_eq!(events.iter().filter(|event| is_error(event)).count(), 8, "{events:?}");
-    assert_eq!(events.len(), 8, "{events:?}");
+    assert_eq!(events.iter().filter(|event| is_error(event)).count(), 9, "{events:?}");
+    assert_eq!(events.len(), 9, "{events:?}");
     // The same request twice is one, whatever is said with it.
     eve.seal(good, true);
     eve.seal(envelope(asks(&invitation, "eve again")), true);
@@ -454,13 +458,16 @@ fn an_invitation_is_not_asked() {
 /// The server did not keep the acknowledgement and delivers the request again, when it was dealt with already.
 #[test]
 fn a_request_that_is_delivered_again_is_known() {
-    let world = World::new(1);
-    let (mut alice, mut bob) = (world.person(1, 0), world.person(2, 0));
+    let world = World::new(2);
+    let (mut alice, bob) = (world.person(1, 0), world.person(2, 1));
     let (address, request) = address_of(&world, &alice);
-    alice.stop();
-    bob.join(request, "asker", false).1.unwrap();
+    let before = world.stores[0].batches();
+    let asking = bob.agent().join(named(1), world::USER, request, "asker".into(), false);
+    while world.stores[0].batches() == before {
+        assert!(world.turn(1), "nothing is sent");
+    }
     world.stores[0].plan([Work::Fail]);
-    alice.start();
+    world.runtime.block_on(asking).unwrap();
     let asked = request_to(&mut alice);
     world.runtime.block_on(alice.agent().reject(address, asked.invitation)).unwrap();
     let events = alice.others_within(HOUR);
