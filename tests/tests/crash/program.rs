@@ -266,7 +266,12 @@ impl Server {
             thread::sleep(Duration::from_millis(2));
         }
         let status = self.child.wait().expect("it has ended");
-        (status, self.told())
+        // All of it: whoever reads may be behind.
+        for line in self.lines.iter() {
+            self.said.push_str(&line);
+            self.said.push('\n');
+        }
+        (status, format!("{}{}", self.said, self.logged()))
     }
 
     /// What it printed and logged so far.
