@@ -1,8 +1,8 @@
 //! Queues that are left: what is in them is taken before anything comes through the queue that took their place, then they are
 //! deleted.
 //!
-//! A server sends one message of a queue at a time. So the first message of the new queue is kept back until another SUB of the old
-//! one brings nothing. When the old server cannot be reached nobody waits for it: what is left there is told when it comes,
+//! A server sends one message of a queue at a time. So the first message of the new queue is kept back until the old one is
+//! empty, as its server says when it is asked (QUE): after each message that was acknowledged and has none behind it, and now and then. When the old server cannot be reached nobody waits for it: what is left there is told when it comes,
 //! out of its place, until the queue is given up.
 
 use super::effect::{Effect, is_temporary, to_error};
@@ -54,7 +54,7 @@ impl Step<'_> {
         let (id, key) = (queue.recipient_id.clone(), queue.key.clone());
         let request = match queue.stage {
             QueueStage::Disabled => Request::delete(id, key),
-            _ => Request::subscribe(id, key),
+            _ => Request::queue_info(id, key),
         };
         Some((queue.server.clone(), request))
     }
@@ -67,8 +67,7 @@ impl Step<'_> {
     ) {
         let is_empty = self.receive_queue(number).is_none_or(|queue| queue.stage == QueueStage::Disabled);
         match answer {
-            // Goes on when it is acknowledged.
-            Ok(Answer::Subscribed { message: Some(message), .. }) => self.receive_next(number, message),
+            Ok(Answer::Info(status)) if !is_empty && status.size > 0 => self.retire_waits(number),
             Ok(_) if !is_empty => {
                 self.unwatch(number);
                 self.open_successor(number);
@@ -96,7 +95,18 @@ impl Step<'_> {
     pub(super) fn acknowledged_last(&mut self, number: QueueNumber) {
         let is_its = |task: &Task| matches!(task.kind, TaskKind::Retire { queue, .. } if queue == number);
         if self.connection.as_ref().is_some_and(|connection| connection.tasks.iter().any(is_its)) {
+            self.running.background.again_at = None;
             self.effects.push(Effect::Tasks);
+        }
+    }
+
+    /// Something is left in the queue. If nothing of it comes for long, though the app has acknowledged everything, nobody waits
+    /// for it any longer; but it is not deleted.
+    fn retire_waits(&mut self, number: QueueNumber) {
+        self.background_later();
+        let is_long = self.running.background.pause >= self.shared.config.limits.retry_max;
+        if is_long && self.running.told.is_empty() {
+            self.open_successor(number);
         }
     }
 
