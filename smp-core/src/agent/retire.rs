@@ -2,8 +2,9 @@
 //! deleted.
 //!
 //! A server sends one message of a queue at a time. So the first message of the new queue is kept back until the old one is
-//! empty, as its server says when it is asked (QUE): after each message that was acknowledged and has none behind it, and now and then. When the old server cannot be reached nobody waits for it: what is left there is told when it comes,
-//! out of its place, until the queue is given up.
+//! empty, as its server says when it is asked (QUE): after each message that was acknowledged and has none behind it, and now
+//! and then. When the old server cannot be reached nobody waits for it: what is left there is told when it comes, out of its
+//! place, until the queue is given up.
 
 use super::effect::{Effect, is_temporary, to_error};
 use super::step::Step;
@@ -11,6 +12,7 @@ use super::store::{AgentOp, Origin, QueueNumber, QueueStage, ReceiveSwitch, Task
 use super::{SwitchPhase, SwitchSide};
 use crate::client::{Answer, ReceivedMessage, Request, RequestError};
 use crate::wire::ServerAddress;
+use crate::wire::error::ErrorType;
 
 impl Step<'_> {
     /// Leaves a queue that nobody sent to.
@@ -68,7 +70,8 @@ impl Step<'_> {
         let is_empty = self.receive_queue(number).is_none_or(|queue| queue.stage == QueueStage::Disabled);
         match answer {
             Ok(Answer::Info(status)) if !is_empty && status.size > 0 => self.retire_waits(number),
-            Ok(_) if !is_empty => {
+            // Whoever does not know the question does not hold it up.
+            Ok(_) | Err(RequestError::Server(ErrorType::Command(_))) if !is_empty => {
                 self.unwatch(number);
                 self.open_successor(number);
                 self.effects.push(Effect::Tasks);
