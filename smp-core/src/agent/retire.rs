@@ -1,9 +1,10 @@
 //! Queues that are left: what is in them is taken before anything comes through the queue that took their place, then they are
 //! deleted.
 //!
-//! A server sends one message of a queue at a time. So the first message of the new queue is kept back until another SUB of the old
-//! one brings nothing. When the old server cannot be reached nobody waits for it: what is left there is told when it comes,
-//! out of its place, until the queue is given up.
+//! A server sends one message of a queue at a time. So the first message of the new queue is kept back until the old one is
+//! empty, as its server says when it is asked (QUE): after each message that was acknowledged and has none behind it, and now
+//! and then. When the old server cannot be reached nobody waits for it: what is left there is told when it comes, out of its
+//! place, until the queue is given up.
 
 use super::effect::{Effect, is_temporary, to_error};
 use super::step::Step;
@@ -11,6 +12,7 @@ use super::store::{AgentOp, Origin, QueueNumber, QueueStage, ReceiveSwitch, Task
 use super::{SwitchPhase, SwitchSide};
 use crate::client::{Answer, ReceivedMessage, Request, RequestError};
 use crate::wire::ServerAddress;
+use crate::wire::error::ErrorType;
 
 impl Step<'_> {
     /// Leaves a queue that nobody sent to.
@@ -54,7 +56,7 @@ impl Step<'_> {
         let (id, key) = (queue.recipient_id.clone(), queue.key.clone());
         let request = match queue.stage {
             QueueStage::Disabled => Request::delete(id, key),
-            _ => Request::subscribe(id, key),
+            _ => Request::queue_info(id, key),
         };
         Some((queue.server.clone(), request))
     }
@@ -67,9 +69,9 @@ impl Step<'_> {
     ) {
         let is_empty = self.receive_queue(number).is_none_or(|queue| queue.stage == QueueStage::Disabled);
         match answer {
-            // Goes on when it is acknowledged.
-            Ok(Answer::Subscribed { message: Some(message), .. }) => self.receive_next(number, message),
-            Ok(_) if !is_empty => {
+            Ok(Answer::Info(status)) if !is_empty && status.size > 0 => self.retire_waits(number),
+            // Whoever does not know the question does not hold it up.
+            Ok(_) | Err(RequestError::Server(ErrorType::Command(_))) if !is_empty => {
                 self.unwatch(number);
                 self.open_successor(number);
                 self.effects.push(Effect::Tasks);
@@ -96,7 +98,18 @@ impl Step<'_> {
     pub(super) fn acknowledged_last(&mut self, number: QueueNumber) {
         let is_its = |task: &Task| matches!(task.kind, TaskKind::Retire { queue, .. } if queue == number);
         if self.connection.as_ref().is_some_and(|connection| connection.tasks.iter().any(is_its)) {
+            self.running.background.again_at = None;
             self.effects.push(Effect::Tasks);
+        }
+    }
+
+    /// Something is left in the queue. If nothing of it comes for long, though the app has acknowledged everything, nobody waits
+    /// for it any longer; but it is not deleted.
+    fn retire_waits(&mut self, number: QueueNumber) {
+        self.background_later();
+        let is_long = self.running.background.pause >= self.shared.config.limits.retry_max;
+        if is_long && self.running.told.is_empty() {
+            self.open_successor(number);
         }
     }
 

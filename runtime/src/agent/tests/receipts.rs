@@ -1,8 +1,11 @@
 //! Who got a message tells its sender.
 
+use smp_core::agent::store::OutgoingContent;
 use smp_core::agent::{ConnectionId, Event, LocalMessageId};
 use smp_core::server::ServerConfig;
-use smp_core::wire::agent::{AgentCommandError, AgentError, sizes, version};
+use smp_core::wire::agent::{
+    AMessage, AgentCommandError, AgentError, AgentMessage, MessageHash, NonEmpty, Receipt, sizes, version,
+};
 
 use super::*;
 
@@ -108,6 +111,37 @@ fn receipts_for_unknown_messages_are_ignored() {
     assert!(received(&mut bob, at_bob).is_empty());
     bob.send(at_bob, "hello again").unwrap();
     assert_eq!(alice.message().body, "hello again");
+}
+
+/// Whoever says so more than once is not believed more.
+#[test]
+fn a_receipt_that_is_sent_again_is_not_told_again() {
+    let mut world = World::new(2);
+    let (mut alice, mut bob) = (world.person(1, 0), world.person(2, 1));
+    let (at_alice, at_bob) = meet(&mut alice, &mut bob, false);
+    let number = bob.send(at_bob, "hello").unwrap();
+    assert_eq!(alice.bodies(), ["hello"]);
+    let mut receipt = Receipt { message_id: 0, hash: MessageHash::NONE, info: "".into() };
+    bob.store.change_sent(at_bob, number, |sent| {
+        (receipt.message_id, receipt.hash) = (sent.sender_id, sent.hash.clone());
+    });
+    world.crash(1);
+    let wrong = Receipt { hash: [7; 32].into(), ..receipt.clone() };
+    for receipt in [&wrong, &wrong, &receipt, &receipt, &wrong] {
+        let number = alice.send(at_alice, "in disguise").unwrap();
+        alice.store.change_sent(at_alice, number, |sent| {
+            let OutgoingContent::Ratchet { plaintext, .. } = &mut sent.content else { panic!("it was sent") };
+            let message = AMessage::Receipts(NonEmpty::one(receipt.clone()));
+            let (id, previous_hash) = (sent.sender_id, MessageHash::NONE);
+            let mut bytes = Vec::new();
+            AgentMessage::Message { id, previous_hash, message }.encode(&mut bytes);
+            *plaintext = bytes.into();
+        });
+    }
+    alice.stop();
+    world.start(1, ServerConfig::default());
+    alice.start();
+    assert_eq!(received(&mut bob, at_bob), [(number, false), (number, true)]);
 }
 
 #[test]

@@ -4,8 +4,8 @@ use smp_core::agent::store::{OutgoingContent, ReceiveSwitch, SendSwitch};
 use smp_core::agent::{ConnectionId, Event, SwitchPhase, SwitchSide};
 use smp_core::server::ServerConfig;
 use smp_core::wire::agent::{
-    AMessage, AddedQueue, AgentCommandError, AgentError, AgentMessage, KeyedQueue, MessageHash, NonEmpty,
-    PeerError, ReadyQueue, SenderQueue,
+    AMessage, AddedQueue, AgentCommandError, AgentError, AgentMessage, KeyedQueue, MessageHash,
+    MessageIntegrity, NonEmpty, PeerError, ReadyQueue, SenderQueue,
 };
 use smp_core::wire::command::MessageFlags;
 use smp_core::wire::{
@@ -148,37 +148,46 @@ fn an_interrupted_switch_goes_on_and_loses_nothing() {
 /// What is left in the old queue comes before what comes through the new one, however slow the app is.
 #[test]
 fn messages_of_both_queues_come_in_order() {
-    let world = World::new(3);
+    let mut world = World::new(3);
     let (mut alice, mut bob) = people(&world);
     let (at_alice, at_bob) = meet_at(&world, &mut alice, &mut bob);
+    bob.stop();
     assert_eq!(alice.switch(at_alice), Ok(()));
-    let mut phase = SwitchPhase::Started;
-    let mut number = 0_u8;
-    let mut heard = Vec::new();
-    // A message at each moment, of which the app acknowledges the last one much later.
-    while phase < SwitchPhase::Completed && number < 100 {
+    world.crash(2);
+    bob.start();
+    alice.others_within(HOUR);
+    // Bob cannot be told that the new queue is ready, so he goes on with the old one.
+    world.crash(1);
+    world.start(2, ServerConfig::default());
+    alice.others_within(HOUR);
+    for number in 0..3_u8 {
         bob.send(at_bob, vec![number]).unwrap();
-        number += 1;
-        world.turn(5);
-        while let Some(event) = alice.event_within(std::time::Duration::ZERO) {
-            match event {
-                Event::Message(message) => heard.push(message),
-                Event::Switch { phase: next, .. } => phase = next,
-                _ => {}
-            }
-        }
-        if let Some(message) = heard.last().filter(|_| number.is_multiple_of(4)) {
-            assert!(message.integrity == smp_core::wire::agent::MessageIntegrity::Ok);
-            alice.acknowledge(message);
+    }
+    let first = alice.message();
+    world.start(1, ServerConfig::default());
+    let phases = phases(&mut bob);
+    assert_eq!(phases.last(), Some(&(SwitchSide::Send, SwitchPhase::Completed)));
+    for number in 3..6_u8 {
+        bob.send(at_bob, vec![number]).unwrap();
+    }
+    let events = alice.others_within(HOUR);
+    assert!(events.is_empty(), "the first one is not acknowledged: {events:?}");
+    let mut message = first;
+    for number in 0..6_u8 {
+        assert_eq!((&*message.body, message.integrity), (&[number][..], MessageIntegrity::Ok));
+        alice.acknowledge(&message);
+        if number < 5 {
+            message = loop {
+                match alice.step() {
+                    Event::Message(message) => break *message,
+                    Event::Switch { .. } => {}
+                    event => panic!("not a message: {}", tell(&event)),
+                }
+            };
         }
     }
-    assert_eq!(phase, SwitchPhase::Completed);
-    if let Some(message) = heard.last() {
-        alice.acknowledge(message);
-    }
-    let before: Vec<_> = heard.iter().map(|message| message.body.clone()).collect();
-    let all: Vec<_> = before.into_iter().chain(alice.bodies()).collect();
-    assert_eq!(all, (0..number).map(|number| vec![number]).collect::<Vec<_>>());
+    alice.others_within(HOUR);
+    assert!(is_at(&alice, at_alice, &world.address(2)));
 }
 
 /// Whoever does not want it any more keeps the old queue, and may begin again.
@@ -204,6 +213,8 @@ fn a_switch_is_given_up_and_begun_again() {
     assert_eq!(alice.switch(at_alice), Ok(()));
     assert_eq!(phases(&mut alice).len(), 3);
     assert!(is_at(&alice, at_alice, &world.address(2)));
+    let number = alice.store.connection(at_alice).receive[0].number.0;
+    assert_eq!(number, 3, "that of the queue that was given up is not used again");
     assert_eq!(bob.describe(at_bob).send.len(), 1);
     bob.bodies();
     bob.send(at_bob, "hello").unwrap();
@@ -242,7 +253,7 @@ fn servers_that_are_away_hold_up_no_messages() {
     let [Event::Message(message), Event::Switch { phase: SwitchPhase::Completed, .. }] = &events[..] else {
         panic!("{events:?}")
     };
-    assert_eq!(message.body, "after");
+    assert_eq!((&*message.body, message.integrity), (&b"after"[..], MessageIntegrity::Ok));
     alice.acknowledge(message);
     assert!(is_at(&alice, at_alice, &world.address(2)));
     bob.send(at_bob, "more").unwrap();

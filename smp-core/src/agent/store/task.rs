@@ -70,7 +70,7 @@ pub enum TaskKind {
     SecureReceive(QueueNumber, AuthPublicKey),
     /// KEY: secure a receive queue that takes the place of another, with the key that came with QKEY.
     SecureAdded(QueueNumber, AuthPublicKey),
-    /// DEL of a receive queue that was left; before, unless it is disabled, what is in it is taken.
+    /// DEL of a receive queue that was left; before, unless it is disabled, it is emptied.
     Retire {
         /// The queue.
         queue: QueueNumber,
