@@ -41,7 +41,7 @@ pub(super) enum Doing {
     /// The first task of a connection.
     Task(ConnectionId),
     /// The first background task of a connection.
-    Background(ConnectionId),
+    Background(ConnectionId, BackgroundTask),
     /// SEND of a message; through which proxy is known with the answer.
     Deliver(ConnectionId, QueueNumber, Box<Outgoing>, Option<Box<ServerAddress>>),
     /// ACK.
@@ -56,6 +56,15 @@ pub(super) enum Doing {
     Link(CallId, ServerAddress, Box<Reply>),
     /// PRXY of this destination, for something that need not be tried while there is no network.
     Relay(LinkId, Box<ServerAddress>, bool),
+}
+
+/// A background task: the answer may come when it was given up.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum BackgroundTask {
+    /// KEY of a queue that takes the place of another.
+    Secure(QueueNumber),
+    /// SUB or DEL of a queue that is left.
+    Retire(QueueNumber),
 }
 
 /// The keys of a queue that is being made.
@@ -76,7 +85,7 @@ impl Doing {
         match self {
             Self::Create(id, _)
             | Self::Task(id)
-            | Self::Background(id)
+            | Self::Background(id, _)
             | Self::Deliver(id, ..)
             | Self::Acknowledge(id, ..)
             | Self::Delete(id, _) => Some(*id),
@@ -92,7 +101,7 @@ impl Doing {
         match self {
             Self::Deliver(_, _, message, _) => !is_confirmation(message),
             Self::Relay(_, _, is_patient) => *is_patient,
-            Self::Background(_) => true,
+            Self::Background(..) => true,
             Self::Create(..)
             | Self::Task(_)
             | Self::Acknowledge(..)

@@ -61,7 +61,9 @@ impl Step<'_> {
         opened: &OpenedMessage,
         theirs: &E2eParameters,
     ) -> Result<Taken, AgentError> {
-        let is_connected = self.connection()?.state.progress == Progress::Connected;
+        // Who was allowed may be connected before we know that he heard of it.
+        let progress = self.connection()?.state.progress;
+        let is_connected = matches!(progress, Progress::Allowed | Progress::Connected);
         if !is_connected || opened.sender_key.is_some() || opened.e2e_key.is_some() {
             return Err(PROHIBITED_MESSAGE);
         }

@@ -14,7 +14,7 @@
 //! `retire` has what becomes of a queue that is left. It can be given up until KEY is done. What is to be done at servers does not
 //! hold up messages, so its tasks are background ones.
 
-use super::effect::{Doing, Effect, NewKeys, is_refused, is_temporary, to_error};
+use super::effect::{BackgroundTask, Doing, Effect, NewKeys, is_refused, is_temporary, to_error};
 use super::queues::{QueuePurpose, used_servers};
 use super::receive::Taken;
 use super::servers::ServerRole;
@@ -281,6 +281,7 @@ impl Step<'_> {
         }
         let Some(connection) = &self.connection else { return };
         let task = connection.tasks.iter().find(|task| task.kind.is_background()).cloned();
+        let Some(doing) = task.as_ref().and_then(|task| BackgroundTask::of(&task.kind)) else { return };
         let request = match task.map(|task| task.kind) {
             Some(TaskKind::SecureAdded(number, key)) => self.receive_queue(number).map(|queue| {
                 (queue.server.clone(), Request::secure(queue.recipient_id.clone(), queue.key.clone(), key))
@@ -291,17 +292,25 @@ impl Step<'_> {
         match request {
             Some((server, request)) => {
                 self.running.background.is_under_way = true;
-                self.request(server, request, Doing::Background(self.id));
+                self.request(server, request, Doing::Background(self.id, doing));
             }
             None => self.background_done(),
         }
     }
 
-    /// The first background task was carried out, or was not.
-    pub(super) fn background_answered(&mut self, answer: &Result<Answer, RequestError>) {
+    /// The first background task was carried out, or was not. If it was given up meanwhile, the next one begins.
+    pub(super) fn background_answered(
+        &mut self,
+        doing: BackgroundTask,
+        answer: &Result<Answer, RequestError>,
+    ) {
         self.running.background.is_under_way = false;
         let Some(connection) = &self.connection else { return };
         let task = connection.tasks.iter().find(|task| task.kind.is_background()).cloned();
+        if task.as_ref().and_then(|task| BackgroundTask::of(&task.kind)) != Some(doing) {
+            self.effects.push(Effect::Tasks);
+            return;
+        }
         match task.map(|task| task.kind) {
             Some(TaskKind::SecureAdded(number, _)) => self.added_answered(number, answer),
             Some(TaskKind::Retire { queue, attempts }) => self.retire_answered(queue, attempts, answer),
@@ -367,6 +376,17 @@ impl Step<'_> {
         }
         server.into_iter().for_each(|server| self.error(to_error(server, error.clone())));
         true
+    }
+}
+
+impl BackgroundTask {
+    /// Nothing, if it is none.
+    const fn of(kind: &TaskKind) -> Option<Self> {
+        match kind {
+            TaskKind::SecureAdded(number, _) => Some(Self::Secure(*number)),
+            TaskKind::Retire { queue, .. } => Some(Self::Retire(*queue)),
+            _ => None,
+        }
     }
 }
 

@@ -195,7 +195,7 @@ impl<'a> Step<'a> {
         match doing {
             Doing::Create(_, keys) => self.created(keys, answer),
             Doing::Task(_) => self.task_answered(answer),
-            Doing::Background(_) => self.background_answered(answer),
+            Doing::Background(_, task) => self.background_answered(*task, answer),
             Doing::Deliver(_, queue, message, proxy) => {
                 self.delivered(*queue, message, proxy.as_deref(), answer);
             }
