@@ -24,7 +24,7 @@ pub(crate) struct Cli {
     /// File whose first line is the passphrase of the database, which is encrypted with it from its beginning
     #[arg(long, value_name = "FILE")]
     pub(crate) key_file: Option<PathBuf>,
-    /// Servers on which queues are made: smp://fingerprint[:password]@host[,host][:port], separated by commas
+    /// Servers on which queues are made: smp://FINGERPRINT@HOST or smp://FINGERPRINT:PASSWORD@HOST:PORT, separated by commas
     #[arg(short = 's', long, value_name = "ADDRESSES")]
     pub(crate) servers: Option<String>,
     /// File of such addresses, one in a line; lines that start with # are comments. Others cannot read passwords there, as

@@ -128,13 +128,13 @@ pub enum Call {
         pq: PqEncryption,
     },
     /// Receive through a new queue, on another server of the user's if there is one. [`Reply::Done`]: there is one and the other
-    /// side is being told; [`Event::Switch`] tells what comes of it. SWCH.
+    /// side is being told; [`Event::Switch`](super::Event::Switch) tells what comes of it. SWCH.
     Switch(ConnectionId),
     /// Give that up, while the other side was not told to use the new queue. [`Reply::Done`].
     AbortSwitch(ConnectionId),
     /// How the connection is. [`Reply::Description`].
     Describe(ConnectionId),
-    /// Agree on a new ratchet with the other side. [`Reply::Done`]: our keys are on their way, and [`Event::RatchetSync`] tells what
+    /// Agree on a new ratchet with the other side. [`Reply::Done`]: our keys are on their way, and [`Event::RatchetSync`](super::Event::RatchetSync) tells what
     /// comes of it.
     Synchronize {
         /// The connection.

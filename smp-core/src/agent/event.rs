@@ -25,7 +25,7 @@ pub enum Event {
         /// What he says of himself.
         info: Bytes,
     },
-    /// Somebody wants to connect to a contact address. REQ. Kept until it is accepted or rejected, see [`Call::Requests`].
+    /// Somebody wants to connect to a contact address. REQ. Kept until it is accepted or rejected, see [`Call::Requests`](super::Call::Requests).
     Request(Box<ContactRequest>),
     /// What the other side says of itself. INFO.
     Info(ConnectionId, Bytes),
@@ -91,7 +91,7 @@ pub enum Event {
 pub struct ContactRequest {
     /// The address.
     pub connection: ConnectionId,
-    /// Names him in [`Call::Accept`] and [`Call::Reject`].
+    /// Names him in [`Call::Accept`](super::Call::Accept) and [`Call::Reject`](super::Call::Reject).
     pub invitation: InvitationId,
     /// The servers of his queues.
     pub servers: Vec<ServerAddress>,
