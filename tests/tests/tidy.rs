@@ -231,15 +231,19 @@ fn links_of_the_documents_lead_somewhere() {
 #[test]
 fn the_table_of_scenarios_names_tests_that_there_are() {
     let text = fs::read_to_string(root().join("tests/README.md")).expect("a readable file");
-    let table = text.split("## What the scenarios cover").nth(1).expect("the table");
-    let table = table.split("\n## ").next().unwrap_or_default();
-    let scenarios: Vec<_> = table.split('`').filter_map(|name| name.split_once("::")).collect();
-    assert!(!scenarios.is_empty(), "no scenarios");
     let mut faults = Vec::new();
-    for (module, name) in scenarios {
-        let file = fs::read_to_string(root().join(format!("tests/tests/server/{module}.rs")));
-        if !file.is_ok_and(|file| file.contains(&format!("\nfn {name}("))) {
-            faults.push(format!("{module}::{name}"));
+    for (heading, folder) in
+        [("## What the scenarios cover", "server"), ("## What the scenarios of agents cover", "agent")]
+    {
+        let table = text.split(heading).nth(1).expect("the table");
+        let table = table.split("\n## ").next().unwrap_or_default();
+        let scenarios: Vec<_> = table.split('`').filter_map(|name| name.split_once("::")).collect();
+        assert!(!scenarios.is_empty(), "no scenarios");
+        for (module, name) in scenarios {
+            let file = fs::read_to_string(root().join(format!("tests/tests/{folder}/{module}.rs")));
+            if !file.is_ok_and(|file| file.contains(&format!("\nfn {name}("))) {
+                faults.push(format!("{module}::{name}"));
+            }
         }
     }
     report(&faults);

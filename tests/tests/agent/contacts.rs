@@ -1,73 +1,121 @@
-//! Contact addresses over real sockets.
+//! Contact addresses.
 
-use smp_core::agent::{ContactRequest, Event};
+use smp_core::agent::Event;
 use smp_core::wire::ConnectionRequest;
+use smp_core::wire::agent::AgentError;
+use smp_runtime::agent::new_connection_id;
 
-use super::*;
+use crate::world::{Person, USER, connect_at, server, talk};
 
-/// An address is copied as text, two people ask while its owner is away, one is accepted after a start from the file.
+/// An address is copied as text, two people ask while its owner is away, one is accepted after a restart, and one rejected, of whom
+/// nothing is left.
 #[test]
 fn people_ask_at_an_address_while_its_owner_is_away() {
-    let tokio = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
-    let runtime = TokioRuntime::new(tokio.handle().clone());
-    let folder = tempfile::tempdir().expect("a folder");
-    let conversation = async move {
-        let (first, first_address) = serve(&runtime).await;
-        let (second, second_address) = serve(&runtime).await;
-        let start = || agent(&runtime, first_address.clone(), kept_in(&folder.path().join("alice")));
-        let (alice, events) = start();
-        let (address, request) = alice.create_address(USER).await.expect("an address");
-        let request: ConnectionRequest = request.to_string().parse().expect("a link");
-        alice.stop().await;
-        drop(events);
-
-        let (bob, mut bob_events) = agent(&runtime, second_address.clone(), MemoryAgentStore::new());
-        let (eve, eve_events) = agent(&runtime, second_address, MemoryAgentStore::new());
-        let at_bob = new_connection_id().expect("randomness");
-        let joined = bob.join(at_bob, USER, request.clone(), "bob".into(), true).await.expect("it is there");
-        assert!(!joined.can_send && joined.connection == at_bob);
-        let at_eve = new_connection_id().expect("randomness");
-        eve.join(at_eve, USER, request, "eve".into(), true).await.expect("it is there");
-
-        let (alice, mut alice_events) = start();
-        let (from_bob, from_eve) = (request_to(&mut alice_events).await, request_to(&mut alice_events).await);
-        assert!(from_bob.info == "bob" && from_eve.info == "eve" && from_bob.connection == address);
-        assert!(alice.requests(address).await.expect("an address") == [from_bob.clone(), from_eve.clone()]);
-        alice.reject(address, from_eve.invitation).await.expect("it waits");
-        let at_alice = new_connection_id().expect("randomness");
-        let joined = alice.accept(at_alice, USER, from_bob.invitation, "alice".into(), true).await;
-        assert!(joined.expect("it waits").can_send);
-        assert!(alice.requests(address).await.expect("an address").is_empty());
-
-        let Some(Event::Confirmation { confirmation, info, .. }) = bob_events.next().await else {
-            panic!("not a confirmation")
-        };
-        assert_eq!(info, "alice");
-        bob.allow(at_bob, confirmation, "bob again".into()).await.expect("there is a confirmation");
-        alice.send(at_alice, "hello".into(), FLAGS).await.expect("he can read it");
-        loop {
-            match bob_events.next().await {
-                Some(Event::Message(message)) => break assert_eq!(message.body, "hello"),
-                Some(Event::Connected(_)) => {}
-                event => panic!("another event: {event:?}"),
-            }
-        }
-        for agent in [alice, bob, eve] {
-            agent.stop().await;
-        }
-        drop(eve_events);
-        first.stop(PATIENCE).await.expect("a store in memory");
-        second.stop(PATIENCE).await.expect("a store in memory");
+    let (first, second) = (server(), server());
+    let mut alice = Person::new(&[&first]);
+    let (mut bob, eve) = (Person::new(&[&second]), Person::new(&[&second]));
+    let (address, request) = alice.address();
+    let request: ConnectionRequest = request.to_string().parse().expect("a link");
+    alice.sleep();
+    let (at_bob, _) = (bob.join(&request), eve.join(&request));
+    alice.wake();
+    let (from_bob, from_eve) = (alice.request(), alice.request());
+    let waiting = |alice: &Person| alice.wait(alice.agent().requests(address)).expect("an address");
+    assert!(waiting(&alice) == [from_bob.clone(), from_eve.clone()]);
+    alice.restart();
+    assert!(waiting(&alice) == [from_bob.clone(), from_eve.clone()]);
+    alice.wait(alice.agent().reject(address, from_eve.invitation)).expect("it waits");
+    let at_alice = new_connection_id().expect("randomness");
+    let accept = |alice: &Person, invitation| {
+        alice.wait(alice.agent().accept(at_alice, USER, invitation, "alice".into(), true))
     };
-    tokio.block_on(async { tokio::time::timeout(PATIENCE, conversation).await.expect("it hangs") });
-}
-
-async fn request_to(events: &mut Events) -> ContactRequest {
-    loop {
-        match events.next().await {
-            Some(Event::Request(request)) => return *request,
-            Some(Event::Up(..)) => {}
-            event => panic!("not a request: {event:?}"),
+    assert!(accept(&alice, from_eve.invitation).is_err(), "it is forgotten");
+    assert!(accept(&alice, from_bob.invitation).expect("it waits").can_send);
+    assert!(waiting(&alice).is_empty());
+    // Who accepts can send before whoever asked has let him in.
+    alice.send(at_alice, "hello");
+    let confirmation = bob.confirmation_of("alice");
+    bob.allow(at_bob, confirmation);
+    let mut heard = false;
+    let mut connected = false;
+    while !(heard && connected) {
+        match bob.next() {
+            Event::Message(message) => heard = message.body == "hello",
+            Event::Connected(_) => connected = true,
+            event => panic!("another event: {event:?}"),
         }
     }
+}
+
+/// Whoever asks, and whoever accepts, goes on where he failed, also after restarts of everything.
+#[test]
+fn requests_and_answers_go_on_where_they_failed() {
+    for restarts in [false, true] {
+        let (mut first, mut second) = (server(), server());
+        let (mut alice, mut bob) = (Person::new(&[&first]), Person::new(&[&second]));
+        let (address, request) = alice.address();
+        let at_bob = new_connection_id().expect("randomness");
+        let again = |person: &mut Person| if restarts { person.restart() } else { person.try_again() };
+        second.pause();
+        assert!(matches!(bob.try_join(at_bob, &request), Err(AgentError::Broker { .. })));
+        second.resume();
+        first.pause();
+        again(&mut bob);
+        assert!(matches!(bob.wait(bob.agent().rejoin(at_bob)), Err(AgentError::Broker { .. })));
+        first.resume();
+        again(&mut bob);
+        bob.wait(bob.agent().rejoin(at_bob)).expect("both servers are there");
+        let asked = alice.request();
+        assert!(asked.connection == address && asked.info == "joiner");
+        let at_alice = new_connection_id().expect("randomness");
+        let accept = |alice: &Person| {
+            alice.wait(alice.agent().accept(at_alice, USER, asked.invitation, "maker".into(), true))
+        };
+        for server in [&mut first, &mut second] {
+            server.pause();
+            again(&mut alice);
+            assert!(matches!(accept(&alice), Err(AgentError::Broker { .. })));
+            server.resume();
+        }
+        again(&mut alice);
+        accept(&alice).expect("both servers are there");
+        let confirmation = bob.confirmation_of("maker");
+        again(&mut bob);
+        if restarts {
+            assert!(bob.confirmation_of("maker") == confirmation, "it is told again");
+        }
+        bob.allow(at_bob, confirmation);
+        alice.info();
+        alice.connected();
+        bob.connected();
+        talk(&mut alice, at_alice, &mut bob, at_bob);
+    }
+}
+
+/// Whoever asks need not be there when he is accepted, nor the owner when the answer is allowed.
+#[test]
+fn an_address_is_used_by_people_who_come_and_go() {
+    let server = server();
+    let (mut alice, mut bob) = (Person::new(&[&server]), Person::new(&[&server]));
+    let (address, request) = alice.address();
+    let at_bob = bob.join(&request);
+    bob.sleep();
+    let asked = alice.request();
+    let at_alice = new_connection_id().expect("randomness");
+    let accepted = alice.agent().accept(at_alice, USER, asked.invitation, "maker".into(), true);
+    alice.wait(accepted).expect("it waits");
+    alice.sleep();
+    bob.wake();
+    let confirmation = bob.confirmation_of("maker");
+    bob.allow(at_bob, confirmation);
+    bob.connected();
+    bob.sleep();
+    alice.wake();
+    alice.info();
+    alice.connected();
+    bob.wake();
+    talk(&mut alice, at_alice, &mut bob, at_bob);
+    // The address is there for the next one.
+    let mut carol = Person::new(&[&server]);
+    connect_at((address, &request), (&mut alice, true), (&mut carol, true));
 }

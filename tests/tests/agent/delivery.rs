@@ -1,13 +1,14 @@
 //! Messages: in order, once, and whatever happens on the way.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
-use smp_core::agent::{AgentLimits, Event};
-use smp_core::wire::agent::{AgentError, MessageIntegrity};
+use smp_core::agent::{AgentLimits, ConnectionId, Event};
+use smp_core::wire::agent::{AgentError, MessageIntegrity, PeerError};
 use smp_core::wire::error::ErrorType;
 use smp_tests::server::{Settings, Store, TestServer};
 
-use crate::world::{Person, at, connect, impatient, server, talk};
+use crate::world::{FLAGS, Kind, Person, USER, at, connect, impatient, range, server, talk};
 
 #[test]
 fn fifty_messages_one_way() {
@@ -31,6 +32,189 @@ fn fifty_messages_each_way_at_once() {
         bob.hears(&format!("alice {number}"));
         alice.hears(&format!("bob {number}"));
     }
+}
+
+/// Over two servers; the numbers go on from the confirmation, which was 1, and post-quantum encryption begins.
+#[test]
+fn a_hundred_messages_each_way() {
+    let (first, second) = (server(), server());
+    let (mut alice, mut bob) = (Person::new(&[&first]), Person::new(&[&second]));
+    let (at_alice, at_bob) = connect(&mut alice, &mut bob);
+    for number in 0..100 {
+        alice.send(at_alice, number.to_string());
+        bob.send(at_bob, number.to_string());
+    }
+    for person in [&mut alice, &mut bob] {
+        let mut pq = false;
+        for number in 0..100_i64 {
+            let message = person.message();
+            assert_eq!((message.sender_id, message.integrity.clone()), (number + 2, MessageIntegrity::Ok));
+            assert_eq!(message.body, number.to_string());
+            person.acknowledge(&message);
+            pq |= message.pq;
+        }
+        assert!(pq, "post-quantum encryption was never reached");
+    }
+}
+
+/// An agent that was stopped answers every call so.
+#[test]
+fn an_agent_that_was_stopped_does_nothing() {
+    let server = server();
+    let alice = Person::new(&[&server]);
+    alice.wait(alice.agent().stop());
+    assert_eq!(alice.wait(alice.agent().invite(USER, false)).err(), Some(AgentError::Inactive));
+}
+
+/// Whoever sent is told once that the other side has the message; receipts are no messages that anybody confirms.
+#[test]
+fn receipts_are_told_once() {
+    let server = server();
+    let (mut alice, mut bob) = (Person::new(&[&server]), Person::new(&[&server]));
+    let (at_alice, at_bob) = connect(&mut alice, &mut bob);
+    receive_with_receipts(&mut alice, at_alice, &mut bob, at_bob, 20);
+    receive_with_receipts(&mut bob, at_bob, &mut alice, at_alice, 20);
+    talk(&mut alice, at_alice, &mut bob, at_bob);
+}
+
+fn receive_with_receipts(
+    from: &mut Person,
+    at_from: ConnectionId,
+    to: &mut Person,
+    at_to: ConnectionId,
+    count: usize,
+) {
+    let send = |number: usize| from.agent().send(at_from, number.to_string().into(), FLAGS);
+    let numbers: BTreeSet<_> =
+        (0..count).map(|number| from.wait(send(number)).expect("they are connected")).collect();
+    for _ in 0..count {
+        let message = to.message();
+        let done = to.agent().acknowledge_with_receipt(at_to, message.id, "read".into());
+        to.wait(done).expect("it was told");
+    }
+    let mut left = numbers;
+    while !left.is_empty() {
+        match from.next_unsent() {
+            Event::Received(_, receipts) => {
+                assert!(receipts.iter().all(|receipt| receipt.is_intact && left.remove(&receipt.message)));
+            }
+            event => panic!("not a receipt: {event:?}"),
+        }
+    }
+}
+
+/// At the same time, through queues that are full now and then.
+#[test]
+fn receipts_come_both_ways_at_once_through_full_queues() {
+    let server = TestServer::start(Store::Embedded, &Settings { quota: 2, ..Settings::default() });
+    // When both queues are full nobody can say that his is drained: both look again.
+    let limits = AgentLimits { full_retry: Duration::from_millis(100), ..impatient() };
+    let [mut alice, mut bob] = [(); 2].map(|()| Person::with(vec![at(server.address())], limits.clone()));
+    let (at_alice, at_bob) = connect(&mut alice, &mut bob);
+    for number in 0..10 {
+        alice.send(at_alice, number.to_string());
+        bob.send(at_bob, number.to_string());
+    }
+    std::thread::scope(|scope| {
+        // Neither leaves before the other has its receipts.
+        for (person, at) in [(&mut alice, at_alice), (&mut bob, at_bob)] {
+            scope.spawn(move || hears_and_is_heard(person, at, 10));
+        }
+    });
+}
+
+/// So many messages, and a receipt for each of one's own.
+fn hears_and_is_heard(person: &mut Person, at: ConnectionId, count: usize) {
+    let (mut messages, mut heard) = (count, count);
+    while messages + heard > 0 {
+        match person.next_unsent() {
+            Event::Message(message) => {
+                let done = person.agent().acknowledge_with_receipt(at, message.id, "read".into());
+                person.wait(done).expect("it was told");
+                messages -= 1;
+            }
+            Event::Received(_, receipts) => heard -= receipts.len(),
+            event => panic!("another event: {event:?}"),
+        }
+    }
+}
+
+/// Version 4 of agents brought receipts: a connection that one of an earlier version made has them when both know them.
+#[test]
+fn receipts_and_the_version_of_a_connection_come_with_newer_agents() {
+    let server = server();
+    let mut old = Kind::current();
+    old.versions.agent = range(2, 3);
+    let (mut alice, mut bob) = (Person::of(&old, &[&server]), Person::of(&old, &[&server]));
+    let (at_alice, at_bob) = connect(&mut alice, &mut bob);
+    alice.send(at_alice, "no receipt");
+    let message = bob.message();
+    let done = bob.agent().acknowledge_with_receipt(at_bob, message.id, "read".into());
+    bob.wait(done).expect("it was told");
+    talk(&mut alice, at_alice, &mut bob, at_bob);
+    for person in [&mut alice, &mut bob] {
+        person.sleep();
+        person.kind = Kind::current();
+        person.wake();
+    }
+    let newest = Kind::current().versions.agent.max();
+    for _ in 0..2 {
+        talk(&mut alice, at_alice, &mut bob, at_bob);
+    }
+    assert_eq!((alice.describe(at_alice).version, bob.describe(at_bob).version), (newest, newest));
+    receive_with_receipts(&mut alice, at_alice, &mut bob, at_bob, 3);
+    // An older agent again: what was reached stays.
+    alice.sleep();
+    alice.kind = old;
+    alice.wake();
+    talk(&mut alice, at_alice, &mut bob, at_bob);
+    assert_eq!((alice.describe(at_alice).version, bob.describe(at_bob).version), (newest, newest));
+}
+
+/// What the server knows of a queue, from the invitation to a message that waits.
+#[test]
+fn a_server_is_asked_about_a_queue() {
+    let server = server();
+    let (mut alice, mut bob) = (Person::new(&[&server]), Person::new(&[&server]));
+    let (at_alice, request) = alice.invite();
+    let ask = |alice: &Person| alice.wait(alice.agent().queue_info(at_alice)).expect("it is there");
+    let told = ask(&alice);
+    assert!(!told.sender_secured && told.size == 0 && told.subscription.is_some());
+    let at_bob = bob.join(&request);
+    let confirmation = alice.confirmation();
+    assert!(ask(&alice).sender_secured, "whoever joined did it");
+    alice.allow(at_alice, confirmation);
+    bob.info();
+    bob.connected();
+    alice.connected();
+    bob.send(at_bob, "one");
+    bob.send(at_bob, "two");
+    (0..2).for_each(|_| bob.sent());
+    let message = alice.message();
+    assert_eq!(ask(&alice).size, 2);
+    alice.acknowledge(&message);
+    alice.hears("two");
+}
+
+/// An app that never acknowledges a message, whatever restarts, is told a number of times; then the next one comes.
+#[test]
+fn a_message_that_is_never_acknowledged_is_dropped() {
+    let server = server();
+    let mut bob = Person::new(&[&server]);
+    let limits = AgentLimits { repeats: 3, repeats_time: Duration::ZERO, ..impatient() };
+    let mut alice = Person::with(vec![at(server.address())], limits);
+    let (_, at_bob) = connect(&mut alice, &mut bob);
+    bob.send(at_bob, "poison");
+    bob.send(at_bob, "next");
+    for _ in 0..3 {
+        assert_eq!(alice.message().body, "poison");
+        alice.restart();
+    }
+    match alice.next_unsent() {
+        Event::Error(_, AgentError::Peer(PeerError::Duplicate)) => {}
+        event => panic!("not dropped: {event:?}"),
+    }
+    alice.hears("next");
 }
 
 /// What waits to be sent is sent by the agent that is started again.

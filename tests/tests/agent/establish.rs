@@ -6,7 +6,7 @@ use smp_core::wire::{Version, VersionRange};
 use smp_runtime::agent::new_connection_id;
 use smp_tests::server::{Settings, Store, TestServer};
 
-use crate::world::{Person, USER, at, connect, impatient, server, talk, user_server};
+use crate::world::{Kind, Person, USER, at, connect, impatient, range, server, talk, user_server};
 
 /// The first message of either side has number 2: the confirmation was 1.
 #[test]
@@ -130,11 +130,6 @@ fn wait_until_connected(person: &mut Person) {
     person.wait_for_up();
 }
 
-/// Without that a failure is remembered for a moment.
-fn try_again(person: &Person) {
-    person.wait(person.agent().reconnect(None)).expect("the agent runs");
-}
-
 /// The call fails while the server is away, and succeeds when it is there again.
 #[test]
 fn an_invitation_is_made_when_its_server_is_there() {
@@ -144,7 +139,7 @@ fn an_invitation_is_made_when_its_server_is_there() {
     let refused = alice.wait(alice.agent().invite(USER, true));
     assert!(matches!(refused, Err(AgentError::Broker { .. })), "{:?}", refused.err());
     server.resume();
-    try_again(&alice);
+    alice.try_again();
     let (at_alice, at_bob) = connect(&mut alice, &mut bob);
     talk(&mut alice, at_alice, &mut bob, at_bob);
 }
@@ -152,20 +147,26 @@ fn an_invitation_is_made_when_its_server_is_there() {
 /// Whoever uses an invitation goes on where he failed: at the server of the invitation, then at his own.
 #[test]
 fn a_join_goes_on_where_it_failed() {
+    for kind in [Kind::current(), Kind::current().over_smp_8()] {
+        join_where_it_failed(&kind);
+    }
+}
+
+fn join_where_it_failed(kind: &Kind) {
     let (mut first, mut second) = (server(), server());
-    let (mut alice, mut bob) = (Person::new(&[&first]), Person::new(&[&second]));
+    let (mut alice, mut bob) = (Person::of(kind, &[&first]), Person::of(kind, &[&second]));
     let (at_alice, request) = alice.invite();
     let at_bob = new_connection_id().expect("randomness");
     first.pause();
     second.pause();
     assert!(matches!(bob.try_join(at_bob, &request), Err(AgentError::Broker { .. })));
     first.resume();
-    try_again(&bob);
+    bob.try_again();
     assert!(matches!(bob.wait(bob.agent().rejoin(at_bob)), Err(AgentError::Broker { .. })));
     bob.restart();
     assert!(matches!(bob.wait(bob.agent().rejoin(at_bob)), Err(AgentError::Broker { .. })));
     second.resume();
-    try_again(&bob);
+    bob.try_again();
     bob.wait(bob.agent().rejoin(at_bob)).expect("both servers are there");
     let confirmation = alice.confirmation();
     alice.allow(at_alice, confirmation);
@@ -212,18 +213,25 @@ fn servers_may_ask_for_a_password() {
     let settings = Settings { password: Some("letmein"), ..Settings::default() };
     let closed = TestServer::start(Store::Embedded, &settings);
     let open = server();
-    let person = |password| Person::with(vec![user_server(closed.address(), password)], impatient());
-    for password in [None, Some("wrong")] {
-        let stranger = person(password);
-        let refused = stranger.wait(stranger.agent().invite(USER, true)).map(|_| ());
-        assert!(is_auth(&refused), "{refused:?}");
-        let (_, request) = Person::new(&[&open]).invite();
-        let refused = stranger.try_join(new_connection_id().expect("randomness"), &request);
-        assert!(is_auth(&refused), "{refused:?}");
+    for smp in [range(6, 6), range(6, 7), VersionRange::SUPPORTED] {
+        let kind = Kind { smp, ..Kind::current() };
+        let person =
+            |password| Person::made(vec![user_server(closed.address(), password)], impatient(), kind.clone());
+        for password in [None, Some("wrong")] {
+            let stranger = person(password);
+            let refused = stranger.wait(stranger.agent().invite(USER, true)).map(|_| ());
+            assert!(is_auth(&refused), "{refused:?}");
+            let (_, request) = Person::new(&[&open]).invite();
+            let refused = stranger.try_join(new_connection_id().expect("randomness"), &request);
+            assert!(is_auth(&refused), "{refused:?}");
+        }
+        let (mut alice, mut bob) = (person(Some("letmein")), person(Some("letmein")));
+        let (at_alice, at_bob) = connect(&mut alice, &mut bob);
+        talk(&mut alice, at_alice, &mut bob, at_bob);
+        // A password is no fault where none is asked for.
+        let servers = vec![user_server(open.address(), Some("anything"))];
+        Person::made(servers, impatient(), kind).invite();
     }
-    let (mut alice, mut bob) = (person(Some("letmein")), person(Some("letmein")));
-    let (at_alice, at_bob) = connect(&mut alice, &mut bob);
-    talk(&mut alice, at_alice, &mut bob, at_bob);
 }
 
 fn is_auth(result: &Result<(), AgentError>) -> bool {

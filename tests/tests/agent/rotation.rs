@@ -1,83 +1,167 @@
-//! What people do with a connection over real sockets: receipts, another server, a new ratchet.
+//! Queues that take the place of others, on the same server and on another.
 
-use smp_core::agent::store::SyncState;
-use smp_core::agent::{SwitchPhase, SwitchSide};
+use smp_core::agent::{ConnectionId, Event, SwitchPhase, SwitchSide};
+use smp_core::wire::agent::{AgentCommandError, AgentError, PeerError};
+use smp_tests::server::TestServer;
 
-use super::*;
+use crate::world::{Person, connect, server, talk};
 
-/// The next event that is wanted; what is sent and subscribed meanwhile is not.
-async fn next(events: &mut Events) -> Event {
-    loop {
-        match events.next().await.expect("it runs") {
-            Event::Sent(..) | Event::Up(..) => {}
-            event => break event,
+const PROHIBITED: Result<(), AgentError> = Err(AgentError::Command(AgentCommandError::Prohibited));
+
+/// Alice on one server or two, Bob on the last one.
+fn people(servers: &[TestServer]) -> (Person, Person) {
+    let servers: Vec<_> = servers.iter().collect();
+    (Person::new(&servers), Person::new(&servers[servers.len() - 1..]))
+}
+
+fn switch(person: &Person, connection: ConnectionId) -> Result<(), AgentError> {
+    person.wait(person.agent().switch(connection))
+}
+
+fn abort(person: &Person, connection: ConnectionId) -> Result<(), AgentError> {
+    person.wait(person.agent().abort_switch(connection))
+}
+
+/// All phases of one switch of `at` as its side sees them.
+#[track_caller]
+fn phases(person: &mut Person, at: ConnectionId, side: SwitchSide) {
+    use SwitchPhase::{Completed, Confirmed, Secured, Started};
+    let begins = usize::from(side == SwitchSide::Receive);
+    for expected in &[Started, Confirmed, Secured, Completed][begins..] {
+        match person.next_unsent() {
+            Event::Switch { connection, side: of, phase } => {
+                assert!(connection == at);
+                assert_eq!((of, phase), (side, *expected));
+            }
+            event => panic!("not about queues: {event:?}"),
         }
     }
 }
 
+/// Both switch, one after the other; the ratchet is the same.
 #[test]
-fn a_connection_is_kept_in_order_over_real_sockets() {
-    let tokio = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
-    let runtime = TokioRuntime::new(tokio.handle().clone());
-    let folder = tempfile::tempdir().expect("a folder");
-    let work = async move {
-        let (first, first_address) = serve(&runtime).await;
-        let (second, second_address) = serve(&runtime).await;
-        let servers = [first_address, second_address.clone()];
-        let servers = servers.map(UserServer::new).to_vec();
-        let (alice, mut alice_events) =
-            Agent::builder(runtime.clone(), kept_in(&folder.path().join("alice")))
-                .user(USER, servers)
-                .start()
-                .expect("randomness and a thread");
-        let (bob, mut bob_events) = agent(&runtime, second_address, MemoryAgentStore::new());
+fn a_queue_takes_the_place_of_another() {
+    for count in [1, 2] {
+        let servers: Vec<_> = (0..count).map(|_| server()).collect();
+        let (mut alice, mut bob) = people(&servers);
+        let (at_alice, at_bob) = connect(&mut alice, &mut bob);
+        let before = alice.describe(at_alice).receive[0].server.clone();
+        let hash = alice.describe(at_alice).ratchet_hash;
+        assert_eq!(switch(&alice, at_alice), Ok(()));
+        phases(&mut bob, at_bob, SwitchSide::Send);
+        phases(&mut alice, at_alice, SwitchSide::Receive);
+        let after = alice.describe(at_alice).receive[0].server.clone();
+        assert_eq!(before != after, count > 1, "another server, if there is one");
+        talk(&mut alice, at_alice, &mut bob, at_bob);
+        assert_eq!(switch(&bob, at_bob), Ok(()));
+        phases(&mut alice, at_alice, SwitchSide::Send);
+        phases(&mut bob, at_bob, SwitchSide::Receive);
+        talk(&mut alice, at_alice, &mut bob, at_bob);
+        assert!(alice.describe(at_alice).ratchet_hash == hash);
+    }
+}
 
-        let (at_alice, request) = alice.invite(USER, true).await.expect("an invitation");
-        let at_bob = new_connection_id().expect("randomness");
-        bob.join(at_bob, USER, request, "bob".into(), true).await.expect("it is free");
-        let Event::Confirmation { confirmation, .. } = next(&mut alice_events).await else {
-            panic!("not a confirmation")
-        };
-        alice.allow(at_alice, confirmation, "alice".into()).await.expect("there is a confirmation");
-        assert!(matches!(next(&mut bob_events).await, Event::Info(..)));
-        assert!(matches!(next(&mut bob_events).await, Event::Connected(_)));
-        assert!(matches!(next(&mut alice_events).await, Event::Connected(_)));
+/// While the other side is away a switch can be given up, and begun again; not when it has gone on.
+#[test]
+fn a_switch_is_given_up_and_begun_again() {
+    for count in [1, 2] {
+        let servers: Vec<_> = (0..count).map(|_| server()).collect();
+        let (mut alice, mut bob) = people(&servers);
+        let (at_alice, at_bob) = connect(&mut alice, &mut bob);
+        assert_eq!(abort(&alice, at_alice), PROHIBITED);
+        bob.sleep();
+        assert_eq!(switch(&alice, at_alice), Ok(()));
+        assert_eq!(switch(&alice, at_alice), PROHIBITED);
+        assert_eq!(abort(&alice, at_alice), Ok(()));
+        assert_eq!(alice.describe(at_alice).receive.len(), 1);
+        bob.wake();
+        let event = alice.next_unsent();
+        let is_late = matches!(event, Event::Error(_, AgentError::Peer(PeerError::Queue)));
+        assert!(is_late, "the key for what is not there: {event:?}");
+        assert_eq!(switch(&alice, at_alice), Ok(()));
+        while !matches!(alice.next_unsent(), Event::Switch { phase: SwitchPhase::Secured, .. }) {}
+        assert_eq!(abort(&alice, at_alice), PROHIBITED);
+        while !matches!(alice.next_unsent(), Event::Switch { phase: SwitchPhase::Completed, .. }) {}
+        while !matches!(bob.next_unsent(), Event::Switch { phase: SwitchPhase::Completed, .. }) {}
+        talk(&mut alice, at_alice, &mut bob, at_bob);
+    }
+}
 
-        let before = alice.describe(at_alice).await.expect("it is there").receive[0].server.clone();
-        alice.switch(at_alice).await.expect("another server");
-        for phase in
-            [SwitchPhase::Started, SwitchPhase::Confirmed, SwitchPhase::Secured, SwitchPhase::Completed]
-        {
-            let event = next(&mut bob_events).await;
-            assert!(matches!(event, Event::Switch { side: SwitchSide::Send, phase: of, .. } if of == phase));
-        }
-        for phase in [SwitchPhase::Confirmed, SwitchPhase::Secured, SwitchPhase::Completed] {
-            let event = next(&mut alice_events).await;
-            assert!(
-                matches!(event, Event::Switch { side: SwitchSide::Receive, phase: of, .. } if of == phase)
-            );
-        }
-        let after = alice.describe(at_alice).await.expect("it is there").receive[0].server.clone();
-        assert!(before != after);
-
-        alice.synchronize_ratchet(at_alice, true).await.expect("both know how");
-        for events in [&mut alice_events, &mut bob_events] {
-            for expected in [SyncState::Agreed, SyncState::Ok] {
-                let event = next(events).await;
-                assert!(matches!(event, Event::RatchetSync { state, error: None, .. } if state == expected));
+/// Two connections switch at once; then again, and one of them gives up.
+#[test]
+fn two_connections_switch_at_once() {
+    for count in [1, 2] {
+        let servers: Vec<_> = (0..count).map(|_| server()).collect();
+        let (mut alice, mut bob) = people(&servers);
+        let pairs = [connect(&mut alice, &mut bob), connect(&mut alice, &mut bob)];
+        for gives_up in [false, true] {
+            bob.sleep();
+            pairs.iter().for_each(|(at_alice, _)| assert_eq!(switch(&alice, *at_alice), Ok(())));
+            if gives_up {
+                assert_eq!(abort(&alice, pairs[1].0), Ok(()));
+            }
+            bob.wake();
+            let mut left = if gives_up { 1 } else { 2 };
+            let mut late = usize::from(gives_up);
+            while left + late > 0 {
+                match alice.next_unsent() {
+                    Event::Switch { connection, phase: SwitchPhase::Completed, .. } => {
+                        assert!(!gives_up || connection == pairs[0].0);
+                        left -= 1;
+                    }
+                    Event::Switch { .. } => {}
+                    Event::Error(Some(of), AgentError::Peer(PeerError::Queue)) if of == pairs[1].0 => {
+                        late -= 1;
+                    }
+                    event => panic!("not about queues: {event:?}"),
+                }
+            }
+            let mut left = if gives_up { 1 } else { 2 };
+            while left > 0 {
+                match bob.next_unsent() {
+                    Event::Switch { phase: SwitchPhase::Completed, .. } => left -= 1,
+                    Event::Switch { .. } => {}
+                    event => panic!("not about queues: {event:?}"),
+                }
+            }
+            for (at_alice, at_bob) in &pairs {
+                hears_in_switch(&mut alice, *at_alice, &mut bob, *at_bob);
             }
         }
-        let number = bob.send(at_bob, "hello".into(), FLAGS).await.expect("they are connected");
-        let Event::Message(message) = next(&mut alice_events).await else { panic!("not a message") };
-        assert_eq!(message.body, "hello");
-        alice.acknowledge_with_receipt(at_alice, message.id, "read".into()).await.expect("it was told");
-        let Event::Received(_, receipts) = next(&mut bob_events).await else { panic!("not a receipt") };
-        assert!(receipts[0].message == number && receipts[0].is_intact);
+    }
+}
 
-        alice.stop().await;
-        bob.stop().await;
-        first.stop(PATIENCE).await.expect("a store in memory");
-        second.stop(PATIENCE).await.expect("a store in memory");
-    };
-    tokio.block_on(async { tokio::time::timeout(PATIENCE, work).await.expect("it hangs") });
+/// A message each way, whatever is told of queues meanwhile.
+#[track_caller]
+fn hears_in_switch(one: &mut Person, at_one: ConnectionId, other: &mut Person, at_other: ConnectionId) {
+    for round in 0..2 {
+        let (from, at, to) =
+            if round == 0 { (&mut *one, at_one, &mut *other) } else { (&mut *other, at_other, &mut *one) };
+        from.send(at, "hello");
+        loop {
+            match to.next_unsent() {
+                Event::Message(message) => break to.acknowledge(&message),
+                Event::Switch { .. } => {}
+                event => panic!("not a message: {event:?}"),
+            }
+        }
+    }
+}
+
+/// Both queues are deleted at their servers.
+#[test]
+fn a_connection_is_deleted_while_it_switches() {
+    for count in [1, 2] {
+        let servers: Vec<_> = (0..count).map(|_| server()).collect();
+        let (mut alice, mut bob) = people(&servers);
+        let (at_alice, _) = connect(&mut alice, &mut bob);
+        bob.sleep();
+        assert_eq!(switch(&alice, at_alice), Ok(()));
+        alice.wait(alice.agent().delete(at_alice, false)).expect("it is there");
+        for _ in 0..2 {
+            let event = alice.next_unsent();
+            assert!(matches!(event, Event::QueueDeleted { error: None, .. }), "{event:?}");
+        }
+        assert!(matches!(alice.next_unsent(), Event::Deleted(of) if of == at_alice));
+    }
 }

@@ -1,59 +1,46 @@
 //! What is sent to a server of somebody else goes through one's own.
 
-use smp_core::agent::{ProxyFallback, ProxyMode};
+use smp_core::agent::Event;
+use smp_runtime::agent::new_connection_id;
+use smp_tests::server::Settings;
 
-use super::*;
+use crate::world::{Kind, Person, connect, server, talk};
 
 #[test]
 fn messages_go_through_a_proxy() {
-    let tokio = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
-    let runtime = TokioRuntime::new(tokio.handle().clone());
-    let conversation = async move {
-        let (first, first_address) = serve(&runtime).await;
-        let (second, second_address) = serve(&runtime).await;
-        let (alice, mut alice_events) = agent(&runtime, first_address, MemoryAgentStore::new());
-        let server = UserServer::new(second_address.clone());
-        let (bob, mut bob_events) = Agent::builder(runtime.clone(), MemoryAgentStore::new())
-            .user(USER, vec![server])
-            .private_routing(ProxyMode::Always, ProxyFallback::Prohibit)
-            .start()
-            .expect("randomness and a thread");
+    let (first, second) = (server(), server());
+    let mut alice = Person::new(&[&first]);
+    let mut bob = Person::of(&Kind::current().proxied(), &[&second]);
+    let (_, at_bob) = connect(&mut alice, &mut bob);
+    (0..100).for_each(|number| bob.send(at_bob, number.to_string()));
+    (0..100).for_each(|number| alice.hears(&number.to_string()));
+    let proxy = bob.servers[0].address.clone();
+    for _ in 0..100 {
+        match bob.next() {
+            Event::Sent(_, _, through) => assert!(through.as_ref() == Some(&proxy)),
+            event => panic!("another event: {event:?}"),
+        }
+    }
+    assert_eq!(first.connections(), 2, "of alice, and of the proxy");
+}
 
-        let (at_alice, request) = alice.invite(USER, true).await.expect("an invitation");
-        let at_bob = new_connection_id().expect("randomness");
-        bob.join(at_bob, USER, request, "bob".into(), true).await.expect("it is free");
-        let Some(Event::Confirmation { confirmation, .. }) = alice_events.next().await else {
-            panic!("not a confirmation")
-        };
-        alice.allow(at_alice, confirmation, "alice".into()).await.expect("there is a confirmation");
-        assert!(matches!(bob_events.next().await, Some(Event::Info(..))));
-        assert!(matches!(bob_events.next().await, Some(Event::Connected(_))));
-        for number in 0..MESSAGES {
-            bob.send(at_bob, Bytes::from(vec![number]), FLAGS).await.expect("they are connected");
-        }
-        let mut heard = 0;
-        while heard < MESSAGES {
-            match alice_events.next().await {
-                Some(Event::Message(message)) => {
-                    assert_eq!(&*message.body, &[heard]);
-                    alice.acknowledge(at_alice, message.id).await.expect("it was told");
-                    heard += 1;
-                }
-                Some(Event::Connected(_)) => {}
-                event => panic!("another event: {event:?}"),
-            }
-        }
-        for _ in 0..MESSAGES {
-            match bob_events.next().await {
-                Some(Event::Sent(_, _, proxy)) => assert!(proxy.as_ref() == Some(&second_address)),
-                event => panic!("another event: {event:?}"),
-            }
-        }
-        assert_eq!(first.connections(), 2, "of alice, and of the proxy");
-        alice.stop().await;
-        bob.stop().await;
-        first.stop(PATIENCE).await.expect("a store in memory");
-        second.stop(PATIENCE).await.expect("a store in memory");
-    };
-    tokio.block_on(async { tokio::time::timeout(PATIENCE, conversation).await.expect("it hangs") });
+/// Whoever wants nothing to go directly is told when it cannot go otherwise; what waits goes when the proxy is there again.
+#[test]
+fn nothing_goes_past_a_proxy_that_refuses() {
+    let (first, mut second) = (server(), server());
+    let mut alice = Person::new(&[&first]);
+    let mut bob = Person::of(&Kind::current().proxied(), &[&second]);
+    let (at_alice, at_bob) = connect(&mut alice, &mut bob);
+    let (_, request) = alice.invite();
+    second.pause();
+    second.resume_with(&Settings { proxy: false, ..Settings::default() });
+    bob.try_again();
+    let id = new_connection_id().expect("randomness");
+    assert!(bob.try_join(id, &request).is_err());
+    bob.send(at_bob, "kept");
+    second.pause();
+    second.resume_with(&Settings::default());
+    bob.restart();
+    alice.hears("kept");
+    talk(&mut alice, at_alice, &mut bob, at_bob);
 }

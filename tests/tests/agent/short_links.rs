@@ -1,60 +1,100 @@
-//! Short links over real sockets.
+//! Short links, read directly and through a proxy.
 
-use smp_core::agent::Event;
+use smp_core::wire::agent::AgentError;
+use smp_core::wire::error::ErrorType;
 use smp_core::wire::link::{ContactDetails, ShortLink};
+use smp_runtime::agent::new_connection_id;
 
-use super::*;
+use crate::world::{Kind, Person, USER, connect_at, server, talk_with_pq};
 
-/// The link of an invitation is opened, its owner is started again from the file, and two people meet by it; then one of them shows an
-/// address by another.
+fn kinds() -> [Kind; 2] {
+    [Kind::current(), Kind::current().proxied()]
+}
+
+fn details() -> ContactDetails {
+    ContactDetails { direct: true, owners: Vec::new(), relays: Vec::new() }
+}
+
+fn is_auth<T>(result: &Result<T, AgentError>) -> bool {
+    matches!(result, Err(AgentError::Smp { error: ErrorType::Auth, .. }))
+}
+
+/// Whoever opens the link first can use the invitation, though everything restarts in between; the queue is secured by then.
 #[test]
-fn people_meet_by_short_links() {
-    let tokio = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
-    let runtime = TokioRuntime::new(tokio.handle().clone());
-    let folder = tempfile::tempdir().expect("a folder");
-    let conversation = async move {
-        let (server, address) = serve(&runtime).await;
-        let start = |name: &str| agent(&runtime, address.clone(), kept_in(&folder.path().join(name)));
-        let ((alice, events), (bob, bob_events)) = (start("alice"), start("bob"));
-        let made = alice.invite_with_link(USER, "alice's profile".into(), true).await.expect("a link");
-        let link: ShortLink = made.link.expect("it knows links").to_string().parse().expect("a link");
-        alice.stop().await;
-        drop(events);
-        let at_bob = new_connection_id().expect("randomness");
-        bob.open_link(at_bob, USER, link.clone()).await.expect("it leads somewhere");
-        bob.stop().await;
-        drop(bob_events);
-
-        let ((alice, mut alice_events), (bob, mut bob_events)) = (start("alice"), start("bob"));
-        let opened = bob.open_link(at_bob, USER, link).await.expect("with the key that was kept");
-        assert_eq!(opened.user.data, "alice's profile");
-        let joined = bob.join(at_bob, USER, opened.fixed.request, "bob".into(), true).await;
-        assert!(joined.expect("it is his").can_send);
-        let confirmation = loop {
-            match alice_events.next().await {
-                Some(Event::Confirmation { confirmation, .. }) => break confirmation,
-                Some(Event::Up(..)) => {}
-                event => panic!("not a confirmation: {event:?}"),
-            }
-        };
-        alice.allow(made.connection, confirmation, "alice".into()).await.expect("there is a confirmation");
-        assert!(matches!(bob_events.next().await, Some(Event::Info(..))));
-        assert!(matches!(bob_events.next().await, Some(Event::Connected(_))));
-
-        let details = ContactDetails { direct: true, owners: Vec::new(), relays: Vec::new() };
+fn an_invitation_is_opened_and_used() {
+    for kind in kinds() {
+        let (mut first, second) = (server(), server());
+        let (mut alice, mut bob) = (Person::of(&kind, &[&first]), Person::of(&kind, &[&second]));
+        let eve = Person::of(&kind, &[&second]);
         let made =
-            alice.create_address_with_link(USER, details.clone(), "first".into()).await.expect("a link");
-        let link = made.link.expect("it knows links");
-        let changed = alice.set_link(made.connection, Some(details), "second".into()).await;
-        assert!(changed == Ok(link.clone()));
+            alice.wait(alice.agent().invite_with_link(USER, "a profile".into(), true)).expect("a link");
+        let link: ShortLink = made.link.expect("it knows links").to_string().parse().expect("a link");
+        first.pause();
+        first.resume();
+        let [at_bob, at_eve] = [(); 2].map(|()| new_connection_id().expect("randomness"));
+        let open = |person: &Person, id| person.wait(person.agent().open_link(id, USER, link.clone()));
+        open(&bob, at_bob).expect("it leads somewhere");
+        assert!(is_auth(&open(&eve, at_eve)), "somebody was first");
+        first.pause();
+        first.resume();
+        alice.restart();
+        bob.restart();
+        let opened = open(&bob, at_bob).expect("with the key that was kept");
+        assert_eq!(opened.user.data, "a profile");
+        let joined = bob.agent().join(at_bob, USER, opened.fixed.request, "joiner".into(), true);
+        assert!(bob.wait(joined).expect("it is his").can_send);
+        let confirmation = alice.confirmation();
+        alice.allow(made.connection, confirmation);
+        bob.info();
+        bob.connected();
+        alice.connected();
+        assert_eq!(talk_with_pq((&mut alice, made.connection), (&mut bob, at_bob)), [true; 2]);
+    }
+}
+
+/// The owner changes what the link shows, over restarts of the server; and others connect by it.
+#[test]
+fn an_address_is_read_by_its_link() {
+    for kind in kinds() {
+        let (mut first, second) = (server(), server());
+        let (mut alice, mut bob) = (Person::of(&kind, &[&first]), Person::of(&kind, &[&second]));
+        let made = alice.agent().create_address_with_link(USER, details(), "first".into());
+        let made = alice.wait(made).expect("a link");
+        let (address, link) = (made.connection, made.link.expect("it knows links"));
         let nobody = new_connection_id().expect("randomness");
-        let opened = bob.open_link(nobody, USER, link.clone()).await.expect("it leads somewhere");
+        let open = |bob: &Person| bob.wait(bob.agent().open_link(nobody, USER, link.clone()));
+        assert_eq!(open(&bob).expect("it leads somewhere").user.data, "first");
+        let changed = alice.wait(alice.agent().set_link(address, Some(details()), "second".into()));
+        assert!(changed == Ok(link.clone()));
+        first.pause();
+        first.resume();
+        alice.restart();
+        bob.restart();
+        let opened = open(&bob).expect("it leads somewhere");
         assert!(opened.user.data == "second" && opened.fixed.request == made.request);
-        alice.delete_link(made.connection).await.expect("it is there");
-        assert!(bob.open_link(nobody, USER, link).await.is_err());
-        alice.stop().await;
-        bob.stop().await;
-        server.stop(PATIENCE).await.expect("a store in memory");
-    };
-    tokio.block_on(async { tokio::time::timeout(PATIENCE, conversation).await.expect("it hangs") });
+        let at = (address, &opened.fixed.request);
+        let (at_alice, at_bob) = connect_at(at, (&mut alice, true), (&mut bob, true));
+        assert_eq!(talk_with_pq((&mut alice, at_alice), (&mut bob, at_bob)), [true; 2]);
+        alice.wait(alice.agent().delete_link(address)).expect("it is there");
+        assert!(is_auth(&open(&bob)));
+    }
+}
+
+#[test]
+fn an_address_gets_a_link_later() {
+    for kind in kinds() {
+        let (first, second) = (server(), server());
+        let (mut alice, mut bob) = (Person::of(&kind, &[&first]), Person::of(&kind, &[&second]));
+        let (address, request) = alice.address();
+        alice.restart();
+        let link =
+            alice.wait(alice.agent().set_link(address, Some(details()), "late".into())).expect("a link");
+        let again = alice.wait(alice.agent().set_link(address, Some(details()), "later".into()));
+        assert!(again == Ok(link.clone()));
+        let nobody = new_connection_id().expect("randomness");
+        let opened = bob.wait(bob.agent().open_link(nobody, USER, link)).expect("it leads somewhere");
+        assert!(opened.user.data == "later" && opened.fixed.request == request);
+        let at = (address, &opened.fixed.request);
+        connect_at(at, (&mut alice, true), (&mut bob, true));
+    }
 }

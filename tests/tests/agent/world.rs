@@ -136,7 +136,7 @@ impl Person {
         Self::made(servers, limits, Kind::current())
     }
 
-    fn made(servers: Vec<UserServer>, limits: AgentLimits, kind: Kind) -> Self {
+    pub(crate) fn made(servers: Vec<UserServer>, limits: AgentLimits, kind: Kind) -> Self {
         let mut builder = tokio::runtime::Builder::new_multi_thread();
         let tokio = builder.worker_threads(1).enable_all().build().expect("a runtime");
         let folder = tempfile::tempdir().expect("a folder");
@@ -229,6 +229,12 @@ impl Person {
     #[track_caller]
     pub(crate) fn invite(&self) -> (ConnectionId, ConnectionRequest) {
         self.wait(self.agent().invite(USER, true)).expect("an invitation")
+    }
+
+    /// Without that a failure is remembered for a moment.
+    #[track_caller]
+    pub(crate) fn try_again(&self) {
+        self.wait(self.agent().reconnect(None)).expect("the agent runs");
     }
 
     /// A contact address, and what others ask with.
