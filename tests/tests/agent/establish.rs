@@ -221,7 +221,7 @@ fn servers_may_ask_for_a_password() {
             let stranger = person(password);
             let refused = stranger.wait(stranger.agent().invite(USER, true)).map(|_| ());
             assert!(is_auth(&refused), "{refused:?}");
-            let (_, request) = Person::new(&[&open]).invite();
+            let (_, request) = Person::of(&kind, &[&open]).invite();
             let refused = stranger.try_join(new_connection_id().expect("randomness"), &request);
             assert!(is_auth(&refused), "{refused:?}");
         }
