@@ -48,7 +48,7 @@ fn a_hundred_messages_each_way() {
         let mut pq = false;
         for number in 0..100_i64 {
             let message = person.message();
-            assert_eq!((message.sender_id, message.integrity.clone()), (number + 2, MessageIntegrity::Ok));
+            assert_eq!((message.sender_id, message.integrity), (number + 2, MessageIntegrity::Ok));
             assert_eq!(message.body, number.to_string());
             person.acknowledge(&message);
             pq |= message.pq;

@@ -2,23 +2,34 @@
 
 use std::time::Duration;
 
-use smp_core::agent::store::{OutgoingContent, SyncState};
+use smp_core::agent::store::{Outgoing, OutgoingContent, SyncState};
 use smp_core::agent::{ConnectionId, Event};
 use smp_core::server::ServerConfig;
-use smp_core::wire::agent::{AgentError, AgentMessage, MessageHash, PeerError, RatchetError};
+use smp_core::wire::agent::{
+    AMessage, AgentEnvelope, AgentError, AgentMessage, EnvelopeBody, MessageHash, PeerError, RatchetError,
+    version,
+};
+use smp_core::wire::link::{ConnectionRequest, E2eParameters};
+use smp_core::wire::{Version, X448PublicKey};
 
 use super::*;
 
-/// Bob sends so many messages that get lost, because Alice's server begins anew; then both can reach each other again.
-fn lose(world: &mut World, bob: &mut Person, at_bob: ConnectionId, count: usize) {
-    for _ in 0..count {
-        lose_one(world, bob, at_bob);
-    }
-}
-
-/// A message that bob's agent takes for sent; its key is gone, and nobody has it.
-fn lose_one(_world: &mut World, bob: &mut Person, at_bob: ConnectionId) {
-    bob.send(at_bob, "lost").unwrap();
+/// Bob says this in place of what his app wants, however it is encrypted; what Alice is told.
+fn disguise(
+    world: &mut World,
+    alice: &mut Person,
+    (bob, at_bob): (&mut Person, ConnectionId),
+    change: impl FnOnce(&mut Outgoing),
+) -> Vec<Event> {
+    world.crash(0);
+    let number = bob.send(at_bob, "in disguise").unwrap();
+    bob.stop();
+    bob.store.change_sent(at_bob, number, change);
+    world.start(0, ServerConfig::default());
+    bob.start();
+    let mut events = alice.others_within(HOUR);
+    events.retain(|event| !matches!(event, Event::Sent(..)));
+    events
 }
 
 /// 512 keys are made for messages that did not come, not one more: then the ratchet must be made anew, and can be.
@@ -32,7 +43,7 @@ fn a_ratchet_goes_on_by_so_many_steps_and_no_more() {
         assert_eq!(alice.bodies(), ["first"]);
         bob.others_within(HOUR);
         world.crash(0);
-        lose(&mut world, &mut bob, at_bob, lost);
+        (0..lost).for_each(|_| _ = bob.send(at_bob, "lost").unwrap());
         bob.limits.message_expiry = Duration::from_secs(1);
         bob.stop();
         world.pass(HOUR);
@@ -74,7 +85,7 @@ fn nonsense_that_is_well_encrypted_is_told_and_dropped() {
     let (at_alice, at_bob) = meet(&mut alice, &mut bob, false);
     let good = |tail: &[u8]| {
         let mut bytes = Vec::new();
-        let message = smp_core::wire::agent::AMessage::Body("x".into());
+        let message = AMessage::Body("x".into());
         let message = AgentMessage::Message { id: 2, previous_hash: MessageHash::NONE, message };
         message.encode(&mut bytes);
         bytes.pop();
@@ -104,16 +115,10 @@ fn nonsense_that_is_well_encrypted_is_told_and_dropped() {
         b"R".to_vec(),
     ];
     for content in all {
-        world.crash(0);
-        let number = bob.send(at_bob, "in disguise").unwrap();
-        bob.stop();
-        bob.store.change_sent(at_bob, number, |sent| {
+        let events = disguise(&mut world, &mut alice, (&mut bob, at_bob), |sent| {
             let OutgoingContent::Ratchet { plaintext, .. } = &mut sent.content else { panic!("it was sent") };
             *plaintext = content.clone().into();
         });
-        world.start(0, ServerConfig::default());
-        bob.start();
-        let events = alice.others_within(HOUR);
         let is_fault = matches!(
             events[..],
             [Event::Error(Some(at), AgentError::Peer(PeerError::Message | PeerError::Prohibited))]
@@ -125,4 +130,79 @@ fn nonsense_that_is_well_encrypted_is_told_and_dropped() {
     }
     alice.send(at_alice, "hello").unwrap();
     assert_eq!(bob.bodies(), ["hello"]);
+}
+
+/// Envelopes that are malformed, out of place or of versions that nobody speaks.
+#[test]
+fn envelopes_that_make_no_sense_are_told_and_dropped() {
+    let mut world = World::new(2);
+    let (mut alice, mut bob) = (world.person(1, 0), world.person(2, 1));
+    let (at_alice, request) = alice.invite(false);
+    let (at_bob, joined) = bob.join(request.clone(), "bob", false);
+    joined.unwrap();
+    let (confirmation, _) = alice.confirmation();
+    alice.allow(at_alice, confirmation, "alice");
+    bob.info();
+    bob.connected();
+    alice.connected();
+    let key = X448PublicKey([0; 56]);
+    let keys = Box::new(E2eParameters { version: Version(3), first: key, second: key, kem: None });
+    let envelope = |version: u16, body: EnvelopeBody| {
+        let mut out = Vec::new();
+        AgentEnvelope { version: Version(version), body }.encode(&mut out);
+        out
+    };
+    // Of one ciphertext that cannot be read is told once.
+    let nonsense = |byte: u8| EnvelopeBody::Message(vec![byte; 300].into());
+    let all = [
+        Vec::new(),
+        vec![0],
+        vec![255; 1000],
+        vec![0; 1000],
+        envelope(7, nonsense(1)),
+        envelope(0, nonsense(2)),
+        envelope(65535, nonsense(3)),
+        envelope(7, EnvelopeBody::Message(Vec::new().into())),
+        envelope(7, EnvelopeBody::Confirmation { keys: None, ciphertext: vec![3; 300].into() }),
+        envelope(7, EnvelopeBody::Invitation { request: Box::new(request), info: "bob".into() }),
+        envelope(7, EnvelopeBody::RatchetKeys { keys: keys.clone(), info: "nonsense".into() }),
+        envelope(7, EnvelopeBody::Confirmation { keys: Some(keys), ciphertext: vec![3; 300].into() }),
+    ];
+    for (number, content) in all.into_iter().enumerate() {
+        let events = disguise(&mut world, &mut alice, (&mut bob, at_bob), |sent| {
+            sent.content = OutgoingContent::Plain(content.into());
+        });
+        let words: Vec<_> = events.iter().map(tell).collect();
+        // A confirmation with keys was dealt with long ago, and may come again.
+        assert_eq!(events.len(), usize::from(number != 11), "{number}: {words:?}");
+        let is_told = |event: &Event| {
+            matches!(event, Event::Error(_, AgentError::Peer(_)) | Event::RatchetSync { error: Some(_), .. })
+        };
+        assert!(events.iter().all(is_told), "{number}: {words:?}");
+        bob.send(at_bob, "hello").unwrap();
+        assert_eq!(alice.bodies(), ["hello"], "after {number}");
+        assert_eq!(alice.version(at_alice), version::SUPPORTED.max().0, "after {number}");
+        alice.send(at_alice, "hello").unwrap();
+        assert_eq!(bob.bodies(), ["hello"], "after {number}");
+    }
+}
+
+/// Links to servers that there are not: the call fails, and the agent goes on.
+#[test]
+fn links_to_odd_hosts_lead_nowhere() {
+    let world = World::new(1);
+    let (mut alice, mut bob) = (world.person(1, 0), world.person(2, 0));
+    let (_, request) = alice.invite(true);
+    let text = request.to_string();
+    let onion = "a".repeat(56) + ".onion";
+    for host in
+        ["nowhere.invalid", "127.0.0.2", "0.0.0.0", "256.256.256.256", "localhost", &onion, "-", "%00", ""]
+    {
+        let changed = text.replace("127.0.0.1", host);
+        assert!(changed != text);
+        if let Ok(request) = changed.parse::<ConnectionRequest>() {
+            assert!(bob.join(request, "bob", true).1.is_err(), "{host}");
+        }
+    }
+    meet(&mut alice, &mut bob, true);
 }
