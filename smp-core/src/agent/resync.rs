@@ -77,19 +77,25 @@ impl Step<'_> {
         }
         self.ops.push(AgentOp::PutSeen(self.id, hash, self.now()));
         let connection = self.connection()?;
-        let ours = match (connection.state.sync, &connection.agreement) {
-            (SyncState::Started, Agreement::Renewing(_, keys)) => keys.for_version(theirs.version),
+        let began = match (connection.state.sync, &connection.agreement) {
+            (SyncState::Started, Agreement::Renewing(_, keys)) => Some(keys.for_version(theirs.version)),
             (SyncState::Agreed, _) => {
                 self.sync_is(SyncState::Required, Some(RatchetError::Sync));
                 return Ok(Taken::Done);
             }
-            _ => {
-                let keys = self.new_keys(theirs.version)?;
-                self.enqueue_keys(&keys.public())?;
-                keys
-            }
+            _ => None,
         };
-        self.agree(&ours, theirs)?;
+        let is_answer = began.is_none();
+        let ours = match began {
+            Some(keys) => keys,
+            None => self.new_keys(theirs.version)?,
+        };
+        let (ratchet, role) = self.new_ratchet(&ours, theirs)?;
+        // Not before it is sure that theirs are good: the other side would use ours.
+        if is_answer {
+            self.enqueue_keys(&ours.public())?;
+        }
+        self.agree(ratchet, role)?;
         Ok(Taken::Done)
     }
 
@@ -154,7 +160,11 @@ impl Step<'_> {
     }
 
     /// Makes the new ratchet of the keys of both sides.
-    fn agree(&mut self, ours: &X3dhKeys, theirs: &E2eParameters) -> Result<(), AgentError> {
+    fn new_ratchet(
+        &mut self,
+        ours: &X3dhKeys,
+        theirs: &E2eParameters,
+    ) -> Result<(Ratchet, ResyncRole), AgentError> {
         let bad = |_| AgentError::Peer(PeerError::Crypto(RatchetError::Sync));
         let max = self.shared.config.versions.ratchet.max();
         let role = ResyncRole::of::<X448PrivateKey>(&ours.public(), theirs);
@@ -163,7 +173,11 @@ impl Step<'_> {
             ResyncRole::Accept => Ratchet::accept(ours, theirs, max, pq),
             ResyncRole::Initiate => Ratchet::initiate(ours, theirs, max, &mut self.shared.entropy),
         };
-        let ratchet = ratchet.map_err(bad)?;
+        Ok((ratchet.map_err(bad)?, role))
+    }
+
+    /// The new ratchet takes the place of the old one.
+    fn agree(&mut self, ratchet: Ratchet, role: ResyncRole) -> Result<(), AgentError> {
         self.ops.push(AgentOp::ClearSkipped(self.id));
         let connection = self.agreement_mut().ok_or(PROHIBITED)?;
         connection.agreement = Agreement::Ratchet(Box::new(ratchet));

@@ -7,6 +7,7 @@ mod delete;
 mod duplicates;
 mod faults;
 mod handshake;
+mod hostile;
 mod ratchet;
 mod receipts;
 mod restarts;
