@@ -2,6 +2,7 @@
 
 mod contacts;
 mod delete;
+mod durable;
 mod sessions;
 mod short_links;
 mod state;

@@ -5,6 +5,7 @@ mod contacts;
 mod conversation;
 mod delete;
 mod duplicates;
+mod durable;
 mod faults;
 mod handshake;
 mod ratchet;
