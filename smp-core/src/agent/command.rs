@@ -166,3 +166,64 @@ const REJOIN: u8 = 8;
 const ACCEPT: u8 = 9;
 const ALLOW: u8 = 10;
 const SWITCH: u8 = 11;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::SeededEntropy;
+    use crate::crypto::X25519PrivateKey;
+    use crate::wire::link::{ContactKind, LinkKey, LinkKind, ShortLink};
+    use crate::wire::queue_uri::{QueueAddress, QueueUri};
+    use crate::wire::{ConnectionRequest, QueueMode, ServerAddress};
+
+    const AT: ConnectionId = ConnectionId::new([3; 12]);
+
+    fn calls() -> Vec<Call> {
+        let server = ServerAddress::new(vec!["smp.example".parse().unwrap()], None, [1; 32]).unwrap();
+        let dh_key = X25519PrivateKey::generate(&mut SeededEntropy::new([1; 32])).public();
+        let mode = Some(QueueMode::Contact);
+        let address = QueueAddress { server: server.clone(), sender_id: [2; 24].into(), dh_key, mode };
+        let queue = QueueUri { versions: VersionRange::only(Version(4)), address };
+        let request = ConnectionRequest::new(VersionRange::only(Version(7)), vec![queue], None).unwrap();
+        let kind = LinkKind::Contact(ContactKind::Contact);
+        let link = ShortLink { kind, server: server.into(), key: LinkKey::new([4; 32]) };
+        let (user, pq, info) = (UserId(-5), true, Bytes::from(vec![7; 70_000]));
+        let details = ContactDetails { direct: true, owners: Vec::new(), relays: vec![link.clone()] };
+        let address = LinkContent { contact: Some(Box::new(details)), data: info.clone() };
+        let content = || LinkContent { contact: None, data: "data".into() };
+        vec![
+            Call::Invite { user, pq },
+            Call::CreateAddress { user },
+            Call::CreateWithLink { user, content: Box::new(address), pq },
+            Call::SetLink(AT, Box::new(content())),
+            Call::DeleteLink(AT),
+            Call::OpenLink { connection: AT, user, link: Box::new(link) },
+            Call::Join { connection: AT, user, request: Box::new(request), info: info.clone(), pq },
+            Call::Rejoin(AT),
+            Call::Accept {
+                connection: AT,
+                user,
+                invitation: InvitationId::new([5; 12]),
+                info: info.clone(),
+                pq,
+            },
+            Call::Allow { connection: AT, confirmation: ConfirmationId::new([6; 12]), info },
+            Call::Switch(AT),
+        ]
+    }
+
+    #[test]
+    fn calls_are_read_as_they_were_written() {
+        for (call, number) in calls().iter().zip(1..) {
+            let bytes = encode(call).expect("it can be kept");
+            assert_eq!(bytes.first(), Some(&number));
+            let read = decode(AT, &bytes).expect("it can be read");
+            assert!(encode(&read) == Some(bytes.clone()), "call {number}");
+            let mut longer = bytes.to_vec();
+            longer.push(0);
+            assert!(decode(AT, &longer.into()).is_none(), "call {number}");
+            assert!((0..bytes.len()).rev().take(60).all(|end| decode(AT, &bytes.slice(..end)).is_none()));
+        }
+        assert!(encode(&Call::Users).is_none() && encode(&Call::Many(Vec::new())).is_none());
+    }
+}

@@ -1,5 +1,10 @@
 //! Calls that are kept and carried out later.
 
+use std::future::Future;
+use std::task::{Context, Waker};
+
+use bytes::Bytes;
+use smp_core::agent::store::{AgentOp, Origin, Task, TaskKind};
 use smp_core::agent::{Call, ConnectionId, Event, LinkContent, Reply};
 use smp_core::server::ServerConfig;
 use smp_core::wire::ConnectionRequest;
@@ -244,22 +249,25 @@ fn commands_that_are_interrupted_anywhere_go_on() {
         let world = World::new(2);
         let (mut alice, mut bob) = (world.person(1, 0), world.person(2, 1));
         let mut was_busy = false;
-        let mut interrupt = |person: &mut Person| {
+        let mut interrupted = |person: &mut Person, correlation: &str, call: &dyn Fn() -> Call| {
+            let mut kept = Box::pin(person.agent().run_durably(correlation, call()));
             was_busy |= world.turn(turns);
+            let is_kept = kept.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready();
             restart(person);
+            if !is_kept {
+                // The app repeats what it was not answered.
+                _ = run(person, correlation, call());
+            }
         };
-        run(&alice, "1", Call::Invite { user: USER, pq: true }).unwrap();
-        interrupt(&mut alice);
-        let told = ended(&mut alice, "1");
-        // The agent ended with the event: the app finds the connection.
-        let (at_alice, request) = match told {
+        interrupted(&mut alice, "1", &|| Call::Invite { user: USER, pq: true });
+        // If the agent ended with the event the app finds the connection.
+        let (at_alice, request) = match ended(&mut alice).pop() {
             Some((_, connection, Ok(Reply::Invitation(_, request)))) => (connection, *request),
             Some((_, _, other)) => panic!("after {turns} turns: {other:?}"),
             None => alice.invite(true),
         };
-        run(&bob, "2", join(named(1), request)).unwrap();
-        interrupt(&mut bob);
-        if let Some((_, _, result)) = ended(&mut bob, "2") {
+        interrupted(&mut bob, "2", &|| join(named(1), request.clone()));
+        for (_, _, result) in ended(&mut bob) {
             assert_eq!(
                 result,
                 Ok(Reply::Joined { connection: named(1), can_send: true }),
@@ -267,25 +275,25 @@ fn commands_that_are_interrupted_anywhere_go_on() {
             );
         }
         let (confirmation, _) = alice.confirmation();
-        run(&alice, "3", Call::Allow { connection: at_alice, confirmation, info: "alice".into() }).unwrap();
-        interrupt(&mut alice);
-        alice.others_within(HOUR);
-        run(&bob, "4", Call::Switch(named(1))).unwrap();
-        interrupt(&mut bob);
-        let events = bob.others_within(HOUR);
-        let results = events.iter().filter_map(|event| match event {
-            Event::Finished { result, .. } => Some((**result).clone()),
-            _ => None,
+        interrupted(&mut alice, "3", &|| Call::Allow {
+            connection: at_alice,
+            confirmation,
+            info: "alice".into(),
         });
-        assert!(results.into_iter().all(|result| result == Ok(Reply::Done)), "after {turns} turns");
+        alice.others_within(HOUR);
+        interrupted(&mut bob, "4", &|| Call::Switch(named(1)));
+        let results: Vec<_> = ended(&mut bob).into_iter().map(|(_, _, result)| result).collect();
+        let (twice, rest) = (Err(PROHIBITED), results.get(1..).unwrap_or_default());
+        assert!(results.first().is_none_or(|first| *first == Ok(Reply::Done) || *first == twice));
+        assert!(rest.iter().all(|result| *result == twice), "after {turns} turns");
+        let description = bob.describe(named(1));
+        assert!(description.receive.len() == 1, "after {turns} turns");
         bob.send(named(1), "hello").unwrap();
         assert_eq!(alice.bodies(), ["hello"], "after {turns} turns");
         alice.send(at_alice, "hello, bob").unwrap();
         assert_eq!(bob.bodies(), ["hello, bob"], "after {turns} turns");
-        assert!(
-            bob.store.connection(named(1)).tasks.is_empty()
-                && alice.store.connection(at_alice).tasks.is_empty()
-        );
+        assert!(bob.store.connection(named(1)).tasks.is_empty());
+        assert!(alice.store.connection(at_alice).tasks.is_empty());
         if !was_busy {
             assert!(turns > 20, "there was hardly anything to interrupt");
             return;
@@ -293,18 +301,15 @@ fn commands_that_are_interrupted_anywhere_go_on() {
     }
 }
 
-/// How a command ended, if that is told within an hour.
-fn ended(person: &mut Person, correlation: &str) -> Option<Finished> {
-    while let Some(event) = person.event_within(HOUR) {
-        match event {
-            Event::Finished { correlation: of, connection, result } if *of == *correlation => {
-                return Some((of, connection, *result));
-            }
-            Event::Up(..) | Event::Down(..) => {}
-            event => panic!("not the end of a command: {}", tell(&event)),
-        }
-    }
-    None
+/// How commands ended within an hour.
+fn ended(person: &mut Person) -> Vec<Finished> {
+    let events = person.others_within(HOUR).into_iter();
+    let finished = events.filter_map(|event| match event {
+        Event::Finished { correlation, connection, result } => Some((correlation, connection, *result)),
+        Event::Error(..) => panic!("{}", tell(&event)),
+        _ => None,
+    });
+    finished.collect()
 }
 
 /// The store fails at any point: the command is done nevertheless.
@@ -325,4 +330,43 @@ fn a_store_that_fails_delays_commands() {
         bob.info();
         bob.connected();
     }
+}
+
+/// What ended before a crash that the app was not told of: it is not done again, and told.
+#[test]
+fn what_was_done_before_a_crash_is_told_after_it() {
+    let world = World::new(1);
+    let (mut alice, mut bob) = (world.person(1, 0), world.person(2, 0));
+    let (at_alice, request) = alice.invite(false);
+    let queues = world.queues(0);
+    let keep = |person: &mut Person, at: ConnectionId, kind: TaskKind| {
+        person.stop();
+        let task = Task { kind, origin: Origin::Durable("kept".into()) };
+        person.store.put(vec![AgentOp::PutTasks(at, vec![task])]);
+        person.start();
+    };
+    keep(&mut alice, at_alice, TaskKind::Tell);
+    assert_eq!(finished(&mut alice), ("kept".into(), at_alice, Ok(Reply::Done)));
+    // As a call that made the invitation is kept.
+    let made = Bytes::from_static(b"\x01\0\0\0\0\0\0\0\x01F");
+    keep(&mut alice, at_alice, TaskKind::Command(made));
+    assert!(invitation(&mut alice, "kept") == (at_alice, request.clone()), "the same invitation");
+    keep(&mut alice, at_alice, TaskKind::Command("?".into()));
+    assert!(
+        matches!(finished(&mut alice), (_, _, Err(AgentError::Internal(_)))),
+        "what cannot be read is told"
+    );
+    assert!(alice.store.connection(at_alice).tasks.is_empty());
+    restart(&mut alice);
+    assert!(alice.others_within(HOUR).is_empty(), "told once");
+    assert_eq!(world.queues(0), queues, "nothing was done twice");
+    // A message that waits does not wait for commands, nor they for it.
+    assert_eq!(bob.join_as(named(1), request.clone(), "bob", false), Ok(true));
+    bob.others_within(HOUR);
+    let mut text = vec![7, 0, 0, 0, 0, 0, 0, 0, 1, b'F', 0, 0, 0, 0];
+    let request = request.to_string();
+    text.extend(u32::try_from(request.len()).unwrap().to_be_bytes());
+    text.extend(request.bytes());
+    keep(&mut bob, named(1), TaskKind::Command(text.into()));
+    joined(&mut bob, "kept", named(1));
 }
