@@ -2,6 +2,7 @@
 
 mod contacts;
 mod delivery;
+mod durable;
 mod establish;
 mod rotation;
 mod routing;

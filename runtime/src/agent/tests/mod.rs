@@ -14,6 +14,7 @@ mod restarts;
 mod resync;
 mod rotation;
 mod routing;
+mod server_test;
 mod sessions;
 mod short_links;
 mod state;
