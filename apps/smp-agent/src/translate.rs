@@ -74,7 +74,7 @@ pub(crate) fn news(event: Event) -> Vec<News> {
         Event::Up(_, connections) => of_each(connections, &AgentEvent::Up),
         Event::Down(_, connections) => of_each(connections, &AgentEvent::Down),
         // There is one user, and what was missed the agent tells again.
-        Event::UserDeleted(_) | Event::Suspended | Event::Missed(_) => Vec::new(),
+        Event::UserDeleted(_) | Event::Finished { .. } | Event::Suspended | Event::Missed(_) => Vec::new(),
     }
 }
 

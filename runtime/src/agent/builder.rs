@@ -11,6 +11,7 @@ use smp_core::agent::{
 };
 
 use super::driver::Driver;
+use super::handle::tester;
 use super::shared::Shared;
 use super::store::Storing;
 use super::{Agent, Events};
@@ -133,13 +134,14 @@ impl<R: Runtime, S: AgentStore + 'static> AgentBuilder<R, S> {
         });
         let machine = Machine::new(config, seed, self.runtime.now());
         let runtime = self.runtime.clone();
+        let tester = tester(self.connector.clone());
         let driver = Driver::new(self.runtime, machine, Arc::clone(&shared), self.connector, store);
         runtime.spawn(async move {
             if panic::catch(driver.run()).await.is_err() {
                 log::error!("the task of an agent panicked; the agent has stopped");
             }
         });
-        Ok((Agent::new(Arc::clone(&shared)), Events(shared)))
+        Ok((Agent::new(Arc::clone(&shared), tester), Events(shared)))
     }
 }
 

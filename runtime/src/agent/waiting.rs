@@ -12,7 +12,7 @@ use smp_core::agent::{ConnectionId, Event, LocalMessageId};
 /// |---|---|
 /// | Message | one for each receive queue; one that is told again while it waits is here once |
 /// | Sent, NotSent, Received, Info, Connected, QueueDeleted, Deleted, UserDeleted | one or two for each message that the app sent, or connection that it made |
-/// | Suspended | one for each call |
+/// | Suspended, Finished | one for each call |
 /// | Confirmation, Request, RatchetSync, Error, Up, Down | `max`; further ones are counted and thrown away |
 pub(super) struct WaitingEvents {
     events: VecDeque<Event>,

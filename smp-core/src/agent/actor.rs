@@ -4,11 +4,12 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use super::delete::Deletion;
+use super::durable::RunningCommand;
 use super::effect::{Doing, Effect};
 use super::step::{self, Step};
 use super::store::{AgentQuery, Connection, Found, QueueNumber, StoreFailure};
 use super::users::Writer;
-use super::{Agent, Call, CallId, ConnectionId, LocalMessageId, Reader, UserId};
+use super::{Agent, Call, CallId, ConnectionId, LocalMessageId, Reader, Reply, UserId};
 use crate::client::{Answer, ReceivedMessage, RequestError};
 use crate::time::Timestamp;
 use crate::wire::EntityId;
@@ -40,6 +41,8 @@ pub(super) struct Running {
     pub(super) is_dropped: bool,
     /// The first background task.
     pub(super) background: Attempt,
+    /// The first command.
+    pub(super) command: RunningCommand,
     /// The call that waits for a queue that takes the place of another.
     pub(super) switching: Option<CallId>,
     /// The first messages of queues that take the place of others, which wait until those are empty.
@@ -106,6 +109,8 @@ pub(super) enum Work {
     Message(QueueNumber, ReceivedMessage),
     /// The answer to a request.
     Answer(Box<Doing>, Box<Result<Answer, RequestError>>),
+    /// How a command ended whose answer came to no step.
+    Finished(CallId, Box<Result<Reply, AgentError>>),
     /// Its user is being deleted.
     Delete(Deletion),
     /// There may be something to send through a queue.
@@ -136,7 +141,15 @@ impl Actor {
     /// True if the first work makes the connection.
     fn begins(&self) -> bool {
         let Some(Work::Call(_, call)) = self.inbox.front() else { return false };
-        matches!(**call, Call::Join { .. } | Call::Accept { .. } | Call::OpenLink { .. })
+        let call = match &**call {
+            Call::Durable { call, .. } => call,
+            call => call,
+        };
+        matches!(call, Call::Join { .. } | Call::Accept { .. } | Call::OpenLink { .. })
+    }
+
+    pub(super) const fn running(&self) -> &Running {
+        &self.running
     }
 
     /// Whether it makes a connection for a user, which is not kept yet.
@@ -152,14 +165,16 @@ impl Actor {
 
     /// The first time at which something has to be done.
     fn next_due(&self) -> Option<Timestamp> {
-        let Running { task, background, queues, deletions, .. } = &self.running;
-        let attempts = queues.values().chain(deletions.values()).chain([task, background]);
+        let Running { task, background, command, queues, deletions, .. } = &self.running;
+        let others = [task, background, &command.attempt];
+        let attempts = queues.values().chain(deletions.values()).chain(others);
         self.paused.into_iter().chain(attempts.filter_map(|attempt| attempt.again_at)).min()
     }
 
     /// True if nothing is lost when the actor is.
     fn is_idle(&self) -> bool {
-        let Running { call, task, background, switching, early, queues, deletions, told, .. } = &self.running;
+        let Running { call, task, background, command, switching, early, queues, deletions, told, .. } =
+            &self.running;
         matches!(self.stage, Stage::Ready(_))
             && self.inbox.is_empty()
             && call.is_none()
@@ -168,6 +183,7 @@ impl Actor {
             && early.is_empty()
             && !task.is_busy()
             && !background.is_busy()
+            && !command.attempt.is_busy()
             && !queues.values().chain(deletions.values()).any(Attempt::is_busy)
     }
 }
@@ -238,7 +254,8 @@ impl Agent {
         };
         match result {
             Ok(()) => {
-                actor.running.is_stored = true;
+                // What is being made of a prepared connection is not kept with that.
+                actor.running.is_stored = actor.running.command.prepared.is_none();
                 self.stepped(id, storing.next, storing.effects);
                 self.advance(id);
             }
@@ -252,7 +269,7 @@ impl Agent {
         actor.stage = Stage::Ready(storing.previous);
         actor.running = storing.running;
         match storing.work {
-            Work::Call(call, _) => {
+            Work::Call(call, _) if !actor.running.is_command(call) => {
                 let error = AgentError::Internal("the store of the agent failed".to_owned());
                 self.reply(call, Err(error));
             }
@@ -315,6 +332,7 @@ impl Agent {
         }
         for effect in effects {
             match (effect, self.actors.get_mut(&id)) {
+                (Effect::Command(call), Some(_)) => self.begin_command(id, call),
                 (Effect::Deliver(queue), Some(actor)) => actor.inbox.push_back(Work::Deliver(queue)),
                 (Effect::Tasks, Some(actor)) => actor.inbox.push_back(Work::Tasks),
                 (Effect::Received(queue, message), Some(actor)) => {
@@ -323,6 +341,14 @@ impl Agent {
                 (Effect::Gone, _) => self.user_has_lost(id),
                 (effect, _) => self.carry_out(effect),
             }
+        }
+    }
+
+    fn begin_command(&mut self, id: ConnectionId, call: Box<Call>) {
+        let own = self.own_call();
+        if let Some(actor) = self.actors.get_mut(&id) {
+            actor.running.command.begin(own);
+            actor.inbox.push_back(Work::Call(own, call));
         }
     }
 
@@ -351,7 +377,7 @@ impl Agent {
         let Some(actor) = self.actors.get_mut(&id) else { return };
         actor.timer = None;
         actor.paused = actor.paused.filter(|until| *until > now);
-        let Running { task, background, queues, deletions, .. } = &mut actor.running;
+        let Running { task, background, command, queues, deletions, .. } = &mut actor.running;
         let is_due = |attempt: &mut Attempt| {
             let is_due = attempt.again_at.is_some_and(|at| at <= now);
             attempt.again_at = attempt.again_at.filter(|_| !is_due);
@@ -360,7 +386,7 @@ impl Agent {
         let is_deletion_due =
             deletions.values_mut().filter_map(|attempt| is_due(attempt).then_some(())).count() > 0;
         // All of them, so that each is taken up.
-        if is_due(task) | is_due(background) | is_deletion_due {
+        if is_due(task) | is_due(background) | is_due(&mut command.attempt) | is_deletion_due {
             actor.inbox.push_back(Work::Tasks);
         }
         for (queue, attempt) in queues {
@@ -379,8 +405,11 @@ impl Agent {
         let (now, full) = (self.shared.now.mono, self.shared.config.limits.full_retry);
         let mut due = Vec::new();
         for (id, actor) in &mut self.actors {
-            let Running { task, queues, .. } = &mut actor.running;
-            let waiting = queues.values_mut().chain([task]).filter(|attempt| attempt.pause < full);
+            let Running { task, command, queues, .. } = &mut actor.running;
+            let waiting = queues
+                .values_mut()
+                .chain([task, &mut command.attempt])
+                .filter(|attempt| attempt.pause < full);
             for attempt in waiting.filter(|attempt| attempt.again_at.is_some()) {
                 (attempt.again_at, attempt.pause) = (Some(now), Duration::ZERO);
                 due.push(*id);

@@ -202,6 +202,16 @@ pub enum Call {
     Status(ConnectionId),
     /// What its server says of the queue from which a connection receives. QUE. [`Reply::QueueInfo`].
     QueueInfo(ConnectionId),
+    /// Keep a call and carry it out as soon as it can be, also after a restart: one that makes, joins, accepts or allows a
+    /// connection, switches its queue, or opens, sets or deletes a short link. [`Reply::Done`]: it is kept;
+    /// [`Event::Finished`](super::Event::Finished) tells how it ended, when it succeeded, or failed so that to try again is of no use.
+    /// Such calls of a connection are carried out in their order. The asynchronous commands.
+    Durable {
+        /// Of the app's own, repeated in the event.
+        correlation: Box<str>,
+        /// What is to be done.
+        call: Box<Self>,
+    },
     /// Several calls at once, but none of these. [`Reply::Many`].
     Many(Vec<Self>),
     /// Tell again what waits for the app: who used an invitation and was not allowed, requests to an address, and messages that
@@ -296,6 +306,7 @@ impl Call {
             | Self::Network { .. }
             | Self::Suspend { .. }
             | Self::Resume => None,
+            Self::Durable { call, .. } => call.connection(),
             Self::Status(connection) | Self::QueueInfo(connection) => Some(*connection),
             Self::Join { connection, .. }
             | Self::Rejoin(connection)

@@ -43,6 +43,7 @@ impl Step<'_> {
                 }
             }
             Deletion::AtOnce => {
+                self.give_up_commands();
                 let Some(connection) = self.connection.take() else { return };
                 let user = connection.state.user;
                 for queue in connection.receive {
@@ -70,6 +71,7 @@ impl Step<'_> {
             connection.state.skipped = 0;
         }
         self.ops.extend([AgentOp::ClearSkipped(self.id), AgentOp::DeleteConfirmations(self.id)]);
+        self.give_up_commands();
         self.drop_tasks(waits);
         self.drop_receive_queues();
         if !waits {

@@ -4,13 +4,13 @@ use super::links::LinkId;
 use super::queues::QueuePurpose;
 use super::short_links::MadeLink;
 use super::store::{Outgoing, OutgoingContent, QueueNumber, WaitingQueue};
-use super::{Agent, AgentOutput, CallId, ConnectionId, Event, Reply, UserId};
+use super::{Agent, AgentOutput, Call, CallId, ConnectionId, Event, Reply, UserId};
 use crate::client::{QueueKeys, ReceivedMessage, Request};
 use crate::crypto::X25519PrivateKey;
 use crate::wire::agent::AgentError;
 use crate::wire::{EntityId, ServerAddress};
 
-pub(super) use super::failure::{is_refused, is_temporary, to_error};
+pub(super) use super::failure::{is_refused, is_temporary, is_temporary_error, to_error};
 
 /// What a step leads to, once it is durable.
 pub(super) enum Effect {
@@ -28,6 +28,8 @@ pub(super) enum Effect {
     Deliver(QueueNumber),
     /// There is something to do at servers.
     Tasks,
+    /// A command is carried out.
+    Command(Box<Call>),
     /// The connection is forgotten.
     Gone,
     /// A message came with an answer.
@@ -146,7 +148,8 @@ impl Agent {
                 }
             }
             // The actor's own.
-            Effect::Deliver(_) | Effect::Tasks | Effect::Received(..) | Effect::Gone => {}
+            Effect::Deliver(_) | Effect::Tasks | Effect::Command(_) | Effect::Received(..) | Effect::Gone => {
+            }
         }
     }
 }

@@ -110,13 +110,15 @@ impl Step<'_> {
             tasks.push(TaskKind::SecureSend(FIRST));
         }
         tasks.push(TaskKind::CreateReply { info: info.clone(), keys: keys.into() });
+        let tasks = tasks.into_iter().map(|kind| Task { kind, origin: Origin::Call });
+        let tasks = tasks.chain(self.connection.iter().flat_map(Connection::commands)).collect();
         self.connection = Some(Connection {
             id: self.id,
             state: new_state(user, Progress::Joining, version, pq),
             agreement: Agreement::Ratchet(Box::new(ratchet)),
             receive: Vec::new(),
             send: vec![queue],
-            tasks: tasks.into_iter().map(|kind| Task { kind, origin: Origin::Call }).collect(),
+            tasks,
         });
         // All of it is new, also where the link was opened before.
         self.tasks_mut();

@@ -5,7 +5,7 @@ use core::fmt;
 use bytes::Bytes;
 
 use super::store::SyncState;
-use super::{ConfirmationId, ConnectionId, InvitationId, LocalMessageId, UserId};
+use super::{ConfirmationId, ConnectionId, InvitationId, LocalMessageId, Reply, UserId};
 use crate::time::UnixTime;
 use crate::wire::agent::{AgentError, MessageIntegrity, RatchetError};
 use crate::wire::command::MessageFlags;
@@ -75,6 +75,16 @@ pub enum Event {
     UserDeleted(UserId),
     /// Something went wrong that no call waits for. ERR.
     Error(Option<ConnectionId>, AgentError),
+    /// A [durable](super::Call::Durable) call ended. INV, LINK, LDATA, JOINED, OK or ERR, with the correlation of the call. After a
+    /// crash it may be told a second time.
+    Finished {
+        /// As the call said.
+        correlation: Box<str>,
+        /// The connection that it was about, or made.
+        connection: ConnectionId,
+        /// What the call would have been answered.
+        result: Box<Result<Reply, AgentError>>,
+    },
     /// The queues of these connections at a server are subscribed. UP.
     Up(ServerAddress, Vec<ConnectionId>),
     /// They are not, until the server can be reached again. DOWN.
@@ -186,6 +196,7 @@ impl fmt::Debug for Event {
             Self::Error(..) => "Error",
             Self::Up(..) => "Up",
             Self::Down(..) => "Down",
+            Self::Finished { .. } => "Finished",
             Self::Suspended => "Suspended",
             Self::Missed(_) => "Missed",
         })

@@ -33,12 +33,7 @@ pub(super) fn is_temporary(error: &RequestError) -> bool {
 const fn is_temporary_answer(error: &ErrorType) -> bool {
     match error {
         ErrorType::Quota | ErrorType::Store(_) | ErrorType::Internal => true,
-        ErrorType::Proxy(error) => match &**error {
-            ProxyError::NoSession => true,
-            ProxyError::Broker(error) => is_temporary_failure(error),
-            ProxyError::Protocol(error) => is_temporary_answer(error),
-            ProxyError::BasicAuth => false,
-        },
+        ErrorType::Proxy(error) => is_temporary_at_proxy(error),
         ErrorType::Block
         | ErrorType::Session
         | ErrorType::Command(_)
@@ -51,6 +46,25 @@ const fn is_temporary_answer(error: &ErrorType) -> bool {
         | ErrorType::LargeMessage
         | ErrorType::Duplicate
         | ErrorType::Name(_) => false,
+    }
+}
+
+const fn is_temporary_at_proxy(error: &ProxyError) -> bool {
+    match error {
+        ProxyError::NoSession => true,
+        ProxyError::Broker(error) => is_temporary_failure(error),
+        ProxyError::Protocol(error) => is_temporary_answer(error),
+        ProxyError::BasicAuth => false,
+    }
+}
+
+/// Whether what failed like this may succeed later.
+pub(super) const fn is_temporary_error(error: &AgentError) -> bool {
+    match error {
+        AgentError::Smp { error, .. } => is_temporary_answer(error),
+        AgentError::Broker { error, .. } => is_temporary_failure(error),
+        AgentError::Proxy { error, .. } => is_temporary_at_proxy(error),
+        _ => false,
     }
 }
 

@@ -1,5 +1,7 @@
 //! Calls that are made of others.
 
+use super::actor::Work;
+use super::durable::FIRST_OWN;
 use super::{Agent, AgentOutput, Call, CallId, Reply};
 use crate::wire::agent::{AgentCommandError, AgentError};
 
@@ -17,7 +19,7 @@ impl Agent {
         }
         self.many.insert(id, Many { replies: calls.iter().map(|_| None).collect(), left: calls.len() });
         for (place, call) in calls.into_iter().enumerate() {
-            let part = CallId(u64::MAX - self.number());
+            let part = self.own_call();
             self.parts.insert(part, (id, place));
             match call {
                 Call::Many(_) => self.reply(part, Err(AgentError::Command(AgentCommandError::Prohibited))),
@@ -29,6 +31,10 @@ impl Agent {
     /// Answers a call, or a part of one.
     pub(super) fn reply(&mut self, id: CallId, reply: Result<Reply, AgentError>) {
         let Some((whole, place)) = self.parts.remove(&id) else {
+            if id > FIRST_OWN {
+                let Some(connection) = self.commanded(id) else { return };
+                return self.work(connection, Work::Finished(id, Box::new(reply)));
+            }
             return self.outputs.push_back(AgentOutput::Reply(id, reply));
         };
         let Some(many) = self.many.get_mut(&whole) else { return };

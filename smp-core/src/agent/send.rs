@@ -67,7 +67,8 @@ impl Step<'_> {
             | Progress::Joining
             | Progress::Requested
             | Progress::Opened
-            | Progress::Contact => false,
+            | Progress::Contact
+            | Progress::Prepared => false,
         };
         is_ready && state.sync <= SyncState::Allowed
     }

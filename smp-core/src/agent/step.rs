@@ -84,7 +84,7 @@ pub(super) fn needs(connection: Option<&Connection>, running: &Running, work: &W
             let is_asked = connection.state.progress == Progress::Confirmed && !connection.is_deleted();
             is_asked.then_some(AgentQuery::Waiting(connection.id))
         }
-        Work::Answer(..) | Work::Tasks | Work::Delete(_) => None,
+        Work::Answer(..) | Work::Finished(..) | Work::Tasks | Work::Delete(_) => None,
     }
 }
 
@@ -130,6 +130,7 @@ impl<'a> Step<'a> {
                     self.deliver(*queue);
                 }
             }
+            Work::Finished(id, result) => self.command_answered(*id, (**result).clone()),
             Work::Delete(how) => self.delete_with_user(*how),
             Work::Tasks => self.run_tasks(),
             Work::Resume => {
@@ -142,6 +143,7 @@ impl<'a> Step<'a> {
                 self.effects.extend(queues.map(|queue| Effect::Deliver(queue.number)));
             }
         }
+        self.settle_prepared();
         self.forget_if_over();
     }
 
@@ -149,6 +151,11 @@ impl<'a> Step<'a> {
         let is_deleted = self.connection.as_ref().is_some_and(Connection::is_deleted);
         if is_deleted && !matches!(call, Call::Join { .. }) {
             return Err(AgentError::Connection(ConnectionError::NotFound));
+        }
+        if self.is_command(id)
+            && let Some(result) = self.resume_command(id, call)
+        {
+            return result;
         }
         match call {
             Call::Invite { user, pq } => self.invite(id, *user, *pq),
@@ -174,6 +181,7 @@ impl<'a> Step<'a> {
             Call::AcknowledgeWithReceipt { info, .. } => self.acknowledge_with_receipt(id, info),
             Call::TellAgain(_) => self.tell_again(id),
             Call::ChangeUser { user, .. } => self.change_user(id, *user),
+            Call::Durable { correlation, call } => self.durable(id, correlation, call),
             // The agent's own.
             Call::Many(_)
             | Call::CreateUser { .. }
@@ -214,6 +222,9 @@ impl<'a> Step<'a> {
     pub(super) fn finish(mut self) -> (Option<Connection>, Vec<AgentOp>, Vec<Effect>) {
         let Some(connection) = &self.connection else { return (None, self.ops, self.effects) };
         let is_new = !self.running.is_stored;
+        if self.changed.keep {
+            self.running.command.prepared = None;
+        }
         if !is_new || self.changed.keep {
             let mut ops = self.changed.ops(self.before.filter(|_| !is_new), connection);
             // What the ops of the handlers belong to comes first.
@@ -301,12 +312,19 @@ impl<'a> Step<'a> {
     /// The task that is next, which is done or given up.
     pub(super) fn take_task(&mut self) -> Option<Task> {
         let tasks = self.tasks_mut()?;
-        let place = tasks.iter().position(|task| !task.is_deletion() && !task.kind.is_background())?;
+        let place = tasks.iter().position(Task::holds_others)?;
         Some(tasks.remove(place))
     }
 
     pub(super) fn reply(&mut self, id: CallId, reply: Result<Reply, AgentError>) {
+        if self.is_command(id) {
+            return self.command_answered(id, reply);
+        }
         self.effects.push(Effect::Reply(id, reply));
+        if self.connection.as_ref().is_some_and(|connection| !connection.commands().is_empty()) {
+            // One may have waited for the call.
+            self.effects.push(Effect::Tasks);
+        }
     }
 
     pub(super) fn event(&mut self, event: Event) {

@@ -15,6 +15,7 @@ impl Step<'_> {
     pub(super) fn run_tasks(&mut self) {
         self.run_deletions();
         self.run_background();
+        self.run_commands();
         if self.running.task.is_busy() {
             return;
         }
@@ -51,7 +52,11 @@ impl Step<'_> {
                 (queue.server.clone(), Request::secure(queue.recipient_id.clone(), queue.key.clone(), key))
             }),
             // Beside the others: see above.
-            TaskKind::DeleteQueue { .. } | TaskKind::SecureAdded(..) | TaskKind::Retire { .. } => return,
+            TaskKind::DeleteQueue { .. }
+            | TaskKind::SecureAdded(..)
+            | TaskKind::Retire { .. }
+            | TaskKind::Command(_)
+            | TaskKind::Tell => return,
         };
         match request {
             Some((server, request)) => {
@@ -91,6 +96,8 @@ impl Step<'_> {
             | TaskKind::CreateReply { .. }
             | TaskKind::SecureAdded(..)
             | TaskKind::Retire { .. }
+            | TaskKind::Command(_)
+            | TaskKind::Tell
             | TaskKind::OpenLink { .. } => None,
         };
         match (task.kind, task.origin, server) {

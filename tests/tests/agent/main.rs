@@ -2,6 +2,7 @@
 
 mod contacts;
 mod delivery;
+mod durable;
 mod ending;
 mod establish;
 mod many;

@@ -2,6 +2,8 @@
 
 mod contacts;
 mod delete;
+mod durable;
+mod server_test;
 mod sessions;
 mod short_links;
 mod state;
@@ -21,6 +23,7 @@ mod ratchet;
 mod receipts;
 mod rotation;
 
+pub(super) use self::server_test::{Tester, tester};
 pub use self::short_links::Linked;
 use super::AgentBuilder;
 use super::shared::{Called, Shared};
@@ -38,7 +41,7 @@ use crate::Runtime;
 pub struct Agent(Arc<Owner>);
 
 /// Lets go of the agent with the last handle.
-struct Owner(Arc<Shared>);
+struct Owner(Arc<Shared>, Tester);
 
 impl Agent {
     /// An agent that keeps everything in `store`, where no other agent may be at work.
@@ -46,8 +49,8 @@ impl Agent {
         AgentBuilder::new(runtime, store)
     }
 
-    pub(super) fn new(shared: Arc<Shared>) -> Self {
-        Self(Arc::new(Owner(shared)))
+    pub(super) fn new(shared: Arc<Shared>, tester: Tester) -> Self {
+        Self(Arc::new(Owner(shared, tester)))
     }
 
     /// Makes an invitation for one person, which is to reach that person on some other way. When it is used,

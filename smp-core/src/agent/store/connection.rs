@@ -70,6 +70,7 @@ pub struct ConnectionState {
 /// Joining ────────▶ Joined ──────────────────────▶ Connected      who used it
 /// Joining ────────▶ Requested ──CONF──▶ Confirmed ──LET──▶ …      who sent an invitation to an address
 /// Opened ─────────▶ Joining                                       who looked at the short link of an invitation before
+/// Prepared ───────▶ Created, Joining, Opened, Contact             what a kept command is to make
 /// Contact                                                         an address, to which others send invitations
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -92,6 +93,8 @@ pub enum Progress {
     Connected,
     /// An address.
     Contact,
+    /// There is nothing but commands, the first of which is to make it.
+    Prepared,
 }
 
 /// Numbers and hashes of the messages of a connection.
@@ -226,7 +229,7 @@ impl Connection {
     /// The task that is next, if there is one. Queues are deleted, and take the place of others, beside these.
     #[must_use]
     pub fn next_task(&self) -> Option<&Task> {
-        self.tasks.iter().find(|task| !task.is_deletion() && !task.kind.is_background())
+        self.tasks.iter().find(|task| task.holds_others())
     }
 
     /// Whether some of what is left was asked for by a call that waits.

@@ -18,6 +18,11 @@ pub struct Task {
 }
 
 impl Task {
+    /// Whether what comes behind it waits for it.
+    pub(in crate::agent) const fn holds_others(&self) -> bool {
+        !self.is_deletion() && !self.kind.is_background() && !self.kind.is_command()
+    }
+
     /// Whether it deletes a queue: nothing waits for that.
     #[must_use]
     pub const fn is_deletion(&self) -> bool {
@@ -77,6 +82,10 @@ pub enum TaskKind {
         /// How often it failed.
         attempts: u32,
     },
+    /// A call that the app wants to be carried out, in a form that the agent alone reads. Nothing waits for it.
+    Command(Bytes),
+    /// Tell the app that a command was carried out, which is not done again.
+    Tell,
     /// DEL: the queue is no longer in the connection.
     DeleteQueue {
         /// The server that holds it.
@@ -91,6 +100,12 @@ pub enum TaskKind {
 }
 
 impl TaskKind {
+    /// Whether it is what the app wants to be done, not what the connection has to do for it.
+    #[must_use]
+    pub const fn is_command(&self) -> bool {
+        matches!(self, Self::Command(_) | Self::Tell)
+    }
+
     /// Whether messages go out while it is not done, and other tasks are.
     #[must_use]
     pub const fn is_background(&self) -> bool {

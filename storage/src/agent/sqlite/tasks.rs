@@ -67,6 +67,8 @@ fn columns(kind: &TaskKind) -> (&'static str, Columns<'_>) {
         TaskKind::Retire { queue, attempts } => {
             (RETIRE, Columns { queue: Some(queue.0), attempts: Some(*attempts), ..none })
         }
+        TaskKind::Command(call) => (COMMAND, Columns { info: Some(call), ..none }),
+        TaskKind::Tell => (TELL, none),
         TaskKind::DeleteQueue { server, recipient_id, key, attempts } => {
             let (server, recipient_id) = (Some(values::server(server)), Some(recipient_id.as_bytes()));
             (
@@ -137,6 +139,8 @@ fn kind(row: &Record<'_>) -> Result<TaskKind> {
             Ok(TaskKind::SecureAdded(queue()?, row.decoded("sender_key", AuthPublicKey::from_der)?))
         }
         Some(RETIRE) => Ok(TaskKind::Retire { queue: queue()?, attempts: row.plain("attempts")? }),
+        Some(COMMAND) => Ok(TaskKind::Command(row.bytes("info")?)),
+        Some(TELL) => Ok(TaskKind::Tell),
         Some(DELETE_QUEUE) => Ok(TaskKind::DeleteQueue {
             server: row.wire("server", ServerAddress::decode)?,
             recipient_id: row.decoded("recipient_id", EntityId::new)?,
@@ -167,4 +171,6 @@ const OPEN_LINK: &str = "open link";
 const SECURE_RECEIVE: &str = "secure receive";
 const SECURE_ADDED: &str = "secure added";
 const RETIRE: &str = "retire";
+const COMMAND: &str = "command";
+const TELL: &str = "tell";
 const DELETE_QUEUE: &str = "delete queue";

@@ -40,6 +40,7 @@ words!(Progress {
     Joined "joined",
     Connected "connected",
     Contact "contact",
+    Prepared "prepared",
 });
 words!(SyncState {
     Ok "ok",

@@ -138,6 +138,7 @@ impl Samples {
                 Progress::Joined,
                 Progress::Connected,
                 Progress::Contact,
+                Progress::Prepared,
             ]),
             version: self.version(),
             pq_support: self.one_in(2),
@@ -283,7 +284,7 @@ impl Samples {
     }
 
     fn task(&mut self) -> Task {
-        let kind = match self.below(8) {
+        let kind = match self.below(10) {
             4 => TaskKind::SecureAdded(self.queue(), self.public_key()),
             5 => TaskKind::Retire { queue: self.queue(), attempts: self.number_u32() },
             0 => TaskKind::SecureSend(self.queue()),
@@ -294,6 +295,8 @@ impl Samples {
                 key: Box::new(self.private_key()),
                 sender_id: self.entity_id(),
             },
+            7 => TaskKind::Command(self.body()),
+            8 => TaskKind::Tell,
             3 => TaskKind::Invite { queue: self.queue_info(), info: self.body() },
             _ => TaskKind::DeleteQueue {
                 server: self.server(),
