@@ -46,6 +46,8 @@ pub(super) enum Doing {
     Deliver(ConnectionId, QueueNumber, Box<Outgoing>, Option<Box<ServerAddress>>),
     /// ACK.
     Acknowledge(ConnectionId, QueueNumber),
+    /// SUB, to see whether another queue holds what is missing.
+    Probe(ConnectionId, QueueNumber),
     /// DEL.
     Delete(ConnectionId, EntityId),
     /// QUE, for a call.
@@ -79,6 +81,7 @@ impl Doing {
             | Self::Background(id)
             | Self::Deliver(id, ..)
             | Self::Acknowledge(id, ..)
+            | Self::Probe(id, _)
             | Self::Delete(id, _) => Some(*id),
             Self::Subscribe(..) | Self::QueueInfo(..) | Self::Link(..) | Self::Relay(..) => None,
         }
@@ -92,7 +95,7 @@ impl Doing {
         match self {
             Self::Deliver(_, _, message, _) => !is_confirmation(message),
             Self::Relay(_, _, is_patient) => *is_patient,
-            Self::Background(_) => true,
+            Self::Background(_) | Self::Probe(..) => true,
             Self::Create(..)
             | Self::Task(_)
             | Self::Acknowledge(..)

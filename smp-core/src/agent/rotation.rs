@@ -285,6 +285,7 @@ impl Step<'_> {
             Some(TaskKind::SecureAdded(number, key)) => self.receive_queue(number).map(|queue| {
                 (queue.server.clone(), Request::secure(queue.recipient_id.clone(), queue.key.clone(), key))
             }),
+            Some(TaskKind::SecureSpare(number)) => self.spare_request(number),
             Some(TaskKind::Retire { queue, .. }) => self.retire_request(queue),
             _ => return,
         };
@@ -304,6 +305,7 @@ impl Step<'_> {
         let task = connection.tasks.iter().find(|task| task.kind.is_background()).cloned();
         match task.map(|task| task.kind) {
             Some(TaskKind::SecureAdded(number, _)) => self.added_answered(number, answer),
+            Some(TaskKind::SecureSpare(number)) => self.spare_answered(number, answer),
             Some(TaskKind::Retire { queue, attempts }) => self.retire_answered(queue, attempts, answer),
             _ => {}
         }

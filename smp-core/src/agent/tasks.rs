@@ -15,6 +15,7 @@ impl Step<'_> {
     pub(super) fn run_tasks(&mut self) {
         self.run_deletions();
         self.run_background();
+        self.run_ordering();
         if self.running.task.is_busy() {
             return;
         }
@@ -33,7 +34,12 @@ impl Step<'_> {
         }
         let request = match task.kind {
             TaskKind::CreateReply { .. } => {
-                if let Err(error) = self.create_queue(QueuePurpose::Reply) {
+                if !connection.receive.is_empty() {
+                    // Some were made before.
+                    if !self.create_spare(QueuePurpose::Reply) {
+                        self.all_created(QueuePurpose::Reply);
+                    }
+                } else if let Err(error) = self.create_queue(QueuePurpose::Reply) {
                     self.fail_call(error);
                 }
                 return;
@@ -51,7 +57,10 @@ impl Step<'_> {
                 (queue.server.clone(), Request::secure(queue.recipient_id.clone(), queue.key.clone(), key))
             }),
             // Beside the others: see above.
-            TaskKind::DeleteQueue { .. } | TaskKind::SecureAdded(..) | TaskKind::Retire { .. } => return,
+            TaskKind::DeleteQueue { .. }
+            | TaskKind::SecureAdded(..)
+            | TaskKind::SecureSpare(_)
+            | TaskKind::Retire { .. } => return,
         };
         match request {
             Some((server, request)) => {
@@ -90,6 +99,7 @@ impl Step<'_> {
             TaskKind::DeleteQueue { .. }
             | TaskKind::CreateReply { .. }
             | TaskKind::SecureAdded(..)
+            | TaskKind::SecureSpare(_)
             | TaskKind::Retire { .. }
             | TaskKind::OpenLink { .. } => None,
         };

@@ -9,6 +9,7 @@ mod faults;
 mod handshake;
 mod ratchet;
 mod receipts;
+mod redundancy;
 mod restarts;
 mod resync;
 mod rotation;

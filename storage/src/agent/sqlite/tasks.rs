@@ -64,6 +64,7 @@ fn columns(kind: &TaskKind) -> (&'static str, Columns<'_>) {
         TaskKind::SecureAdded(queue, key) => {
             (SECURE_ADDED, Columns { queue: Some(queue.0), sender_key: Some(key.to_der()), ..none })
         }
+        TaskKind::SecureSpare(queue) => (SECURE_SPARE, Columns { queue: Some(queue.0), ..none }),
         TaskKind::Retire { queue, attempts } => {
             (RETIRE, Columns { queue: Some(queue.0), attempts: Some(*attempts), ..none })
         }
@@ -136,6 +137,7 @@ fn kind(row: &Record<'_>) -> Result<TaskKind> {
         Some(SECURE_ADDED) => {
             Ok(TaskKind::SecureAdded(queue()?, row.decoded("sender_key", AuthPublicKey::from_der)?))
         }
+        Some(SECURE_SPARE) => Ok(TaskKind::SecureSpare(queue()?)),
         Some(RETIRE) => Ok(TaskKind::Retire { queue: queue()?, attempts: row.plain("attempts")? }),
         Some(DELETE_QUEUE) => Ok(TaskKind::DeleteQueue {
             server: row.wire("server", ServerAddress::decode)?,
@@ -166,5 +168,6 @@ const INVITE: &str = "invite";
 const OPEN_LINK: &str = "open link";
 const SECURE_RECEIVE: &str = "secure receive";
 const SECURE_ADDED: &str = "secure added";
+const SECURE_SPARE: &str = "secure spare";
 const RETIRE: &str = "retire";
 const DELETE_QUEUE: &str = "delete queue";
