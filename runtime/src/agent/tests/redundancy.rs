@@ -9,6 +9,7 @@ use smp_core::server::ServerConfig;
 use smp_core::wire::agent::MessageIntegrity;
 
 use super::*;
+use crate::Runtime;
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -179,21 +180,30 @@ fn what_comes_through_both_queues_is_told_once() {
     settle(&mut alice, &mut bob);
     let first = servers_of(&alice, at_alice)[0];
     alice.stop();
-    let before = bob.store.copy();
+    world.crash(first);
     bob.send(at_bob, vec![0]).unwrap();
-    bob.others_within(MINUTE);
+    let copy = bob.store.copy();
+    world.start(first, ServerConfig::default());
+    assert_eq!(sent(&mut bob), 1);
     world.crash(first);
     // Bob did not hear that the server has it.
-    let sent = bob.store.copy();
     bob.stop();
-    bob.store.restore(before);
+    bob.store.restore(copy);
     bob.start();
-    bob.send(at_bob, vec![0]).unwrap();
-    drop(sent);
-    bob.others_within(HOUR);
-    world.start(first, ServerConfig::default());
+    bob.send(at_bob, vec![1]).unwrap();
+    assert_eq!(sent(&mut bob), 2);
     alice.start();
-    assert_eq!(alice.bodies(), texts(0..1));
+    assert_eq!(alice.bodies(), texts(0..2));
+    world.start(first, ServerConfig::default());
+    bob.send(at_bob, vec![2]).unwrap();
+    assert_eq!(alice.bodies(), texts(2..3));
+}
+
+/// How many messages are sent in the next hour.
+fn sent(person: &mut Person) -> usize {
+    let events = person.others_within(HOUR);
+    assert!(events.iter().all(|event| matches!(event, Event::Sent(..))), "{events:?}");
+    events.len()
 }
 
 /// An agent that knows one queue only uses the first, whatever is announced.
