@@ -2,12 +2,14 @@
 //!
 //! A server sends one message of a queue at a time. So a message whose number is beyond the next one is kept back, neither
 //! decrypted nor acknowledged, while another queue of the connection may hold what is missing: until that one brings it, or
-//! another SUB there brings nothing. A server that cannot be reached is waited for at most [`AgentLimits::order_wait`]; what is
+//! another SUB there brings nothing, twice: a server sends what waits behind its answer to the first. A server that cannot be reached is waited for at most [`AgentLimits::order_wait`]; what is
 //! found there later is told out of its place.
 //!
 //! Nothing of this is kept: what was not acknowledged comes again.
 //!
 //! [`AgentLimits::order_wait`]: super::AgentLimits::order_wait
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::actor::{Attempt, Running};
 use super::effect::{Doing, Effect, is_temporary};
@@ -29,9 +31,11 @@ pub(super) struct Held {
 #[derive(Clone, Default)]
 pub(super) struct Ordering {
     /// One of a queue.
-    held: std::collections::BTreeMap<QueueNumber, Held>,
+    held: BTreeMap<QueueNumber, Held>,
     /// Queues that were empty since the first of them came.
-    empty: std::collections::BTreeSet<QueueNumber>,
+    empty: BTreeSet<QueueNumber>,
+    /// Queues in which SUB has found nothing once.
+    looked: BTreeSet<QueueNumber>,
     /// The look into another queue.
     pub(super) probe: Attempt,
 }
@@ -118,6 +122,10 @@ impl Step<'_> {
                 ordering.probe.later(now, limits.retry_min, limits.retry_max);
                 ordering.probe.again_at = ordering.probe.again_at.min(deadline.map(|at| at.max(now)));
             }
+            Ok(_) if ordering.looked.insert(number) => {
+                ordering.probe = Attempt::default();
+                self.release();
+            }
             // A queue that is gone brings nothing either.
             _ => {
                 ordering.probe = Attempt::default();
@@ -128,15 +136,23 @@ impl Step<'_> {
 
     /// Nothing is left in a queue.
     pub(super) fn is_drained(&mut self, number: QueueNumber) {
-        self.running.ordering.empty.insert(number);
+        if !self.receive_queue(number).is_some_and(|queue| is_told(self.running, queue)) {
+            self.running.ordering.empty.insert(number);
+        }
         self.release();
+    }
+
+    /// A message came through a queue.
+    pub(super) fn is_not_drained(&mut self, number: QueueNumber) {
+        let ordering = &mut self.running.ordering;
+        ordering.empty.remove(&number);
+        ordering.looked.remove(&number);
     }
 
     /// A message was taken: whatever waits for it is looked at again.
     pub(super) fn was_taken(&mut self, number: QueueNumber) {
         let ordering = &mut self.running.ordering;
         ordering.held.remove(&number);
-        ordering.empty.remove(&number);
         self.release();
     }
 

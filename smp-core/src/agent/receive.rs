@@ -18,6 +18,7 @@ use crate::wire::agent::{AgentError, EnvelopeBody, PeerError, RatchetError};
 impl Step<'_> {
     /// A message of a server.
     pub(super) fn receive(&mut self, number: QueueNumber, message: &ReceivedMessage) {
+        self.is_not_drained(number);
         if let Some(Found::Incoming(incoming)) = &self.found {
             // It came before.
             return match incoming.clone() {
