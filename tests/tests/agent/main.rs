@@ -3,6 +3,7 @@
 mod contacts;
 mod delivery;
 mod establish;
+mod redundancy;
 mod rotation;
 mod routing;
 mod short_links;
