@@ -53,7 +53,7 @@ impl Ordering {
 
 impl Step<'_> {
     /// Whether a message with this number of the sender's waits for others.
-    pub(super) fn must_wait(&mut self, number: QueueNumber, sender_id: i64) -> bool {
+    pub(super) fn must_wait(&self, number: QueueNumber, sender_id: i64) -> bool {
         let Some(connection) = &self.connection else { return false };
         if sender_id <= connection.state.counters.received.saturating_add(1) {
             return false;
