@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::delete::Deletion;
 use super::durable::RunningCommand;
 use super::effect::{Doing, Effect};
+use super::ordering::Ordering;
 use super::step::{self, Step};
 use super::store::{AgentQuery, Connection, Found, QueueNumber, StoreFailure};
 use super::users::Writer;
@@ -47,6 +48,8 @@ pub(super) struct Running {
     pub(super) switching: Option<CallId>,
     /// The first messages of queues that take the place of others, which wait until those are empty.
     pub(super) early: BTreeMap<QueueNumber, ReceivedMessage>,
+    /// What came before its turn.
+    pub(super) ordering: Ordering,
     /// Queues that take the place of others, and need not wait for them.
     pub(super) opened: BTreeSet<QueueNumber>,
     /// Send queues in use.
@@ -66,6 +69,8 @@ pub(super) struct Attempt {
     pub(super) again_at: Option<Timestamp>,
     /// The last pause.
     pub(super) pause: Duration,
+    /// It has failed since then.
+    pub(super) since: Option<Timestamp>,
     /// The server refused it without a signature: who was sent it before may have secured the queue with the key in it.
     pub(super) is_signed: bool,
 }
@@ -165,8 +170,8 @@ impl Actor {
 
     /// The first time at which something has to be done.
     fn next_due(&self) -> Option<Timestamp> {
-        let Running { task, background, command, queues, deletions, .. } = &self.running;
-        let others = [task, background, &command.attempt];
+        let Running { task, background, command, queues, deletions, ordering, .. } = &self.running;
+        let others = [task, background, &command.attempt, &ordering.probe];
         let attempts = queues.values().chain(deletions.values()).chain(others);
         self.paused.into_iter().chain(attempts.filter_map(|attempt| attempt.again_at)).min()
     }
@@ -181,6 +186,7 @@ impl Actor {
             && switching.is_none()
             && told.is_empty()
             && early.is_empty()
+            && self.running.ordering.is_idle()
             && !task.is_busy()
             && !background.is_busy()
             && !command.attempt.is_busy()
@@ -377,16 +383,16 @@ impl Agent {
         let Some(actor) = self.actors.get_mut(&id) else { return };
         actor.timer = None;
         actor.paused = actor.paused.filter(|until| *until > now);
-        let Running { task, background, command, queues, deletions, .. } = &mut actor.running;
+        let Running { task, background, command, queues, deletions, ordering, .. } = &mut actor.running;
         let is_due = |attempt: &mut Attempt| {
             let is_due = attempt.again_at.is_some_and(|at| at <= now);
             attempt.again_at = attempt.again_at.filter(|_| !is_due);
             is_due
         };
-        let is_deletion_due =
-            deletions.values_mut().filter_map(|attempt| is_due(attempt).then_some(())).count() > 0;
+        let singles = [task, background, &mut command.attempt, &mut ordering.probe];
         // All of them, so that each is taken up.
-        if is_due(task) | is_due(background) | is_due(&mut command.attempt) | is_deletion_due {
+        let others = singles.into_iter().chain(deletions.values_mut());
+        if others.fold(false, |is_any, attempt| is_any | is_due(attempt)) {
             actor.inbox.push_back(Work::Tasks);
         }
         for (queue, attempt) in queues {

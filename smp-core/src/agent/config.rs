@@ -83,6 +83,15 @@ pub struct AgentLimits {
     pub full_retry: Duration,
     /// And at most; each time half as long again.
     pub full_retry_max: Duration,
+    /// From how many queues a new connection receives, each on a server of its own, as far as the user has so many. An agent
+    /// that knows one only uses the first. More than one makes invitations longer; those with a short link have one.
+    pub receive_queues: usize,
+    /// How many of the queues that the other side announces are used.
+    pub send_queues: usize,
+    /// For how long a queue fails before messages go through another one that the other side announced.
+    pub fail_over: Duration,
+    /// How long a message waits for those before it that may be in a queue on a server that cannot be reached.
+    pub order_wait: Duration,
     /// How long a message is tried to be sent.
     pub message_expiry: Duration,
     /// How long, when the recipient's queue is full.
@@ -129,6 +138,10 @@ impl Default for AgentLimits {
             retry_max: second * 120,
             full_retry: second * 300,
             full_retry_max: day / 4,
+            receive_queues: 1,
+            send_queues: 4,
+            fail_over: second * 60,
+            order_wait: second * 300,
             message_expiry: day * 2,
             full_expiry: day * 7,
             delete_wait: day * 2,

@@ -80,6 +80,7 @@ impl Step<'_> {
         self.give_up_call();
         self.running.told.clear();
         self.running.early.clear();
+        self.running.ordering = Default::default();
         self.running.background = Attempt::default();
         self.running.is_dropped = self.running.task.is_under_way;
         self.running.task = Attempt { is_under_way: self.running.is_dropped, ..Attempt::default() };
@@ -106,7 +107,7 @@ impl Step<'_> {
         }
     }
 
-    fn drop_receive_queues(&mut self) {
+    pub(super) fn drop_receive_queues(&mut self) {
         let Some(connection) = &mut self.connection else { return };
         let user = connection.state.user;
         for queue in std::mem::take(&mut connection.receive) {

@@ -35,6 +35,8 @@ pub struct ConnectionDescription {
 pub struct ReceiveQueueDescription {
     /// Its server.
     pub server: ServerAddress,
+    /// How far it is. Beside the first, queues are used that are active.
+    pub stage: QueueStage,
     /// How far it is in taking the place of another.
     pub switch: Option<ReceiveSwitch>,
     /// That may be given up.
@@ -46,6 +48,8 @@ pub struct ReceiveQueueDescription {
 pub struct SendQueueDescription {
     /// Its server.
     pub server: ServerAddress,
+    /// How far it is. Beside the first, queues are used that are active.
+    pub stage: QueueStage,
     /// How far it is in taking the place of another.
     pub switch: Option<SendSwitch>,
 }
@@ -57,12 +61,16 @@ impl Step<'_> {
         let in_use = connection.receive.iter().filter(|queue| queue.stage != QueueStage::Disabled);
         let receive = in_use.map(|queue| ReceiveQueueDescription {
             server: queue.server.clone(),
+            stage: queue.stage,
             switch: queue.switch,
             can_abort: queue.switch == Some(ReceiveSwitch::Adding),
         });
         let send = connection.send.iter();
-        let send =
-            send.map(|queue| SendQueueDescription { server: queue.server.clone(), switch: queue.switch });
+        let send = send.map(|queue| SendQueueDescription {
+            server: queue.server.clone(),
+            stage: queue.stage,
+            switch: queue.switch,
+        });
         let description = ConnectionDescription {
             version: state.version,
             sync: state.sync,

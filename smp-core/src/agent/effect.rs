@@ -48,6 +48,8 @@ pub(super) enum Doing {
     Deliver(ConnectionId, QueueNumber, Box<Outgoing>, Option<Box<ServerAddress>>),
     /// ACK.
     Acknowledge(ConnectionId, QueueNumber),
+    /// SUB, to see whether another queue holds what is missing.
+    Probe(ConnectionId, QueueNumber),
     /// DEL.
     Delete(ConnectionId, EntityId),
     /// QUE, for a call.
@@ -90,6 +92,7 @@ impl Doing {
             | Self::Background(id, _)
             | Self::Deliver(id, ..)
             | Self::Acknowledge(id, ..)
+            | Self::Probe(id, _)
             | Self::Delete(id, _) => Some(*id),
             Self::Subscribe(..) | Self::QueueInfo(..) | Self::Link(..) | Self::Relay(..) => None,
         }
@@ -103,7 +106,7 @@ impl Doing {
         match self {
             Self::Deliver(_, _, message, _) => !is_confirmation(message),
             Self::Relay(_, _, is_patient) => *is_patient,
-            Self::Background(..) => true,
+            Self::Background(..) | Self::Probe(..) => true,
             Self::Create(..)
             | Self::Task(_)
             | Self::Acknowledge(..)

@@ -18,20 +18,25 @@
 use bytes::Bytes;
 
 use super::effect::Effect;
-use super::queues::{QueuePurpose, can_secure};
+use super::queues::{QueuePurpose, address_of, can_secure};
 use super::step::{PROHIBITED, Step};
 use super::store::{
     AgentOp, Agreement, Connection, ConnectionState, Counters, Found, Origin, Progress, QueueNumber,
-    QueueStage, SyncState, Task, TaskKind,
+    QueueStage, SendQueue, SyncState, Task, TaskKind,
 };
 use super::{CallId, Reply, UserId};
+use crate::crypto::AuthPrivateKey;
 use crate::crypto::ratchet::{KemOffer, Ratchet, X3dhKeys};
-use crate::wire::agent::{AgentError, AgentMessage, ConnectionError, NonEmpty, PeerError, version};
+use crate::wire::agent::{
+    AgentCommandError, AgentError, AgentMessage, ConnectionError, NonEmpty, PeerError, version,
+};
 use crate::wire::link::{E2eParameters, KemParameters};
 use crate::wire::queue_uri::{QueueAddress, QueueInfo, QueueUri};
 use crate::wire::{ConnectionRequest, Version};
 
 pub(super) const FIRST: QueueNumber = QueueNumber(1);
+
+const NO_VERSION: AgentError = AgentError::Peer(PeerError::Version);
 
 impl Step<'_> {
     /// Makes an invitation.
@@ -68,7 +73,6 @@ impl Step<'_> {
         info: &Bytes,
         pq: bool,
     ) -> Result<(), AgentError> {
-        const NO_VERSION: AgentError = AgentError::Peer(PeerError::Version);
         let opened = self.key_of_opened(request);
         if self.connection.is_some() && opened.is_none() {
             return Err(AgentError::Connection(ConnectionError::Duplicate));
@@ -81,12 +85,10 @@ impl Step<'_> {
         let Some(theirs) = &request.ratchet else {
             return self.ask_owner(id, user, request, version, info, pq);
         };
-        let queue = request.queues().first().and_then(|queue| queue.agree(versions.client));
-        let mut queue = self.new_send_queue(FIRST, &queue.ok_or(NO_VERSION)?)?;
         let is_secured = opened.is_some();
-        if let Some(key) = opened {
-            (queue.key, queue.stage) = (key, QueueStage::Secured);
-        }
+        let send = self.send_queues_of(request, opened)?;
+        let numbers: Vec<_> = send.iter().map(|queue| queue.number).collect();
+        let is_to_secure = !is_secured && send.first().is_some_and(can_secure);
         let ratchet_version = theirs.versions.intersect(versions.ratchet).ok_or(NO_VERSION)?.max();
         let pq = pq && version >= version::PQ_RATCHET;
         let offer = match &theirs.kem {
@@ -106,7 +108,7 @@ impl Step<'_> {
         let mut keys = Vec::new();
         ours.public().encode(&mut keys);
         let mut tasks = Vec::new();
-        if can_secure(&queue) && !is_secured {
+        if is_to_secure {
             tasks.push(TaskKind::SecureSend(FIRST));
         }
         tasks.push(TaskKind::CreateReply { info: info.clone(), keys: keys.into() });
@@ -117,17 +119,35 @@ impl Step<'_> {
             state: new_state(user, Progress::Joining, version, pq),
             agreement: Agreement::Ratchet(Box::new(ratchet)),
             receive: Vec::new(),
-            send: vec![queue],
+            send,
             tasks,
         });
         // All of it is new, also where the link was opened before.
         self.tasks_mut();
         self.agreement_mut();
-        self.send_mut(FIRST);
+        numbers.into_iter().for_each(|number| _ = self.send_mut(number));
         self.keep();
         self.running.call = Some(id);
         self.effects.push(Effect::Tasks);
         Ok(())
+    }
+
+    /// The queues of a request to which messages can be sent, the first with the key that secured it when its link was
+    /// opened.
+    fn send_queues_of(
+        &mut self,
+        request: &ConnectionRequest,
+        opened: Option<AuthPrivateKey>,
+    ) -> Result<Vec<SendQueue>, AgentError> {
+        let versions = self.shared.config.versions.client;
+        let first = request.queues().first().and_then(|queue| queue.agree(versions));
+        let mut first = self.new_send_queue(FIRST, &first.ok_or(NO_VERSION)?)?;
+        if let Some(key) = opened {
+            (first.key, first.stage) = (key, QueueStage::Secured);
+        }
+        let announced = request.queues().iter().filter_map(|queue| queue.agree(versions));
+        let spares = self.spare_send_queues(&announced.collect::<Vec<_>>());
+        Ok(std::iter::once(first).chain(spares).collect())
     }
 
     /// Goes on with what failed.
@@ -183,6 +203,8 @@ impl Step<'_> {
         }
         let secure_send = can_secure(&queue).then_some(TaskKind::SecureSend(FIRST));
         self.add_send(queue);
+        let spares = self.spare_send_queues(&confirmation.queues);
+        spares.into_iter().for_each(|queue| self.add_send(queue));
         let secure_receive = confirmation.sender_key.map(|key| TaskKind::SecureReceive(FIRST, key));
         if let Some(tasks) = self.tasks_mut() {
             let new = secure_receive.into_iter().chain(secure_send);
@@ -204,9 +226,10 @@ impl Step<'_> {
         Reply::Joined { connection: self.id, can_send }
     }
 
-    /// The invitation to a queue that was made.
-    pub(super) fn invitation(&mut self, address: QueueAddress) -> Result<(), AgentError> {
-        let request = self.request_to(address)?;
+    /// The invitation to the queues that were made.
+    pub(super) fn invitation(&mut self) -> Result<(), AgentError> {
+        let addresses = self.connection()?.receive.iter().map(address_of).collect();
+        let request = self.request_to_all(addresses)?;
         self.keep();
         if let Some(call) = self.running.call.take() {
             let reply = self.made(request);
@@ -217,6 +240,14 @@ impl Step<'_> {
 
     /// A request to connect to a queue of ours: an invitation if keys are offered, otherwise an address.
     pub(super) fn request_to(&self, address: QueueAddress) -> Result<ConnectionRequest, AgentError> {
+        self.request_to_all(vec![address])
+    }
+
+    /// The same for several queues, of which agents that know one only use the first.
+    pub(super) fn request_to_all(
+        &self,
+        addresses: Vec<QueueAddress>,
+    ) -> Result<ConnectionRequest, AgentError> {
         let too_large = |_| AgentError::Internal("the request cannot be written".to_owned());
         let versions = self.shared.config.versions;
         let agreement = self.connection.as_ref().map(|connection| &connection.agreement);
@@ -225,19 +256,33 @@ impl Step<'_> {
             Some(Agreement::None) => None,
             Some(Agreement::Ratchet(_) | Agreement::Renewing(..)) | None => return Err(PROHIBITED),
         };
-        let queue = QueueUri { versions: versions.client, address };
-        ConnectionRequest::new(versions.agent, vec![queue], ratchet).map_err(too_large)
+        let queue = |address| QueueUri { versions: versions.client, address };
+        let queues = addresses.into_iter().map(queue).collect();
+        ConnectionRequest::new(versions.agent, queues, ratchet).map_err(too_large)
     }
 
-    /// The queue for replies was made: the other side is told.
-    pub(super) fn confirm(&mut self, address: QueueAddress) -> Result<(), AgentError> {
+    /// The queues for replies were made: the other side is told.
+    pub(super) fn confirm(&mut self) -> Result<(), AgentError> {
         let Some(Task { kind: TaskKind::CreateReply { info, keys }, .. }) = self.take_task() else {
             return Err(PROHIBITED);
         };
         let max = self.shared.config.versions.client.max();
         let version = self.send_queue(FIRST).map_or(max, |queue| queue.version);
-        let queues = NonEmpty::one(QueueInfo { version, address });
-        self.enqueue_confirmation(FIRST, AgentMessage::ConnInfoReply { queues, info }, keys)
+        let made = &self.connection()?.receive;
+        let spares: Vec<_> = made.iter().skip(1).map(|queue| queue.number).collect();
+        let queues: Vec<_> =
+            made.iter().map(|queue| QueueInfo { version, address: address_of(queue) }).collect();
+        let first = queues.first().cloned().ok_or(PROHIBITED)?;
+        let all = NonEmpty::new(queues).map_err(|_| PROHIBITED)?;
+        let reply = |queues| AgentMessage::ConnInfoReply { queues, info: info.clone() };
+        match self.enqueue_confirmation(FIRST, reply(all), keys.clone()) {
+            Err(AgentError::Command(AgentCommandError::Large)) if !spares.is_empty() => {
+                // There is no room for more than one.
+                spares.into_iter().for_each(|spare| self.retire(spare));
+                self.enqueue_confirmation(FIRST, reply(NonEmpty::one(first)), keys)
+            }
+            result => result,
+        }
     }
 }
 

@@ -49,6 +49,9 @@ impl Step<'_> {
         else {
             return Err(PROHIBITED_MESSAGE);
         };
+        if self.must_wait(number, sender_id) {
+            return Ok(Taken::Early(sender_id));
+        }
         let hash = MessageHash::from(sha256(&message.plaintext));
         let counters = &mut self.connection()?.state.counters;
         let integrity =

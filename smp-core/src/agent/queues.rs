@@ -154,17 +154,30 @@ impl Step<'_> {
                 // Nobody wants it any more.
                 self.keep();
                 let (server, key) = (keys.server.clone(), keys.queue.auth.clone());
+                self.drop_receive_queues();
                 return self.delete_queue(server, queue.recipient_id.clone(), key);
+            }
+            _ if is_dropped && self.has_queues() => {
+                self.keep();
+                return self.drop_receive_queues();
             }
             _ if is_dropped => return self.drop_unstored(),
             Ok(Answer::Created(queue)) => self.new_receive_queue(keys, queue),
+            // It does without.
+            _ if self.has_queues() => return self.all_created(keys.purpose),
             Ok(_) => Err(to_error(keys.server.clone(), RequestError::Unexpected)),
             Err(error) if is_temporary(error) && !self.is_called_for() => return self.task_later(),
             Err(error) => Err(to_error(keys.server.clone(), error.clone())),
         };
         let result = match (queue, keys.purpose) {
-            (Ok(address), QueuePurpose::Invitation) => self.invitation(address),
-            (Ok(address), QueuePurpose::Reply) => self.confirm(address),
+            (Ok(_), purpose @ (QueuePurpose::Invitation | QueuePurpose::Reply)) => {
+                // The data of a link tells of one.
+                let has_more = keys.link.is_none() && self.create_spare(purpose);
+                if !has_more {
+                    self.all_created(purpose);
+                }
+                return;
+            }
             (Ok(address), QueuePurpose::Address) => self.address(address),
             (Ok(_), QueuePurpose::Request) => {
                 self.effects.push(Effect::Tasks);
@@ -179,6 +192,21 @@ impl Step<'_> {
                 self.connection = None;
             }
         }
+    }
+
+    /// As many queues were made as the connection is to have.
+    pub(super) fn all_created(&mut self, purpose: QueuePurpose) {
+        let result = match purpose {
+            QueuePurpose::Reply => self.confirm(),
+            _ => self.invitation(),
+        };
+        if let Err(error) = result {
+            self.fail_call(error);
+        }
+    }
+
+    fn has_queues(&self) -> bool {
+        self.connection.as_ref().is_some_and(|connection| !connection.receive.is_empty())
     }
 
     /// Adds a queue that was made, which is subscribed.

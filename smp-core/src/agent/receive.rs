@@ -4,6 +4,8 @@
 //! acknowledged when the step is durable, what is for the app when the app has acknowledged it.
 
 use super::effect::{Doing, Effect};
+use super::establish::FIRST;
+use super::redundancy::is_unknown;
 use super::seal::{self, Opened, OpenedMessage, SealFault};
 use super::step::Step;
 use super::store::{AgentOp, Found, Progress, QueueNumber};
@@ -16,6 +18,7 @@ use crate::wire::agent::{AgentError, EnvelopeBody, PeerError, RatchetError};
 impl Step<'_> {
     /// A message of a server.
     pub(super) fn receive(&mut self, number: QueueNumber, message: &ReceivedMessage) {
+        self.is_not_drained(number);
         if let Some(Found::Incoming(incoming)) = &self.found {
             // It came before.
             return match incoming.clone() {
@@ -42,6 +45,7 @@ impl Step<'_> {
             Err(SealFault::Malformed) => Err(AgentError::Peer(PeerError::Message)),
         };
         match taken {
+            Ok(Taken::Early(sender_id)) => return self.hold(number, message, sender_id),
             Ok(Taken::ByApp) => {}
             Ok(Taken::Done) => self.acknowledge_now(number, &message.id),
             Err(error) => {
@@ -49,6 +53,7 @@ impl Step<'_> {
                 self.acknowledge_now(number, &message.id);
             }
         }
+        self.was_taken(number);
     }
 
     pub(super) fn acknowledge_now(&mut self, number: QueueNumber, message: &MessageId) {
@@ -69,9 +74,14 @@ impl Step<'_> {
                 self.request_came(number, id, request, info)
             }
             _ if is_address => Err(PROHIBITED_MESSAGE),
-            EnvelopeBody::Confirmation { keys: Some(keys), ciphertext } => {
+            EnvelopeBody::Confirmation { keys: Some(keys), ciphertext } if number == FIRST => {
                 self.confirmation(number, opened, keys, ciphertext)
             }
+            EnvelopeBody::Confirmation { keys: None, ciphertext } if number != FIRST => {
+                self.introduced(number, opened, ciphertext)
+            }
+            // Nobody else could be kept from sending there.
+            _ if self.receive_queue(number).is_some_and(is_unknown) => Err(PROHIBITED_MESSAGE),
             EnvelopeBody::Confirmation { keys: None, ciphertext } => {
                 let Some(Ok(message)) = self.decrypt(ciphertext)? else { return Ok(Taken::Done) };
                 self.reply_confirmed(number, opened, &message.plaintext)
@@ -94,7 +104,7 @@ impl Step<'_> {
                 self.raise_version(opened);
                 self.ratchet_keys(opened, keys)
             }
-            EnvelopeBody::Invitation { .. } => Err(PROHIBITED_MESSAGE),
+            EnvelopeBody::Confirmation { .. } | EnvelopeBody::Invitation { .. } => Err(PROHIBITED_MESSAGE),
         }
     }
 
@@ -148,6 +158,8 @@ impl Step<'_> {
 /// Who is to acknowledge a message.
 pub(super) enum Taken {
     ByApp,
+    /// Nobody now: others with lower numbers than this one may be in another queue.
+    Early(i64),
     Done,
 }
 

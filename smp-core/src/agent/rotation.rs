@@ -286,6 +286,7 @@ impl Step<'_> {
             Some(TaskKind::SecureAdded(number, key)) => self.receive_queue(number).map(|queue| {
                 (queue.server.clone(), Request::secure(queue.recipient_id.clone(), queue.key.clone(), key))
             }),
+            Some(TaskKind::SecureSpare(number)) => self.spare_request(number),
             Some(TaskKind::Retire { queue, .. }) => self.retire_request(queue),
             _ => return,
         };
@@ -313,6 +314,7 @@ impl Step<'_> {
         }
         match task.map(|task| task.kind) {
             Some(TaskKind::SecureAdded(number, _)) => self.added_answered(number, answer),
+            Some(TaskKind::SecureSpare(number)) => self.spare_answered(number, answer),
             Some(TaskKind::Retire { queue, attempts }) => self.retire_answered(queue, attempts, answer),
             _ => {}
         }

@@ -209,7 +209,7 @@ impl Step<'_> {
         if let Some(new) = self.successor(number) {
             return self.effects.push(Effect::Deliver(new));
         }
-        if self.is_switched_back(number, &error) {
+        if self.is_switched_back(number, &error) || self.fails_over(number, message, &error) {
             return;
         }
         let is_full =
@@ -338,6 +338,7 @@ impl Step<'_> {
         if connection.state.progress != Progress::Connected {
             connection.state.progress = Progress::Connected;
             self.event(Event::Connected(self.id));
+            self.prepare_spares();
         }
     }
 }

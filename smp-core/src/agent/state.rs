@@ -4,12 +4,12 @@
 use bytes::Bytes;
 
 use super::effect::{Doing, to_error};
+use super::queues::address_of;
 use super::step::Step;
 use super::store::{AgentQuery, Agreement, Confirmation, ConnectionState, Found, Progress, StoreFailure};
 use super::{Agent, CallId, ConfirmationId, ConnectionId, LocalMessageId, Reader, Reply, UserId};
 use crate::client::{Answer, Request, RequestError};
 use crate::wire::agent::{AgentError, ConnectionError};
-use crate::wire::queue_uri::QueueAddress;
 use crate::wire::{ConnectionRequest, ServerAddress};
 
 /// A connection of a list.
@@ -71,14 +71,8 @@ impl Step<'_> {
         let connection = self.connection.as_ref()?;
         let is_open = matches!(connection.agreement, Agreement::Offered(_))
             || connection.state.progress == Progress::Contact;
-        let queue = connection.receive.first().filter(|_| is_open)?;
-        let address = QueueAddress {
-            server: queue.server.clone(),
-            sender_id: queue.sender_id.clone(),
-            dh_key: queue.e2e_key.public(),
-            mode: queue.mode,
-        };
-        self.request_to(address).ok().map(Box::new)
+        let addresses = connection.receive.iter().filter(|_| is_open).map(address_of);
+        self.request_to_all(addresses.collect()).ok().map(Box::new)
     }
 
     /// QUE of the queue that others are told of. The answer is for whoever looks for faults.

@@ -212,8 +212,16 @@ impl<'a> Step<'a> {
             Doing::Delete(_, queue) => self.queue_deleted(queue, answer),
             Doing::Acknowledge(_, queue) => match answer {
                 Ok(Answer::Message(Some(message))) => self.receive_next(*queue, message),
-                _ => self.acknowledged_last(*queue),
+                Ok(_) => {
+                    self.acknowledged_last(*queue);
+                    self.is_drained(*queue);
+                }
+                Err(_) => {
+                    self.acknowledged_last(*queue);
+                    self.release();
+                }
             },
+            Doing::Probe(_, queue) => self.probed(*queue, answer),
             Doing::Subscribe(..) | Doing::QueueInfo(..) | Doing::Link(..) | Doing::Relay(..) => {}
         }
     }
@@ -232,6 +240,14 @@ impl<'a> Step<'a> {
             self.ops = ops;
         }
         (self.connection, self.ops, self.effects)
+    }
+
+    /// Everything is as it was before this step.
+    pub(super) fn undo(&mut self) {
+        self.connection = self.before.cloned();
+        self.changed = Changed::default();
+        self.ops.clear();
+        self.effects.clear();
     }
 
     /// The store is to keep the connection from now on.
@@ -302,6 +318,13 @@ impl<'a> Step<'a> {
         self.changed.order = true;
         let connection = self.connection.iter_mut();
         connection.for_each(|connection| connection.send.sort_by_key(|queue| queue.number != number));
+    }
+
+    /// Messages go through this queue when all others fail.
+    pub(super) fn send_last(&mut self, number: QueueNumber) {
+        self.changed.order = true;
+        let connection = self.connection.iter_mut();
+        connection.for_each(|connection| connection.send.sort_by_key(|queue| queue.number == number));
     }
 
     pub(super) fn tasks_mut(&mut self) -> Option<&mut Vec<Task>> {

@@ -16,6 +16,7 @@ impl Step<'_> {
         self.run_deletions();
         self.run_background();
         self.run_commands();
+        self.run_ordering();
         if self.running.task.is_busy() {
             return;
         }
@@ -34,7 +35,12 @@ impl Step<'_> {
         }
         let request = match task.kind {
             TaskKind::CreateReply { .. } => {
-                if let Err(error) = self.create_queue(QueuePurpose::Reply) {
+                if !connection.receive.is_empty() {
+                    // Some were made before.
+                    if !self.create_spare(QueuePurpose::Reply) {
+                        self.all_created(QueuePurpose::Reply);
+                    }
+                } else if let Err(error) = self.create_queue(QueuePurpose::Reply) {
                     self.fail_call(error);
                 }
                 return;
@@ -54,6 +60,7 @@ impl Step<'_> {
             // Beside the others: see above.
             TaskKind::DeleteQueue { .. }
             | TaskKind::SecureAdded(..)
+            | TaskKind::SecureSpare(_)
             | TaskKind::Retire { .. }
             | TaskKind::Command(_)
             | TaskKind::Tell => return,
@@ -95,6 +102,7 @@ impl Step<'_> {
             TaskKind::DeleteQueue { .. }
             | TaskKind::CreateReply { .. }
             | TaskKind::SecureAdded(..)
+            | TaskKind::SecureSpare(_)
             | TaskKind::Retire { .. }
             | TaskKind::Command(_)
             | TaskKind::Tell

@@ -7,6 +7,7 @@ mod ending;
 mod establish;
 mod many;
 mod matrix;
+mod redundancy;
 mod resync;
 mod rotation;
 mod routing;

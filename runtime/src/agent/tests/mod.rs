@@ -11,6 +11,7 @@ mod handshake;
 mod hostile;
 mod ratchet;
 mod receipts;
+mod redundancy;
 mod restarts;
 mod resync;
 mod rotation;

@@ -75,6 +75,8 @@ pub enum TaskKind {
     SecureReceive(QueueNumber, AuthPublicKey),
     /// KEY: secure a receive queue that takes the place of another, with the key that came with QKEY.
     SecureAdded(QueueNumber, AuthPublicKey),
+    /// SKEY: secure a send queue that the other side announced beside the first.
+    SecureSpare(QueueNumber),
     /// DEL of a receive queue that was left; before, unless it is disabled, it is emptied.
     Retire {
         /// The queue.
@@ -109,6 +111,6 @@ impl TaskKind {
     /// Whether messages go out while it is not done, and other tasks are.
     #[must_use]
     pub const fn is_background(&self) -> bool {
-        matches!(self, Self::SecureAdded(..) | Self::Retire { .. })
+        matches!(self, Self::SecureAdded(..) | Self::SecureSpare(_) | Self::Retire { .. })
     }
 }

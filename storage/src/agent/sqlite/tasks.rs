@@ -64,6 +64,7 @@ fn columns(kind: &TaskKind) -> (&'static str, Columns<'_>) {
         TaskKind::SecureAdded(queue, key) => {
             (SECURE_ADDED, Columns { queue: Some(queue.0), sender_key: Some(key.to_der()), ..none })
         }
+        TaskKind::SecureSpare(queue) => (SECURE_SPARE, Columns { queue: Some(queue.0), ..none }),
         TaskKind::Retire { queue, attempts } => {
             (RETIRE, Columns { queue: Some(queue.0), attempts: Some(*attempts), ..none })
         }
@@ -138,6 +139,7 @@ fn kind(row: &Record<'_>) -> Result<TaskKind> {
         Some(SECURE_ADDED) => {
             Ok(TaskKind::SecureAdded(queue()?, row.decoded("sender_key", AuthPublicKey::from_der)?))
         }
+        Some(SECURE_SPARE) => Ok(TaskKind::SecureSpare(queue()?)),
         Some(RETIRE) => Ok(TaskKind::Retire { queue: queue()?, attempts: row.plain("attempts")? }),
         Some(COMMAND) => Ok(TaskKind::Command(row.bytes("info")?)),
         Some(TELL) => Ok(TaskKind::Tell),
@@ -170,6 +172,7 @@ const INVITE: &str = "invite";
 const OPEN_LINK: &str = "open link";
 const SECURE_RECEIVE: &str = "secure receive";
 const SECURE_ADDED: &str = "secure added";
+const SECURE_SPARE: &str = "secure spare";
 const RETIRE: &str = "retire";
 const COMMAND: &str = "command";
 const TELL: &str = "tell";

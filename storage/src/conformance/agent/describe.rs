@@ -166,6 +166,7 @@ fn task(task: &Task) -> String {
         }
         TaskKind::SecureReceive(queue, key) => format!("secure receive {} {}", queue.0, public(key)),
         TaskKind::SecureAdded(queue, key) => format!("secure added {} {}", queue.0, public(key)),
+        TaskKind::SecureSpare(queue) => format!("secure spare {}", queue.0),
         TaskKind::Retire { queue, attempts } => format!("retire {} after {attempts}", queue.0),
         TaskKind::Command(call) => format!("command {}", hex(call)),
         TaskKind::Tell => "tell".to_owned(),

@@ -284,8 +284,9 @@ impl Samples {
     }
 
     fn task(&mut self) -> Task {
-        let kind = match self.below(10) {
+        let kind = match self.below(11) {
             4 => TaskKind::SecureAdded(self.queue(), self.public_key()),
+            9 => TaskKind::SecureSpare(self.queue()),
             5 => TaskKind::Retire { queue: self.queue(), attempts: self.number_u32() },
             0 => TaskKind::SecureSend(self.queue()),
             1 => TaskKind::CreateReply { info: self.body(), keys: self.body() },
