@@ -40,7 +40,17 @@ impl Ciphers {
         let place =
             keeping.send_place(request.entity()).ok_or("a message left for a queue that is not kept")?;
         let kept = keeping.next_delivery(place).ok_or("a message left that is not kept")?;
-        let ciphertext = open(place, body).ok_or("a message left that cannot be opened")?;
+        let message = open(place, body).ok_or("a message left that cannot be opened")?;
+        let envelope = decode_all(&message, AgentEnvelope::decode);
+        let ciphertext = match envelope.map_err(|_| "a message left that cannot be read")?.body {
+            EnvelopeBody::Confirmation { ciphertext, .. } | EnvelopeBody::Message(ciphertext) => ciphertext,
+            // Keys of a new ratchet, which no ratchet encrypts.
+            EnvelopeBody::RatchetKeys { .. } => {
+                let is_kept = matches!(&kept.content, OutgoingContent::Plain(plain) if *plain == message);
+                return is_kept.then_some(()).ok_or_else(|| "keys left that are kept otherwise".into());
+            }
+            EnvelopeBody::Invitation { .. } => return Err("an invitation left for a connection".into()),
+        };
         let OutgoingContent::Ratchet { plaintext, key, padded_len, .. } = &kept.content else {
             return Err("a message left that is kept as delivered".into());
         };
@@ -64,14 +74,10 @@ impl Ciphers {
     }
 }
 
-/// The message of the ratchet in the body of SEND.
+/// What an agent put into the body of SEND.
 fn open(place: &SendPlace, body: &Bytes) -> Option<Bytes> {
     let envelope = decode_all(body, ClientMessageEnvelope::decode).ok()?;
     let nonce = Nonce::from_bytes(envelope.nonce);
     let content = place.secret.box_key().open_padded(&nonce, &envelope.encrypted).ok()?;
-    let message = decode_all(&content.into(), ClientMessage::decode).ok()?;
-    match decode_all(&message.body, AgentEnvelope::decode).ok()?.body {
-        EnvelopeBody::Confirmation { ciphertext, .. } | EnvelopeBody::Message(ciphertext) => Some(ciphertext),
-        _ => None,
-    }
+    Some(decode_all(&content.into(), ClientMessage::decode).ok()?.body)
 }

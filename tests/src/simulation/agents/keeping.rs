@@ -8,7 +8,7 @@ use smp_core::agent::store::{
 };
 use smp_core::agent::{AgentInput, ConnectionId};
 use smp_core::crypto::DhSecret;
-use smp_core::wire::EntityId;
+use smp_core::wire::{EntityId, ServerAddress};
 
 /// A store that outlives agents. Jobs are done in order, each when [`Self::work`] is called for it.
 #[derive(Default)]
@@ -21,6 +21,8 @@ pub(super) struct Keeping {
     pub(super) has_failed: bool,
     /// Send queues that are kept, by what servers call them.
     queues: BTreeMap<EntityId, SendPlace>,
+    /// Queues to receive from that were ever kept.
+    received: Vec<(ServerAddress, EntityId)>,
 }
 
 /// A send queue, and the secret of its encryption.
@@ -101,6 +103,13 @@ impl Keeping {
         }
     }
 
+    /// Queues to receive from that are not kept any more.
+    pub(super) fn left_queues(&self) -> Vec<(ServerAddress, EntityId)> {
+        let Found::Queues(kept) = self.live.read(&AgentQuery::Queues) else { return Vec::new() };
+        let is_kept = |id: &EntityId| kept.iter().any(|queue| queue.recipient_id == *id);
+        self.received.iter().filter(|(_, id)| !is_kept(id)).cloned().collect()
+    }
+
     /// How many queues there are to receive from.
     pub(super) fn receive_queues(&self) -> usize {
         match self.live.read(&AgentQuery::Queues) {
@@ -131,8 +140,11 @@ impl Keeping {
     }
 
     fn run(&mut self, ops: Vec<AgentOp>) -> Result<(), StoreFailure> {
-        let mut queues = Vec::new();
+        let (mut queues, mut received) = (Vec::new(), Vec::new());
         for op in &ops {
+            if let AgentOp::PutReceiveQueue(_, queue) = op {
+                received.push((queue.server.clone(), queue.recipient_id.clone()));
+            }
             if let AgentOp::PutSendQueue(connection, queue) = op {
                 let (connection, secret) = (*connection, queue.e2e_secret.clone());
                 let place = SendPlace { connection, queue: queue.number, secret };
@@ -141,6 +153,8 @@ impl Keeping {
         }
         self.live.run(ops)?;
         self.queues.extend(queues);
+        received.retain(|queue| !self.received.contains(queue));
+        self.received.extend(received);
         Ok(())
     }
 }

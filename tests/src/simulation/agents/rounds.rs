@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use smp_core::agent::Activity;
-use smp_core::agent::store::Progress;
+use smp_core::agent::store::{Progress, SyncState};
+use smp_core::server::store::QueueKey;
 
-use super::model::Step;
+use super::super::relays::address_of;
+use super::model::{Side, Step, Talk};
 use super::world::World;
 
 impl World {
@@ -26,7 +28,7 @@ impl World {
             }
             self.check_settled();
         }
-        let both = |talk: &super::model::Talk| talk.sides.iter().all(|side| side.step != Step::Nothing);
+        let both = |talk: &Talk| talk.sides.iter().all(|side| side.step != Step::Nothing);
         self.sim.counts.connected += self.talks.iter().filter(|talk| both(talk)).count() as u64;
     }
 
@@ -81,14 +83,44 @@ impl World {
                 return Some(format!("app {index} has something left to do"));
             }
         }
-        let unsettled = |talk: &super::model::Talk| {
+        let unsettled = |talk: &Talk| {
             let is_through = talk.sides[0].step == Step::Allowed && talk.sides[1].step == Step::Done;
             if is_through { talk.unsettled() } else { Some("two people did not meet".into()) }
         };
         if let Some(what) = self.talks.iter().find_map(unsettled) {
             return Some(what);
         }
+        if let Some(what) = self.talks.iter().find_map(|talk| self.unsettled_queues(talk)) {
+            return Some(what);
+        }
         (!self.schedule.is_quiet()).then(|| "something is under way".into())
+    }
+
+    /// Each side sends where the other one receives, and nothing is left of the queues that others took the place of.
+    fn unsettled_queues(&self, talk: &Talk) -> Option<String> {
+        let kept = |side: &Side| self.people[side.person].keeping.connection(side.connection?);
+        let [Some(first), Some(second)] = talk.sides.each_ref().map(kept) else {
+            return Some("a side has no connection".into());
+        };
+        for (receiver, sender, mover) in
+            [(&first, &second, &talk.sides[0]), (&second, &first, &talk.sides[1])]
+        {
+            // Of a queue that was given up the other side hears when the next one comes.
+            let is_alone = receiver.receive.len() == 1 && (mover.aborts > 0 || sender.send.len() == 1);
+            if !is_alone || receiver.state.sync != SyncState::Ok {
+                return Some(format!(
+                    "{} queues to receive from and {} to send to, ratchets {:?}",
+                    receiver.receive.len(),
+                    sender.send.len(),
+                    receiver.state.sync
+                ));
+            }
+            let place = receiver.receive.first().map(|queue| (&queue.server, &queue.sender_id));
+            if place != sender.send.first().map(|queue| (&queue.server, &queue.sender_id)) {
+                return Some("a side sends where the other one does not receive".into());
+            }
+        }
+        None
     }
 
     /// Both sides of every connection agree that they are connected, and nothing is left to do.
@@ -104,11 +136,28 @@ impl World {
             let was_told = side.connected == 1 || side.crashes > 0;
             self.sim.expect(was_told, || "a side was not told that it is connected".into());
         }
+        self.check_left_queues();
         for person in &self.people {
             let unfinished = person.keeping.unfinished();
             self.sim
                 .expect(unfinished == 0, || format!("{unfinished} connections have something left to do"));
         }
+    }
+}
+
+impl World {
+    /// Servers have none of the queues that agents left. Of those of which their agent gave up it told an error.
+    fn check_left_queues(&mut self) {
+        let mut left = 0;
+        for person in self.people.iter().filter(|person| !person.was_told_errors) {
+            for (server, queue) in person.keeping.left_queues() {
+                let site = self.sites.iter().enumerate().find(|(site, _)| address_of(*site) == server);
+                let Some((_, site)) = site else { continue };
+                let found = site.store.look_up(&[QueueKey::Recipient(queue)]);
+                left += usize::from(found.into_iter().any(|found| matches!(found, Ok(Some(_)))));
+            }
+        }
+        self.sim.expect(left == 0, || format!("{left} queues were left, and are still there"));
     }
 }
 
