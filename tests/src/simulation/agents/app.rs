@@ -13,7 +13,7 @@ use smp_core::wire::agent::{AgentCommandError, AgentError, ConnectionError, size
 use smp_core::wire::command::MessageFlags;
 use smp_core::wire::error::{BrokerErrorType, ErrorType};
 
-use super::model::{Acknowledged, Fate, Sent, Step};
+use super::model::{Acknowledged, Fate, Leaving, Sent, Side, Step};
 use super::more::{Device, More};
 use super::schedule::Event;
 use super::world::{USER, World};
@@ -89,7 +89,8 @@ impl World {
         let mut possible = Vec::new();
         let app = &self.people[person].app;
         for (talk, state) in self.talks.iter().enumerate() {
-            for (side, who) in state.sides.iter().enumerate().filter(|(_, who)| who.person == person) {
+            let stays = |who: &Side| who.person == person && who.leaving == Leaving::No && !who.is_refused;
+            for (side, who) in state.sides.iter().enumerate().filter(|(_, who)| stays(who)) {
                 let is_of = |asked: &&Asked| (asked.talk, asked.side) == (talk, side);
                 let mut calls = app.calls.values().filter(is_of);
                 let mut add = |action| possible.push(Asked { talk, side, action });
@@ -234,6 +235,7 @@ impl World {
     }
 
     fn failed(&mut self, asked: Asked, error: &AgentError, is_broken: bool) -> Result<(), String> {
+        let is_left = self.talks[asked.talk].is_left();
         let is_renewing = self.talks[asked.talk].sides.iter().any(|who| who.renewals > 0);
         let who = &mut self.talks[asked.talk].sides[asked.side];
         let is_later = *error == AgentError::Command(AgentCommandError::Prohibited);
@@ -272,6 +274,11 @@ impl World {
             }
             _ => is_passing(error),
         };
+        // The connection was deleted, or the queue of the other one is gone.
+        if !may && is_left && !matches!(asked.action, Action::More(More::Delete(_))) {
+            who.is_refused |= !is_later && !is_unknown;
+            return Ok(());
+        }
         may.then_some(()).ok_or_else(|| format!("{:?} failed: {error}", asked.action))
     }
 
@@ -316,6 +323,15 @@ impl World {
                 let place = self.side_of(person, connection);
                 place.and_then(|(talk, _)| self.talks[talk].told_sync(state, error))
             }
+            AgentEvent::QueueDeleted { connection, error, .. } => {
+                self.people[person].was_told_errors |= error.is_some();
+                let place = self.side_of(person, connection);
+                place.and_then(|(talk, side)| self.talks[talk].told_deleted(side, false))
+            }
+            AgentEvent::Deleted(connection) => {
+                let place = self.side_of(person, connection);
+                place.and_then(|(talk, side)| self.talks[talk].told_deleted(side, true))
+            }
             AgentEvent::Switch { connection, side: end, phase } => {
                 let place = self.side_of(person, connection);
                 place.and_then(|(talk, side)| self.talks[talk].told_switch(side, end, phase))
@@ -331,6 +347,9 @@ impl World {
                 Ok(())
             }
             AgentEvent::Error(_, error) => Err(format!("an error without a reason: {error}")),
+            AgentEvent::NotSent(connection, _, error) if self.is_explained(person, connection, &error) => {
+                Ok(())
+            }
             AgentEvent::NotSent(_, _, error) => Err(format!("a message was given up: {error}")),
             event => Err(format!("an event that cannot be: {event:?}")),
         };
@@ -357,7 +376,8 @@ impl World {
         let (talk, side) = self.side_of(person, connection)?;
         let left = self.ciphers.of_message((person, connection, id));
         let had = left.iter().any(|body| self.sites.iter().any(|site| site.store.had(body)));
-        if !had {
+        // What left when its connection was deleted is not known.
+        if !had && !self.talks[talk].is_left() {
             return Err("a message was told to be sent that no server has".into());
         }
         self.talks[talk].sides[side].told_sent(id)

@@ -39,7 +39,11 @@ impl Ciphers {
         let Command::Send { body, .. } = request.command() else { return Ok(()) };
         let place =
             keeping.send_place(request.entity()).ok_or("a message left for a queue that is not kept")?;
-        let kept = keeping.next_delivery(place).ok_or("a message left that is not kept")?;
+        let Some(kept) = keeping.next_delivery(place) else {
+            // It waited for a session when its connection was deleted.
+            let is_deleted = keeping.is_deleted(place.connection);
+            return is_deleted.then_some(()).ok_or_else(|| "a message left that is not kept".into());
+        };
         let message = open(place, body).ok_or("a message left that cannot be opened")?;
         let envelope = decode_all(&message, AgentEnvelope::decode);
         let ciphertext = match envelope.map_err(|_| "a message left that cannot be read")?.body {

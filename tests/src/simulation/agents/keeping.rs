@@ -103,6 +103,11 @@ impl Keeping {
         }
     }
 
+    /// Whether a connection was deleted, or is being deleted.
+    pub(super) fn is_deleted(&self, id: ConnectionId) -> bool {
+        self.connection(id).is_none_or(|connection| connection.state.deleted_at.is_some())
+    }
+
     /// Queues to receive from that are not kept any more.
     pub(super) fn left_queues(&self) -> Vec<(ServerAddress, EntityId)> {
         let Found::Queues(kept) = self.live.read(&AgentQuery::Queues) else { return Vec::new() };

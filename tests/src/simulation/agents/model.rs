@@ -10,7 +10,7 @@ use smp_core::wire::agent::MessageIntegrity;
 
 /// A connection of two people.
 pub(super) struct Talk {
-    index: usize,
+    pub(super) index: usize,
     /// The invitation that the one made and the other has.
     pub(super) request: Option<Box<ConnectionRequest>>,
     /// Who invited, and who joins.
@@ -158,6 +158,9 @@ impl Talk {
     pub(super) fn told(&mut self, side: usize, message: &MessageEvent) -> Result<(), String> {
         let [first, second] = &mut self.sides;
         let (hearer, sender) = if side == 0 { (first, second) } else { (second, first) };
+        if hearer.leaving > Leaving::Asked {
+            return Err("a message was told of a connection that was deleted".into());
+        }
         let number = sender.sent.iter().position(|sent| sent.body == message.body);
         let number = number.ok_or("a message was told that was not sent")?;
         let is_explained = self.has_faults && hearer.moves > 0;
@@ -246,6 +249,11 @@ impl Talk {
         Ok(())
     }
 
+    /// How many messages of the other side this one was not told.
+    pub(super) fn missing(&self, side: usize) -> usize {
+        self.sides[side].heard.missing(&self.sides[1 - side])
+    }
+
     /// What has not come to its end.
     pub(super) fn unsettled(&self) -> Option<String> {
         let [first, second] = &self.sides;
@@ -253,11 +261,7 @@ impl Talk {
             if !hearer.heard.open.is_empty() {
                 return Some(format!("the {name} has not acknowledged a message"));
             }
-            let is_missing = |(number, sent): &(usize, &Sent)| {
-                let is_behind = *number < hearer.heard.next && !hearer.heard.late.contains(number);
-                sent.is_accepted() && !is_behind
-            };
-            let missing = sender.sent.iter().enumerate().filter(is_missing).count();
+            let missing = hearer.heard.missing(sender);
             if missing > 0 {
                 return Some(format!("{missing} messages for the {name} did not come"));
             }
@@ -302,6 +306,9 @@ impl Side {
     /// The process died: what was asked and not answered may have happened or not.
     pub(super) fn crashed(&mut self) {
         self.crashes += 1;
+        if self.leaving == Leaving::Asked {
+            self.leaving = Leaving::No;
+        }
         (self.asks_again, self.heard.is_wanted_again) = (true, false);
         for sent in &mut self.sent {
             sent.crashed_since = true;
@@ -333,6 +340,16 @@ impl Side {
             None if has_unknown => Ok(()),
             None => Err("a message was told to be sent that was not accepted".into()),
         }
+    }
+}
+
+impl Heard {
+    fn missing(&self, sender: &Side) -> usize {
+        let is_missing = |(number, sent): &(usize, &Sent)| {
+            let is_behind = *number < self.next && !self.late.contains(number);
+            sent.is_accepted() && !is_behind
+        };
+        sender.sent.iter().enumerate().filter(is_missing).count()
     }
 }
 

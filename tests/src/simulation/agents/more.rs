@@ -7,10 +7,10 @@ use smp_core::Timestamp;
 use smp_core::agent::store::{ReceiveSwitch, SyncState};
 use smp_core::agent::{AgentInput, Call, CallId, ConnectionId, SwitchPhase, SwitchSide};
 use smp_core::crypto::ratchet::PqEncryption;
-use smp_core::wire::agent::{AgentCommandError, AgentError, PeerError, RatchetError};
+use smp_core::wire::agent::{AgentCommandError, AgentError, ConnectionError, PeerError, RatchetError};
 
 use super::app::Action;
-use super::model::{Side, Talk};
+use super::model::{Leaving, Side, Talk};
 use super::sim::Sim;
 use super::world::World;
 
@@ -25,6 +25,7 @@ pub(super) enum More {
     AbortSwitch,
     /// Agree on a new ratchet.
     Renew,
+    Delete(bool),
 }
 
 /// What an app told its agent of the device. A new process begins anew.
@@ -106,6 +107,14 @@ impl World {
         let features = &self.sim.options.features;
         let who = &self.talks[talk].sides[side];
         let rounds = self.round + 1;
+        let deletion = features.deletions.get(talk).copied().flatten();
+        if let Some(deletion) = deletion.filter(|deletion| deletion.side == side)
+            && who.leaving == Leaving::No
+            && who.connection.is_some()
+            && (!deletion.is_late || who.sent.len() >= self.sim.options.messages)
+        {
+            add(Action::More(More::Delete(deletion.wait_delivery)));
+        }
         let (moves, renewals) = (features.rotations * rounds, features.resyncs * rounds);
         if moves + renewals == 0 || self.is_asking_more(talk, side) {
             return;
@@ -123,14 +132,11 @@ impl World {
         if may_abort && who.aborts < features.aborts * rounds {
             add(Action::More(More::AbortSwitch));
         }
-        // An app that asks while keys come throws the agreement away that they make. The ratchets agree again when not both
-        // sides ask at once, and who waits for too long asks once more.
-        let waits = self.sim.now.mono.since(who.renewed_at) > PATIENCE;
-        let is_needed = match kept.state.sync {
-            SyncState::Ok => false,
-            SyncState::Allowed | SyncState::Required => side == 0 || waits,
-            SyncState::Started | SyncState::Agreed => waits,
-        };
+        // Who asks while keys come throws away what they agree on, and when both sides do so in turn they never agree. So one side
+        // has more patience.
+        let patience = if side == 0 { PATIENCE } else { PATIENCE * 4 };
+        let is_needed =
+            kept.state.sync != SyncState::Ok && self.sim.now.mono.since(who.renewed_at) > patience;
         let is_wanted = kept.state.sync == SyncState::Ok && who.renewals < renewals;
         if is_connected && renewals > 0 && (is_needed || is_wanted) {
             add(Action::More(More::Renew));
@@ -140,15 +146,16 @@ impl World {
     fn is_asking_more(&self, talk: usize, side: usize) -> bool {
         let person = self.talks[talk].sides[side].person;
         let mut calls = self.people[person].app.calls.values();
-        calls.any(|asked| {
-            (asked.talk, asked.side) == (talk, side) && matches!(asked.action, Action::More(_))
-        })
+        calls.any(|asked| (asked.talk, asked.side) == (talk, side) && matches!(asked.action, Action::More(_)))
     }
 
     /// Whether something else that happened is the reason of an error.
     pub(super) fn is_explained(&self, person: usize, connection: ConnectionId, error: &AgentError) -> bool {
         let Ok((talk, side)) = self.side_of(person, connection) else { return false };
         let who = &self.talks[talk].sides[side];
+        if self.talks[talk].is_left() {
+            return true;
+        }
         // Keys for a queue that was given up.
         who.aborts > 0 && *error == AgentError::Peer(PeerError::Queue)
     }
@@ -169,23 +176,61 @@ impl Side {
                 (self.renewals, self.renewed_at) = (self.renewals + 1, now);
                 Call::Synchronize { connection, force: true }
             }
+            More::Delete(wait_delivery) => {
+                self.leaving = Leaving::Asked;
+                Call::Delete { connection, wait_delivery }
+            }
         }
     }
 
-    pub(super) const fn was_done(&mut self, _: More) {}
+    pub(super) fn was_done(&mut self, more: More) {
+        if let More::Delete(_) = more {
+            self.leaving = self.leaving.max(Leaving::Left);
+            self.heard.open.clear();
+        }
+    }
 
     /// Whether the refusal has a reason.
-    pub(super) fn was_refused(&self, more: More, error: &AgentError) -> bool {
+    pub(super) fn was_refused(&mut self, more: More, error: &AgentError) -> bool {
         let is_later = *error == AgentError::Command(AgentCommandError::Prohibited);
         match more {
             More::Switch => is_later && self.moves > 1,
             // It went on meanwhile.
             More::AbortSwitch | More::Renew => is_later,
+            // It was deleted before a crash, or never was.
+            More::Delete(_) if *error == AgentError::Connection(ConnectionError::NotFound) => {
+                self.was_done(more);
+                true
+            }
+            More::Delete(_) => {
+                self.leaving = Leaving::No;
+                false
+            }
         }
     }
 }
 
 impl Talk {
+    /// Somebody deletes the connection, or has done so.
+    pub(super) fn is_left(&self) -> bool {
+        self.sides.iter().any(|who| who.leaving != Leaving::No)
+    }
+
+    /// A side was told that a queue is deleted, or the connection.
+    ///
+    /// # Errors
+    /// If nobody wanted that.
+    pub(super) fn told_deleted(&mut self, side: usize, is_over: bool) -> Result<(), String> {
+        let who = &mut self.sides[side];
+        if who.leaving == Leaving::No && who.crashes == 0 {
+            return Err("a connection was deleted that nobody deleted".into());
+        }
+        if is_over && std::mem::replace(&mut who.leaving, Leaving::Over) == Leaving::Over {
+            return Err("a connection was deleted twice".into());
+        }
+        Ok(())
+    }
+
     /// A side was told how far a queue is.
     ///
     /// # Errors
@@ -213,7 +258,9 @@ impl Talk {
     /// If nobody wanted a new one, or a message could not be read.
     pub(super) fn told_sync(&self, state: SyncState, error: Option<RatchetError>) -> Result<(), String> {
         let is_wanted = self.sides.iter().any(|who| who.renewals > 0);
-        let is_fine = is_wanted && matches!(error, None | Some(RatchetError::Sync));
+        // Keys that cross may be thrown away, and then what follows from them cannot be read.
+        let may_cross = self.sides.iter().map(|who| who.renewals).sum::<usize>() > 1;
+        let is_fine = is_wanted && (error.is_none() || may_cross);
         is_fine.then_some(()).ok_or_else(|| format!("ratchets are {state:?} without a reason: {error:?}"))
     }
 }
