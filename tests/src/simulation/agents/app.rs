@@ -89,14 +89,14 @@ impl World {
         let mut possible = Vec::new();
         let app = &self.people[person].app;
         for (talk, state) in self.talks.iter().enumerate() {
-            let stays = |who: &Side| who.person == person && who.leaving == Leaving::No && !who.is_refused;
+            let stays = |who: &Side| who.person == person && who.leaving == Leaving::No;
             for (side, who) in state.sides.iter().enumerate().filter(|(_, who)| stays(who)) {
                 let is_of = |asked: &&Asked| (asked.talk, asked.side) == (talk, side);
                 let mut calls = app.calls.values().filter(is_of);
                 let mut add = |action| possible.push(Asked { talk, side, action });
                 let is_asking = calls.clone().any(Asked::is_handshake);
                 match who.step {
-                    _ if is_asking => {}
+                    _ if is_asking || who.is_refused => {}
                     Step::Nothing if side == 0 => add(Action::Invite),
                     Step::Nothing if state.request.is_some() => add(Action::Join),
                     Step::Begun => add(Action::Rejoin),

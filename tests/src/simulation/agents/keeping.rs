@@ -136,12 +136,16 @@ impl Keeping {
         self.queues.get(sender_id)
     }
 
-    /// What is kept to go through a queue next.
-    pub(super) fn next_delivery(&self, place: &SendPlace) -> Option<Box<Outgoing>> {
-        match self.live.read(&AgentQuery::NextDelivery(place.connection, place.queue)) {
+    /// What is kept to go through a queue next, or through one that takes its place.
+    pub(super) fn next_deliveries(&self, place: &SendPlace) -> Vec<Box<Outgoing>> {
+        let kept = self.connection(place.connection);
+        let others = kept.iter().flat_map(|kept| &kept.send).map(|queue| queue.number);
+        let others = others.filter(|number| *number != place.queue);
+        let next = |queue| match self.live.read(&AgentQuery::NextDelivery(place.connection, queue)) {
             Found::Outgoing(outgoing) => outgoing,
             _ => None,
-        }
+        };
+        [place.queue].into_iter().chain(others).filter_map(next).collect()
     }
 
     fn run(&mut self, ops: Vec<AgentOp>) -> Result<(), StoreFailure> {

@@ -116,7 +116,7 @@ impl World {
             add(Action::More(More::Delete(deletion.wait_delivery)));
         }
         let (moves, renewals) = (features.rotations * rounds, features.resyncs * rounds);
-        if moves + renewals == 0 || self.is_asking_more(talk, side) {
+        if moves + renewals == 0 || self.is_asking_more(talk, side) || self.talks[talk].is_left() {
             return;
         }
         // As an app would see by asking how the connection is.
