@@ -314,28 +314,6 @@ impl World {
             }),
             AgentEvent::Sent(connection, id, _) => self.told_sent(person, connection, id),
             AgentEvent::Up(..) | AgentEvent::Down(..) => Ok(()),
-            AgentEvent::Suspended => self.people[person].app.device.told_suspended(),
-            AgentEvent::Received(connection, receipts) => {
-                let place = self.side_of(person, connection);
-                place.and_then(|(talk, side)| self.talks[talk].told_received(side, &receipts))
-            }
-            AgentEvent::RatchetSync { connection, state, error } => {
-                let place = self.side_of(person, connection);
-                place.and_then(|(talk, _)| self.talks[talk].told_sync(state, error))
-            }
-            AgentEvent::QueueDeleted { connection, error, .. } => {
-                self.people[person].was_told_errors |= error.is_some();
-                let place = self.side_of(person, connection);
-                place.and_then(|(talk, side)| self.talks[talk].told_deleted(side, false))
-            }
-            AgentEvent::Deleted(connection) => {
-                let place = self.side_of(person, connection);
-                place.and_then(|(talk, side)| self.talks[talk].told_deleted(side, true))
-            }
-            AgentEvent::Switch { connection, side: end, phase } => {
-                let place = self.side_of(person, connection);
-                place.and_then(|(talk, side)| self.talks[talk].told_switch(side, end, phase))
-            }
             AgentEvent::Error(None, AgentError::Critical { .. })
                 if self.people[person].keeping.has_failed =>
             {
@@ -351,7 +329,7 @@ impl World {
                 Ok(())
             }
             AgentEvent::NotSent(_, _, error) => Err(format!("a message was given up: {error}")),
-            event => Err(format!("an event that cannot be: {event:?}")),
+            event => self.told_more(person, event),
         };
         self.sim.take(verdict);
     }

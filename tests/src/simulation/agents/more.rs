@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use smp_core::Timestamp;
 use smp_core::agent::store::{ReceiveSwitch, SyncState};
-use smp_core::agent::{AgentInput, Call, CallId, ConnectionId, SwitchPhase, SwitchSide};
+use smp_core::agent::{AgentInput, Call, CallId, ConnectionId, Event as AgentEvent, SwitchPhase, SwitchSide};
 use smp_core::crypto::ratchet::PqEncryption;
 use smp_core::wire::agent::{AgentCommandError, AgentError, ConnectionError, PeerError, RatchetError};
 
@@ -147,6 +147,35 @@ impl World {
         let person = self.talks[talk].sides[side].person;
         let mut calls = self.people[person].app.calls.values();
         calls.any(|asked| (asked.talk, asked.side) == (talk, side) && matches!(asked.action, Action::More(_)))
+    }
+
+    /// The agent tells something that is not about handshakes and messages.
+    pub(super) fn told_more(&mut self, person: usize, event: AgentEvent) -> Result<(), String> {
+        match event {
+            AgentEvent::Suspended => self.people[person].app.device.told_suspended(),
+            AgentEvent::Received(connection, receipts) => {
+                let place = self.side_of(person, connection);
+                place.and_then(|(talk, side)| self.talks[talk].told_received(side, &receipts))
+            }
+            AgentEvent::RatchetSync { connection, state, error } => {
+                let place = self.side_of(person, connection);
+                place.and_then(|(talk, _)| self.talks[talk].told_sync(state, error))
+            }
+            AgentEvent::QueueDeleted { connection, error, .. } => {
+                self.people[person].was_told_errors |= error.is_some();
+                let place = self.side_of(person, connection);
+                place.and_then(|(talk, side)| self.talks[talk].told_deleted(side, false))
+            }
+            AgentEvent::Deleted(connection) => {
+                let place = self.side_of(person, connection);
+                place.and_then(|(talk, side)| self.talks[talk].told_deleted(side, true))
+            }
+            AgentEvent::Switch { connection, side: end, phase } => {
+                let place = self.side_of(person, connection);
+                place.and_then(|(talk, side)| self.talks[talk].told_switch(side, end, phase))
+            }
+            event => Err(format!("an event that cannot be: {event:?}")),
+        }
     }
 
     /// Whether something else that happened is the reason of an error.
