@@ -16,11 +16,11 @@ use std::thread;
 use std::time::Instant;
 
 use smp_core::wire::Version;
-use smp_tests::simulation::{AgentCounts, Story, crash_everywhere, run_agents};
+use smp_tests::simulation::{AGENT_FEATURES_FIRST, AgentCounts, Story, crash_everywhere, run_agents};
 
 /// Seeds of faults that were found once, and others.
 const SEEDS: &str = include_str!("../agent_seeds.txt");
-/// How many seeds every run lives through, beside those.
+/// How many seeds every run lives through, beside those: of worlds with handshakes and messages, and of worlds that may have more.
 const FIXED: u64 = 200;
 /// After how many failures no more worlds begin.
 const FAILURES_MAX: usize = 10;
@@ -86,7 +86,8 @@ fn worlds() {
         assert!(fault.is_none(), "seed {seed}: {}", fault.unwrap_or_default());
         return;
     }
-    let committed: Vec<_> = committed().chain(0..FIXED).collect();
+    let with_more = AGENT_FEATURES_FIRST..AGENT_FEATURES_FIRST + FIXED;
+    let committed: Vec<_> = committed().chain(0..FIXED).chain(with_more).collect();
     live_all(committed.len() as u64, |index| committed[usize::try_from(index).expect("an index")]);
     if let Some(count) = number("SMP_SIM_SEEDS") {
         let first = number("SMP_SIM_FIRST").unwrap_or_else(|| RandomState::new().hash_one(0));

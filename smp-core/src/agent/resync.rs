@@ -10,7 +10,8 @@
 //! ```
 //!
 //! When both begin at once their keys cross, and it goes on as if each were an answer. Messages of the old ratchet that come
-//! later cannot be read any more.
+//! later cannot be read any more. But a queue keeps its order: what went before the keys comes before them, and nothing is sent
+//! until the new ratchet is in use. So where nothing was wrong before, nothing is lost.
 
 use bytes::Bytes;
 

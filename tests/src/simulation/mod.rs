@@ -42,7 +42,9 @@ mod world;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-pub use agents::{AgentCounts, AgentOutcome, Everywhere, Story, crash_everywhere, run_agents};
+pub use agents::{
+    AGENT_FEATURES_FIRST, AgentCounts, AgentOutcome, Everywhere, Story, crash_everywhere, run_agents,
+};
 pub use clients::{ClientCounts, run_clients};
 pub use features::FIRST as FEATURES_FIRST;
 pub use shared::Counts;

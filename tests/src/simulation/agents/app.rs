@@ -3,16 +3,18 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use bytes::Bytes;
 use smp_core::Timestamp;
 use smp_core::agent::{
     AgentInput, Call, CallId, ConfirmationId, ConnectionId, Event as AgentEvent, LocalMessageId,
     MessageEvent, Reply,
 };
-use smp_core::wire::agent::{AgentCommandError, AgentError, ConnectionError, sizes};
+use smp_core::wire::agent::{AgentCommandError, AgentError, ConnectionError, sizes, version};
 use smp_core::wire::command::MessageFlags;
 use smp_core::wire::error::{BrokerErrorType, ErrorType};
 
-use super::model::{Acknowledged, Fate, Sent, Step};
+use super::model::{Acknowledged, Fate, Leaving, Sent, Side, Step};
+use super::more::{Device, More};
 use super::schedule::Event;
 use super::world::{USER, World};
 
@@ -25,14 +27,15 @@ pub(super) struct App {
     wants_restart: bool,
     /// Nothing is acknowledged before.
     busy_until: Timestamp,
+    pub(super) device: Device,
 }
 
 /// A call, of a side of a talk.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Asked {
-    talk: usize,
-    side: usize,
-    action: Action,
+    pub(super) talk: usize,
+    pub(super) side: usize,
+    pub(super) action: Action,
 }
 
 /// What an app can do with a connection.
@@ -45,12 +48,13 @@ pub(super) enum Action {
     TellAgain,
     Send,
     Acknowledge(LocalMessageId),
+    More(More),
 }
 
 impl Asked {
     /// Calls of a connection that are not made at the same time.
     const fn is_handshake(&self) -> bool {
-        !matches!(self.action, Action::Send | Action::Acknowledge(_))
+        !matches!(self.action, Action::Send | Action::Acknowledge(_) | Action::More(_))
     }
 }
 
@@ -69,6 +73,9 @@ impl World {
         if is_useless && (self.sim.is_calm || self.sim.dice.chance(3_000)) {
             return self.crash_agent(person, 0);
         }
+        if self.act_on_device(person) {
+            return;
+        }
         let possible = self.possible(person);
         if possible.is_empty() {
             return;
@@ -82,13 +89,14 @@ impl World {
         let mut possible = Vec::new();
         let app = &self.people[person].app;
         for (talk, state) in self.talks.iter().enumerate() {
-            for (side, who) in state.sides.iter().enumerate().filter(|(_, who)| who.person == person) {
+            let stays = |who: &Side| who.person == person && who.leaving == Leaving::No;
+            for (side, who) in state.sides.iter().enumerate().filter(|(_, who)| stays(who)) {
                 let is_of = |asked: &&Asked| (asked.talk, asked.side) == (talk, side);
                 let mut calls = app.calls.values().filter(is_of);
                 let mut add = |action| possible.push(Asked { talk, side, action });
                 let is_asking = calls.clone().any(Asked::is_handshake);
                 match who.step {
-                    _ if is_asking => {}
+                    _ if is_asking || who.is_refused => {}
                     Step::Nothing if side == 0 => add(Action::Invite),
                     Step::Nothing if state.request.is_some() => add(Action::Join),
                     Step::Begun => add(Action::Rejoin),
@@ -103,12 +111,12 @@ impl World {
                 if knows && who.sent.len() < wanted && !calls.any(|asked| asked.action == Action::Send) {
                     add(Action::Send);
                 }
-                if let Some(open) = &who.heard.open
-                    && open.acknowledged != Acknowledged::Asked
-                    && (app.busy_until <= self.sim.now.mono || self.sim.is_calm)
-                {
+                let is_free = app.busy_until <= self.sim.now.mono || self.sim.is_calm;
+                let mut open = who.heard.open.iter().filter(|_| is_free);
+                if let Some(open) = open.find(|open| open.acknowledged != Acknowledged::Asked) {
                     add(Action::Acknowledge(open.id));
                 }
+                self.more_possible(talk, side, &mut add);
             }
         }
         possible
@@ -132,7 +140,7 @@ impl World {
         let Asked { talk, side, action } = asked;
         let (link_pq, pq) = self.sim.options.pq;
         let len = if self.sim.dice.chance(500) {
-            sizes::body_len_max(smp_core::wire::agent::version::SUPPORTED.max(), pq)
+            sizes::body_len_max(version::SUPPORTED.max(), pq || self.sim.options.features.pq > 0)
         } else {
             0
         };
@@ -157,22 +165,34 @@ impl World {
             }
             Action::Send => {
                 let body = state.next_body(side, len);
-                let (fate, crashed_since, is_told) = (Fate::Asked, false, false);
-                let sent = Sent { body: body.clone(), fate, crashed_since, is_told };
-                state.sides[side].sent.push(sent);
-                Call::Send { connection: known, body, flags: MessageFlags { notification } }
+                state.sides[side].sent.push(Sent::new(body.clone()));
+                let flags = MessageFlags { notification };
+                match self.sim.switched_pq() {
+                    Some(pq) => Call::SendWithPq { connection: known, body, flags, pq },
+                    None => Call::Send { connection: known, body, flags },
+                }
             }
             Action::Acknowledge(id) => {
-                if let Some(open) = &mut state.sides[side].heard.open {
-                    open.acknowledged = Acknowledged::Asked;
+                let has_receipt = self.sim.dice.chance(self.sim.options.features.receipts);
+                state.acknowledges(side, id, has_receipt);
+                match has_receipt {
+                    true => Call::AcknowledgeWithReceipt {
+                        connection: known,
+                        message: id,
+                        info: Bytes::from_static(b"read"),
+                    },
+                    false => Call::Acknowledge(known, id),
                 }
-                Call::Acknowledge(known, id)
             }
+            Action::More(more) => state.sides[side].asks(more, known, self.sim.now.mono),
         }
     }
 
     /// The agent answers a call.
     pub(super) fn replied(&mut self, person: usize, id: CallId, reply: Result<Reply, AgentError>) {
+        if self.people[person].app.device.was_asked(id) {
+            return self.sim.expect(reply.is_ok(), || "the device was not told".into());
+        }
         let Some(asked) = self.people[person].app.calls.remove(&id) else {
             return self.sim.expect(false, || "a call was answered that was not made".into());
         };
@@ -207,17 +227,16 @@ impl World {
                 let asked = who.sent.iter_mut().find(|sent| sent.fate == Fate::Asked);
                 asked.ok_or("nothing was to be sent")?.fate = Fate::Accepted(id);
             }
-            (Action::Acknowledge(id), Reply::Done) => {
-                if who.heard.open.as_ref().is_some_and(|open| open.id == id) {
-                    who.heard.open = None;
-                }
-            }
+            (Action::Acknowledge(id), Reply::Done) => talk.acknowledged(asked.side, id),
+            (Action::More(more), Reply::Done) => who.was_done(more),
             (action, reply) => return Err(format!("{action:?} was answered {reply:?}")),
         }
         Ok(())
     }
 
     fn failed(&mut self, asked: Asked, error: &AgentError, is_broken: bool) -> Result<(), String> {
+        let is_left = self.talks[asked.talk].is_left();
+        let is_renewing = self.talks[asked.talk].sides.iter().any(|who| who.renewals > 0);
         let who = &mut self.talks[asked.talk].sides[asked.side];
         let is_later = *error == AgentError::Command(AgentCommandError::Prohibited);
         let is_unknown = *error == AgentError::Connection(ConnectionError::NotFound);
@@ -227,10 +246,10 @@ impl World {
                 let sent = who.sent.iter_mut().find(|sent| sent.fate == Fate::Asked);
                 let sent = sent.ok_or("nothing was to be sent")?;
                 sent.fate = if is_broken { Fate::Unknown } else { Fate::Refused };
-                is_passing(error) || (is_later && !who.may_send)
+                is_passing(error) || (is_later && (!who.may_send || is_renewing))
             }
-            Action::Acknowledge(_) => {
-                if let Some(open) = &mut who.heard.open {
+            Action::Acknowledge(id) => {
+                if let Some(open) = who.heard.open.iter_mut().find(|open| open.id == id) {
                     match is_broken {
                         true => open.unknown(),
                         false => open.acknowledged = Acknowledged::No,
@@ -242,6 +261,7 @@ impl World {
                 who.heard.is_wanted_again = false;
                 is_passing(error)
             }
+            Action::More(more) => who.was_refused(more, error) || is_passing(error),
             // With a broken disk only the next process knows.
             Action::Rejoin if is_unknown => {
                 who.step = if is_broken { Step::Begun } else { Step::Nothing };
@@ -254,6 +274,11 @@ impl World {
             }
             _ => is_passing(error),
         };
+        // The connection was deleted, or the queue of the other one is gone.
+        if !may && is_left && !matches!(asked.action, Action::More(More::Delete(_))) {
+            who.is_refused |= !is_later && !is_unknown;
+            return Ok(());
+        }
         may.then_some(()).ok_or_else(|| format!("{:?} failed: {error}", asked.action))
     }
 
@@ -295,9 +320,16 @@ impl World {
                 self.people[person].app.wants_restart = true;
                 Ok(())
             }
+            AgentEvent::Error(Some(connection), error) if self.is_explained(person, connection, &error) => {
+                self.people[person].was_told_errors = true;
+                Ok(())
+            }
             AgentEvent::Error(_, error) => Err(format!("an error without a reason: {error}")),
+            AgentEvent::NotSent(connection, _, error) if self.is_explained(person, connection, &error) => {
+                Ok(())
+            }
             AgentEvent::NotSent(_, _, error) => Err(format!("a message was given up: {error}")),
-            event => Err(format!("an event that cannot be: {event:?}")),
+            event => self.told_more(person, event),
         };
         self.sim.take(verdict);
     }
@@ -322,13 +354,14 @@ impl World {
         let (talk, side) = self.side_of(person, connection)?;
         let left = self.ciphers.of_message((person, connection, id));
         let had = left.iter().any(|body| self.sites.iter().any(|site| site.store.had(body)));
-        if !had {
+        // What left when its connection was deleted is not known.
+        if !had && !self.talks[talk].is_left() {
             return Err("a message was told to be sent that no server has".into());
         }
         self.talks[talk].sides[side].told_sent(id)
     }
 
-    fn side_of(&self, person: usize, connection: ConnectionId) -> Result<(usize, usize), String> {
+    pub(super) fn side_of(&self, person: usize, connection: ConnectionId) -> Result<(usize, usize), String> {
         let sides = self.talks.iter().enumerate().flat_map(|(talk, state)| {
             state.sides.iter().enumerate().map(move |(side, who)| ((talk, side), who))
         });
@@ -345,7 +378,7 @@ impl World {
 }
 
 /// Whether it is no fault of the agent, and the call may be made again.
-fn is_passing(error: &AgentError) -> bool {
+pub(super) fn is_passing(error: &AgentError) -> bool {
     match error {
         AgentError::Internal(_) => true,
         AgentError::Broker { error, .. } => {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use smp_core::agent::store::OutgoingContent;
+use smp_core::agent::store::{Outgoing, OutgoingContent};
 use smp_core::agent::{ConnectionId, LocalMessageId};
 use smp_core::client::Request;
 use smp_core::crypto::Nonce;
@@ -39,15 +39,25 @@ impl Ciphers {
         let Command::Send { body, .. } = request.command() else { return Ok(()) };
         let place =
             keeping.send_place(request.entity()).ok_or("a message left for a queue that is not kept")?;
-        let kept = keeping.next_delivery(place).ok_or("a message left that is not kept")?;
-        let ciphertext = open(place, body).ok_or("a message left that cannot be opened")?;
-        let OutgoingContent::Ratchet { plaintext, key, padded_len, .. } = &kept.content else {
-            return Err("a message left that is kept as delivered".into());
-        };
-        let again = key.encrypt(*padded_len, plaintext).map_err(|_| "a message is too large")?;
-        if again != ciphertext {
-            return Err("a message left that is kept otherwise".into());
+        let kept = keeping.next_deliveries(place);
+        if kept.is_empty() && keeping.is_deleted(place.connection) {
+            // It waited for a session when its connection was deleted.
+            return Ok(());
         }
+        let message = open(place, body).ok_or("a message left that cannot be opened")?;
+        let envelope = decode_all(&message, AgentEnvelope::decode);
+        let ciphertext = match envelope.map_err(|_| "a message left that cannot be read")?.body {
+            EnvelopeBody::Confirmation { ciphertext, .. } | EnvelopeBody::Message(ciphertext) => ciphertext,
+            // Keys of a new ratchet, which no ratchet encrypts.
+            EnvelopeBody::RatchetKeys { .. } => {
+                let is_it = |kept: &Outgoing| matches!(&kept.content, OutgoingContent::Plain(plain) if *plain == message);
+                let is_kept = kept.iter().any(|kept| is_it(kept));
+                return is_kept.then_some(()).ok_or_else(|| "keys left that are kept otherwise".into());
+            }
+            EnvelopeBody::Invitation { .. } => return Err("an invitation left for a connection".into()),
+        };
+        let is_it = |kept: &&Box<Outgoing>| encrypted(kept).is_some_and(|again| again == ciphertext);
+        let kept = kept.iter().find(is_it).ok_or("a message left that is not kept, or otherwise")?;
         let (_, header) = RatchetMessage::decode(&mut Reader::new(&ciphertext))
             .map_err(|_| "a message of a ratchet cannot be read")?;
         let first = self.by_key.entry(header.iv).or_insert_with(|| ciphertext.clone());
@@ -64,14 +74,16 @@ impl Ciphers {
     }
 }
 
-/// The message of the ratchet in the body of SEND.
+/// What is kept of a message, encrypted with its key.
+fn encrypted(kept: &Outgoing) -> Option<Bytes> {
+    let OutgoingContent::Ratchet { plaintext, key, padded_len, .. } = &kept.content else { return None };
+    key.encrypt(*padded_len, plaintext).ok().map(Bytes::from)
+}
+
+/// What an agent put into the body of SEND.
 fn open(place: &SendPlace, body: &Bytes) -> Option<Bytes> {
     let envelope = decode_all(body, ClientMessageEnvelope::decode).ok()?;
     let nonce = Nonce::from_bytes(envelope.nonce);
     let content = place.secret.box_key().open_padded(&nonce, &envelope.encrypted).ok()?;
-    let message = decode_all(&content.into(), ClientMessage::decode).ok()?;
-    match decode_all(&message.body, AgentEnvelope::decode).ok()?.body {
-        EnvelopeBody::Confirmation { ciphertext, .. } | EnvelopeBody::Message(ciphertext) => Some(ciphertext),
-        _ => None,
-    }
+    Some(decode_all(&content.into(), ClientMessage::decode).ok()?.body)
 }

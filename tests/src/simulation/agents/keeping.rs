@@ -8,7 +8,7 @@ use smp_core::agent::store::{
 };
 use smp_core::agent::{AgentInput, ConnectionId};
 use smp_core::crypto::DhSecret;
-use smp_core::wire::EntityId;
+use smp_core::wire::{EntityId, ServerAddress};
 
 /// A store that outlives agents. Jobs are done in order, each when [`Self::work`] is called for it.
 #[derive(Default)]
@@ -21,6 +21,8 @@ pub(super) struct Keeping {
     pub(super) has_failed: bool,
     /// Send queues that are kept, by what servers call them.
     queues: BTreeMap<EntityId, SendPlace>,
+    /// Queues to receive from that were ever kept.
+    received: Vec<(ServerAddress, EntityId)>,
 }
 
 /// A send queue, and the secret of its encryption.
@@ -101,6 +103,18 @@ impl Keeping {
         }
     }
 
+    /// Whether a connection was deleted, or is being deleted.
+    pub(super) fn is_deleted(&self, id: ConnectionId) -> bool {
+        self.connection(id).is_none_or(|connection| connection.state.deleted_at.is_some())
+    }
+
+    /// Queues to receive from that are not kept any more.
+    pub(super) fn left_queues(&self) -> Vec<(ServerAddress, EntityId)> {
+        let Found::Queues(kept) = self.live.read(&AgentQuery::Queues) else { return Vec::new() };
+        let is_kept = |id: &EntityId| kept.iter().any(|queue| queue.recipient_id == *id);
+        self.received.iter().filter(|(_, id)| !is_kept(id)).cloned().collect()
+    }
+
     /// How many queues there are to receive from.
     pub(super) fn receive_queues(&self) -> usize {
         match self.live.read(&AgentQuery::Queues) {
@@ -122,17 +136,24 @@ impl Keeping {
         self.queues.get(sender_id)
     }
 
-    /// What is kept to go through a queue next.
-    pub(super) fn next_delivery(&self, place: &SendPlace) -> Option<Box<Outgoing>> {
-        match self.live.read(&AgentQuery::NextDelivery(place.connection, place.queue)) {
+    /// What is kept to go through a queue next, or through one that takes its place.
+    pub(super) fn next_deliveries(&self, place: &SendPlace) -> Vec<Box<Outgoing>> {
+        let kept = self.connection(place.connection);
+        let others = kept.iter().flat_map(|kept| &kept.send).map(|queue| queue.number);
+        let others = others.filter(|number| *number != place.queue);
+        let next = |queue| match self.live.read(&AgentQuery::NextDelivery(place.connection, queue)) {
             Found::Outgoing(outgoing) => outgoing,
             _ => None,
-        }
+        };
+        [place.queue].into_iter().chain(others).filter_map(next).collect()
     }
 
     fn run(&mut self, ops: Vec<AgentOp>) -> Result<(), StoreFailure> {
-        let mut queues = Vec::new();
+        let (mut queues, mut received) = (Vec::new(), Vec::new());
         for op in &ops {
+            if let AgentOp::PutReceiveQueue(_, queue) = op {
+                received.push((queue.server.clone(), queue.recipient_id.clone()));
+            }
             if let AgentOp::PutSendQueue(connection, queue) = op {
                 let (connection, secret) = (*connection, queue.e2e_secret.clone());
                 let place = SendPlace { connection, queue: queue.number, secret };
@@ -141,6 +162,8 @@ impl Keeping {
         }
         self.live.run(ops)?;
         self.queues.extend(queues);
+        received.retain(|queue| !self.received.contains(queue));
+        self.received.extend(received);
         Ok(())
     }
 }

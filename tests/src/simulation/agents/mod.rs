@@ -20,8 +20,10 @@
 mod app;
 mod ciphers;
 mod everywhere;
+mod features;
 mod keeping;
 mod model;
+mod more;
 mod network;
 mod options;
 mod person;
@@ -35,8 +37,10 @@ mod world;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 pub use everywhere::{Everywhere, Story, crash_everywhere};
+pub use features::FIRST as AGENT_FEATURES_FIRST;
 pub use sim::AgentCounts;
 
+use features::Features;
 use options::Options;
 use world::World;
 
@@ -54,7 +58,8 @@ pub struct AgentOutcome {
 #[must_use]
 pub fn run_agents(seed: u64, is_verbose: bool) -> AgentOutcome {
     let mut dice = super::dice::Dice::new(seed);
-    let options = Options::draw(&mut dice);
+    let mut options = Options::draw(&mut dice);
+    options.features = Features::draw(seed, options.talks.len());
     live(World::new(dice, options, is_verbose))
 }
 

@@ -1,17 +1,22 @@
 //! What two people who talk may expect: what each of them asked and was told.
 
+use std::collections::BTreeSet;
+
 use bytes::Bytes;
-use smp_core::agent::{ConfirmationId, ConnectionId, LocalMessageId, MessageEvent};
+use smp_core::Timestamp;
+use smp_core::agent::{ConfirmationId, ConnectionId, LocalMessageId, MessageEvent, ReceivedReceipt};
 use smp_core::wire::ConnectionRequest;
 use smp_core::wire::agent::MessageIntegrity;
 
 /// A connection of two people.
 pub(super) struct Talk {
-    index: usize,
+    pub(super) index: usize,
     /// The invitation that the one made and the other has.
     pub(super) request: Option<Box<ConnectionRequest>>,
     /// Who invited, and who joins.
     pub(super) sides: [Side; 2],
+    /// The network or servers may fail: when a queue that was left cannot be reached, the next one does not wait for it.
+    pub(super) has_faults: bool,
 }
 
 /// One of two people, and what his app keeps of the connection.
@@ -31,6 +36,16 @@ pub(super) struct Side {
     pub(super) connected: usize,
     /// How often his process died since he has the connection.
     pub(super) crashes: usize,
+    /// How often he wanted to receive through another queue, was told that it is so, and gave that up.
+    pub(super) moves: usize,
+    pub(super) moved: usize,
+    pub(super) aborts: usize,
+    /// How often he wanted a new ratchet.
+    pub(super) renewals: usize,
+    pub(super) renewed_at: Timestamp,
+    pub(super) leaving: Leaving,
+    /// A server said that the other one's queue is gone.
+    pub(super) is_refused: bool,
     /// What he wanted to send, in this order.
     pub(super) sent: Vec<Sent>,
     pub(super) heard: Heard,
@@ -49,6 +64,16 @@ pub(super) enum Step {
     Allowed,
 }
 
+/// How far somebody is with deleting the connection.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(super) enum Leaving {
+    No,
+    Asked,
+    Left,
+    /// He was told that nothing is left of it.
+    Over,
+}
+
 /// A message that somebody wanted to send.
 pub(super) struct Sent {
     pub(super) body: Bytes,
@@ -57,6 +82,18 @@ pub(super) struct Sent {
     pub(super) crashed_since: bool,
     /// He was told that the server has it.
     pub(super) is_told: bool,
+    /// Whether the other one gave a receipt, and whether he was told.
+    pub(super) receipt: Receipt,
+    is_received: bool,
+}
+
+/// What became of the receipt for a message.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Receipt {
+    No,
+    /// It was asked for; whether it was given is not known, or not for sure.
+    Perhaps,
+    Given,
 }
 
 /// What the agent said to a message.
@@ -74,8 +111,10 @@ pub(super) enum Fate {
 pub(super) struct Heard {
     /// How many of them are behind, told or never to be told.
     next: usize,
-    /// What was told and not acknowledged.
-    pub(super) open: Option<Open>,
+    /// Those of them that were passed over and may still come: see [`Talk::may_be_disorderly`].
+    late: BTreeSet<usize>,
+    /// What was told and not acknowledged: one message, unless two queues bring some.
+    pub(super) open: Vec<Open>,
     /// The app has asked to be told again, and was not answered.
     pub(super) is_wanted_again: bool,
 }
@@ -89,6 +128,8 @@ pub(super) struct Open {
     pub(super) acknowledged: Acknowledged,
     /// It may have been acknowledged before a crash: then the next one may come.
     perhaps: bool,
+    /// What was asked was to acknowledge it with a receipt.
+    has_receipt: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -99,7 +140,7 @@ pub(super) enum Acknowledged {
 
 impl Talk {
     pub(super) fn new(index: usize, (first, second): (usize, usize)) -> Self {
-        Self { index, request: None, sides: [Side::new(first), Side::new(second)] }
+        Self { index, request: None, sides: [Side::new(first), Side::new(second)], has_faults: false }
     }
 
     /// The next message of a side: of its own kind, so that it is known wherever it comes.
@@ -117,13 +158,17 @@ impl Talk {
     pub(super) fn told(&mut self, side: usize, message: &MessageEvent) -> Result<(), String> {
         let [first, second] = &mut self.sides;
         let (hearer, sender) = if side == 0 { (first, second) } else { (second, first) };
+        if hearer.leaving > Leaving::Asked {
+            return Err("a message was told of a connection that was deleted".into());
+        }
         let number = sender.sent.iter().position(|sent| sent.body == message.body);
         let number = number.ok_or("a message was told that was not sent")?;
-        if message.integrity != MessageIntegrity::Ok {
+        let is_explained = self.has_faults && hearer.moves > 0;
+        if message.integrity != MessageIntegrity::Ok && !is_explained {
             return Err(format!("message {number} was told as {:?}", message.integrity));
         }
         let heard = &mut hearer.heard;
-        if let Some(open) = heard.open.as_mut().filter(|open| open.number == number) {
+        if let Some(open) = heard.open.iter_mut().find(|open| open.number == number) {
             if open.told_now && !heard.is_wanted_again {
                 return Err(format!("message {number} was told twice"));
             }
@@ -133,35 +178,90 @@ impl Talk {
             open.told_now = true;
             return Ok(());
         }
-        if let Some(open) = heard.open.as_ref().filter(|open| !open.perhaps) {
+        heard.open.retain(|open| !open.perhaps);
+        if let Some(open) = heard.open.first().filter(|_| !is_explained) {
             let last = open.number;
             return Err(format!("message {number} was told before {last} was acknowledged"));
         }
-        if number < heard.next {
+        if number < heard.next && !heard.late.remove(&number) {
             return Err(format!("message {number} was told again after it was acknowledged"));
         }
-        let missing = sender.sent[heard.next..number].iter().position(Sent::is_accepted);
-        if let Some(missing) = missing {
-            return Err(format!("message {number} was told before {}", heard.next + missing));
+        for passed in (heard.next..number).filter(|passed| sender.sent[*passed].may_have_been_accepted()) {
+            if !is_explained && sender.sent[passed].is_accepted() {
+                return Err(format!("message {number} was told before {passed}"));
+            }
+            if is_explained {
+                heard.late.insert(passed);
+            }
         }
         if sender.sent[number].fate == Fate::Refused {
             return Err(format!("message {number} was told, which was refused"));
         }
-        heard.next = number + 1;
-        let (id, acknowledged) = (message.id, Acknowledged::No);
-        heard.open = Some(Open { id, number, told_now: true, acknowledged, perhaps: false });
+        heard.next = heard.next.max(number + 1);
+        heard.open.push(Open::new(message.id, number));
         Ok(())
+    }
+
+    /// A side asks to acknowledge a message.
+    pub(super) fn acknowledges(&mut self, side: usize, id: LocalMessageId, has_receipt: bool) {
+        let [first, second] = &mut self.sides;
+        let (hearer, sender) = if side == 0 { (first, second) } else { (second, first) };
+        let Some(open) = hearer.heard.open.iter_mut().find(|open| open.id == id) else { return };
+        (open.acknowledged, open.has_receipt) = (Acknowledged::Asked, has_receipt);
+        let receipt = &mut sender.sent[open.number].receipt;
+        if has_receipt && *receipt == Receipt::No {
+            *receipt = Receipt::Perhaps;
+        }
+    }
+
+    /// A message was acknowledged.
+    pub(super) fn acknowledged(&mut self, side: usize, id: LocalMessageId) {
+        let [first, second] = &mut self.sides;
+        let (hearer, sender) = if side == 0 { (first, second) } else { (second, first) };
+        let Some(place) = hearer.heard.open.iter().position(|open| open.id == id) else { return };
+        let open = hearer.heard.open.remove(place);
+        // Only the first acknowledgement gives a receipt, and only who can send.
+        if open.has_receipt && !open.perhaps && hearer.may_send && hearer.renewals + sender.renewals == 0 {
+            sender.sent[open.number].receipt = Receipt::Given;
+        }
+    }
+
+    /// A side was told that the other one has messages.
+    ///
+    /// # Errors
+    /// If it was told before, or the other one did not say so.
+    pub(super) fn told_received(&mut self, side: usize, receipts: &[ReceivedReceipt]) -> Result<(), String> {
+        let sent = &mut self.sides[side].sent;
+        let has_unknown = sent.iter().any(|sent| sent.fate == Fate::Unknown);
+        for receipt in receipts {
+            if !receipt.is_intact {
+                return Err("a receipt was told of another message".into());
+            }
+            let is_it = |sent: &&mut Sent| sent.fate == Fate::Accepted(receipt.message);
+            match sent.iter_mut().find(is_it) {
+                Some(sent) if sent.receipt == Receipt::No => return Err("a receipt that nobody gave".into()),
+                Some(sent) if sent.is_received => return Err("a receipt was told twice".into()),
+                Some(sent) => sent.is_received = true,
+                None if has_unknown => {}
+                None => return Err("a receipt of a message that was not accepted".into()),
+            }
+        }
+        Ok(())
+    }
+
+    /// How many messages of the other side this one was not told.
+    pub(super) fn missing(&self, side: usize) -> usize {
+        self.sides[side].heard.missing(&self.sides[1 - side])
     }
 
     /// What has not come to its end.
     pub(super) fn unsettled(&self) -> Option<String> {
         let [first, second] = &self.sides;
         for (name, hearer, sender) in [("inviter", first, second), ("joiner", second, first)] {
-            if hearer.heard.open.is_some() {
+            if !hearer.heard.open.is_empty() {
                 return Some(format!("the {name} has not acknowledged a message"));
             }
-            let missing =
-                sender.sent.iter().skip(hearer.heard.next).filter(|sent| sent.is_accepted()).count();
+            let missing = hearer.heard.missing(sender);
             if missing > 0 {
                 return Some(format!("{missing} messages for the {name} did not come"));
             }
@@ -169,6 +269,10 @@ impl Talk {
                 hearer.sent.iter().any(|sent| sent.is_accepted() && !sent.is_told && !sent.crashed_since);
             if untold {
                 return Some(format!("the {name} was not told that a message was sent"));
+            }
+            let is_untold = |sent: &Sent| sent.receipt == Receipt::Given && !sent.is_received;
+            if hearer.sent.iter().any(|sent| is_untold(sent) && !sent.crashed_since) {
+                return Some(format!("the {name} was not told of a receipt"));
             }
         }
         None
@@ -187,6 +291,13 @@ impl Side {
             infos: 0,
             connected: 0,
             crashes: 0,
+            moves: 0,
+            moved: 0,
+            aborts: 0,
+            renewals: 0,
+            renewed_at: Timestamp::ZERO,
+            leaving: Leaving::No,
+            is_refused: false,
             sent: Vec::new(),
             heard: Heard::default(),
         }
@@ -195,6 +306,9 @@ impl Side {
     /// The process died: what was asked and not answered may have happened or not.
     pub(super) fn crashed(&mut self) {
         self.crashes += 1;
+        if self.leaving == Leaving::Asked {
+            self.leaving = Leaving::No;
+        }
         (self.asks_again, self.heard.is_wanted_again) = (true, false);
         for sent in &mut self.sent {
             sent.crashed_since = true;
@@ -202,7 +316,7 @@ impl Side {
                 sent.fate = Fate::Unknown;
             }
         }
-        if let Some(open) = &mut self.heard.open {
+        for open in &mut self.heard.open {
             open.told_now = false;
             if open.acknowledged == Acknowledged::Asked {
                 open.unknown();
@@ -229,7 +343,22 @@ impl Side {
     }
 }
 
+impl Heard {
+    fn missing(&self, sender: &Side) -> usize {
+        let is_missing = |(number, sent): &(usize, &Sent)| {
+            let is_behind = *number < self.next && !self.late.contains(number);
+            sent.is_accepted() && !is_behind
+        };
+        sender.sent.iter().enumerate().filter(is_missing).count()
+    }
+}
+
 impl Open {
+    const fn new(id: LocalMessageId, number: usize) -> Self {
+        let acknowledged = Acknowledged::No;
+        Self { id, number, told_now: true, acknowledged, perhaps: false, has_receipt: false }
+    }
+
     /// What was asked may have been done or not.
     pub(super) const fn unknown(&mut self) {
         (self.acknowledged, self.perhaps) = (Acknowledged::No, true);
@@ -237,6 +366,21 @@ impl Open {
 }
 
 impl Sent {
+    pub(super) const fn new(body: Bytes) -> Self {
+        Self {
+            body,
+            fate: Fate::Asked,
+            crashed_since: false,
+            is_told: false,
+            receipt: Receipt::No,
+            is_received: false,
+        }
+    }
+
+    const fn may_have_been_accepted(&self) -> bool {
+        !matches!(self.fate, Fate::Refused)
+    }
+
     const fn is_accepted(&self) -> bool {
         matches!(self.fate, Fate::Accepted(_))
     }

@@ -3,6 +3,7 @@
 use smp_core::wire::Version;
 
 use super::super::dice::Dice;
+use super::features::Features;
 
 /// What kind of a world it is. Rates are of 10,000, times of milliseconds.
 #[derive(Clone, Debug)]
@@ -44,6 +45,8 @@ pub(super) struct Options {
     pub(super) crash_agent: usize,
     /// Of messages that are acknowledged late.
     pub(super) late: usize,
+    /// What is drawn apart.
+    pub(super) features: Features,
 }
 
 impl Options {
@@ -78,7 +81,14 @@ impl Options {
             crash_server: perhaps(dice, 60),
             crash_agent: perhaps(dice, 300),
             late: perhaps(dice, 5_000),
+            features: Features::default(),
         }
+    }
+
+    /// Whether a server may be out of reach for a while.
+    pub(super) const fn has_network_faults(&self) -> bool {
+        let network = self.cut + self.silence + self.refuse;
+        network + self.store_fails + self.store_loses_reply + self.crash_server + self.features.device > 0
     }
 
     /// Two people, with a server of these versions each, and nothing that fails.
@@ -106,6 +116,7 @@ impl Options {
             crash_server: 0,
             crash_agent: 0,
             late: 0,
+            features: Features::default(),
         }
     }
 }

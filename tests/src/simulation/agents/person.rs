@@ -24,6 +24,8 @@ pub(super) struct Person {
     pub(super) keeping: Keeping,
     pub(super) sessions: BTreeMap<LinkId, Session>,
     pub(super) app: App,
+    /// Errors of which something else was the reason.
+    pub(super) was_told_errors: bool,
 }
 
 /// The client of a link; nothing, if it was refused or has ended.
@@ -48,6 +50,7 @@ impl Person {
             keeping: Keeping::default(),
             sessions: BTreeMap::new(),
             app: App::default(),
+            was_told_errors: false,
         }
     }
 

@@ -3,9 +3,12 @@
 use std::time::Duration;
 
 use smp_core::agent::Activity;
-use smp_core::agent::store::Progress;
+use smp_core::agent::store::{Progress, SyncState};
+use smp_core::server::store::QueueKey;
 
-use super::model::Step;
+use super::super::relays::address_of;
+use super::features::Deletion;
+use super::model::{Leaving, Side, Step, Talk};
 use super::world::World;
 
 impl World {
@@ -26,7 +29,7 @@ impl World {
             }
             self.check_settled();
         }
-        let both = |talk: &super::model::Talk| talk.sides.iter().all(|side| side.step != Step::Nothing);
+        let both = |talk: &Talk| talk.sides.iter().all(|side| side.step != Step::Nothing);
         self.sim.counts.connected += self.talks.iter().filter(|talk| both(talk)).count() as u64;
     }
 
@@ -81,20 +84,75 @@ impl World {
                 return Some(format!("app {index} has something left to do"));
             }
         }
-        let unsettled = |talk: &super::model::Talk| {
+        let unsettled = |talk: &Talk| {
+            if talk.is_left() {
+                return self.unsettled_deletion(talk);
+            }
             let is_through = talk.sides[0].step == Step::Allowed && talk.sides[1].step == Step::Done;
             if is_through { talk.unsettled() } else { Some("two people did not meet".into()) }
         };
         if let Some(what) = self.talks.iter().find_map(unsettled) {
             return Some(what);
         }
+        if let Some(what) = self.talks.iter().find_map(|talk| self.unsettled_queues(talk)) {
+            return Some(what);
+        }
         (!self.schedule.is_quiet()).then(|| "something is under way".into())
+    }
+
+    /// Nothing is kept of a connection that was deleted; what was accepted before came, if that was asked for.
+    fn unsettled_deletion(&self, talk: &Talk) -> Option<String> {
+        for (side, who) in talk.sides.iter().enumerate() {
+            let kept = who.connection.and_then(|id| self.people[who.person].keeping.connection(id));
+            if who.leaving == Leaving::No {
+                let is_connected = kept.is_some_and(|kept| kept.state.progress == Progress::Connected);
+                let waits = |deletion: &Option<Deletion>| deletion.is_some_and(|how| how.wait_delivery);
+                let has_all = self.sim.options.features.deletions.get(talk.index).is_some_and(waits);
+                if is_connected && has_all && talk.missing(side) > 0 {
+                    return Some("what was sent before a connection was deleted did not come".into());
+                }
+            } else if kept.is_some() {
+                return Some("a connection was deleted, and is kept".into());
+            }
+        }
+        None
+    }
+
+    /// Each side sends where the other one receives, and nothing is left of the queues that others took the place of.
+    fn unsettled_queues(&self, talk: &Talk) -> Option<String> {
+        let kept = |side: &Side| self.people[side.person].keeping.connection(side.connection?);
+        if talk.is_left() {
+            return None;
+        }
+        let [Some(first), Some(second)] = talk.sides.each_ref().map(kept) else {
+            return Some("a side has no connection".into());
+        };
+        for (receiver, sender, mover) in
+            [(&first, &second, &talk.sides[0]), (&second, &first, &talk.sides[1])]
+        {
+            // Of a queue that was given up the other side hears when the next one comes.
+            let is_alone = receiver.receive.len() == 1 && (mover.aborts > 0 || sender.send.len() == 1);
+            if !is_alone || receiver.state.sync != SyncState::Ok {
+                return Some(format!(
+                    "{} queues to receive from and {} to send to, ratchets {:?}",
+                    receiver.receive.len(),
+                    sender.send.len(),
+                    receiver.state.sync
+                ));
+            }
+            let place = receiver.receive.first().map(|queue| (&queue.server, &queue.sender_id));
+            if place != sender.send.first().map(|queue| (&queue.server, &queue.sender_id)) {
+                return Some("a side sends where the other one does not receive".into());
+            }
+        }
+        None
     }
 
     /// Both sides of every connection agree that they are connected, and nothing is left to do.
     fn check_settled(&mut self) {
         self.sim.note("settled", &[]);
-        for side in self.talks.iter().flat_map(|talk| &talk.sides) {
+        let kept = self.talks.iter().filter(|talk| !talk.is_left());
+        for side in kept.flat_map(|talk| &talk.sides) {
             let keeping = &self.people[side.person].keeping;
             let kept = side.connection.and_then(|id| keeping.connection(id));
             let progress = kept.map(|connection| connection.state.progress);
@@ -104,11 +162,32 @@ impl World {
             let was_told = side.connected == 1 || side.crashes > 0;
             self.sim.expect(was_told, || "a side was not told that it is connected".into());
         }
-        for person in &self.people {
+        self.check_left_queues();
+        for (index, person) in self.people.iter().enumerate() {
+            // Whom the other side left may have begun what nobody will end.
+            let sides = self.talks.iter().filter(|talk| talk.is_left()).flat_map(|talk| &talk.sides);
+            let was_left = sides.filter(|side| side.person == index && side.leaving == Leaving::No).count();
             let unfinished = person.keeping.unfinished();
-            self.sim
-                .expect(unfinished == 0, || format!("{unfinished} connections have something left to do"));
+            self.sim.expect(unfinished <= was_left, || {
+                format!("{unfinished} connections have something left to do")
+            });
         }
+    }
+}
+
+impl World {
+    /// Servers have none of the queues that agents left. Of those of which their agent gave up it told an error.
+    fn check_left_queues(&mut self) {
+        let mut left = 0;
+        for person in self.people.iter().filter(|person| !person.was_told_errors) {
+            for (server, queue) in person.keeping.left_queues() {
+                let site = self.sites.iter().enumerate().find(|(site, _)| address_of(*site) == server);
+                let Some((_, site)) = site else { continue };
+                let found = site.store.look_up(&[QueueKey::Recipient(queue)]);
+                left += usize::from(found.into_iter().any(|found| matches!(found, Ok(Some(_)))));
+            }
+        }
+        self.sim.expect(left == 0, || format!("{left} queues were left, and are still there"));
     }
 }
 

@@ -73,6 +73,8 @@ impl World {
             last_connection: 0,
             sim,
         };
+        let has_faults = world.sim.options.has_network_faults();
+        world.talks.iter_mut().for_each(|talk| talk.has_faults = has_faults);
         (0..world.sites.len()).for_each(|site| world.start_server(site));
         (0..world.people.len()).for_each(|person| world.start_agent(person));
         (0..world.people.len()).for_each(|person| world.schedule.add(Timestamp::ZERO, Event::Act(person)));
