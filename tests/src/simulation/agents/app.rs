@@ -373,7 +373,7 @@ impl World {
     pub(super) fn forget_calls(&mut self, person: usize) {
         self.people[person].app = App::default();
         let sides = self.talks.iter_mut().flat_map(|talk| &mut talk.sides);
-        sides.filter(|who| who.person == person).for_each(super::model::Side::crashed);
+        sides.filter(|who| who.person == person).for_each(Side::crashed);
     }
 }
 

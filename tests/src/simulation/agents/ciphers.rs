@@ -51,12 +51,12 @@ impl Ciphers {
             // Keys of a new ratchet, which no ratchet encrypts.
             EnvelopeBody::RatchetKeys { .. } => {
                 let is_it = |kept: &Outgoing| matches!(&kept.content, OutgoingContent::Plain(plain) if *plain == message);
-                let is_kept = kept.iter().any(|kept| is_it(kept));
+                let is_kept = kept.iter().any(is_it);
                 return is_kept.then_some(()).ok_or_else(|| "keys left that are kept otherwise".into());
             }
             EnvelopeBody::Invitation { .. } => return Err("an invitation left for a connection".into()),
         };
-        let is_it = |kept: &&Box<Outgoing>| encrypted(kept).is_some_and(|again| again == ciphertext);
+        let is_it = |kept: &&Outgoing| encrypted(kept).is_some_and(|again| again == ciphertext);
         let kept = kept.iter().find(is_it).ok_or("a message left that is not kept, or otherwise")?;
         let (_, header) = RatchetMessage::decode(&mut Reader::new(&ciphertext))
             .map_err(|_| "a message of a ratchet cannot be read")?;

@@ -137,12 +137,12 @@ impl Keeping {
     }
 
     /// What is kept to go through a queue next, or through one that takes its place.
-    pub(super) fn next_deliveries(&self, place: &SendPlace) -> Vec<Box<Outgoing>> {
+    pub(super) fn next_deliveries(&self, place: &SendPlace) -> Vec<Outgoing> {
         let kept = self.connection(place.connection);
         let others = kept.iter().flat_map(|kept| &kept.send).map(|queue| queue.number);
         let others = others.filter(|number| *number != place.queue);
         let next = |queue| match self.live.read(&AgentQuery::NextDelivery(place.connection, queue)) {
-            Found::Outgoing(outgoing) => outgoing,
+            Found::Outgoing(outgoing) => outgoing.map(|outgoing| *outgoing),
             _ => None,
         };
         [place.queue].into_iter().chain(others).filter_map(next).collect()
