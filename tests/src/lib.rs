@@ -1,6 +1,7 @@
 //! Helpers shared by the cross-crate tests.
 
 pub mod in_memory;
+pub mod passage;
 pub mod peer;
 pub mod server;
 pub mod simulation;

@@ -5,6 +5,7 @@ mod delivery;
 mod durable;
 mod ending;
 mod establish;
+mod isolation;
 mod many;
 mod matrix;
 mod redundancy;

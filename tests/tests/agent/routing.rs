@@ -2,9 +2,9 @@
 
 use smp_core::agent::Event;
 use smp_runtime::agent::new_connection_id;
-use smp_tests::server::Settings;
+use smp_tests::server::{Settings, Store, TestServer};
 
-use crate::world::{Kind, Person, connect, server, talk};
+use crate::world::{Kind, Person, connect, impatient, server, talk, user_server};
 
 #[test]
 fn messages_go_through_a_proxy() {
@@ -43,4 +43,27 @@ fn nothing_goes_past_a_proxy_that_refuses() {
     bob.restart();
     alice.hears("kept");
     talk(&mut alice, at_alice, &mut bob, at_bob);
+}
+
+/// A proxy may ask for a password of whoever forwards through it.
+#[test]
+fn proxies_may_ask_for_a_password() {
+    let settings = Settings { password: Some("letmein"), ..Settings::default() };
+    let (open, closed) = (server(), TestServer::start(Store::Embedded, &settings));
+    let mut alice = Person::new(&[&open]);
+    let person = |password| {
+        let servers = vec![user_server(closed.address(), password)];
+        Person::made(servers, impatient(), Kind::current().proxied())
+    };
+    for password in [None, Some("wrong")] {
+        let (_, request) = alice.invite();
+        let stranger = person(password);
+        let id = new_connection_id().expect("randomness");
+        let error = stranger.try_join(id, &request).expect_err("it is not let in");
+        assert!(error.to_string().contains("AUTH"), "{error}");
+    }
+    let mut bob = person(Some("letmein"));
+    let (at_alice, at_bob) = connect(&mut alice, &mut bob);
+    talk(&mut alice, at_alice, &mut bob, at_bob);
+    assert_eq!(open.connections(), 2, "of alice, and of the proxy");
 }

@@ -13,6 +13,7 @@ use smp_core::transport::ClientOptions;
 use smp_core::wire::agent::{AgentError, MessageIntegrity};
 use smp_core::wire::command::MessageFlags;
 use smp_core::wire::{ConnectionRequest, Host, Password, ServerAddress, Version, VersionRange};
+use smp_runtime::Socks;
 use smp_runtime::agent::{Agent, Events, new_connection_id};
 use smp_runtime::client::Connector;
 use smp_runtime_tokio::TokioRuntime;
@@ -68,6 +69,8 @@ pub(crate) struct Kind {
     pub(crate) is_proxied: bool,
     /// Which connections share a session.
     pub(crate) sessions: SessionMode,
+    /// How it reaches servers, if not directly.
+    pub(crate) socks: Option<Socks>,
 }
 
 impl Kind {
@@ -78,6 +81,7 @@ impl Kind {
             smp: VersionRange::SUPPORTED,
             is_proxied: false,
             sessions: SessionMode::default(),
+            socks: None,
         }
     }
 
@@ -162,7 +166,7 @@ impl Person {
             .user(USER, self.servers.clone())
             .limits(self.limits.clone())
             .versions(self.kind.versions)
-            .connector(Connector::new(runtime).options(options))
+            .connector(Connector::new(runtime).options(options).socks(self.kind.socks.clone()))
             .private_routing(mode, ProxyFallback::Prohibit)
             .sessions(self.kind.sessions);
         self.awake = Some(agent.start().expect("randomness and a thread"));

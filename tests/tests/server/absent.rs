@@ -1,11 +1,11 @@
 //! Relays that cannot be reached, or not yet, and clients that do not wait for them.
 
-use std::io::copy;
-use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 
 use smp_core::wire::{EntityId, Host, ServerAddress, Version};
+use smp_tests::passage::pass;
 use smp_tests::peer::{Address, Auth, Peer, Queue, Relay, bytes, wait_until};
 use smp_tests::server::{Settings, Store, TestServer};
 
@@ -45,25 +45,15 @@ fn gate(server: &Address) -> (Address, Sender<()>) {
     let here = Address { socket: listener.local_addr().expect("an address"), ..*server };
     let (open, opened) = channel();
     let there = server.socket;
-    thread::spawn(move || pass(&listener, &opened, there));
+    thread::spawn(move || let_through(&listener, &opened, there));
     (here, open)
 }
 
-fn pass(listener: &TcpListener, opened: &Receiver<()>, there: std::net::SocketAddr) {
+fn let_through(listener: &TcpListener, opened: &Receiver<()>, there: std::net::SocketAddr) {
     let (client, _) = listener.accept().expect("a client");
     opened.recv().expect("somebody who opens");
     let server = TcpStream::connect(there).expect("a server listens");
-    thread::scope(|scope| {
-        scope.spawn(|| pour(&client, &server));
-        pour(&server, &client);
-    });
-}
-
-/// Moves bytes until one side ends, then ends the other.
-fn pour(mut from: &TcpStream, mut to: &TcpStream) {
-    // How a connection ends does not matter here.
-    _ = copy(&mut from, &mut to);
-    _ = to.shutdown(Shutdown::Write);
+    pass(&client, &server);
 }
 
 fn who_leaves_does_not_take_the_relay_from_others(store: Store) {
