@@ -9,7 +9,7 @@ use crate::entropy::SeededEntropy;
 use crate::time::{Now, Timestamp};
 use crate::transport::Transport;
 use crate::wire::command::SubscriptionMode;
-use crate::wire::{EntityId, Password};
+use crate::wire::{EntityId, Password, QueueMode};
 
 /// A step of the test.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -18,7 +18,7 @@ pub enum TestStep {
     Connect,
     /// NEW.
     CreateQueue,
-    /// KEY.
+    /// SKEY, or KEY if the server did not make a queue that its sender can secure: before version 9.
     SecureQueue,
     /// DEL.
     DeleteQueue,
@@ -76,6 +76,8 @@ pub struct ServerTest {
     step: TestStep,
     /// The queue, once it was created.
     queue: EntityId,
+    /// Its name for the sender, if he can secure it.
+    sender_id: Option<EntityId>,
     result: Option<Result<(), TestFailure>>,
     now: Now,
 }
@@ -92,6 +94,7 @@ impl ServerTest {
             sender: AuthPrivateKey::Ed25519(Ed25519PrivateKey::generate(&mut entropy)),
             step: TestStep::Connect,
             queue: EntityId::empty(),
+            sender_id: None,
             result: None,
             now,
         }
@@ -150,7 +153,10 @@ impl ServerTest {
                 new.password = self.password.take();
                 Request::create(new, key)
             }
-            TestStep::SecureQueue => Request::secure(queue, key, self.sender.public()),
+            TestStep::SecureQueue => match self.sender_id.take() {
+                Some(queue) => Request::secure_by_sender(queue, self.sender.clone()),
+                None => Request::secure(queue, key, self.sender.public()),
+            },
             TestStep::DeleteQueue => Request::delete(queue, key),
         };
         self.client.handle(self.now, ClientInput::Command(CommandId(0), request));
@@ -159,6 +165,8 @@ impl ServerTest {
     fn answered(&mut self, result: Result<Answer, RequestError>) {
         match (self.step, result) {
             (TestStep::CreateQueue, Ok(Answer::Created(queue))) => {
+                let can_secure = queue.mode.is_some_and(QueueMode::sender_can_secure);
+                self.sender_id = can_secure.then_some(queue.sender_id);
                 self.queue = queue.recipient_id;
                 self.begin(TestStep::SecureQueue);
             }

@@ -13,4 +13,5 @@ mod resync;
 mod rotation;
 mod routing;
 mod short_links;
+mod test_server;
 mod world;

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::wire::broker::CreatedQueue;
-use crate::wire::{DhPublicKey, ErrorType};
+use crate::wire::{DhPublicKey, ErrorType, QueueMode};
 
 /// Runs the test against a server that answers the commands of a run in turn; `None`: with silence.
 fn run(version: u16, answers: Vec<Option<BrokerMessage>>) -> (Vec<&'static str>, Result<(), TestFailure>) {
@@ -43,11 +43,15 @@ fn run(version: u16, answers: Vec<Option<BrokerMessage>>) -> (Vec<&'static str>,
 }
 
 fn created() -> Option<BrokerMessage> {
+    created_as(None)
+}
+
+fn created_as(mode: Option<QueueMode>) -> Option<BrokerMessage> {
     let created = CreatedQueue {
         recipient_id: queue(1),
         sender_id: queue(2),
         dh_key: DhPublicKey([4; 32]),
-        mode: None,
+        mode,
         link_id: None,
         service_id: None,
         notifier: None,
@@ -61,6 +65,15 @@ fn a_server_that_works_passes() {
         let ok = Some(BrokerMessage::Ok);
         let (commands, result) = run(version, vec![created(), ok.clone(), ok]);
         assert_eq!((commands, result), (vec!["NEW", "KEY", "DEL"], Ok(())));
+    }
+    for (version, mode, secured) in [
+        (9, QueueMode::Messaging, "SKEY"),
+        (18, QueueMode::Messaging, "SKEY"),
+        (18, QueueMode::Contact, "KEY"),
+    ] {
+        let ok = Some(BrokerMessage::Ok);
+        let (commands, result) = run(version, vec![created_as(Some(mode)), ok.clone(), ok]);
+        assert_eq!((commands, result), (vec!["NEW", secured, "DEL"], Ok(())));
     }
 }
 
