@@ -67,6 +67,8 @@ pub(super) enum Doing {
 pub(super) enum BackgroundTask {
     /// KEY of a queue that takes the place of another.
     Secure(QueueNumber),
+    /// SKEY of a queue that was announced beside the first.
+    SecureSpare(QueueNumber),
     /// SUB or DEL of a queue that is left.
     Retire(QueueNumber),
 }

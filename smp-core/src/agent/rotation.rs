@@ -386,6 +386,7 @@ impl BackgroundTask {
     const fn of(kind: &TaskKind) -> Option<Self> {
         match kind {
             TaskKind::SecureAdded(number, _) => Some(Self::Secure(*number)),
+            TaskKind::SecureSpare(number) => Some(Self::SecureSpare(*number)),
             TaskKind::Retire { queue, .. } => Some(Self::Retire(*queue)),
             _ => None,
         }
