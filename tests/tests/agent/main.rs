@@ -7,6 +7,7 @@ mod ending;
 mod establish;
 mod many;
 mod matrix;
+mod prepared;
 mod redundancy;
 mod resync;
 mod rotation;
