@@ -13,7 +13,7 @@ use smp_core::wire::agent::{AgentCommandError, AgentError, ConnectionError, Link
 use smp_core::wire::command::LinkData;
 use smp_core::wire::error::ErrorType;
 use smp_core::wire::link::{ContactDetails, LinkOwner, ShortLink, UserLinkData};
-use smp_core::wire::{Ed25519PublicKey, EntityId};
+use smp_core::wire::{Ed25519PublicKey, EntityId, Password};
 
 use super::super::Linked;
 use super::world::USER;
@@ -96,6 +96,8 @@ fn the_links_of_an_address_are_known_before_it_is_made() {
     let made = create(&alice, &read, "shown").expect("its server is there");
     assert_eq!(made.connection, prepared.connection());
     assert!(made.request == *prepared.request() && made.link.as_ref() == Some(&link));
+    let status = world.runtime.block_on(alice.agent().status(made.connection)).expect("it is there");
+    assert!(status.invitation.as_deref() == Some(prepared.request()), "with the data of the app");
     let opened = open(&bob, &link).expect("it leads somewhere");
     assert!(opened.user.data == "shown" && opened.fixed.request == *prepared.request());
     assert!(opened.fixed.entity_id == entity_id && opened.fixed.root_key.0 == key(5).public());
@@ -130,7 +132,6 @@ fn an_address_whose_answer_was_lost_cannot_be_made() {
     let making = alice.agent().create_for_link(prepared.clone(), details(Vec::new()), "data".into());
     world.runtime.run();
     assert_eq!(world.queues(0), 1);
-    assert_eq!(create(&alice, &prepared, "data").err(), Some(DUPLICATE), "it is being made");
     alice.stop();
     drop(making);
     alice.store.fail(0, 0);
@@ -140,6 +141,20 @@ fn an_address_whose_answer_was_lost_cannot_be_made() {
     assert_eq!(alice.agent_store_connections(), 0);
     world.crash(0);
     assert!(matches!(create(&alice, &prepared, "data"), Err(AgentError::Broker { .. })));
+}
+
+/// Who asks for it twice at once is told so.
+#[test]
+fn an_address_is_made_once() {
+    let world = World::new(1);
+    let alice = world.person(1, 0);
+    let prepared = prepare(&alice, LinkIdentity::default());
+    let make = || alice.agent().create_for_link(prepared.clone(), details(Vec::new()), "data".into());
+    let [first, second] = [(); 2].map(|()| make());
+    assert_eq!(world.runtime.block_on(second).err(), Some(DUPLICATE));
+    assert!(world.runtime.block_on(first).is_ok());
+    assert!(world.runtime.block_on(make()).is_ok());
+    assert_eq!(world.queues(0), 1);
 }
 
 /// As a command that is kept it is made when its server is there, over restarts.
@@ -225,11 +240,31 @@ fn what_cannot_be_prepared_or_made() {
         world.runtime.block_on(alice.agent().prepare_link(other, LinkIdentity::default())).unwrap();
     world.runtime.block_on(alice.agent().delete_user(other, false)).unwrap();
     assert_eq!(create(&alice, &of_other, "data").err(), Some(AgentError::NoUser));
-    // A name that another connection has cannot be had by chance; but what was made and deleted is gone.
     create(&alice, &prepared, "data").expect("it was not made before");
+    // The name of another connection, which nobody has by chance.
+    let mut bytes = prepare(&alice, LinkIdentity::default()).encode().to_vec();
+    bytes[1..13].copy_from_slice(prepared.connection().as_bytes());
+    let other = PreparedLink::decode(&bytes).expect("names are not part of a link");
+    assert_eq!(create(&alice, &other, "data").err(), Some(DUPLICATE));
+    assert_eq!(world.queues(0), 1);
     world.runtime.block_on(alice.agent().delete(prepared.connection(), false)).unwrap();
     world.pass(HOUR);
     assert_eq!(world.queues(0), 0);
+}
+
+/// The password is that of the user's servers when the address is made, and not part of what is kept.
+#[test]
+fn a_server_asks_for_its_password() {
+    let password = |word: &[u8]| Some(Password::new(word).unwrap());
+    let mut config = ServerConfig::default();
+    config.password = password(b"secret");
+    let world = World::with(1, &config);
+    let alice = world.person(1, 0);
+    let prepared = prepare(&alice, LinkIdentity::default());
+    assert!(is_refused(&create(&alice, &prepared, "data")));
+    let known = UserServer { password: password(b"secret"), ..UserServer::new(world.address(0)) };
+    world.runtime.block_on(alice.agent().set_servers(USER, vec![known])).unwrap();
+    create(&alice, &prepared, "data").expect("it was refused before");
 }
 
 /// Bytes that were changed or cut are no prepared link, and never a panic.
@@ -243,8 +278,8 @@ fn prepared_links_that_were_changed_are_refused() {
         let mut changed = bytes.to_vec();
         changed[place] ^= 1;
         let is_name = (1..21).contains(&place);
-        // The lowest bits of an X25519 key do not count.
-        let is_spare = place == 61;
+        // The versions of PKCS #8, and the lowest bits of an X25519 key, which do not count.
+        let is_spare = [49, 61, 97].contains(&place);
         assert_eq!(PreparedLink::decode(&changed).is_ok(), is_name || is_spare, "byte {place}");
     }
     assert!(PreparedLink::decode(&[&bytes[..], &[0]].concat()).is_err());

@@ -26,7 +26,7 @@ use super::message::MessageHash;
 /// SMP <server> <error>        INTERNAL <text>
 /// BROKER <server> <error>     CRITICAL <T|F> <text>
 /// PROXY <proxy> <relay> <error>
-///                             INACTIVE
+/// INACTIVE
 /// ```
 ///
 /// Errors of servers are in the words of SMP, but text in them is the rest of the line, and characters that would break
