@@ -109,8 +109,14 @@ A CONVERSATION
 COMMANDS
   NEW INV             make an invitation for one person: INV <link>
   NEW CON             make an address for anybody: INV <link>
-  JOIN <link> <body>  use either: OK. With a connection (12 bytes, base64url) of the client's choice, a JOIN that failed goes on
-                      when it is repeated
+  NEW INV SHORT <body>, NEW CON SHORT <body>
+                      the same, with a short link too, which shows the body: INV <link> <short link>
+  JOIN <link> <body>  use either, or a short link: OK. With a connection (12 bytes, base64url) of the client's choice, a JOIN that
+                      failed goes on when it is repeated
+  LGET <short link>   LDATA <what it shows>. Who asks that of an invitation is the only one who can use it: with a JOIN of the
+                      connection that the answer names
+  LSET <body>         show this by the short link: LINK <short link>. An address that has none gets one
+  LDEL                show nothing: OK. The short link leads nowhere until LSET
   LET <id> <body>     let who used the invitation, or accepted us (CONF), connect: OK
   ACPT <id> <body>    connect to who used the address (REQ): OK, with the new connection; then as after JOIN
   RJCT <id>           forget a request to this address: OK

@@ -8,8 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use smp_core::agent::{ConfirmationId, ConnectionId, Event, InvitationId, LocalMessageId};
-use smp_core::wire;
-use smp_core::wire::agent_text::{AgentEvent, TextCorrelation, Transmission};
+use smp_core::wire::agent_text::{AgentEvent, TextConnectionId, TextCorrelation, Transmission};
 use smp_runtime::agent::Agent;
 
 use crate::outbox::Outbox;
@@ -154,7 +153,7 @@ impl State {
 
     fn pass(&mut self, News { connection, matter, event }: News) {
         let Some(connection) = connection else {
-            let transmission = of(wire::ConnectionId::empty(), event);
+            let transmission = of(TextConnectionId::empty(), event);
             let cut: Vec<_> = self
                 .clients
                 .iter()
@@ -202,7 +201,7 @@ impl State {
     }
 }
 
-fn of(connection: wire::ConnectionId, content: AgentEvent) -> Transmission<AgentEvent> {
+fn of(connection: TextConnectionId, content: AgentEvent) -> Transmission<AgentEvent> {
     Transmission { correlation: TextCorrelation::default(), connection, content }
 }
 

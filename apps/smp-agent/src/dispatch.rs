@@ -6,28 +6,39 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use smp_core::agent::{self, LocalMessageId, UserId};
+use smp_core::wire::ConnectionRequest;
 use smp_core::wire::agent::{AgentCommandError, AgentError, ConnectionError};
-use smp_core::wire::agent_text::{AgentCommand, AgentEvent};
+use smp_core::wire::agent_text::{
+    AgentCommand, AgentEvent, TextConfirmationId, TextConnectionId, TextInvitationId,
+};
 use smp_core::wire::command::MessageFlags;
 use smp_core::wire::link::{ConnectionLink, ConnectionMode};
-use smp_core::wire::{ConfirmationId, ConnectionId, ConnectionRequest, InvitationId};
-use smp_runtime::agent::{Joined, new_connection_id};
+use smp_runtime::agent::{Joined, Linked, new_connection_id};
 
 use crate::desk::{ClientId, Desk, Matter};
 use crate::translate::{agent_id, connection_id, status};
 
 /// An answer that is waited for: which connection it is about, and what it says.
-pub(crate) type Answer = Pin<Box<dyn Future<Output = (ConnectionId, AgentEvent)> + Send>>;
+pub(crate) type Answer = Pin<Box<dyn Future<Output = (TextConnectionId, AgentEvent)> + Send>>;
 
 /// Begins what a command asks for. So commands of one client for one connection take effect in their order.
-pub(crate) fn begin(desk: &Arc<Desk>, client: ClientId, name: ConnectionId, command: AgentCommand) -> Answer {
+pub(crate) fn begin(
+    desk: &Arc<Desk>,
+    client: ClientId,
+    name: TextConnectionId,
+    command: AgentCommand,
+) -> Answer {
     let begun = Begun { desk: Arc::clone(desk), client, name: name.clone() };
     let done = match command {
         AgentCommand::New { mode, short_link: None } => return begun.link(mode),
+        AgentCommand::New { mode, short_link: Some(data) } => return begun.short_link(mode, data),
         AgentCommand::Join { link, info } => match *link {
             ConnectionLink::Full(request) => begun.join(*request, info),
-            ConnectionLink::Short(_) => Err(PROHIBITED),
+            ConnectionLink::Short(link) => begun.join_by_short_link(*link, info),
         },
+        AgentCommand::SetLink(data) => begun.set_link(data),
+        AgentCommand::DeleteLink => begun.delete_link(),
+        AgentCommand::LookUpLink(link) => begun.look_up(*link),
         AgentCommand::Let { confirmation, info } => begun.allow(&confirmation, info),
         AgentCommand::Accept { request, info } => begun.accept(&request, info),
         AgentCommand::Reject { request } => begun.reject(&request),
@@ -38,7 +49,7 @@ pub(crate) fn begin(desk: &Arc<Desk>, client: ClientId, name: ConnectionId, comm
         AgentCommand::Switch => begun.switch(),
         AgentCommand::SyncRatchet { force } => begun.sync_ratchet(force),
         AgentCommand::Status => begun.status(),
-        // Short links and suspended queues: not in the agent yet.
+        // Suspended queues: not in the agent yet.
         _ => Err(PROHIBITED),
     };
     done.unwrap_or_else(|error| Box::pin(ready((name, AgentEvent::Error(error)))))
@@ -46,40 +57,49 @@ pub(crate) fn begin(desk: &Arc<Desk>, client: ClientId, name: ConnectionId, comm
 
 /// A command that is being begun.
 #[derive(Clone)]
-struct Begun {
-    desk: Arc<Desk>,
-    client: ClientId,
-    name: ConnectionId,
+pub(crate) struct Begun {
+    pub(crate) desk: Arc<Desk>,
+    pub(crate) client: ClientId,
+    pub(crate) name: TextConnectionId,
 }
 
-type Done = Result<Answer, AgentError>;
+pub(crate) type Done = Result<Answer, AgentError>;
 
 impl Begun {
     /// The connection that the command names.
-    fn connection(&self) -> Result<agent::ConnectionId, AgentError> {
+    pub(crate) fn connection(&self) -> Result<agent::ConnectionId, AgentError> {
         agent_id(self.name.as_bytes(), agent::ConnectionId::new).ok_or(NOT_FOUND)
     }
 
     fn link(self, mode: ConnectionMode) -> Answer {
         let agent = &self.desk.agent;
+        let linked =
+            |(connection, request): (_, ConnectionRequest)| Linked { connection, request, link: None };
         match mode {
-            ConnectionMode::Invitation => self.linked(agent.invite(USER, false)),
-            ConnectionMode::Contact => self.linked(agent.create_address(USER)),
+            ConnectionMode::Invitation => {
+                let made = agent.invite(USER, false);
+                self.linked(async move { made.await.map(linked) })
+            }
+            ConnectionMode::Contact => {
+                let made = agent.create_address(USER);
+                self.linked(async move { made.await.map(linked) })
+            }
         }
     }
 
-    fn linked(
+    pub(crate) fn linked(
         &self,
-        made: impl Future<Output = Result<(agent::ConnectionId, ConnectionRequest), AgentError>> + Send + 'static,
+        made: impl Future<Output = Result<Linked, AgentError>> + Send + 'static,
     ) -> Answer {
         let Self { desk, client, name } = self.clone();
         Box::pin(async move {
             match made.await {
-                Ok((connection, request)) => {
+                Ok(Linked { connection, request, link }) => {
                     // It is new, so nobody had its events before.
                     desk.subscribe(client, connection);
-                    let link = Box::new(ConnectionLink::Full(Box::new(request)));
-                    (connection_id(connection), AgentEvent::Invitation(link))
+                    let (full, short) = (ConnectionLink::Full(Box::new(request)), link.map(Box::new));
+                    let event = AgentEvent::Invitation { link: Box::new(full), short };
+                    (connection_id(connection), event)
                 }
                 Err(error) => (name, AgentEvent::Error(error)),
             }
@@ -95,7 +115,7 @@ impl Begun {
     }
 
     /// As a JOIN. The connection is a new one, not the address: whoever asked can be known by the request alone.
-    fn accept(self, request: &InvitationId, info: Bytes) -> Done {
+    fn accept(self, request: &TextInvitationId, info: Bytes) -> Done {
         let request = agent_id(request.as_bytes(), agent::InvitationId::new).ok_or(NOT_FOUND)?;
         let connection = self.new_connection()?;
         let former = self.desk.subscribe(self.client, connection);
@@ -103,7 +123,7 @@ impl Begun {
         Ok(self.joined(connection, former, accepted))
     }
 
-    fn joined(
+    pub(crate) fn joined(
         self,
         connection: agent::ConnectionId,
         former: Option<ClientId>,
@@ -121,15 +141,15 @@ impl Begun {
     }
 
     /// The name that the client chose for a new connection, or one that is drawn.
-    fn new_connection(&self) -> Result<agent::ConnectionId, AgentError> {
+    pub(crate) fn new_connection(&self) -> Result<agent::ConnectionId, AgentError> {
         if self.name.is_empty() {
-            return new_connection_id().map_err(|e| AgentError::Internal(format!("no randomness: {e}")));
+            return draw_connection();
         }
         self.connection().map_err(|_| AgentError::Command(AgentCommandError::Syntax))
     }
 
     /// The address of the request is the connection of the command.
-    fn reject(self, request: &InvitationId) -> Done {
+    fn reject(self, request: &TextInvitationId) -> Done {
         if self.name.is_empty() {
             return Err(AgentError::Command(AgentCommandError::NoConnection));
         }
@@ -139,7 +159,7 @@ impl Begun {
         Ok(self.answer(rejected, move |begun| begun.desk.settled(address, Matter::Request(request))))
     }
 
-    fn allow(self, confirmation: &ConfirmationId, info: Bytes) -> Done {
+    fn allow(self, confirmation: &TextConfirmationId, info: Bytes) -> Done {
         let connection = self.connection()?;
         let confirmation = agent_id(confirmation.as_bytes(), agent::ConfirmationId::new).ok_or(NOT_FOUND)?;
         let allowed = self.desk.agent.allow(connection, confirmation, info);
@@ -209,7 +229,7 @@ impl Begun {
     }
 
     /// OK and what follows from it, or the error.
-    fn answer(
+    pub(crate) fn answer(
         self,
         done: impl Future<Output = Result<(), AgentError>> + Send + 'static,
         then: impl FnOnce(&Self) + Send + 'static,
@@ -224,6 +244,11 @@ impl Begun {
             }
         })
     }
+}
+
+/// A name that no connection has.
+pub(crate) fn draw_connection() -> Result<agent::ConnectionId, AgentError> {
+    new_connection_id().map_err(|e| AgentError::Internal(format!("no randomness: {e}")))
 }
 
 /// The one user of this agent.

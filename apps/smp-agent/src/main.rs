@@ -8,6 +8,7 @@ mod outbox;
 mod serve;
 mod servers;
 mod session;
+mod short_links;
 mod translate;
 
 use std::process::ExitCode;

@@ -5,8 +5,8 @@ use smp_core::agent::{self, ConnectionDescription, Event};
 use smp_core::wire::agent::MessageIntegrity;
 use smp_core::wire::agent_text::{
     AgentEvent, ConnectionKind, ConnectionStatus, MessageEvent, RatchetSync, SwitchPhase, SwitchSide,
+    TextConfirmationId, TextConnectionId, TextInvitationId,
 };
-use smp_core::wire::{ConfirmationId, ConnectionId, InvitationId};
 
 use crate::desk::Matter;
 
@@ -23,8 +23,10 @@ pub(crate) fn news(event: Event) -> Vec<News> {
     let of = |connection, event| vec![News { connection: Some(connection), matter: None, event }];
     match event {
         Event::Confirmation { connection, confirmation, info, .. } => {
-            let event =
-                AgentEvent::Confirmation { id: wire_id(confirmation.as_bytes(), ConfirmationId::new), info };
+            let event = AgentEvent::Confirmation {
+                id: wire_id(confirmation.as_bytes(), TextConfirmationId::new),
+                info,
+            };
             vec![News {
                 connection: Some(connection),
                 matter: Some(Matter::Confirmation(confirmation)),
@@ -33,7 +35,7 @@ pub(crate) fn news(event: Event) -> Vec<News> {
         }
         Event::Request(request) => {
             let (connection, invitation) = (request.connection, request.invitation);
-            let id = wire_id(invitation.as_bytes(), InvitationId::new);
+            let id = wire_id(invitation.as_bytes(), TextInvitationId::new);
             let event = AgentEvent::Request { id, info: request.info };
             vec![News { connection: Some(connection), matter: Some(Matter::Request(invitation)), event }]
         }
@@ -96,8 +98,8 @@ pub(crate) fn status(connection: ConnectionDescription) -> ConnectionStatus {
 }
 
 /// The name of a connection in the plain text.
-pub(crate) fn connection_id(connection: agent::ConnectionId) -> ConnectionId {
-    wire_id(connection.as_bytes(), ConnectionId::new)
+pub(crate) fn connection_id(connection: agent::ConnectionId) -> TextConnectionId {
+    wire_id(connection.as_bytes(), TextConnectionId::new)
 }
 
 /// An id of the plain text that the agent may have given: those have 12 bytes.

@@ -50,6 +50,14 @@
 //! }
 //! ```
 //!
+//! # Links
+//!
+//! An invitation is for one person, an address for anybody. Each has a full link, and a short one if it is asked for
+//! ([`Agent::invite_with_link`], [`Agent::create_address_with_link`], [`Agent::set_link`]), which also shows data of the app's own;
+//! whoever has that looks where it leads ([`Agent::open_link`]) and joins with the answer. An address may be known before there is a
+//! network: [`Agent::prepare_link`], later [`Agent::create_for_link`]. What it shows is signed by the root key of the link
+//! ([`Agent::link_root`]), or by further owners whom that names ([`Agent::set_link_signed`]).
+//!
 //! # Inside
 //!
 //! ```text

@@ -150,7 +150,10 @@ impl Actor {
             Call::Durable { call, .. } => call,
             call => call,
         };
-        matches!(call, Call::Join { .. } | Call::Accept { .. } | Call::OpenLink { .. })
+        matches!(
+            call,
+            Call::Join { .. } | Call::Accept { .. } | Call::OpenLink { .. } | Call::CreateForLink { .. }
+        )
     }
 
     pub(super) const fn running(&self) -> &Running {

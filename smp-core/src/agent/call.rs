@@ -8,8 +8,9 @@ use bytes::Bytes;
 
 use super::{
     ConfirmationId, ConnectionDescription, ConnectionId, ConnectionStatus, ConnectionSummary, ContactRequest,
-    InvitationId, LocalMessageId, UserId, UserServer,
+    InvitationId, LinkIdentity, LocalMessageId, PreparedLink, UserId, UserServer,
 };
+use crate::crypto::Ed25519PrivateKey;
 use crate::crypto::link::OpenedLink;
 use crate::crypto::ratchet::PqEncryption;
 use crate::wire::agent::AgentError;
@@ -47,6 +48,27 @@ pub enum Call {
         /// Offer post-quantum encryption in the data of the link of an invitation. The full link stays short.
         pq: bool,
     },
+    /// Prepare a contact address: its links and keys, without a network; nothing is kept. [`Reply::Prepared`].
+    /// prepareConnectionLink.
+    PrepareLink {
+        /// Whose.
+        user: UserId,
+        /// What the app chooses of it.
+        identity: Box<LinkIdentity>,
+    },
+    /// Make an address that was prepared, with the links that it was prepared with. [`Reply::Linked`], also when it was made
+    /// before: then what it shows is not changed. createConnectionForLink.
+    CreateForLink {
+        /// The address.
+        prepared: Box<PreparedLink>,
+        /// What its link shows; needs the details of a contact.
+        content: Box<LinkContent>,
+    },
+    /// The root key of the short link of an invitation or an address, if it has one: to name further owners.
+    /// [`Reply::LinkRoot`]. getConnLinkPrivKey.
+    LinkRoot(ConnectionId),
+    /// The same as [`Self::SetLink`], signed by one of the owners who are named in it. [`Reply::Link`].
+    SetLinkSigned(ConnectionId, Box<LinkContent>, Box<Ed25519PrivateKey>),
     /// Change what the short link of an invitation or an address shows. An address that has none gets one. [`Reply::Link`].
     SetLink(ConnectionId, Box<LinkContent>),
     /// Take what a short link shows from the server: it leads nowhere, until it is set again. [`Reply::Done`].
@@ -249,6 +271,20 @@ pub struct LinkContent {
     pub data: Bytes,
 }
 
+/// The root key of a short link: it signs what the link shows, and names owners who may too
+/// ([`name_owner`](crate::crypto::link::name_owner)).
+#[derive(Clone)]
+pub struct LinkRoot(pub Ed25519PrivateKey);
+
+/// Of the same public key.
+impl PartialEq for LinkRoot {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.public() == other.0.public()
+    }
+}
+
+impl Eq for LinkRoot {}
+
 /// The answer to a call.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Reply {
@@ -256,6 +292,10 @@ pub enum Reply {
     Invitation(ConnectionId, Box<ConnectionRequest>),
     /// An invitation or an address was made, with a short link.
     Linked(ConnectionId, Box<ConnectionRequest>, Box<ShortLink>),
+    /// This address was prepared.
+    Prepared(Box<PreparedLink>),
+    /// The root key of a link, if there is one.
+    LinkRoot(Option<LinkRoot>),
     /// This link leads there now.
     Link(Box<ShortLink>),
     /// What a link leads to, verified: the request to use, and what its owner shows.
@@ -296,6 +336,7 @@ impl Call {
             Self::Invite { .. }
             | Self::CreateAddress { .. }
             | Self::CreateWithLink { .. }
+            | Self::PrepareLink { .. }
             | Self::Many(_)
             | Self::CreateUser { .. }
             | Self::SetServers { .. }
@@ -307,6 +348,7 @@ impl Call {
             | Self::Suspend { .. }
             | Self::Resume => None,
             Self::Durable { call, .. } => call.connection(),
+            Self::CreateForLink { prepared, .. } => Some(prepared.connection()),
             Self::Status(connection) | Self::QueueInfo(connection) => Some(*connection),
             Self::Join { connection, .. }
             | Self::Rejoin(connection)
@@ -314,6 +356,8 @@ impl Call {
             | Self::ChangeUser { connection, .. }
             | Self::Accept { connection, .. }
             | Self::SetLink(connection, _)
+            | Self::SetLinkSigned(connection, ..)
+            | Self::LinkRoot(connection)
             | Self::DeleteLink(connection)
             | Self::OpenLink { connection, .. }
             | Self::Reject(connection, _)
@@ -344,6 +388,8 @@ impl fmt::Debug for Reply {
         f.write_str(match self {
             Self::Invitation(..) => "Invitation",
             Self::Linked(..) => "Linked",
+            Self::Prepared(_) => "Prepared",
+            Self::LinkRoot(_) => "LinkRoot",
             Self::Link(_) => "Link",
             Self::Opened(_) => "Opened",
             Self::Joined { .. } => "Joined",

@@ -12,14 +12,17 @@
 //! 9  user, pq, invitation id, info              accept
 //! 10 confirmation id, info                      allow
 //! 11                                            switch
+//! 12 content, prepared link                     make an address that was prepared
+//! 13 content, key                               set the short link, signed with this
 //! ```
 //!
-//! The first byte is the number. A user is an `i64`; link and request are in their text form; what has no fixed length has four bytes
+//! The first byte is the number. A user is an `i64`; link and request are in their text form, a key in PKCS #8; what has no fixed length has four bytes
 //! of length before it. The name of the connection is not written.
 
 use bytes::Bytes;
 
-use super::{Call, ConfirmationId, ConnectionId, InvitationId, LinkContent, UserId};
+use super::{Call, ConfirmationId, ConnectionId, InvitationId, LinkContent, PreparedLink, UserId};
+use crate::crypto::Ed25519PrivateKey;
 use crate::wire::codec::{DecodeError, Decoded, Reader, decode_all, put_bool};
 use crate::wire::link::{ContactDetails, UserLinkData};
 use crate::wire::{Version, VersionRange};
@@ -66,6 +69,16 @@ pub(super) fn encode(call: &Call) -> Option<Bytes> {
             put_bytes(&mut out, info);
         }
         Call::Switch(_) => out.push(SWITCH),
+        Call::CreateForLink { prepared, content } => {
+            out.push(CREATE_FOR_LINK);
+            put_content(&mut out, content)?;
+            put_bytes(&mut out, &prepared.encode());
+        }
+        Call::SetLinkSigned(_, content, signer) => {
+            out.push(SET_LINK_SIGNED);
+            put_content(&mut out, content)?;
+            put_bytes(&mut out, &signer.to_pkcs8_der());
+        }
         _ => return None,
     }
     Some(out.into())
@@ -102,6 +115,19 @@ fn call(connection: ConnectionId, reader: &mut Reader<'_>) -> Decoded<Call> {
             Call::Allow { connection, confirmation, info: counted(reader)? }
         }
         SWITCH => Call::Switch(connection),
+        CREATE_FOR_LINK => {
+            let content = content(reader)?;
+            let prepared = PreparedLink::decode(&counted(reader)?)?;
+            if prepared.connection() != connection {
+                return Err(DecodeError);
+            }
+            Call::CreateForLink { prepared: Box::new(prepared), content }
+        }
+        SET_LINK_SIGNED => {
+            let content = content(reader)?;
+            let signer = Ed25519PrivateKey::from_pkcs8_der(&counted(reader)?).map_err(|_| DecodeError)?;
+            Call::SetLinkSigned(connection, content, Box::new(signer))
+        }
         _ => return Err(DecodeError),
     })
 }
@@ -166,6 +192,8 @@ const REJOIN: u8 = 8;
 const ACCEPT: u8 = 9;
 const ALLOW: u8 = 10;
 const SWITCH: u8 = 11;
+const CREATE_FOR_LINK: u8 = 12;
+const SET_LINK_SIGNED: u8 = 13;
 
 #[cfg(test)]
 mod tests {
@@ -209,7 +237,21 @@ mod tests {
             },
             Call::Allow { connection: AT, confirmation: ConfirmationId::new([6; 12]), info },
             Call::Switch(AT),
+            Call::CreateForLink {
+                prepared: Box::new(PreparedLink::sample(AT)),
+                content: Box::new(content()),
+            },
+            Call::SetLinkSigned(AT, Box::new(content()), Box::new(Ed25519PrivateKey::from_bytes(&[8; 32]))),
         ]
+    }
+
+    #[test]
+    fn a_prepared_link_is_of_one_connection() {
+        let prepared = Box::new(PreparedLink::sample(AT));
+        let content = Box::new(LinkContent { contact: None, data: Bytes::new() });
+        let bytes = encode(&Call::CreateForLink { prepared, content }).expect("it can be kept");
+        assert!(decode(AT, &bytes).is_some());
+        assert!(decode(ConnectionId::new([4; 12]), &bytes).is_none());
     }
 
     #[test]

@@ -19,6 +19,7 @@ use super::establish::{FIRST, new_state};
 use super::queues::{QueuePurpose, address_of};
 use super::receive::{PROHIBITED_MESSAGE, Taken};
 use super::seal::seal_once;
+use super::short_links::NewLink;
 use super::step::{PROHIBITED, Step};
 use super::store::{
     AgentOp, Agreement, Connection, Found, Invitation, Origin, Progress, QueueNumber, Task, TaskKind,
@@ -39,21 +40,25 @@ use crate::wire::{ConnectionRequest, MessageId, QueueMode, Version};
 impl Step<'_> {
     /// Makes an address.
     pub(super) fn create_address(&mut self, id: CallId, user: UserId) -> Result<(), AgentError> {
-        let state = new_state(user, Progress::Contact, self.shared.config.versions.agent.max(), false);
-        self.connection = Some(Connection {
-            id: self.id,
-            state,
-            agreement: Agreement::None,
-            receive: Vec::new(),
-            send: Vec::new(),
-            tasks: Vec::new(),
-        });
+        self.connection = Some(self.new_address(user));
         if let Err(error) = self.create_queue(QueuePurpose::Address) {
             self.connection = None;
             return Err(error);
         }
         self.running.call = Some(id);
         Ok(())
+    }
+
+    /// An address without a queue.
+    pub(super) fn new_address(&self, user: UserId) -> Connection {
+        Connection {
+            id: self.id,
+            state: new_state(user, Progress::Contact, self.shared.config.versions.agent.max(), false),
+            agreement: Agreement::None,
+            receive: Vec::new(),
+            send: Vec::new(),
+            tasks: Vec::new(),
+        }
     }
 
     /// Sends an invitation to an address whose owner speaks `version`.
@@ -128,8 +133,15 @@ impl Step<'_> {
     }
 
     /// The queue of an address was made.
-    pub(super) fn address(&mut self, address: QueueAddress) -> Result<(), AgentError> {
-        let request = self.request_to(address)?;
+    pub(super) fn address(
+        &mut self,
+        address: QueueAddress,
+        link: Option<&NewLink>,
+    ) -> Result<(), AgentError> {
+        let request = match link.and_then(|link| link.prepared.as_deref()) {
+            Some(request) => request.clone(),
+            None => self.request_to(address)?,
+        };
         self.keep();
         if let Some(call) = self.running.call.take() {
             let reply = self.made(request);

@@ -57,7 +57,7 @@ impl Step<'_> {
         }
     }
 
-    fn delete_now(&mut self, wait_delivery: bool) -> Result<(), AgentError> {
+    pub(super) fn delete_now(&mut self, wait_delivery: bool) -> Result<(), AgentError> {
         let now = self.now();
         let connection = self.connection()?;
         let progress = connection.state.progress;

@@ -45,6 +45,7 @@ impl Call {
             | Self::Join { user, .. }
             | Self::Accept { user, .. }
             | Self::OpenLink { user, .. } => Some(*user),
+            Self::CreateForLink { prepared, .. } => Some(prepared.user()),
             _ => None,
         }
     }
@@ -143,6 +144,7 @@ impl Step<'_> {
             (_, Call::Invite { .. } | Call::CreateAddress { .. } | Call::CreateWithLink { .. }) => {
                 Some(self.tell_made(id))
             }
+            (_, Call::CreateForLink { prepared, .. }) => Some(self.tell_made_for_link(id, prepared)),
             _ => None,
         }
     }

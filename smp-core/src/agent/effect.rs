@@ -2,12 +2,13 @@
 
 use super::links::LinkId;
 use super::queues::QueuePurpose;
-use super::short_links::MadeLink;
+use super::short_links::NewLink;
 use super::store::{Outgoing, OutgoingContent, QueueNumber, WaitingQueue};
 use super::{Agent, AgentOutput, Call, CallId, ConnectionId, Event, Reply, UserId};
 use crate::client::{QueueKeys, ReceivedMessage, Request};
 use crate::crypto::X25519PrivateKey;
 use crate::wire::agent::AgentError;
+use crate::wire::broker::CreatedQueue;
 use crate::wire::{EntityId, ServerAddress};
 
 pub(super) use super::failure::{is_refused, is_temporary, is_temporary_error, to_error};
@@ -80,9 +81,16 @@ pub(super) struct NewKeys {
     pub(super) queue: QueueKeys,
     pub(super) e2e: X25519PrivateKey,
     /// The short link that it is to have.
-    pub(super) link: Option<MadeLink>,
+    pub(super) link: Option<NewLink>,
     /// The session that made it, and is subscribed to it; known with the answer.
     pub(super) session: u64,
+}
+
+impl NewKeys {
+    /// Whether the server made another queue than the link that was told before leads to.
+    pub(super) fn is_for_other(&self, queue: &CreatedQueue) -> bool {
+        self.link.as_ref().is_some_and(|link| link.prepared.is_some() && link.kept(queue).is_none())
+    }
 }
 
 impl Doing {

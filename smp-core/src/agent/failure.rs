@@ -18,8 +18,9 @@ pub(super) fn is_temporary(error: &RequestError) -> bool {
         RequestError::Rejected(rejection) => match rejection {
             // The session ended or holds much already.
             Rejection::Closed | Rejection::TooManyCommands | Rejection::TooManyBytes => true,
+            // An earlier attempt has no answer yet.
+            Rejection::CorrelationIdInUse => true,
             Rejection::IdInUse
-            | Rejection::CorrelationIdInUse
             | Rejection::Credentials(_)
             | Rejection::NeedsVersion(_)
             | Rejection::NotForProxy
@@ -128,7 +129,9 @@ pub(super) fn to_error(server: ServerAddress, error: RequestError) -> AgentError
         },
         RequestError::Server(error) | RequestError::Relay(error) => AgentError::Smp { server, error },
         RequestError::Unreachable(error) => broker(error),
-        RequestError::Timeout => broker(BrokerErrorType::Timeout),
+        RequestError::Timeout | RequestError::Rejected(Rejection::CorrelationIdInUse) => {
+            broker(BrokerErrorType::Timeout)
+        }
         RequestError::NotSent
         | RequestError::OutcomeUnknown
         | RequestError::Rejected(Rejection::Closed | Rejection::TooManyCommands | Rejection::TooManyBytes) => {
@@ -176,7 +179,7 @@ mod tests {
             (RequestError::Rejected(Rejection::TooManyCommands), true, false),
             (RequestError::Rejected(Rejection::TooManyBytes), true, false),
             (RequestError::Rejected(Rejection::IdInUse), false, false),
-            (RequestError::Rejected(Rejection::CorrelationIdInUse), false, false),
+            (RequestError::Rejected(Rejection::CorrelationIdInUse), true, false),
             (RequestError::Rejected(Rejection::Credentials(CommandError::NoAuth)), false, false),
             (RequestError::Rejected(Rejection::NeedsVersion(Version(8))), false, true),
             (RequestError::Rejected(Rejection::NotForProxy), false, false),
@@ -251,6 +254,7 @@ mod tests {
             (RequestError::Relay(ErrorType::Auth), "SMP theirs.example AUTH"),
             (RequestError::Unreachable(host()), "BROKER theirs.example HOST"),
             (RequestError::Timeout, "BROKER theirs.example TIMEOUT"),
+            (RequestError::Rejected(Rejection::CorrelationIdInUse), "BROKER theirs.example TIMEOUT"),
             (at_proxy(RequestError::Timeout), "BROKER proxy.example TIMEOUT"),
             (at_proxy(RequestError::Unreachable(host())), "BROKER proxy.example HOST"),
             (at_proxy(RequestError::Server(ErrorType::Internal)), "SMP proxy.example INTERNAL"),

@@ -31,6 +31,7 @@ mod links;
 mod many;
 mod network;
 mod ordering;
+mod prepared;
 mod queues;
 mod receipts;
 mod receive;
@@ -58,7 +59,7 @@ mod waiting;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
-pub use call::{Call, CallId, LinkContent, Reply};
+pub use call::{Call, CallId, LinkContent, LinkRoot, Reply};
 pub use check::{Activity, Subscriptions};
 pub use config::{AgentConfig, AgentLimits, AgentVersions, UserServer};
 pub use describe::{ConnectionDescription, ReceiveQueueDescription, SendQueueDescription};
@@ -66,6 +67,7 @@ pub use event::{ContactRequest, Event, MessageEvent, ReceivedReceipt, SwitchPhas
 pub use id::{ConfirmationId, ConnectionId, InvitationId, LocalMessageId, UserId};
 pub use links::{Isolation, LinkId};
 pub use network::{NetworkConfig, ProxyFallback, ProxyMode, SessionMode};
+pub use prepared::{LinkIdentity, PreparedLink};
 pub use servers::{ServerRole, ServerRoles};
 pub use state::{ConnectionStatus, ConnectionSummary, WaitingConfirmation};
 

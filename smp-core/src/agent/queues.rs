@@ -2,6 +2,7 @@
 
 use super::effect::{Doing, Effect, NewKeys, is_temporary, to_error};
 use super::servers::ServerRole;
+use super::short_links::NewLink;
 use super::step::{PROHIBITED, Step};
 use super::store::{
     Connection, Progress, QueueNumber, QueueStage, ReceiveQueue, SendQueue, TaskKind, WaitingQueue,
@@ -97,29 +98,43 @@ impl Step<'_> {
     ) -> Result<(), AgentError> {
         let queue = QueueKeys::generate(&mut self.shared.entropy);
         let e2e = X25519PrivateKey::generate(&mut self.shared.entropy);
+        let link = match content {
+            None => None,
+            Some(content) => {
+                let mode = Some(purpose.mode());
+                let (server, dh_key) = (server.address.clone(), e2e.public());
+                let address = QueueAddress { server, sender_id: EntityId::empty(), dh_key, mode };
+                Some(self.make_link(address, content)?)
+            }
+        };
+        self.request_new(server, purpose, queue, e2e, link);
+        Ok(())
+    }
+
+    /// The same, with these keys and this link.
+    pub(super) fn request_new(
+        &mut self,
+        server: &UserServer,
+        purpose: QueuePurpose,
+        queue: QueueKeys,
+        e2e: X25519PrivateKey,
+        link: Option<(NewLink, QueueRequestData)>,
+    ) {
         let mut new = queue.new_queue(SubscriptionMode::Subscribe);
         new.password = server.password.clone();
         if purpose == QueuePurpose::Address {
             new.queue_data = Some(QueueRequestData::Contact(None));
         }
-        let (mut link, mut correlation) = (None, None);
-        if let Some(content) = content {
-            let chosen = self.shared.entropy.bytes();
-            let mode = Some(purpose.mode());
-            let (server, dh_key) = (server.address.clone(), e2e.public());
-            let address = QueueAddress { server, sender_id: EntityId::empty(), dh_key, mode };
-            let (made, queue_data) = self.make_link(address, chosen, content)?;
-            (link, new.queue_data, correlation) = (Some(made), Some(queue_data), Some(chosen));
-        }
+        let (link, data) = link.unzip();
+        new.queue_data = data.or(new.queue_data);
         let request = Request::create(new, queue.auth.clone());
-        let request = match correlation {
-            Some(correlation) => request.with_correlation_id(correlation),
+        let request = match &link {
+            Some(link) => request.with_correlation_id(link.correlation),
             None => request,
         };
         let keys = NewKeys { purpose, server: server.address.clone(), queue, e2e, link, session: 0 };
         let doing = Doing::Create(self.id, Box::new(keys));
         self.request(server.address.clone(), request, doing);
-        Ok(())
     }
 
     /// Receives again from all queues.
@@ -150,6 +165,9 @@ impl Step<'_> {
         self.running.task.is_under_way = false;
         let is_dropped = std::mem::take(&mut self.running.is_dropped) || self.lost_user();
         let queue = match answer {
+            Ok(Answer::Created(queue)) if !is_dropped && keys.is_for_other(queue) => {
+                return self.made_other_queue(keys, queue);
+            }
             Ok(Answer::Created(queue)) if is_dropped => {
                 // Nobody wants it any more.
                 self.keep();
@@ -178,7 +196,7 @@ impl Step<'_> {
                 }
                 return;
             }
-            (Ok(address), QueuePurpose::Address) => self.address(address),
+            (Ok(address), QueuePurpose::Address) => self.address(address, keys.link.as_ref()),
             (Ok(_), QueuePurpose::Request) => {
                 self.effects.push(Effect::Tasks);
                 Ok(())

@@ -16,12 +16,12 @@ use super::establish::new_state;
 use super::queues::{QueuePurpose, address_of};
 use super::step::{PROHIBITED, Step};
 use super::store::{Agreement, Connection, LinkCredentials, Origin, Progress, ReceiveQueue, Task, TaskKind};
-use super::{CallId, LinkContent, Reply, UserId};
+use super::{CallId, LinkContent, LinkRoot, Reply, UserId};
 use crate::client::{Answer, Request, RequestError};
 use crate::crypto::link::{self, LinkFault, OwnedLink};
 use crate::crypto::ratchet::{KemOffer, X3dhKeys};
 use crate::crypto::{AuthPrivateKey, Ed25519PrivateKey, chosen_sender_id};
-use crate::wire::agent::{AgentCommandError, AgentError, ConnectionError, PeerError};
+use crate::wire::agent::{AgentCommandError, AgentError, ConnectionError, LinkDataError, PeerError};
 use crate::wire::broker::CreatedQueue;
 use crate::wire::command::{LinkData, QueueRequestData};
 use crate::wire::link::{ConnectionMode, ContactKind, LinkKind, ShortLink, UserLinkData};
@@ -29,11 +29,15 @@ use crate::wire::queue_uri::QueueAddress;
 use crate::wire::{ConnectionRequest, CorrelationId, EntityId, QueueMode, ServerAddress};
 
 /// The link of a queue that is being made.
-pub(super) struct MadeLink {
+pub(super) struct NewLink {
     owned: OwnedLink,
     root: Ed25519PrivateKey,
     /// What the queue will have, if its server makes links.
     sender_id: EntityId,
+    /// From which that follows.
+    pub(super) correlation: [u8; 24],
+    /// The full link, if it was told before.
+    pub(super) prepared: Option<Box<ConnectionRequest>>,
 }
 
 impl Step<'_> {
@@ -83,14 +87,23 @@ impl Step<'_> {
     pub(super) fn make_link(
         &mut self,
         address: QueueAddress,
-        correlation: [u8; 24],
         content: &LinkContent,
-    ) -> Result<(MadeLink, QueueRequestData), AgentError> {
+    ) -> Result<(NewLink, QueueRequestData), AgentError> {
+        let correlation = self.shared.entropy.bytes();
         let sender_id = chosen_sender_id(&CorrelationId::from(correlation));
         let (owned, root) = self.new_link(QueueAddress { sender_id: sender_id.clone(), ..address })?;
-        let data = self.seal_link(&owned, &root, content)?;
-        let request = owned.queue_data(sender_id.clone(), data);
-        Ok((MadeLink { owned, root, sender_id }, request))
+        self.with_content(NewLink::new(owned, root, sender_id, correlation), content)
+    }
+
+    /// A link and what NEW is told, so that it shows this.
+    pub(super) fn with_content(
+        &mut self,
+        link: NewLink,
+        content: &LinkContent,
+    ) -> Result<(NewLink, QueueRequestData), AgentError> {
+        let data = self.seal_link(&link.owned, &link.root, content)?;
+        let request = link.owned.queue_data(link.sender_id.clone(), data);
+        Ok((link, request))
     }
 
     /// What an invitation or an address is answered with. With a short link the key of the KEM is in the data of that alone.
@@ -104,8 +117,22 @@ impl Step<'_> {
         Reply::Linked(self.id, Box::new(request), Box::new(link))
     }
 
-    /// Changes what a link leads to, and gives one to an address that has none.
-    pub(super) fn set_link(&mut self, id: CallId, content: &LinkContent) -> Result<(), AgentError> {
+    /// The full link of an address as its short link has it: with client data, if there is any.
+    pub(super) fn request_of_link(&self) -> Option<ConnectionRequest> {
+        let connection = self.connection.as_ref().filter(|it| it.state.progress == Progress::Contact)?;
+        let LinkCredentials { key, fixed, .. } = connection.receive.first()?.link.as_deref()?;
+        let owned = OwnedLink::load(ConnectionMode::Contact, key.clone(), fixed.clone()).ok()?;
+        Some(owned.open_fixed().ok()?.request)
+    }
+
+    /// Changes what a link leads to, and gives one to an address that has none. `signer` is an owner's key, if it is not the root
+    /// key.
+    pub(super) fn set_link(
+        &mut self,
+        id: CallId,
+        content: &LinkContent,
+        signer: Option<&Ed25519PrivateKey>,
+    ) -> Result<(), AgentError> {
         let queue = self.linked_queue()?;
         let is_address = self.connection()?.state.progress == Progress::Contact;
         if is_address != content.contact.is_some() {
@@ -122,7 +149,7 @@ impl Step<'_> {
             }
             None => return Err(PROHIBITED),
         };
-        let data = self.seal_link(&owned, &root, content)?;
+        let data = self.seal_link(&owned, signer.unwrap_or(&root), content)?;
         let link_id = match (owned.link_id(), &queue.link) {
             (Some(id), _) => id,
             (None, Some(link)) => link.link_id.clone(),
@@ -136,6 +163,14 @@ impl Step<'_> {
         let request = Request::set_link(queue.recipient_id, queue.key, link_id, data);
         let doing = Doing::Link(id, queue.server.clone(), Box::new(Reply::Link(Box::new(link))));
         self.request(queue.server, request, doing);
+        Ok(())
+    }
+
+    /// The root key of the link of an invitation that nobody was allowed to use yet, or of an address.
+    pub(super) fn tell_root(&mut self, id: CallId) -> Result<(), AgentError> {
+        self.connection()?;
+        let link = self.linked_queue().ok().and_then(|queue| queue.link);
+        self.reply(id, Ok(Reply::LinkRoot(link.map(|link| LinkRoot(link.root)))));
         Ok(())
     }
 
@@ -167,7 +202,7 @@ impl Step<'_> {
     fn begin_to_open(&mut self, user: UserId, link: &ShortLink) -> Result<(), AgentError> {
         let known: Vec<ServerAddress> = self.shared.servers_of(user)?;
         let link = ShortLink { server: link.server.restored(&known), ..link.clone() };
-        link.server.address().ok_or(BAD_LINK)?;
+        link.server.address().ok_or(NO_SERVER)?;
         if link.mode() == ConnectionMode::Invitation {
             self.keep();
         }
@@ -191,10 +226,10 @@ impl Step<'_> {
         self.running.task = Attempt::default();
         let opened = match (answer, link.server.address()) {
             (Ok(Answer::Link { sender_id, data }), _) => {
-                let opened = link::open(link, sender_id, data).map_err(|_| BAD_LINK);
+                let opened = link::open(link, sender_id, data).map_err(bad_link);
                 opened.map(|opened| (opened, sender_id.clone()))
             }
-            (_, None) => Err(BAD_LINK),
+            (_, None) => Err(NO_SERVER),
             (Ok(_), Some(server)) => Err(to_error(server, RequestError::Unexpected)),
             (Err(error), Some(server)) => Err(to_error(server, error.clone())),
         };
@@ -254,7 +289,21 @@ impl Step<'_> {
     }
 }
 
-impl MadeLink {
+impl NewLink {
+    pub(super) const fn new(
+        owned: OwnedLink,
+        root: Ed25519PrivateKey,
+        sender_id: EntityId,
+        correlation: [u8; 24],
+    ) -> Self {
+        Self { owned, root, sender_id, correlation, prepared: None }
+    }
+
+    /// The same, with the full link that was told before.
+    pub(super) fn of_prepared(self, request: ConnectionRequest) -> Self {
+        Self { prepared: Some(Box::new(request)), ..self }
+    }
+
     /// What is kept of it; nothing if the server knows no links, and has made a queue without.
     pub(super) fn kept(&self, queue: &CreatedQueue) -> Option<Box<LinkCredentials>> {
         if queue.sender_id != self.sender_id {
@@ -292,4 +341,17 @@ fn cannot_make(fault: LinkFault) -> AgentError {
     }
 }
 
-const BAD_LINK: AgentError = AgentError::Peer(PeerError::Link);
+/// What is wrong with the data of somebody's link.
+const fn bad_link(fault: LinkFault) -> AgentError {
+    AgentError::Peer(PeerError::Link(match fault {
+        LinkFault::Sealed(..) | LinkFault::Malformed(_) | LinkFault::TooLarge(_) => LinkDataError::Unreadable,
+        LinkFault::Hash => LinkDataError::Hash,
+        LinkFault::Signature(_) => LinkDataError::Signature,
+        LinkFault::OwnerTwice | LinkFault::OwnerSignature => LinkDataError::Owners,
+        LinkFault::Mode => LinkDataError::Mode,
+        LinkFault::Server | LinkFault::SenderId => LinkDataError::Address,
+    }))
+}
+
+/// The link does not name its server whole, and none that is known has its host.
+const NO_SERVER: AgentError = AgentError::Peer(PeerError::Link(LinkDataError::Address));

@@ -69,6 +69,9 @@ impl Step<'_> {
     /// What others connect with.
     fn open_invitation(&self) -> Option<Box<ConnectionRequest>> {
         let connection = self.connection.as_ref()?;
+        if let Some(request) = self.request_of_link() {
+            return Some(Box::new(request));
+        }
         let is_open = matches!(connection.agreement, Agreement::Offered(_))
             || connection.state.progress == Progress::Contact;
         let addresses = connection.receive.iter().filter(|_| is_open).map(address_of);

@@ -165,7 +165,10 @@ impl<'a> Step<'a> {
             Call::Accept { user, info, pq, .. } => self.accept(id, *user, info, *pq),
             Call::Reject(..) => self.reject(id),
             Call::CreateWithLink { user, content, pq } => self.create_with_link(id, *user, content, *pq),
-            Call::SetLink(_, content) => self.set_link(id, content),
+            Call::CreateForLink { prepared, content } => self.create_for_link(id, prepared, content),
+            Call::SetLink(_, content) => self.set_link(id, content, None),
+            Call::SetLinkSigned(_, content, signer) => self.set_link(id, content, Some(signer)),
+            Call::LinkRoot(_) => self.tell_root(id),
             Call::DeleteLink(_) => self.delete_link(id),
             Call::OpenLink { user, link, .. } => self.open_link(id, *user, link),
             Call::Requests(_) => self.requests(id),
@@ -184,6 +187,7 @@ impl<'a> Step<'a> {
             Call::Durable { correlation, call } => self.durable(id, correlation, call),
             // The agent's own.
             Call::Many(_)
+            | Call::PrepareLink { .. }
             | Call::CreateUser { .. }
             | Call::SetServers { .. }
             | Call::DeleteUser { .. }

@@ -6,7 +6,9 @@ use super::store::{AgentOp, BatchId, MemoryAgentStore};
 use super::*;
 use crate::crypto::X25519PrivateKey;
 use crate::time::UnixTime;
+use crate::wire::agent::{LinkDataError, PeerError};
 use crate::wire::broker::CreatedQueue;
+use crate::wire::link::ContactDetails;
 use crate::wire::{EntityId, Host, QueueMode};
 
 const NOW: Now = Now { mono: Timestamp::ZERO, unix: UnixTime::from_secs(1_700_000_000) };
@@ -114,4 +116,39 @@ fn a_queue_is_subscribed_again_when_its_session_ended_before_it_was_stored() {
         }
         assert!(matches!(world.outputs.pop_front(), Some(AgentOutput::Reply(CallId(1), Ok(_)))));
     }
+}
+
+/// A server that knows no links makes a queue to which a prepared link does not lead: the call fails, and the queue is deleted, also
+/// after a crash.
+#[test]
+fn a_queue_to_which_a_prepared_link_does_not_lead_is_deleted() {
+    let mut world = World::new();
+    let prepare = Call::PrepareLink { user: UserId(1), identity: Box::default() };
+    world.input(AgentInput::Call(CallId(1), prepare));
+    let Some(AgentOutput::Reply(_, Ok(Reply::Prepared(prepared)))) = world.outputs.pop_front() else {
+        panic!("nothing was prepared")
+    };
+    let contact = ContactDetails { direct: true, owners: Vec::new(), relays: Vec::new() };
+    let content = Box::new(LinkContent { contact: Some(Box::new(contact)), data: "data".into() });
+    world.input(AgentInput::Call(CallId(2), Call::CreateForLink { prepared: prepared.clone(), content }));
+    world.serve();
+    world.connect();
+    let command = world.request();
+    world.input(AgentInput::Answer(command, Ok(created())));
+    assert_eq!(world.store.connections(), 0);
+    world.serve();
+    assert_eq!(world.store.connections(), 1, "it is kept until its queue is deleted");
+    let mut answered = None;
+    let mut deleted = None;
+    while let Some(output) = world.outputs.pop_front() {
+        match output {
+            AgentOutput::Reply(CallId(2), reply) => answered = Some(reply),
+            AgentOutput::Request(_, command, _) => deleted = Some(command),
+            _ => {}
+        }
+    }
+    assert_eq!(answered, Some(Err(AgentError::Peer(PeerError::Link(LinkDataError::Address)))));
+    world.input(AgentInput::Answer(deleted.expect("DEL"), Ok(Answer::Done)));
+    world.serve();
+    assert_eq!(world.store.connections(), 0);
 }

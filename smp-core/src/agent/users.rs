@@ -87,6 +87,7 @@ impl Agent {
                 self.reply(id, Ok(Reply::Users(users)));
             }
             Call::Connections(of) => self.list_connections(id, of),
+            Call::PrepareLink { user, identity } => self.prepare_link(id, user, *identity),
             call => return Some(call),
         }
         None

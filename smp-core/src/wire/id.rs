@@ -90,14 +90,14 @@ identifier! {
     SessionId
 }
 identifier! {
-    /// A connection of an agent, chosen by the agent and known to nobody else but its user.
-    ConnectionId
+    /// What an agent and its user call a connection in the [text protocol](super::agent_text); known to nobody else.
+    TextConnectionId
 }
 identifier! {
-    /// A confirmation that an agent's user may let continue, chosen by the agent.
-    ConfirmationId
+    /// What they call a confirmation there, which the user may let continue; chosen by the agent.
+    TextConfirmationId
 }
 identifier! {
-    /// A request to a contact address that an agent's user may accept or reject, chosen by the agent.
-    InvitationId
+    /// What they call a request to a contact address there, which the user may accept or reject; chosen by the agent.
+    TextInvitationId
 }

@@ -55,7 +55,7 @@ pub use error::{CommandError, ErrorType};
 pub use forward::{FwdResponse, FwdTransmission};
 pub use handshake::{ClientHello, ServerHello, ServiceHello, ServiceResponse, ServiceRole};
 pub use host::Host;
-pub use id::{ConfirmationId, ConnectionId, CorrelationId, EntityId, InvitationId, MessageId, SessionId};
+pub use id::{CorrelationId, EntityId, MessageId, SessionId};
 pub use key::{AuthPublicKey, DhPublicKey, Ed25519PublicKey, X448PublicKey};
 pub use link::{ConnectionLink, ConnectionMode, ConnectionRequest, LinkError, LinkKey, ShortLink};
 pub use message::{NotificationMeta, ReceivedBody};

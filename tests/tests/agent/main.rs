@@ -8,6 +8,7 @@ mod establish;
 mod isolation;
 mod many;
 mod matrix;
+mod prepared;
 mod redundancy;
 mod resync;
 mod rotation;

@@ -6,4 +6,5 @@ mod client;
 mod conversation;
 mod harness;
 mod sessions;
+mod short_links;
 mod starting;

@@ -3,6 +3,7 @@
 mod contacts;
 mod delete;
 mod durable;
+mod prepared;
 mod server_test;
 mod sessions;
 mod short_links;

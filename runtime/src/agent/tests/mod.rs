@@ -9,6 +9,7 @@ mod durable;
 mod faults;
 mod handshake;
 mod hostile;
+mod prepared;
 mod ratchet;
 mod receipts;
 mod redundancy;

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use smp_core::agent::{ConnectionId, Event, UserId, UserServer};
 use smp_core::crypto::link::OpenedLink;
 use smp_core::server::ServerConfig;
-use smp_core::wire::agent::{AgentCommandError, AgentError, ConnectionError, PeerError};
+use smp_core::wire::agent::{AgentCommandError, AgentError, ConnectionError, LinkDataError, PeerError};
 use smp_core::wire::error::ErrorType;
 use smp_core::wire::link::{ContactDetails, LinkKey, LinkKind, ShortLink};
 
@@ -179,7 +179,7 @@ fn what_is_no_link() {
     assert!(set(&world, &alice, made.connection, None, "changed".into()) == Ok(link.clone()));
     // The key is wrong: who opens it is told, and the right link works nevertheless.
     let wrong = ShortLink { key: LinkKey::new([1; 32]), ..link.clone() };
-    let bad = Some(AgentError::Peer(PeerError::Link));
+    let bad = Some(AgentError::Peer(PeerError::Link(LinkDataError::Unreadable)));
     assert_eq!(open(&world, &bob, named(1), &wrong).err(), bad);
     assert_eq!(open(&world, &bob, named(1), &wrong).err(), bad, "and told again");
     let nowhere = ShortLink { kind: LinkKind::Invitation([5; 24].into()), ..link };

@@ -60,6 +60,14 @@ impl OwnedLink {
         Ok(Self { mode, key, secret, root, fixed })
     }
 
+    /// What the fixed data says.
+    ///
+    /// # Errors
+    /// None for a link that was made or loaded.
+    pub fn open_fixed(&self) -> Result<FixedLinkData, LinkFault> {
+        open_fixed(self.mode, &self.key, &self.secret, &self.fixed)
+    }
+
     /// The data of the link, for NEW and for LSET, with this user data, signed by `signer`: the root key or an
     /// owner's.
     ///

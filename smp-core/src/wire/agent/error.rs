@@ -22,10 +22,11 @@ use super::message::MessageHash;
 /// ```text
 /// CMD <word>                  AGENT <word>
 /// CONN <word>                 AGENT A_CRYPTO <word> [<count>]
-/// NO_USER                     INTERNAL <text>
-/// SMP <server> <error>        CRITICAL <T|F> <text>
-/// BROKER <server> <error>     INACTIVE
+/// NO_USER                     AGENT A_LINK <word>
+/// SMP <server> <error>        INTERNAL <text>
+/// BROKER <server> <error>     CRITICAL <T|F> <text>
 /// PROXY <proxy> <relay> <error>
+/// INACTIVE
 /// ```
 ///
 /// Errors of servers are in the words of SMP, but text in them is the rest of the line, and characters that would break
@@ -126,6 +127,24 @@ words! {
     }
 }
 
+words! {
+    /// Why the data of a short link is not what the link was made for.
+    LinkDataError {
+        /// It is not encrypted with the key of the link, or malformed.
+        Unreadable = "UNREADABLE",
+        /// The key of the link is not the hash of its fixed data.
+        Hash = "HASH",
+        /// It is not signed by whom it should be: the root key, or, what may change, an owner.
+        Signature = "SIGNATURE",
+        /// An owner is named twice, or by nobody with the right to.
+        Owners = "OWNERS",
+        /// Of the link and its parts, some are an invitation and some a contact address.
+        Mode = "MODE",
+        /// It leads to another queue, or to another server, than the link and the server say.
+        Address = "ADDRESS",
+    }
+}
+
 /// What is wrong with the other agent, or with what it sent. The words are those of the text protocol.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[non_exhaustive]
@@ -136,8 +155,8 @@ pub enum PeerError {
     Prohibited,
     /// No version is spoken by both. `A_VERSION`.
     Version,
-    /// The data of a short link contradicts the link. `A_LINK`.
-    Link,
+    /// The data of a short link is not what the link was made for. `A_LINK`.
+    Link(LinkDataError),
     /// Decryption failed. `A_CRYPTO`.
     Crypto(RatchetError),
     /// A message came a second time. `A_DUPLICATE`.

@@ -23,7 +23,9 @@ pub mod version;
 
 pub use envelope::{AgentEnvelope, EnvelopeBody};
 pub(super) use error::words;
-pub use error::{AgentCommandError, AgentError, ConnectionError, MessageIntegrity, PeerError, RatchetError};
+pub use error::{
+    AgentCommandError, AgentError, ConnectionError, LinkDataError, MessageIntegrity, PeerError, RatchetError,
+};
 pub use message::{AMessage, AgentMessage, MessageHash, Receipt};
 pub use non_empty::NonEmpty;
 pub use queues::{AddedQueue, KeyedQueue, ReadyQueue, SenderQueue};

@@ -5,7 +5,7 @@ use core::fmt;
 use bytes::Bytes;
 
 use super::super::codec::{DecodeError, Decoded};
-use super::super::id::{ConfirmationId, InvitationId};
+use super::super::id::{TextConfirmationId, TextInvitationId};
 use super::super::link::{ConnectionLink, ConnectionMode, ShortLink};
 use super::Line;
 use super::body::{first_word, id, id_text, link, link_text, number, put_body, short_link, split_after};
@@ -31,21 +31,21 @@ pub enum AgentCommand {
     /// `LET`: continue with who accepted an invitation.
     Let {
         /// From the event [`Confirmation`](super::AgentEvent::Confirmation).
-        confirmation: ConfirmationId,
+        confirmation: TextConfirmationId,
         /// About oneself, for the other side.
         info: Bytes,
     },
     /// `ACPT`: accept a request to a contact address, which makes a connection.
     Accept {
         /// From the event [`Request`](super::AgentEvent::Request).
-        request: InvitationId,
+        request: TextInvitationId,
         /// About oneself, for the other side.
         info: Bytes,
     },
     /// `RJCT`: forget a request to a contact address. The other side is not told.
     Reject {
         /// From the event [`Request`](super::AgentEvent::Request).
-        request: InvitationId,
+        request: TextInvitationId,
     },
     /// `SUB`: resume receiving in this session.
     Subscribe,
@@ -64,6 +64,8 @@ pub enum AgentCommand {
     Delete,
     /// `LSET`: set the data of the connection's short link. Answer [`Link`](super::AgentEvent::Link).
     SetLink(Bytes),
+    /// `LDEL`: take the data of the connection's short link from its server.
+    DeleteLink,
     /// `LGET`: look where a short link leads to. Answer [`LinkData`](super::AgentEvent::LinkData).
     LookUpLink(Box<ShortLink>),
     /// `SWCH`: receive through a queue on another server. Events [`Switch`](super::AgentEvent::Switch) follow.
@@ -91,6 +93,7 @@ impl AgentCommand {
             Self::Suspend => "OFF",
             Self::Delete => "DEL",
             Self::SetLink(_) => "LSET",
+            Self::DeleteLink => "LDEL",
             Self::LookUpLink(_) => "LGET",
             Self::Switch => "SWCH",
             Self::SyncRatchet { .. } => "RSYNC",
@@ -116,6 +119,7 @@ impl AgentCommand {
             | Self::Suspend
             | Self::Delete
             | Self::SetLink(_)
+            | Self::DeleteLink
             | Self::Switch
             | Self::Status => None,
         }
@@ -133,6 +137,7 @@ impl AgentCommand {
             | Self::Subscribe
             | Self::Suspend
             | Self::Delete
+            | Self::DeleteLink
             | Self::LookUpLink(_)
             | Self::Switch
             | Self::SyncRatchet { .. }
@@ -160,15 +165,18 @@ impl Line for AgentCommand {
                 Self::New { mode: parse_mode(mode)?, short_link: data }
             }
             (["JOIN", text], Some(info)) => Self::Join { link: link(text)?, info },
-            (["LET", text], Some(info)) => Self::Let { confirmation: id(text, ConfirmationId::new)?, info },
-            (["ACPT", text], Some(info)) => Self::Accept { request: id(text, InvitationId::new)?, info },
-            (["RJCT", text], None) => Self::Reject { request: id(text, InvitationId::new)? },
+            (["LET", text], Some(info)) => {
+                Self::Let { confirmation: id(text, TextConfirmationId::new)?, info }
+            }
+            (["ACPT", text], Some(info)) => Self::Accept { request: id(text, TextInvitationId::new)?, info },
+            (["RJCT", text], None) => Self::Reject { request: id(text, TextInvitationId::new)? },
             (["SUB"], None) => Self::Subscribe,
             (["SEND"], Some(body)) => Self::Send(body),
             (["ACK", message], receipt) => Self::Acknowledge { message: number(message)?, receipt },
             (["OFF"], None) => Self::Suspend,
             (["DEL"], None) => Self::Delete,
             (["LSET"], Some(data)) => Self::SetLink(data),
+            (["LDEL"], None) => Self::DeleteLink,
             (["LGET", text], None) => Self::LookUpLink(short_link(text)?),
             (["SWCH"], None) => Self::Switch,
             (["RSYNC"], None) => Self::SyncRatchet { force: false },

@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use super::super::agent::{AgentError, MessageIntegrity};
 use super::super::codec::{DecodeError, Decoded};
-use super::super::id::{ConfirmationId, InvitationId};
+use super::super::id::{TextConfirmationId, TextInvitationId};
 use super::super::link::{ConnectionLink, ShortLink};
 use super::Line;
 use super::body::{first_word, id, id_text, link, link_text, number, put_body, short_link, split_after};
@@ -22,7 +22,12 @@ pub enum AgentEvent {
     /// `ERR`: the command failed, or without correlation id, something failed by itself.
     Error(AgentError),
     /// `INV`: the link to a new connection.
-    Invitation(Box<ConnectionLink>),
+    Invitation {
+        /// The link.
+        link: Box<ConnectionLink>,
+        /// The short link, if it has one beside.
+        short: Option<Box<ShortLink>>,
+    },
     /// `LINK`: a short link whose data was set.
     Link(Box<ShortLink>),
     /// `LDATA`: the data that a short link leads to.
@@ -34,14 +39,14 @@ pub enum AgentEvent {
     /// `CONF`: somebody accepted the invitation, and waits for `LET`.
     Confirmation {
         /// For `LET`.
-        id: ConfirmationId,
+        id: TextConfirmationId,
         /// About who accepted it.
         info: Bytes,
     },
     /// `REQ`: somebody wants to connect to the contact address, and waits for `ACPT`.
     Request {
         /// For `ACPT` or `RJCT`.
-        id: InvitationId,
+        id: TextInvitationId,
         /// About who asks.
         info: Bytes,
     },
@@ -100,7 +105,7 @@ impl AgentEvent {
         match self {
             Self::Ok => "OK",
             Self::Error(_) => "ERR",
-            Self::Invitation(_) => "INV",
+            Self::Invitation { .. } => "INV",
             Self::Link(_) => "LINK",
             Self::LinkData(_) => "LDATA",
             Self::MessageId(_) => "MID",
@@ -128,7 +133,8 @@ impl AgentEvent {
     fn arguments(&self) -> Option<String> {
         Some(match self {
             Self::Error(error) => error.to_string(),
-            Self::Invitation(link) => link_text(link),
+            Self::Invitation { link, short: None } => link_text(link),
+            Self::Invitation { link, short: Some(short) } => format!("{} {short}", link_text(link)),
             Self::Link(link) => link.to_string(),
             Self::MessageId(id) | Self::Sent(id) => id.to_string(),
             Self::Status(status) => status.to_string(),
@@ -182,7 +188,11 @@ impl AgentEvent {
         let pair = || rest.split_once(' ').ok_or(DecodeError);
         Ok(match word {
             "ERR" => Self::Error(rest.parse()?),
-            "INV" => Self::Invitation(link(rest)?),
+            "INV" => {
+                let (full, short) = rest.split_once(' ').unzip();
+                let short = short.map(short_link).transpose()?;
+                Self::Invitation { link: link(full.unwrap_or(rest))?, short }
+            }
             "LINK" => Self::Link(short_link(rest)?),
             "MID" => Self::MessageId(number(rest)?),
             "SENT" => Self::Sent(number(rest)?),
@@ -226,9 +236,9 @@ impl Line for AgentEvent {
         };
         Ok(match (word, arguments, body) {
             ("CONF", Some(text), Some(info)) => {
-                Self::Confirmation { id: id(text, ConfirmationId::new)?, info }
+                Self::Confirmation { id: id(text, TextConfirmationId::new)?, info }
             }
-            ("REQ", Some(text), Some(info)) => Self::Request { id: id(text, InvitationId::new)?, info },
+            ("REQ", Some(text), Some(info)) => Self::Request { id: id(text, TextInvitationId::new)?, info },
             ("INFO", None, Some(info)) => Self::Info(info),
             ("LDATA", None, Some(data)) => Self::LinkData(data),
             ("MSG", Some(meta), Some(body)) => Self::Message(Box::new(MessageEvent::parse(meta, body)?)),

@@ -13,7 +13,7 @@
 //!      / 1*9DIGIT EOL *OCTET           ; so many bytes, any; the transmission's EOL follows them
 //!
 //! command = %s"NEW" SP mode                           ; answer INV: a new link, for one person or for anyone
-//!         / %s"NEW" SP mode SP %s"SHORT" SP body      ; a short link, which leads to this data too
+//!         / %s"NEW" SP mode SP %s"SHORT" SP body      ; answer INV with a short link too, which shows this data
 //!         / %s"JOIN" SP link SP body                  ; connect, with information about oneself
 //!         / %s"LET" SP id SP body                     ; let who accepted an invitation (CONF) continue
 //!         / %s"ACPT" SP id SP body / %s"RJCT" SP id   ; accept or reject a request (REQ) to a contact address
@@ -21,6 +21,7 @@
 //!         / %s"SEND" SP body                          ; answer MID, later SENT or MERR
 //!         / %s"ACK" SP number [SP body]               ; a message was taken care of; with a body, send a receipt
 //!         / %s"LSET" SP body                          ; answer LINK: set the data of the connection's short link
+//!         / %s"LDEL"                                  ; the short link leads nowhere, until its data is set
 //!         / %s"LGET" SP link                          ; answer LDATA: look where a short link leads to
 //!         / %s"SWCH"                                  ; receive through another queue
 //!         / %s"RSYNC" [SP %s"FORCE"]                  ; make a new ratchet
@@ -28,7 +29,7 @@
 //! mode = %s"INV" / %s"CON"
 //!
 //! event = %s"OK" / %s"ERR" SP error                   ; answers; an ERR without correlation id is an event
-//!       / %s"INV" SP link / %s"LINK" SP link / %s"LDATA" SP body / %s"MID" SP number
+//!       / %s"INV" SP link [SP link] / %s"LINK" SP link / %s"LDATA" SP body / %s"MID" SP number
 //!       / %s"STAT" SP kind SP version SP sync *(SP %s"R=" server) *(SP %s"S=" server)
 //!       / %s"CONF" SP id SP body / %s"REQ" SP id SP body / %s"INFO" SP body / %s"CON"
 //!       / %s"MSG" SP integrity SP %s"R=" number "," time SP %s"B=" id "," time SP %s"S=" number SP body
@@ -43,6 +44,9 @@
 //! sync = %s"ok" / %s"allowed" / %s"required" / %s"started" / %s"agreed"
 //! kind = %s"new" / %s"rcv" / %s"snd" / %s"duplex" / %s"contact"
 //! ```
+//!
+//! Who looks where the short link of an invitation leads to secures its queue: nobody else can use it from then on. The answer to LGET
+//! names the connection that a JOIN with this link is to name.
 //!
 //! `link` is in [`link`](super::link), `server` in [`address`](super::address), `error` at
 //! [`AgentError`], `integrity` at [`MessageIntegrity`](super::agent::MessageIntegrity). DOWN and UP
@@ -97,6 +101,7 @@ mod message;
 mod reader;
 mod status;
 
+pub use super::id::{TextConfirmationId, TextConnectionId, TextInvitationId};
 pub use command::AgentCommand;
 pub use event::AgentEvent;
 pub use message::MessageEvent;
@@ -109,7 +114,6 @@ use bytes::Bytes;
 
 use super::agent::{AgentCommandError, AgentError};
 use super::codec::{DecodeError, Decoded};
-use super::id::ConnectionId;
 use super::text::to_base64url;
 
 /// Three lines: a command on the way to an agent, an [answer or event](AgentEvent) on the way back.
@@ -118,7 +122,7 @@ pub struct Transmission<T> {
     /// Joins a command and its answer.
     pub correlation: TextCorrelation,
     /// What it is about; empty for what is about no connection, or none yet.
-    pub connection: ConnectionId,
+    pub connection: TextConnectionId,
     /// The command or the event.
     pub content: T,
 }
@@ -141,7 +145,7 @@ pub struct Refused {
     /// Its correlation id, empty when that is malformed.
     pub correlation: TextCorrelation,
     /// Its connection, empty when that is malformed.
-    pub connection: ConnectionId,
+    pub connection: TextConnectionId,
     /// What is wrong.
     pub error: AgentCommandError,
 }

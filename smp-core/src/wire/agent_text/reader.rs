@@ -6,7 +6,7 @@ use core::marker::PhantomData;
 use bytes::Bytes;
 
 use super::super::agent::AgentCommandError;
-use super::super::id::ConnectionId;
+use super::super::id::TextConnectionId;
 use super::super::text::from_base64url_any;
 use super::body::BodyArgument;
 use super::{Line, Refused, TextCorrelation, Transmission};
@@ -23,7 +23,7 @@ pub struct TextReader<T> {
     line: Vec<u8>,
     line_is_too_long: bool,
     correlation: TextCorrelation,
-    connection: ConnectionId,
+    connection: TextConnectionId,
     /// The first fault of this transmission.
     fault: Option<AgentCommandError>,
     /// After an empty command, empty lines are skipped.
@@ -83,7 +83,7 @@ impl<T: Line> TextReader<T> {
             line: Vec::new(),
             line_is_too_long: false,
             correlation: TextCorrelation::default(),
-            connection: ConnectionId::empty(),
+            connection: TextConnectionId::empty(),
             fault: None,
             lost: false,
             content: PhantomData,
@@ -152,7 +152,7 @@ impl<T: Line> TextReader<T> {
     fn connection_line(&mut self, line: &FullLine) {
         self.check_length(line);
         let id = core::str::from_utf8(&line.bytes).ok().and_then(|text| from_base64url_any(text).ok());
-        match id.and_then(|id| ConnectionId::new(&id).ok()) {
+        match id.and_then(|id| TextConnectionId::new(&id).ok()) {
             Some(connection) => self.connection = connection,
             None => self.fail(AgentCommandError::Syntax),
         }

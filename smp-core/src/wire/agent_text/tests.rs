@@ -4,7 +4,7 @@ use super::*;
 use crate::UnixTime;
 use crate::wire::agent::{ConnectionError, MessageIntegrity};
 use crate::wire::link::{ConnectionLink, ConnectionMode, ShortLink};
-use crate::wire::{ConfirmationId, InvitationId, MessageId, Version};
+use crate::wire::{MessageId, Version};
 
 const LIMITS: TextLimits = TextLimits { line_max: 400, body_max: 50 };
 const LINK: &str = "simplex:/a#AgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgI?h=a.io";
@@ -37,7 +37,7 @@ fn written<T: Line>(transmission: &Transmission<T>) -> Vec<u8> {
 fn transmission<T>(correlation: &str, connection: &[u8], content: T) -> Transmission<T> {
     Transmission {
         correlation: TextCorrelation::new(correlation).unwrap(),
-        connection: ConnectionId::new(connection).unwrap(),
+        connection: TextConnectionId::new(connection).unwrap(),
         content,
     }
 }
@@ -55,8 +55,8 @@ fn body(text: &'static str) -> Bytes {
 }
 
 fn commands() -> Vec<(AgentCommand, String)> {
-    let confirmation = ConfirmationId::new(b"abc").unwrap();
-    let request = InvitationId::new(b"abc").unwrap();
+    let confirmation = TextConfirmationId::new(b"abc").unwrap();
+    let request = TextInvitationId::new(b"abc").unwrap();
     let (invitation, contact) = (ConnectionMode::Invitation, ConnectionMode::Contact);
     vec![
         (AgentCommand::New { mode: invitation, short_link: None }, "NEW INV".into()),
@@ -76,6 +76,7 @@ fn commands() -> Vec<(AgentCommand, String)> {
         (AgentCommand::Suspend, "OFF".into()),
         (AgentCommand::Delete, "DEL".into()),
         (AgentCommand::SetLink(body("data")), "LSET 4\r\ndata".into()),
+        (AgentCommand::DeleteLink, "LDEL".into()),
         (AgentCommand::LookUpLink(short_link()), format!("LGET {LINK}")),
         (AgentCommand::Switch, "SWCH".into()),
         (AgentCommand::SyncRatchet { force: false }, "RSYNC".into()),
@@ -114,7 +115,8 @@ fn events() -> Vec<(AgentEvent, String)> {
     vec![
         (AgentEvent::Ok, "OK".into()),
         (AgentEvent::Error(error.clone()), "ERR CONN NOT_FOUND".into()),
-        (AgentEvent::Invitation(link()), format!("INV {LINK}")),
+        (AgentEvent::Invitation { link: link(), short: None }, format!("INV {LINK}")),
+        (AgentEvent::Invitation { link: link(), short: Some(short_link()) }, format!("INV {LINK} {LINK}")),
         (AgentEvent::Link(short_link()), format!("LINK {LINK}")),
         (AgentEvent::LinkData(body("data")), "LDATA 4\r\ndata".into()),
         (AgentEvent::MessageId(5), "MID 5".into()),
@@ -124,11 +126,11 @@ fn events() -> Vec<(AgentEvent, String)> {
             format!("STAT duplex 7 ok R={0} S={0}", server()),
         ),
         (
-            AgentEvent::Confirmation { id: ConfirmationId::new(b"abc").unwrap(), info: body("info") },
+            AgentEvent::Confirmation { id: TextConfirmationId::new(b"abc").unwrap(), info: body("info") },
             "CONF YWJj 4\r\ninfo".into(),
         ),
         (
-            AgentEvent::Request { id: InvitationId::new(b"abc").unwrap(), info: body("") },
+            AgentEvent::Request { id: TextInvitationId::new(b"abc").unwrap(), info: body("") },
             "REQ YWJj 0\r\n".into(),
         ),
         (AgentEvent::Info(body("info")), "INFO 4\r\ninfo".into()),
@@ -258,6 +260,7 @@ fn malformed_commands() {
         "OFF 1",
         "DEL x",
         "LSET",
+        "LDEL x",
         "LGET",
         "LGET x",
         "SWCH x",
@@ -370,6 +373,9 @@ fn malformed_events() {
         "ERR CMD NO",
         "INV",
         "INV x",
+        &format!("INV {LINK} x"),
+        &format!("INV {LINK} {LINK} {LINK}"),
+        &format!("INV {LINK} "),
         "LINK x",
         "LDATA",
         "LDATA x",
