@@ -190,6 +190,8 @@ impl<'a> Step<'a> {
             | Call::Users
             | Call::Connections(_)
             | Call::Reconnect(_)
+            | Call::SetUserService { .. }
+            | Call::ResubscribeService(_)
             | Call::Network { .. }
             | Call::Suspend { .. }
             | Call::Resume => Err(PROHIBITED),
@@ -222,7 +224,11 @@ impl<'a> Step<'a> {
                 }
             },
             Doing::Probe(_, queue) => self.probed(*queue, answer),
-            Doing::Subscribe(..) | Doing::QueueInfo(..) | Doing::Link(..) | Doing::Relay(..) => {}
+            Doing::Subscribe(..)
+            | Doing::SubscribeService(..)
+            | Doing::QueueInfo(..)
+            | Doing::Link(..)
+            | Doing::Relay(..) => {}
         }
     }
 

@@ -4,6 +4,7 @@ mod contacts;
 mod delete;
 mod durable;
 mod server_test;
+mod services;
 mod sessions;
 mod short_links;
 mod state;
