@@ -92,7 +92,7 @@ impl Agent {
             true => self.services.users.insert(user),
             false => self.services.users.remove(&user),
         };
-        let forgotten = self.services.known.remove(&user).unwrap_or_default();
+        let forgotten = if is_enabled { None } else { self.services.known.remove(&user) }.unwrap_or_default();
         let server = |known: Known| AgentOp::DeleteService(user, known.service.server);
         let ops: Vec<_> = forgotten.into_iter().map(server).collect();
         if ops.is_empty() {
@@ -276,7 +276,8 @@ impl Agent {
                 self.outputs.push_back(AgentOutput::Event(event));
             }
             ServiceOutcome::Surplus(surplus) => self.keep_surplus(user, &server, surplus),
-            ServiceOutcome::Nothing => {
+            ServiceOutcome::Nothing => {}
+            ServiceOutcome::Failed => {
                 if let Some(error) = error.filter(|error| !is_temporary(error)) {
                     let event = Event::Error(None, to_error(server, error));
                     self.outputs.push_back(AgentOutput::Event(event));

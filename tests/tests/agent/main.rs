@@ -11,5 +11,6 @@ mod redundancy;
 mod resync;
 mod rotation;
 mod routing;
+mod services;
 mod short_links;
 mod world;

@@ -68,6 +68,8 @@ pub(crate) struct Kind {
     pub(crate) is_proxied: bool,
     /// Which connections share a session.
     pub(crate) sessions: SessionMode,
+    /// Its sessions are those of a service.
+    pub(crate) is_service: bool,
 }
 
 impl Kind {
@@ -78,6 +80,7 @@ impl Kind {
             smp: VersionRange::SUPPORTED,
             is_proxied: false,
             sessions: SessionMode::default(),
+            is_service: false,
         }
     }
 
@@ -165,6 +168,7 @@ impl Person {
             .connector(Connector::new(runtime).options(options))
             .private_routing(mode, ProxyFallback::Prohibit)
             .sessions(self.kind.sessions);
+        let agent = if self.kind.is_service { agent.service(USER) } else { agent };
         self.awake = Some(agent.start().expect("randomness and a thread"));
     }
 
@@ -196,6 +200,7 @@ impl Person {
         loop {
             match self.next_of_all() {
                 event @ (Event::Up(..) | Event::Down(..)) => self.connectivity.push_back(event),
+                Event::ServiceUp { .. } | Event::ServiceDown { .. } | Event::ServiceAll { .. } => {}
                 event => return event,
             }
         }

@@ -45,6 +45,8 @@ pub(in super::super) enum ServiceOutcome {
     Subscribed(QueueSet, QueueSet),
     /// So much is beyond our queues.
     Surplus(QueueSet),
+    /// Queues are subscribed one by one.
+    Failed,
     /// The session is another one, or not asked for anything.
     Nothing,
 }
@@ -124,9 +126,9 @@ impl Links {
             (Stage::Counted, Some(set)) => (Stage::Settled, ServiceOutcome::Surplus(set.minus(ours))),
             (Stage::Asked(_), None) => {
                 link.queues.not_with_service();
-                (Stage::Settled, ServiceOutcome::Nothing)
+                (Stage::Settled, ServiceOutcome::Failed)
             }
-            (Stage::Counted, None) => (Stage::Settled, ServiceOutcome::Nothing),
+            (Stage::Counted, None) => (Stage::Settled, ServiceOutcome::Failed),
             (stage, _) => (stage, ServiceOutcome::Nothing),
         };
         service.stage = stage;
