@@ -13,7 +13,7 @@
 //! then the server is asked once more, to know what to expect the next time.
 
 use super::link::Link;
-use super::subscriptions::SubscriptionState;
+use super::subscriptions::{Counts, SubscriptionState};
 use super::{LinkId, Links, UserId};
 use crate::wire::{EntityId, QueueSet};
 
@@ -136,14 +136,16 @@ impl Links {
         outcome
     }
 
-    /// Another connection of the service has all of its queues; none, if the session is not of this service.
+    /// Another connection of the service has all of its queues, which are these; none, if the session is not of this service, or
+    /// has nothing that could be taken: servers may say it as often as they want.
     pub(in super::super) fn service_ended(
         &mut self,
         id: LinkId,
         service: &EntityId,
     ) -> Option<Vec<EntityId>> {
         let link = self.links.get_mut(&id)?;
-        let ours = link.service.as_mut().filter(|ours| ours.id == *service)?;
+        let has_queues = link.queues.counts() != Counts::default();
+        let ours = link.service.as_mut().filter(|ours| has_queues && ours.id == *service)?;
         (ours.stage, ours.is_told) = (Stage::Settled, false);
         let ended = link.queues.end_service();
         self.settle(id);

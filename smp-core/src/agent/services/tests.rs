@@ -496,7 +496,7 @@ fn a_service_that_another_took_over_is_taken_back_when_the_app_wants_it() {
     for _ in 0..2 {
         world.input(AgentInput::Told(link, ClientEvent::ServiceEnd(service_id(1), expected)));
     }
-    assert_eq!(world.told(), ["service end 3", "down 3", "service end 3"]);
+    assert_eq!(world.told(), ["service end 3", "down 3"]);
     assert_eq!(world.agent.subscriptions().ended, 3);
     assert!(world.requests().is_empty(), "it is not taken back by itself");
     assert_eq!(world.call(Call::ResubscribeService(USER)), Ok(Reply::Done));
