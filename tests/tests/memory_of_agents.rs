@@ -120,6 +120,7 @@ fn queues(servers: &mut [InMemoryServer]) -> Vec<WaitingQueue> {
                     server: address(server, at),
                     recipient_id: created.recipient_id,
                     key: keys[&id].auth.clone(),
+                    is_associated: false,
                 });
             }
         }
@@ -155,14 +156,17 @@ impl World {
                 AgentOutput::Read(id, AgentQuery::Users) => {
                     self.input(AgentInput::Read(id, Ok(Found::Users(Vec::new()))));
                 }
+                AgentOutput::Read(id, AgentQuery::Services) => {
+                    self.input(AgentInput::Read(id, Ok(Found::Services(Vec::new()))));
+                }
                 AgentOutput::Read(id, _) => {
                     self.input(AgentInput::Read(id, Ok(Found::Connections(Vec::new()))));
                 }
-                AgentOutput::Connect(link, server, _) => {
+                AgentOutput::Connect(link, server, ..) => {
                     let at = usize::from(server.port().expect("a port") - 5223);
                     let wire = Wire::new(&mut self.servers[at], u8::try_from(at).expect("few servers"));
                     self.wires.insert(link, (at, wire));
-                    self.input(AgentInput::LinkReady(link));
+                    self.input(AgentInput::LinkReady(link, None));
                 }
                 AgentOutput::Request(link, id, request) => self.ask(link, id, *request),
                 AgentOutput::Event(Event::Up(_, connections)) => self.up += connections.len(),

@@ -213,6 +213,7 @@ const HELD_MAX: usize = 16 * 1024 * 1024;
 #[cfg(test)]
 mod tests {
     use smp_core::agent::UserServer;
+    use smp_core::wire;
     use smp_runtime_tokio::TokioRuntime;
     use smp_storage::agent::MemoryAgentStore;
 

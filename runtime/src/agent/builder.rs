@@ -1,6 +1,6 @@
 //! Starting an agent.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::sync::Arc;
 
@@ -26,6 +26,7 @@ pub struct AgentBuilder<R, S> {
     runtime: R,
     store: S,
     servers: BTreeMap<UserId, Vec<UserServer>>,
+    services: BTreeSet<UserId>,
     limits: AgentLimits,
     versions: AgentVersions,
     network: NetworkConfig,
@@ -43,6 +44,7 @@ impl<R: Runtime, S> AgentBuilder<R, S> {
             runtime,
             store,
             servers: BTreeMap::new(),
+            services: BTreeSet::new(),
             limits: AgentLimits::default(),
             versions: AgentVersions::default(),
             events: 4096,
@@ -55,6 +57,12 @@ impl<R: Runtime, S> AgentBuilder<R, S> {
     /// who is being deleted; servers are not kept, so they are given at each start, here or by [`Agent::set_servers`].
     pub fn user(mut self, user: UserId, servers: Vec<UserServer>) -> Self {
         self.servers.insert(user, servers);
+        self
+    }
+
+    /// Makes the sessions of a user those of a service, see [`Agent::set_user_service`]. Default: they are not.
+    pub fn service(mut self, user: UserId) -> Self {
+        self.services.insert(user);
         self
     }
 
@@ -118,8 +126,12 @@ impl<R: Runtime, S: AgentStore + 'static> AgentBuilder<R, S> {
     /// Starts the agent: it connects to the servers of all connections and goes on with what is left to do.
     ///
     /// # Errors
-    /// When the operating system gives no randomness, or no thread.
+    /// When the operating system gives no randomness, or no thread; [`io::ErrorKind::InvalidInput`] when a user is to have a
+    /// service and each connection sessions of its own.
     pub fn start(self) -> io::Result<(Agent, Events)> {
+        if !self.services.is_empty() && self.network.sessions == SessionMode::Entity {
+            return Err(io::ErrorKind::InvalidInput.into());
+        }
         let seed = self.seeds.next()?;
         let shared = Shared::new(self.events);
         let store =
@@ -128,6 +140,7 @@ impl<R: Runtime, S: AgentStore + 'static> AgentBuilder<R, S> {
         let network = NetworkConfig { has_socks, prefers_onion, ..self.network };
         let config = Arc::new(AgentConfig {
             servers: self.servers,
+            services: self.services,
             network,
             limits: self.limits,
             versions: self.versions,

@@ -142,10 +142,14 @@ impl<R: Runtime, S: AgentStore + 'static> Driver<R, S> {
                 AgentOutput::Event(event) => events.push(event),
                 AgentOutput::Store(batch) => self.hand_over(Job::Run(batch)),
                 AgentOutput::Read(id, query) => self.hand_over(Job::Read(id, query)),
-                AgentOutput::Connect(link, server, isolation) => {
+                AgentOutput::Connect(link, server, isolation, service) => {
                     self.last_session += 1;
                     let (runtime, shared) = (&self.runtime, &self.shared);
                     let connector = self.connector.isolated(isolation.as_bytes());
+                    let connector = match service {
+                        Some(service) => connector.as_service(service),
+                        None => connector,
+                    };
                     let session = Session::begin(connector, runtime, shared, link, server, self.last_session);
                     self.sessions.insert(link, session);
                 }

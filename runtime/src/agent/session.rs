@@ -131,7 +131,7 @@ async fn run<R: Runtime>(
         Some(Err(error)) => return error.into(),
         None => return Disconnect::Closed(CloseReason::Requested).into(),
     };
-    teller.tell(AgentInput::LinkReady(teller.link));
+    teller.tell(AgentInput::LinkReady(teller.link, client.service().cloned()));
     let mut talk = Talk { client, events, wire, pending: Vec::new() };
     poll_fn(|cx| talk.poll(cx, teller)).await.into()
 }

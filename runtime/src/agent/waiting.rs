@@ -77,6 +77,10 @@ fn is_unasked(event: &Event) -> bool {
             | Event::Error(..)
             | Event::Up(..)
             | Event::Down(..)
+            | Event::ServiceUp { .. }
+            | Event::ServiceDown { .. }
+            | Event::ServiceAll { .. }
+            | Event::ServiceEnd { .. }
     )
 }
 

@@ -9,7 +9,7 @@ use smp_core::SeededEntropy;
 use smp_core::client::{Client as Machine, ClientLimits};
 use smp_core::server::proxy::RelayParameters;
 use smp_core::transport::tls::{Alpn, TlsConfigError};
-use smp_core::transport::{ClientOptions, ClientTransportConfig, Transport};
+use smp_core::transport::{ClientOptions, ClientTransportConfig, ServiceIdentity, Transport};
 use smp_core::wire::{Host, ServerAddress};
 
 use super::dial::Dialing;
@@ -106,6 +106,13 @@ impl<R: Runtime> Connector<R> {
     pub fn options(mut self, options: ClientOptions) -> Self {
         self.options = options;
         self
+    }
+
+    /// The same connector, whose connections are of this service.
+    pub(crate) fn as_service(&self, service: ServiceIdentity) -> Self {
+        let mut connector = self.clone();
+        connector.options.service = Some(service);
+        connector
     }
 
     /// Other limits of the connections.
@@ -221,9 +228,9 @@ impl<R: Runtime> Connector<R> {
         let mut driver = Driver::new(runtime, machine, stream, Arc::clone(&shared), closing);
         match driver.connect().await {
             Ok(version) => {
-                let session = driver.session();
+                let (session, service) = (driver.session(), driver.service());
                 self.spawn(driver.run());
-                let client = Client::new(Arc::clone(&shared), version);
+                let client = Client::new(Arc::clone(&shared), version, service);
                 Ok(Connected { client, events: Events(shared), session })
             }
             Err(how) => {

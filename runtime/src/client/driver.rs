@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use smp_core::client::{Client as Machine, ClientInput, ClientOutput, CloseReason, RequestError};
 use smp_core::server::proxy::RelayParameters;
-use smp_core::wire::Version;
+use smp_core::wire::{EntityId, Version};
 
 use super::Disconnect;
 use super::shared::{Shared, Wish};
@@ -71,6 +71,11 @@ impl<R: Runtime> Driver<R> {
             })
         })
         .await
+    }
+
+    /// The id by which the server knows the service that the connection is.
+    pub(super) fn service(&self) -> Option<EntityId> {
+        Some(self.machine.session()?.service.as_ref()?.id.clone())
     }
 
     /// What the handshake agreed on, for the clients of a proxy.

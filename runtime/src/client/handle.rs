@@ -32,11 +32,19 @@ pub struct Client(Arc<Owner>);
 struct Owner {
     shared: Arc<Shared>,
     version: Version,
+    service: Option<EntityId>,
 }
 
 impl Client {
-    pub(super) fn new(shared: Arc<Shared>, version: Version) -> Self {
-        Self(Arc::new(Owner { shared, version }))
+    pub(super) fn new(shared: Arc<Shared>, version: Version, service: Option<EntityId>) -> Self {
+        Self(Arc::new(Owner { shared, version, service }))
+    }
+
+    /// The id by which the server knows the service that the connection is. None if it is none, also when the server does not
+    /// know services.
+    #[must_use]
+    pub fn service(&self) -> Option<&EntityId> {
+        self.0.service.as_ref()
     }
 
     /// The version that both sides agreed on.

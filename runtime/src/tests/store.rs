@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::task::{Poll, Waker};
 
 use smp_core::server::store::{BatchReply, MemoryStore, OpResult, QueueKey, QueueOp, StoreFailure};
+use smp_core::wire::{EntityId, QueueSet};
 use smp_storage::{Backend, LookUpReply};
 
 /// A store in memory. Clones share it.
@@ -20,6 +21,7 @@ struct State {
     full: bool,
     wakers: Vec<Waker>,
     batches: usize,
+    subscribed: usize,
     closed: bool,
 }
 
@@ -53,6 +55,20 @@ impl TestStore {
     /// How many batches it was handed.
     pub(crate) fn batches(&self) -> usize {
         self.0.lock().unwrap().batches
+    }
+
+    /// How often a queue was subscribed by its name since this was asked last.
+    pub(crate) fn take_subscribed(&self) -> usize {
+        std::mem::take(&mut self.0.lock().unwrap().subscribed)
+    }
+
+    /// What it counts among the queues of a service.
+    pub(crate) fn of_service(&self, service: &EntityId) -> QueueSet {
+        let op = QueueOp::CountService { service: service.clone() };
+        match self.0.lock().unwrap().store.run(vec![op]).as_slice() {
+            [OpResult::ServiceQueues(queues)] => *queues,
+            _ => panic!("not counted"),
+        }
     }
 
     /// How many queues it keeps.
@@ -104,6 +120,7 @@ impl Backend for TestStore {
         let work = {
             let mut state = self.0.lock().unwrap();
             state.batches += 1;
+            state.subscribed += ops.iter().filter(|op| matches!(op, QueueOp::Subscribe { .. })).count();
             state.work.pop_front()
         };
         assert!(work != Some(Work::Panic), "the store was told to");

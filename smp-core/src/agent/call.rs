@@ -245,6 +245,20 @@ pub enum Call {
     /// Make sessions anew, because the device has another network: those of a user with a server, or all. Requests that are
     /// under way fail. [`Reply::Done`], at once.
     Reconnect(Option<(UserId, ServerAddress)>),
+    /// Make the sessions of a user, with servers where the user has queues or makes them, those of a service, or not any more. A
+    /// service is subscribed to all of its queues at a server at once, instead of to one after the other. It is known to the
+    /// server by a certificate, so the server learns whose queues belong together. Sessions of the user are made anew: requests
+    /// that are under way fail. Not kept: to be given at each start. [`Reply::Done`]; `CMD PROHIBITED` when each connection has
+    /// sessions of its own ([`SessionMode::Entity`](super::SessionMode::Entity)).
+    SetUserService {
+        /// The user.
+        user: UserId,
+        /// They are.
+        is_enabled: bool,
+    },
+    /// Subscribe to the queues of a user's service again, after [`Event::ServiceEnd`](super::Event::ServiceEnd).
+    /// [`Reply::Done`]; then [`Event::ServiceUp`](super::Event::ServiceUp) tells. `CMD PROHIBITED` when the user has none.
+    ResubscribeService(UserId),
     /// Whether the device has a network. While it has none, servers are tried seldom, see [`AgentLimits::offline_retry`];
     /// when it has one again, at once. [`Reply::Done`].
     ///
@@ -344,6 +358,8 @@ impl Call {
             | Self::Users
             | Self::Connections(_)
             | Self::Reconnect(_)
+            | Self::SetUserService { .. }
+            | Self::ResubscribeService(_)
             | Self::Network { .. }
             | Self::Suspend { .. }
             | Self::Resume => None,

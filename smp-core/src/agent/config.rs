@@ -1,6 +1,6 @@
 //! Settings of an agent.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::{NetworkConfig, ServerRoles, UserId};
@@ -13,6 +13,9 @@ use crate::wire::{Password, ServerAddress, Version, VersionRange};
 pub struct AgentConfig {
     /// The servers of each user, on which new queues are made. Users who are not there yet are made.
     pub servers: BTreeMap<UserId, Vec<UserServer>>,
+    /// Users whose sessions are those of a service; see [`Call::SetUserService`](super::Call::SetUserService). None when sessions
+    /// are [`SessionMode::Entity`](super::SessionMode::Entity).
+    pub services: BTreeSet<UserId>,
     /// How servers are reached.
     pub network: NetworkConfig,
     /// Times and bounds.
@@ -75,6 +78,8 @@ pub struct AgentLimits {
     pub idle_session: Duration,
     /// How many subscriptions of a session are under way at once.
     pub subscriptions: usize,
+    /// For how long sessions with a server that refused the user's service are made without one.
+    pub service_retry: Duration,
     /// How long to wait before a message is sent again, the first time.
     pub retry_min: Duration,
     /// And at most; each time half as long again.
@@ -134,6 +139,7 @@ impl Default for AgentLimits {
             offline_delay: second * 2,
             idle_session: second * 600,
             subscriptions: 1350,
+            service_retry: second * 3600,
             retry_min: second * 2,
             retry_max: second * 120,
             full_retry: second * 300,

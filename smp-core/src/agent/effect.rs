@@ -57,6 +57,8 @@ pub(super) enum Doing {
     QueueInfo(CallId, Box<ServerAddress>),
     /// SUB.
     Subscribe(LinkId, EntityId),
+    /// SUBS, in this session of the link.
+    SubscribeService(LinkId, u64),
     /// LSET or LDEL at this server, for a call that is answered like this when it is done.
     Link(CallId, ServerAddress, Box<Reply>),
     /// PRXY of this destination, for something that need not be tried while there is no network.
@@ -84,6 +86,8 @@ pub(super) struct NewKeys {
     pub(super) link: Option<NewLink>,
     /// The session that made it, and is subscribed to it; known with the answer.
     pub(super) session: u64,
+    /// The session is that of a service, whose queue it is.
+    pub(super) is_associated: bool,
 }
 
 impl NewKeys {
@@ -104,7 +108,11 @@ impl Doing {
             | Self::Acknowledge(id, ..)
             | Self::Probe(id, _)
             | Self::Delete(id, _) => Some(*id),
-            Self::Subscribe(..) | Self::QueueInfo(..) | Self::Link(..) | Self::Relay(..) => None,
+            Self::Subscribe(..)
+            | Self::SubscribeService(..)
+            | Self::QueueInfo(..)
+            | Self::Link(..)
+            | Self::Relay(..) => None,
         }
     }
 
@@ -123,7 +131,8 @@ impl Doing {
             | Self::Delete(..)
             | Self::QueueInfo(..)
             | Self::Link(..)
-            | Self::Subscribe(..) => false,
+            | Self::Subscribe(..)
+            | Self::SubscribeService(..) => false,
         }
     }
 
@@ -146,7 +155,9 @@ impl Agent {
                 self.route(user, server, *request, doing);
             }
             Effect::Watch(queue, session) => {
+                let name = (queue.connection, queue.number, queue.is_associated);
                 let link = self.links.add_queue(*queue, Some(session));
+                self.keep_new_association(name);
                 self.wake(link);
                 self.subscribe(link);
             }

@@ -9,7 +9,7 @@ use super::{ConfirmationId, ConnectionId, InvitationId, LocalMessageId, Reply, U
 use crate::time::UnixTime;
 use crate::wire::agent::{AgentError, MessageIntegrity, RatchetError};
 use crate::wire::command::MessageFlags;
-use crate::wire::{EntityId, MessageId, ServerAddress};
+use crate::wire::{EntityId, MessageId, QueueSet, ServerAddress};
 
 /// Something that happened.
 #[derive(Clone, PartialEq, Eq)]
@@ -89,6 +89,47 @@ pub enum Event {
     Up(ServerAddress, Vec<ConnectionId>),
     /// They are not, until the server can be reached again. DOWN.
     Down(ServerAddress, Vec<ConnectionId>),
+    /// The queues of a user's service at a server are subscribed, or those of them that the server still counts among the
+    /// service's; the others are subscribed one by one. Which connections are, [`Self::Up`] tells. SERVICE_UP.
+    ServiceUp {
+        /// Whose service it is.
+        user: UserId,
+        /// The server.
+        server: ServerAddress,
+        /// What was expected to be subscribed.
+        expected: QueueSet,
+        /// What the server subscribed. When it is another set than expected, all queues are subscribed one by one.
+        subscribed: QueueSet,
+    },
+    /// The queues of a user's service at a server are not subscribed, until the server can be reached again. Beside
+    /// [`Self::Down`]. SERVICE_DOWN.
+    ServiceDown {
+        /// Whose service it is.
+        user: UserId,
+        /// The server.
+        server: ServerAddress,
+        /// What was subscribed.
+        queues: QueueSet,
+    },
+    /// All messages that waited in the queues of a user's service when they were subscribed were sent. SERVICE_ALL.
+    ServiceAll {
+        /// Whose service it is.
+        user: UserId,
+        /// The server.
+        server: ServerAddress,
+    },
+    /// Another agent with the same certificate took over the queues of a user's service, see [`Call::ResubscribeService`]. Beside
+    /// [`Self::Down`]. SERVICE_END.
+    ///
+    /// [`Call::ResubscribeService`]: super::Call::ResubscribeService
+    ServiceEnd {
+        /// Whose service it is.
+        user: UserId,
+        /// The server.
+        server: ServerAddress,
+        /// What was taken over, as the server says.
+        queues: QueueSet,
+    },
     /// The agent rests, as it was told to. SUSPENDED.
     Suspended,
     /// The app took its events so slowly that so many were thrown away here: confirmations, requests, errors, and which connections are up
@@ -197,6 +238,10 @@ impl fmt::Debug for Event {
             Self::Up(..) => "Up",
             Self::Down(..) => "Down",
             Self::Finished { .. } => "Finished",
+            Self::ServiceUp { .. } => "ServiceUp",
+            Self::ServiceDown { .. } => "ServiceDown",
+            Self::ServiceAll { .. } => "ServiceAll",
+            Self::ServiceEnd { .. } => "ServiceEnd",
             Self::Suspended => "Suspended",
             Self::Missed(_) => "Missed",
         })

@@ -43,6 +43,7 @@ mod routing;
 mod seal;
 mod send;
 mod servers;
+mod services;
 mod sessions;
 mod short_links;
 mod start;
@@ -76,6 +77,7 @@ use self::effect::Doing;
 use self::links::Links;
 use self::many::Many;
 use self::routing::{Proxied, Relays};
+use self::services::Services;
 use self::start::Starting;
 use self::store::{AgentQuery, Batch, BatchId, Found, ReadId, StoreFailure};
 use self::suspend::Phase;
@@ -83,9 +85,10 @@ use self::users::{KnownUser, UserDeletion, Writer};
 use crate::client::{Answer, ClientEvent, CommandId, Request, RequestError};
 use crate::entropy::SeededEntropy;
 use crate::time::{Now, Timestamp};
-use crate::wire::ServerAddress;
+use crate::transport::ServiceIdentity;
 use crate::wire::agent::AgentError;
 use crate::wire::error::BrokerErrorType;
+use crate::wire::{EntityId, ServerAddress};
 
 /// An input of an [`Agent`].
 pub enum AgentInput {
@@ -95,8 +98,8 @@ pub enum AgentInput {
     Stored(BatchId, Result<(), StoreFailure>),
     /// The store read something, or could not.
     Read(ReadId, Result<Found, StoreFailure>),
-    /// There is a session now.
-    LinkReady(LinkId),
+    /// There is a session now; the id by which the server knows the service that it is of, if it is.
+    LinkReady(LinkId, Option<EntityId>),
     /// The session could not be made, or ended, and why. What it did not answer it will not.
     LinkLost(LinkId, BrokerErrorType),
     /// A session has the answer to a request.
@@ -117,8 +120,9 @@ pub enum AgentOutput {
     Store(Batch),
     /// Read something.
     Read(ReadId, AgentQuery),
-    /// Make a session with a server. Through a SOCKS proxy it shares a circuit with sessions of the same isolation alone.
-    Connect(LinkId, ServerAddress, Isolation),
+    /// Make a session with a server, as this service if it is one. Through a SOCKS proxy it shares a circuit with sessions of the
+    /// same isolation alone.
+    Connect(LinkId, ServerAddress, Isolation, Option<ServiceIdentity>),
     /// Give a request to a session that is ready.
     Request(LinkId, CommandId, Box<Request>),
     /// The session is not needed any more; nothing more is said of it.
@@ -131,6 +135,7 @@ pub struct Agent {
     shared: Shared,
     links: Links,
     relays: Relays,
+    services: Services,
     actors: BTreeMap<ConnectionId, Actor>,
     /// Requests without an answer.
     requests: BTreeMap<CommandId, Pending>,
@@ -203,6 +208,7 @@ impl Agent {
         let links = SeededEntropy::new(entropy.fork_seed());
         let mut agent = Self {
             relays: Relays::default(),
+            services: Services::new(&config),
             links: Links::new(Arc::clone(&config), links, now.mono),
             shared: Shared { config, users: BTreeMap::new(), entropy, now },
             actors: BTreeMap::new(),
@@ -245,7 +251,7 @@ impl Agent {
                 Some(Reader::List(call, of)) => self.connections_found(call, of, result),
                 None => {}
             },
-            AgentInput::LinkReady(id) => self.link_ready(id),
+            AgentInput::LinkReady(id, service) => self.link_ready(id, service),
             AgentInput::LinkLost(id, reason) => self.link_lost(id, reason),
             AgentInput::Answer(id, answer) => self.answered(id, answer),
             AgentInput::Told(link, event) => self.told(link, event),

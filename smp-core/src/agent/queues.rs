@@ -132,7 +132,15 @@ impl Step<'_> {
             Some(link) => request.with_correlation_id(link.correlation),
             None => request,
         };
-        let keys = NewKeys { purpose, server: server.address.clone(), queue, e2e, link, session: 0 };
+        let keys = NewKeys {
+            purpose,
+            server: server.address.clone(),
+            queue,
+            e2e,
+            link,
+            session: 0,
+            is_associated: false,
+        };
         let doing = Doing::Create(self.id, Box::new(keys));
         self.request(server.address.clone(), request, doing);
     }
@@ -150,6 +158,7 @@ impl Step<'_> {
                 server: queue.server.clone(),
                 recipient_id: queue.recipient_id.clone(),
                 key: queue.key.clone(),
+                is_associated: false,
             })
             .collect();
         self.effects.extend(queues.into_iter().map(|queue| Effect::Subscribe(Box::new(queue))));
@@ -263,6 +272,7 @@ impl Step<'_> {
             server: keys.server.clone(),
             recipient_id: queue.recipient_id.clone(),
             key: keys.queue.auth.clone(),
+            is_associated: keys.is_associated,
         };
         self.effects.push(Effect::Watch(Box::new(watched), keys.session));
         self.receive_queue(number).map(address_of).ok_or(PROHIBITED)
@@ -305,7 +315,15 @@ impl Step<'_> {
         for queue in queues.into_iter().filter(|_| before != user) {
             self.effects.push(Effect::Unwatch(before, queue.server.clone(), queue.recipient_id.clone()));
             let ReceiveQueue { number, server, recipient_id, key, .. } = queue;
-            let watched = WaitingQueue { connection: id_of, user, number, server, recipient_id, key };
+            let watched = WaitingQueue {
+                connection: id_of,
+                user,
+                number,
+                server,
+                recipient_id,
+                key,
+                is_associated: false,
+            };
             self.effects.push(Effect::Watch(Box::new(watched), NO_SESSION));
         }
         self.reply(id, Ok(Reply::Done));

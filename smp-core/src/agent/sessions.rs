@@ -7,9 +7,10 @@ use super::links::{Due, LinkId, Lost, Step, SubscriptionState};
 use super::routing::Proxied;
 use super::{Agent, AgentOutput, Event, Pending};
 use crate::client::{Answer, ClientEvent, CommandId, ReceivedMessage, Request, RequestError};
+use crate::transport::ServiceIdentity;
 use crate::wire::EntityId;
 use crate::wire::agent::AgentError;
-use crate::wire::error::BrokerErrorType;
+use crate::wire::error::{BrokerErrorType, ErrorType};
 
 impl Agent {
     pub(super) fn request(&mut self, link: LinkId, request: Request, doing: Doing) {
@@ -48,11 +49,7 @@ impl Agent {
     pub(super) fn link_step(&mut self, id: LinkId, step: Step) {
         match step {
             Step::Nothing | Step::Fail(_) => {}
-            Step::Connect => {
-                let Some(link) = self.links.get(id) else { return };
-                let (server, isolation) = (link.server().clone(), self.links.isolation(link));
-                self.outputs.push_back(AgentOutput::Connect(id, server, isolation));
-            }
+            Step::Connect => self.connect(id),
             Step::Send(requests) => {
                 let requests = requests.into_iter();
                 let outputs =
@@ -74,14 +71,25 @@ impl Agent {
         }
     }
 
-    pub(super) fn link_ready(&mut self, id: LinkId) {
+    /// Makes a session, as this service.
+    pub(super) fn connect_as(&mut self, id: LinkId, service: Option<ServiceIdentity>) {
+        let Some(link) = self.links.get(id) else { return };
+        let (server, isolation) = (link.server().clone(), self.links.isolation(link));
+        self.outputs.push_back(AgentOutput::Connect(id, server, isolation, service));
+    }
+
+    pub(super) fn link_ready(&mut self, id: LinkId, service: Option<EntityId>) {
         let held = self.links.ready(id);
+        // What is made while SUBS is under way is not among what it counts.
+        self.begin_service(id, service);
         self.link_step(id, Step::Send(held));
         self.subscribe(id);
     }
 
-    /// SUB for the next queues of a link that are not subscribed; requests made together share blocks.
+    /// SUBS in a new session of a service, then SUB for the next queues of a link that are not subscribed; requests made
+    /// together share blocks.
     pub(super) fn subscribe(&mut self, id: LinkId) {
+        self.subscribe_service(id);
         for (queue, key) in self.links.take_batch(id) {
             self.request(id, Request::subscribe(queue.clone(), key), Doing::Subscribe(id, queue));
         }
@@ -89,7 +97,8 @@ impl Agent {
 
     pub(super) fn link_lost(&mut self, id: LinkId, reason: BrokerErrorType) {
         let Some(server) = self.links.get(id).map(|link| link.server().clone()) else { return };
-        let Lost { requests, down, is_news } = self.links.lost(id, &reason);
+        self.note_refusal(id, &reason);
+        let Lost { requests, down, is_news, service } = self.links.lost(id, &reason);
         self.relays.forget(id);
         for command in requests {
             self.answer_pending(command, Err(RequestError::Unreachable(reason.clone())));
@@ -99,8 +108,11 @@ impl Agent {
             self.outputs.push_back(AgentOutput::Event(Event::Error(None, error)));
         }
         if !down.is_empty() {
-            let event = Event::Down(server, down.into_iter().collect());
+            let event = Event::Down(server.clone(), down.into_iter().collect());
             self.outputs.push_back(AgentOutput::Event(event));
+        }
+        if let Some((user, queues)) = service {
+            self.outputs.push_back(AgentOutput::Event(Event::ServiceDown { user, server, queues }));
         }
     }
 
@@ -110,11 +122,15 @@ impl Agent {
         let session = self.links.answered(link, id);
         if let (Doing::Create(_, keys), Some(session)) = (&mut pending.doing, session) {
             keys.session = session;
+            keys.is_associated = matches!(&answer, Ok(Answer::Created(queue)) if self.links.is_of_service(link, queue.service_id.as_ref()));
         }
         if let (Doing::Acknowledge(connection, queue), Err(error)) = (&pending.doing, &answer)
             && is_temporary(error)
         {
             self.links.not_acknowledged(link, *connection, *queue);
+        }
+        if let Err(RequestError::Server(ErrorType::Service)) = &answer {
+            self.service_refused(link);
         }
         self.answer_pending(id, answer);
     }
@@ -130,6 +146,7 @@ impl Agent {
     pub(super) fn pass_answer(&mut self, doing: Doing, answer: Result<Answer, RequestError>) {
         match (doing.connection(), doing) {
             (_, Doing::Subscribe(link, queue)) => self.subscribed(link, &queue, answer),
+            (_, Doing::SubscribeService(link, session)) => self.service_subscribed(link, session, answer),
             (_, Doing::QueueInfo(call, server)) => self.queue_told(call, *server, answer),
             (_, Doing::Link(call, server, reply)) => {
                 let reply = answer.map(|_| *reply).map_err(|error| to_error(server, error));
@@ -147,10 +164,14 @@ impl Agent {
         let Some(link) = self.links.get(id) else { return };
         let is_in_flight = link.queues().state(queue) == Some(SubscriptionState::InFlight);
         match answer {
-            Ok(Answer::Subscribed { message, .. }) => {
+            Ok(Answer::Subscribed { message, service }) => {
+                let is_associated = self.links.is_of_service(id, service.as_ref());
                 // When the agent stopped receiving meanwhile, the queue is subscribed anew when it goes on.
                 if is_in_flight {
-                    self.links.with_queues(id, |queues| queues.subscribed(queue));
+                    self.links.with_queues(id, |queues| {
+                        queues.subscribed(queue);
+                        queues.associate(queue, is_associated);
+                    });
                 }
                 if let Some(message) = message {
                     self.receive(id, queue, message);
@@ -173,7 +194,10 @@ impl Agent {
         let Some(link) = self.links.get(id) else { return };
         let server = link.server().clone();
         let connection = link.queues().get(queue).map(|subscription| subscription.connection);
-        self.links.with_queues(id, |queues| queues.give_up(queue, SubscriptionState::Refused));
+        self.links.with_queues(id, |queues| {
+            queues.give_up(queue, SubscriptionState::Refused);
+            queues.associate(queue, false);
+        });
         self.tell_down(id, queue);
         let event = Event::Error(connection, to_error(server, error));
         self.outputs.push_back(AgentOutput::Event(event));
@@ -186,11 +210,12 @@ impl Agent {
         if !up.is_empty() {
             self.outputs.push_back(AgentOutput::Event(Event::Up(server, up.into_iter().collect())));
         }
+        self.keep_associations(id);
         self.subscribe(id);
     }
 
     /// Tells the app that a queue is not subscribed any more, if it holds it for that.
-    fn tell_down(&mut self, id: LinkId, queue: &EntityId) {
+    pub(super) fn tell_down(&mut self, id: LinkId, queue: &EntityId) {
         if self.links.with_queues(id, |queues| queues.take_up(queue)) != Some(true) {
             return;
         }
@@ -214,10 +239,16 @@ impl Agent {
                 }
             }
             ClientEvent::End(queue) | ClientEvent::Deleted(queue) => {
-                self.links.with_queues(id, |queues| queues.give_up(&queue, SubscriptionState::Ended));
+                self.links.with_queues(id, |queues| {
+                    queues.give_up(&queue, SubscriptionState::Ended);
+                    queues.associate(&queue, false);
+                });
                 self.tell_down(id, &queue);
                 self.batch_over(id);
             }
+            ClientEvent::ServiceEnd(service, queues) => self.service_ended(id, &service, queues),
+            ClientEvent::AllDelivered => self.service_delivered(id),
+            ClientEvent::Error(queue, _) => self.error_in_service(id, &queue),
             _ => {}
         }
     }

@@ -26,6 +26,7 @@ enum Stage {
     #[default]
     Users,
     Keep,
+    Services,
     Queues,
     Unfinished,
 }
@@ -51,6 +52,7 @@ impl Agent {
                 let ops = starting.new.iter().cloned().map(AgentOp::PutUser).collect();
                 self.write(Writer::Start, ops);
             }
+            Stage::Services => self.read(Reader::Start, AgentQuery::Services),
             Stage::Queues => self.read(Reader::Start, AgentQuery::Queues),
             Stage::Unfinished => self.read(Reader::Start, AgentQuery::Unfinished),
         }
@@ -60,6 +62,10 @@ impl Agent {
     pub(super) fn started(&mut self, result: Result<Found, StoreFailure>) {
         match result {
             Ok(Found::Users(users)) => self.meet_users(users),
+            Ok(Found::Services(services)) => {
+                self.meet_services(services);
+                self.next_stage(Stage::Queues);
+            }
             Ok(Found::Queues(queues)) => {
                 let links: BTreeSet<_> =
                     queues.into_iter().map(|queue| self.links.add_queue(queue, None)).collect();
@@ -84,7 +90,7 @@ impl Agent {
     /// New users of the settings are kept, or not.
     pub(super) fn users_kept(&mut self, result: Result<(), StoreFailure>) {
         match result {
-            Ok(()) => self.next_stage(Stage::Queues),
+            Ok(()) => self.next_stage(Stage::Services),
             Err(StoreFailure) => self.start_again(),
         }
     }
@@ -102,7 +108,7 @@ impl Agent {
         for User { id, is_deleted } in kept {
             self.shared.users.entry(id).or_default().is_deleted = is_deleted;
         }
-        let stage = if new.is_empty() { Stage::Queues } else { Stage::Keep };
+        let stage = if new.is_empty() { Stage::Services } else { Stage::Keep };
         if let Some(starting) = &mut self.starting {
             starting.new = new;
         }

@@ -194,6 +194,8 @@ impl<'a> Step<'a> {
             | Call::Users
             | Call::Connections(_)
             | Call::Reconnect(_)
+            | Call::SetUserService { .. }
+            | Call::ResubscribeService(_)
             | Call::Network { .. }
             | Call::Suspend { .. }
             | Call::Resume => Err(PROHIBITED),
@@ -226,7 +228,11 @@ impl<'a> Step<'a> {
                 }
             },
             Doing::Probe(_, queue) => self.probed(*queue, answer),
-            Doing::Subscribe(..) | Doing::QueueInfo(..) | Doing::Link(..) | Doing::Relay(..) => {}
+            Doing::Subscribe(..)
+            | Doing::SubscribeService(..)
+            | Doing::QueueInfo(..)
+            | Doing::Link(..)
+            | Doing::Relay(..) => {}
         }
     }
 

@@ -123,7 +123,7 @@ impl Agent {
     }
 
     /// Ends a session, or the wish for one. The app is not told that its connections are down.
-    fn end_link(&mut self, id: super::LinkId) {
+    pub(super) fn end_link(&mut self, id: super::LinkId) {
         if self.links.get(id).is_some_and(|link| link.is_open()) {
             self.outputs.push_back(AgentOutput::Disconnect(id));
         }

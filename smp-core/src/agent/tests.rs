@@ -28,7 +28,7 @@ impl World {
         let agent = Agent::new(Arc::new(config), [7; 32], NOW);
         let mut world = Self { agent, store: MemoryAgentStore::new(), outputs: VecDeque::new() };
         world.drain();
-        for _ in 0..4 {
+        for _ in 0..5 {
             world.serve();
         }
         world
@@ -64,7 +64,7 @@ impl World {
         let Some(AgentOutput::Connect(link, ..)) = self.outputs.pop_front() else {
             panic!("no session wanted")
         };
-        self.input(AgentInput::LinkReady(link));
+        self.input(AgentInput::LinkReady(link, None));
         link
     }
 

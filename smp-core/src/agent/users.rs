@@ -37,6 +37,12 @@ pub(super) enum Writer {
     Start,
     CleanUp,
     Connection(ConnectionId),
+    /// Credentials of a service.
+    Service(UserId, Box<ServerAddress>),
+    /// What is kept of services beside them.
+    Associations,
+    /// The services of a user are switched off, for a call.
+    ServiceOff(CallId),
     /// A user is made.
     UserMade(CallId, UserId, Vec<UserServer>),
     /// It is kept that a user is being deleted.
@@ -86,6 +92,8 @@ impl Agent {
                 let users = users.map(|(id, _)| *id).collect();
                 self.reply(id, Ok(Reply::Users(users)));
             }
+            Call::SetUserService { user, is_enabled } => self.set_user_service(id, user, is_enabled),
+            Call::ResubscribeService(user) => self.resubscribe_service(id, user),
             Call::Connections(of) => self.list_connections(id, of),
             Call::PrepareLink { user, identity } => self.prepare_link(id, user, *identity),
             call => return Some(call),
@@ -180,6 +188,7 @@ impl Agent {
                 self.reply(call, Err(failed()));
             }
             (Writer::UserGone(user), Ok(())) => {
+                self.services.forget_user(user);
                 self.shared.users.remove(&user);
                 let call = self.deletions.remove(&user).and_then(|deletion| deletion.call);
                 call.into_iter().for_each(|call| self.reply(call, Ok(Reply::Done)));
@@ -187,7 +196,11 @@ impl Agent {
             }
             // There may be a connection that was being made.
             (Writer::UserGone(user), Err(StoreFailure)) => self.empty_later(user),
-            (Writer::Start | Writer::CleanUp | Writer::Connection(_), _) => {}
+            (Writer::Service(user, server), result) => self.service_kept(user, *server, result),
+            (Writer::ServiceOff(call), result) => {
+                self.reply(call, result.map(|()| Reply::Done).map_err(|_| failed()));
+            }
+            (Writer::Start | Writer::CleanUp | Writer::Connection(_) | Writer::Associations, _) => {}
         }
     }
 

@@ -6,7 +6,7 @@ use crate::UnixTime;
 use crate::wire::broker::{BrokerMessage, CreatedNotifier, CreatedQueue, QueueStatus};
 use crate::wire::command::LinkData;
 use crate::wire::names::NameRecord;
-use crate::wire::{EntityId, FwdResponse};
+use crate::wire::{EntityId, FwdResponse, QueueSet};
 
 /// The result of a request.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -22,6 +22,8 @@ pub enum Answer {
         /// The first message.
         message: Option<ReceivedMessage>,
     },
+    /// SOKS: the connection is subscribed to all queues of the service, which are these to the server.
+    ServiceSubscribed(QueueSet),
     /// MSG, or OK if there is none.
     Message(Option<ReceivedMessage>),
     /// INFO: the state of a queue.
@@ -52,6 +54,7 @@ pub enum Answer {
 pub(super) enum Expected {
     Created,
     Subscribed,
+    ServiceSubscribed,
     Message,
     Info,
     Link,
@@ -82,6 +85,7 @@ impl Expected {
                 service: None,
                 message: Some(ReceivedMessage { id, encrypted: body }),
             }),
+            (Self::ServiceSubscribed, BrokerMessage::Soks(queues)) => Ok(Answer::ServiceSubscribed(queues)),
             (Self::Message, BrokerMessage::Ok) => Ok(Answer::Message(None)),
             (Self::Message, BrokerMessage::Msg { id, body }) => {
                 Ok(Answer::Message(Some(ReceivedMessage { id, encrypted: body })))

@@ -13,8 +13,8 @@ use crate::wire::command::{
     Command, LinkData, MessageFlags, NewQueue, NotifierKeys, QueueRequestData, RelayRequest, SubscriptionMode,
 };
 use crate::wire::{
-    AuthPublicKey, CorrelationId, EntityId, FwdTransmission, MessageId, Name, Password, ServerAddress,
-    Version,
+    AuthPublicKey, CorrelationId, EntityId, FwdTransmission, MessageId, Name, Password, QueueSet,
+    ServerAddress, Version,
 };
 
 /// A command, what it is about, and the key that authorises it.
@@ -72,6 +72,15 @@ impl Request {
     #[must_use]
     pub fn subscribe(queue: EntityId, key: AuthPrivateKey) -> Self {
         Self::typed(Command::Sub, queue, Some(key), Expected::Subscribed)
+    }
+
+    /// SUBS: subscribes to all queues of the service that the connection is, from version 19. `service` is the id that the
+    /// server gave it ([`ServiceParameters`](crate::transport::ServiceParameters)), `queues` what it is believed to have. The
+    /// key of the service for this session authorises it. Answered by
+    /// [`Answer::ServiceSubscribed`](super::Answer::ServiceSubscribed).
+    #[must_use]
+    pub const fn subscribe_service(service: EntityId, queues: QueueSet) -> Self {
+        Self::typed(Command::Subs(queues), service, None, Expected::ServiceSubscribed)
     }
 
     /// GET: asks for one message without a subscription. Answered by [`Answer::Message`](super::Answer::Message).
@@ -296,7 +305,13 @@ impl Request {
         if matches!(self.route, Route::Relay(_)) && !self.is_for_proxy() {
             return Err(Rejection::NotForProxy);
         }
-        self.command.check_credentials(self.key.is_some(), &self.entity).map_err(Rejection::Credentials)
+        let has_key = self.key.is_some() || self.is_of_service();
+        self.command.check_credentials(has_key, &self.entity).map_err(Rejection::Credentials)
+    }
+
+    /// Whether the key of the service for this session authorises it, if no other does.
+    pub(super) const fn is_of_service(&self) -> bool {
+        matches!(self.command, Command::Subs(_) | Command::NSubs(_))
     }
 
     /// Refuses what a server of `version` does not know.

@@ -7,8 +7,10 @@ use super::relay::{Route, Sealed};
 use super::{Client, ClientLimits, ClientOutput, CommandId, Phase, Place, Rejection, Request};
 use crate::crypto::{AuthPrivateKey, Nonce};
 use crate::entropy::SeededEntropy;
-use crate::transport::Parameters;
-use crate::wire::{Authorization, BatchWriter, ClientTransmission, CorrelationId, DhPublicKey, SessionId};
+use crate::transport::{Parameters, ServiceKey, ServiceParameters};
+use crate::wire::{
+    Authorization, BatchWriter, ClientTransmission, CorrelationId, DhPublicKey, ServiceSignature, SessionId,
+};
 
 /// A request that waits for its turn.
 pub(super) struct Waiting {
@@ -139,6 +141,7 @@ impl Block<'_> {
         };
         // What is wrapped is authorised inside.
         let key = if wrapped.is_some() { None } else { request.key.as_ref() };
+        let service = self.session.service.as_ref().filter(|_| wrapped.is_none());
         let (wrapped, sealed) =
             wrapped.map_or((None, Sealed::Open), |(command, sealed)| (Some(command), sealed));
         let mut command = Vec::new();
@@ -150,7 +153,16 @@ impl Block<'_> {
             entity_id: request.sent_about(),
             command: command.into(),
         };
-        authorize(&mut transmission, key, session_id, peer_key.as_ref())?;
+        match (key, service) {
+            (Some(key), Some(service)) if request.command.is_signed_by_services() => {
+                authorize_in_service(&mut transmission, key, session_id, peer_key.as_ref(), service)?;
+            }
+            (None, service) if request.is_of_service() => {
+                let key = service.and_then(service_key).ok_or(Rejection::CannotAuthorise)?;
+                authorize(&mut transmission, Some(&key), session_id, None)?;
+            }
+            (key, _) => authorize(&mut transmission, key, session_id, peer_key.as_ref())?,
+        }
         let mut encoded = Vec::new();
         transmission.encode(*version, session_id, &mut encoded);
         Ok((correlation, encoded, sealed))
@@ -174,12 +186,43 @@ pub(super) fn authorize(
     server_key: Option<&DhPublicKey>,
 ) -> Result<(), Rejection> {
     let Some(key) = key else { return Ok(()) };
-    let nonce = Nonce::from_slice(transmission.correlation_id.as_bytes());
     let authorized = transmission.authorized_bytes(session);
-    transmission.authorization = key
-        .authorize(server_key, &nonce, &authorized)
-        .ok()
-        .and_then(|bytes| Authorization::from_bytes(&bytes))
-        .ok_or(Rejection::CannotAuthorise)?;
+    transmission.authorization = authorization(transmission, key, server_key, &authorized)?;
     Ok(())
+}
+
+/// Likewise, in the session of a service: `key` authorises which service that is as well, and the service signs.
+fn authorize_in_service(
+    transmission: &mut ClientTransmission,
+    key: &AuthPrivateKey,
+    session: &SessionId,
+    server_key: Option<&DhPublicKey>,
+    service: &ServiceParameters,
+) -> Result<(), Rejection> {
+    let ServiceKey::Private(signer) = &service.key else { return Err(Rejection::CannotAuthorise) };
+    let authorized = transmission.authorized_bytes(session);
+    transmission.service_signature = Some(ServiceSignature(signer.sign(&authorized)));
+    let authorized = [&service.fingerprint[..], &authorized].concat();
+    transmission.authorization = authorization(transmission, key, server_key, &authorized)?;
+    Ok(())
+}
+
+fn authorization(
+    transmission: &ClientTransmission,
+    key: &AuthPrivateKey,
+    server_key: Option<&DhPublicKey>,
+    authorized: &[u8],
+) -> Result<Authorization, Rejection> {
+    let nonce = Nonce::from_slice(transmission.correlation_id.as_bytes());
+    let authorization = key.authorize(server_key, &nonce, authorized).ok();
+    let authorization = authorization.and_then(|bytes| Authorization::from_bytes(&bytes));
+    authorization.ok_or(Rejection::CannotAuthorise)
+}
+
+/// What a service signs with in its session.
+fn service_key(service: &ServiceParameters) -> Option<AuthPrivateKey> {
+    match &service.key {
+        ServiceKey::Private(key) => Some(AuthPrivateKey::Ed25519(key.clone())),
+        ServiceKey::Public(_) => None,
+    }
 }

@@ -13,6 +13,7 @@ mod redundancy;
 mod resync;
 mod rotation;
 mod routing;
+mod services;
 mod short_links;
 mod test_server;
 mod world;

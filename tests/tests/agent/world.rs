@@ -71,6 +71,8 @@ pub(crate) struct Kind {
     pub(crate) sessions: SessionMode,
     /// How it reaches servers, if not directly.
     pub(crate) socks: Option<Socks>,
+    /// Its sessions are those of a service.
+    pub(crate) is_service: bool,
 }
 
 impl Kind {
@@ -82,6 +84,7 @@ impl Kind {
             is_proxied: false,
             sessions: SessionMode::default(),
             socks: None,
+            is_service: false,
         }
     }
 
@@ -169,6 +172,7 @@ impl Person {
             .connector(Connector::new(runtime).options(options).socks(self.kind.socks.clone()))
             .private_routing(mode, ProxyFallback::Prohibit)
             .sessions(self.kind.sessions);
+        let agent = if self.kind.is_service { agent.service(USER) } else { agent };
         self.awake = Some(agent.start().expect("randomness and a thread"));
     }
 
@@ -200,6 +204,7 @@ impl Person {
         loop {
             match self.next_of_all() {
                 event @ (Event::Up(..) | Event::Down(..)) => self.connectivity.push_back(event),
+                Event::ServiceUp { .. } | Event::ServiceDown { .. } | Event::ServiceAll { .. } => {}
                 event => return event,
             }
         }

@@ -5,6 +5,7 @@ mod delete;
 mod durable;
 mod prepared;
 mod server_test;
+mod services;
 mod sessions;
 mod short_links;
 mod state;

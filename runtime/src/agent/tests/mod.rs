@@ -18,6 +18,7 @@ mod resync;
 mod rotation;
 mod routing;
 mod server_test;
+mod services;
 mod sessions;
 mod short_links;
 mod state;

@@ -14,9 +14,10 @@ use smp_core::agent::{
 };
 use smp_core::crypto::ratchet::PqEncryption;
 use smp_core::server::ServerConfig;
+use smp_core::transport::ClientOptions;
 use smp_core::wire::agent::{AgentError, RatchetError};
 use smp_core::wire::command::MessageFlags;
-use smp_core::wire::{ConnectionRequest, ServerAddress};
+use smp_core::wire::{ConnectionRequest, ServerAddress, VersionRange};
 use smp_storage::agent::AgentStore;
 
 use super::super::*;
@@ -119,6 +120,7 @@ impl World {
             last_connection: 0,
             versions: AgentVersions::default(),
             more_servers: Vec::new(),
+            smp: VersionRange::SUPPORTED,
             settings: None,
         };
         person.start();
@@ -250,7 +252,9 @@ pub(super) struct Person {
     pub(super) versions: AgentVersions,
     /// Servers beside its first.
     pub(super) more_servers: Vec<ServerAddress>,
-    settings: Option<(Vec<ServerAddress>, Settings)>,
+    /// What it speaks with servers when it is started next.
+    pub(super) smp: VersionRange,
+    pub(super) settings: Option<(Vec<ServerAddress>, Settings)>,
 }
 
 impl Person {
@@ -265,7 +269,8 @@ impl Person {
         };
         let servers = [&self.server].into_iter().chain(&self.more_servers);
         let servers = servers.map(|address| UserServer::new(address.clone()));
-        let connector = Connector::new(self.runtime.clone()).seed(seed(1));
+        let options = ClientOptions { versions: self.smp, ..ClientOptions::default() };
+        let connector = Connector::new(self.runtime.clone()).options(options).seed(seed(1));
         let mut builder = Agent::builder(self.runtime.clone(), self.store.clone())
             .user(USER, servers.collect())
             .limits(self.limits.clone())

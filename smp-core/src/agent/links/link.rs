@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::super::{AgentLimits, ConnectionId, UserId};
-use super::Subscriptions;
+use super::{ServiceSession, Subscriptions};
 use crate::client::{CommandId, Request};
 use crate::time::Timestamp;
 use crate::wire::ServerAddress;
@@ -34,6 +34,8 @@ pub(in super::super) struct Link {
     /// Requests that the session has and did not answer.
     pub(super) under_way: BTreeSet<CommandId>,
     pub(super) queues: Subscriptions,
+    /// The service that the session is of.
+    pub(super) service: Option<ServiceSession>,
     /// Since when nobody needs the session that there is.
     pub(super) idle_since: Option<Timestamp>,
     /// The timer that is set.
@@ -61,6 +63,7 @@ impl Link {
             held: Vec::new(),
             under_way: BTreeSet::new(),
             queues,
+            service: None,
             idle_since: None,
             timer: None,
         }
@@ -82,6 +85,11 @@ impl Link {
     /// Whether a request waits for it, or for its answer.
     pub(super) fn is_asked(&self) -> bool {
         !self.held.is_empty() || !self.under_way.is_empty()
+    }
+
+    /// Whether a session is being made.
+    pub(in super::super) fn is_connecting(&self) -> bool {
+        self.state == State::Connecting
     }
 
     /// Whether there is a session, or is about to be.

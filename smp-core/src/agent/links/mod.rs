@@ -14,6 +14,7 @@
 //! known, afterwards one of them makes the session without waiting for the end of the pause.
 
 mod link;
+mod service;
 mod subscriptions;
 #[cfg(test)]
 mod tests;
@@ -24,6 +25,7 @@ use std::time::Duration;
 
 use self::link::State;
 pub(super) use self::link::{Link, Place};
+pub(super) use self::service::{ServiceOutcome, ServiceSession};
 use self::subscriptions::Subscription;
 pub(super) use self::subscriptions::{SubscriptionState, Subscriptions};
 use super::store::WaitingQueue;
@@ -33,7 +35,7 @@ use crate::crypto::AuthPrivateKey;
 use crate::entropy::SeededEntropy;
 use crate::time::Timestamp;
 use crate::wire::error::BrokerErrorType;
-use crate::wire::{EntityId, ServerAddress};
+use crate::wire::{EntityId, QueueSet, ServerAddress};
 
 /// Names a session with a server, from when it is asked for until it ended.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -106,6 +108,8 @@ pub(super) struct Lost {
     pub(super) down: BTreeSet<ConnectionId>,
     /// It did not end for the same reason as the last time.
     pub(super) is_news: bool,
+    /// The user whose service the app holds for subscribed, and its queues.
+    pub(super) service: Option<(UserId, QueueSet)>,
 }
 
 impl Links {
@@ -287,11 +291,15 @@ impl Links {
     /// stored.
     pub(super) fn add_queue(&mut self, queue: WaitingQueue, subscribed: Option<u64>) -> LinkId {
         let id = self.at(queue.user, &queue.server, Some(queue.connection));
-        let WaitingQueue { connection, number, recipient_id, key, .. } = queue;
+        let WaitingQueue { connection, number, recipient_id, key, is_associated, .. } = queue;
         let is_receiving = self.is_receiving;
         if let Some(link) = self.links.get_mut(&id) {
             let is_subscribed = is_receiving && link.is_ready() && subscribed == Some(link.session);
-            link.queues.add(recipient_id, Subscription::new(connection, number, key), is_subscribed);
+            link.queues.add(
+                recipient_id,
+                Subscription::new(connection, number, key, is_associated),
+                is_subscribed,
+            );
         }
         self.settle(id);
         id
@@ -420,6 +428,7 @@ impl Links {
         let is_news = link.failure.as_ref().is_none_or(|(_, last)| last != reason);
         link.failure = Some((now, reason.clone()));
         let down = link.queues.take_down();
+        let service = link.told_service();
         let pause = link.pause;
         link.pause = (pause * 3 / 2).min(limits.reconnect_max);
         let requests = self.end_session(id);
@@ -433,7 +442,7 @@ impl Links {
             link.state = State::Waiting(now + pause);
         }
         self.settle(id);
-        Lost { requests, down, is_news }
+        Lost { requests, down, is_news, service }
     }
 
     /// The agent ends the session, or does not wait for it any more; requests that have no answer.
@@ -449,7 +458,7 @@ impl Links {
     /// No session is made or used; all requests fail.
     fn end_session(&mut self, id: LinkId) -> Vec<CommandId> {
         let Some(link) = self.links.get_mut(&id) else { return Vec::new() };
-        link.state = State::Idle;
+        (link.state, link.service) = (State::Idle, None);
         link.queues.end_session();
         let mut requests: Vec<_> = std::mem::take(&mut link.under_way).into_iter().collect();
         requests.extend(std::mem::take(&mut link.held).into_iter().map(|(command, _)| command));
@@ -493,6 +502,9 @@ impl Links {
                 }
                 State::Ready if counts.waiting > 0 && link.timer.is_none() => {
                     return Err("a queue waits without a timer");
+                }
+                State::Idle | State::Connecting | State::Waiting(_) if link.service.is_some() => {
+                    return Err("a service without a session");
                 }
                 State::Idle | State::Connecting | State::Waiting(_) if in_session > 0 => {
                     return Err("a queue is subscribed without a session");

@@ -6,8 +6,9 @@ use std::time::Duration;
 use super::super::store::QueueNumber;
 use super::super::{AgentLimits, ConnectionId};
 use crate::crypto::AuthPrivateKey;
+use crate::crypto::hash::md5;
 use crate::time::Timestamp;
-use crate::wire::EntityId;
+use crate::wire::{EntityId, IdsHash, QueueSet};
 
 /// All queues of a session. Every change of a state goes through [`Self::set`], which counts.
 #[derive(Default)]
@@ -17,6 +18,10 @@ pub(in super::super) struct Subscriptions {
     waiting: BTreeSet<(Timestamp, EntityId)>,
     /// Subscribed now, and the app was not told.
     news: BTreeSet<EntityId>,
+    /// Those that the server counts among the queues of the user's service.
+    associated: QueueSet,
+    /// Whether it does, where that is to be kept.
+    changes: BTreeMap<(ConnectionId, QueueNumber), bool>,
 }
 
 /// How many queues are in which state.
@@ -36,6 +41,8 @@ pub(in super::super) struct Subscription {
     state: SubscriptionState,
     /// The app holds the queue for subscribed.
     is_up: bool,
+    /// The server counts it among the queues of the user's service.
+    is_associated: bool,
     /// How often in a row the server could not subscribe it.
     failures: u8,
 }
@@ -68,8 +75,14 @@ pub(in super::super) enum SubscriptionState {
 }
 
 impl Subscription {
-    pub(super) const fn new(connection: ConnectionId, number: QueueNumber, key: AuthPrivateKey) -> Self {
-        Self { connection, number, key, state: SubscriptionState::Wanted, is_up: false, failures: 0 }
+    pub(super) const fn new(
+        connection: ConnectionId,
+        number: QueueNumber,
+        key: AuthPrivateKey,
+        is_associated: bool,
+    ) -> Self {
+        let state = SubscriptionState::Wanted;
+        Self { connection, number, key, state, is_up: false, is_associated, failures: 0 }
     }
 }
 
@@ -79,6 +92,9 @@ impl Subscriptions {
         self.remove(&id);
         queue.is_up = is_subscribed;
         self.counts.add(queue.state);
+        if queue.is_associated {
+            self.associated = self.associated.plus(set_of(&id));
+        }
         self.queues.insert(id.clone(), queue);
         if is_subscribed {
             self.set(&id, SubscriptionState::Subscribed);
@@ -88,9 +104,12 @@ impl Subscriptions {
     /// The agent does not want to receive from a queue any more.
     pub(super) fn remove(&mut self, id: &EntityId) -> Option<Subscription> {
         let queue = self.queues.get(id)?;
-        let state = queue.state;
+        let (state, is_associated) = (queue.state, queue.is_associated);
         self.leave(id, state);
         self.news.remove(id);
+        if is_associated {
+            self.associated = self.associated.minus(set_of(id));
+        }
         self.queues.remove(id)
     }
 
@@ -127,6 +146,82 @@ impl Subscriptions {
         if !queue.is_up {
             self.news.insert(id.clone());
         }
+    }
+
+    /// The server counts the queue among those of the user's service, or does not.
+    pub(in super::super) fn associate(&mut self, id: &EntityId, is_associated: bool) {
+        let Some(queue) = self.queues.get_mut(id).filter(|queue| queue.is_associated != is_associated) else {
+            return;
+        };
+        queue.is_associated = is_associated;
+        self.changes.insert((queue.connection, queue.number), is_associated);
+        let set = set_of(id);
+        self.associated = if is_associated { self.associated.plus(set) } else { self.associated.minus(set) };
+    }
+
+    /// What the server said of queues and the service is to be kept.
+    pub(in super::super) fn take_changes(&mut self) -> BTreeMap<(ConnectionId, QueueNumber), bool> {
+        if self.counts.in_flight > 0 {
+            return BTreeMap::new();
+        }
+        std::mem::take(&mut self.changes)
+    }
+
+    /// None of the queues is one of the service.
+    pub(super) fn dissociate_all(&mut self) {
+        self.associated().iter().for_each(|id| self.associate(id, false));
+    }
+
+    /// All queues of the service that are wanted are in flight from now on.
+    pub(super) fn ask_for_service(&mut self) {
+        self.move_associated(SubscriptionState::Wanted, SubscriptionState::InFlight);
+    }
+
+    /// They are not subscribed with the service: each is wanted for itself.
+    pub(super) fn not_with_service(&mut self) {
+        self.move_associated(SubscriptionState::InFlight, SubscriptionState::Wanted);
+    }
+
+    /// They are subscribed, and those that somebody else had taken.
+    pub(super) fn subscribed_with_service(&mut self) {
+        for id in self.associated() {
+            let state = self.state(&id);
+            if matches!(state, Some(SubscriptionState::InFlight | SubscriptionState::Ended)) {
+                self.subscribed(&id);
+            }
+        }
+    }
+
+    /// Somebody else has taken all queues of the service.
+    pub(in super::super) fn end_service(&mut self) -> Vec<EntityId> {
+        let ended = self.associated();
+        ended.iter().for_each(|id| self.give_up(id, SubscriptionState::Ended));
+        ended
+    }
+
+    /// Queues of the service that somebody else took are wanted again.
+    pub(super) fn want_service(&mut self) {
+        self.move_associated(SubscriptionState::Ended, SubscriptionState::Wanted);
+    }
+
+    fn move_associated(&mut self, from: SubscriptionState, to: SubscriptionState) {
+        let ids = self.associated();
+        ids.iter()
+            .filter(|id| self.state(id) == Some(from))
+            .cloned()
+            .collect::<Vec<_>>()
+            .iter()
+            .for_each(|id| self.set(id, to));
+    }
+
+    fn associated(&self) -> Vec<EntityId> {
+        let associated = self.queues.iter().filter(|(_, queue)| queue.is_associated);
+        associated.map(|(id, _)| id.clone()).collect()
+    }
+
+    /// The queues of the service, as the server is told.
+    pub(super) const fn service_set(&self) -> QueueSet {
+        self.associated
     }
 
     /// The queue is subscribed again after a pause, which grows with each failure.
@@ -220,7 +315,7 @@ impl Subscriptions {
         self.queues.len()
     }
 
-    pub(super) fn is_empty(&self) -> bool {
+    pub(in super::super) fn is_empty(&self) -> bool {
         self.queues.is_empty()
     }
 
@@ -234,6 +329,10 @@ impl Subscriptions {
             self.queues.values().for_each(|queue| counts.add(queue.state));
             if counts != self.counts {
                 return Err("the states of queues are counted wrong");
+            }
+            let associated = self.queues.iter().filter(|(_, queue)| queue.is_associated);
+            if self.associated != associated.fold(QueueSet::EMPTY, |set, (id, _)| set.plus(set_of(id))) {
+                return Err("the queues of the service are counted wrong");
             }
         }
         Ok(())
@@ -279,6 +378,11 @@ impl Counts {
             *count += 1;
         }
     }
+}
+
+/// The set of one queue, as services and servers count theirs.
+fn set_of(id: &EntityId) -> QueueSet {
+    QueueSet { count: 1, hash: IdsHash(md5(id.as_bytes())) }
 }
 
 /// The pause after so many failures before: half as long again each time.

@@ -43,6 +43,9 @@ impl World {
                     let queues = (0..queues).map(queue).collect();
                     world.input(AgentInput::Read(id, Ok(Found::Queues(queues))));
                 }
+                AgentOutput::Read(id, AgentQuery::Services) => {
+                    world.input(AgentInput::Read(id, Ok(Found::Services(Vec::new()))));
+                }
                 AgentOutput::Read(id, _) => {
                     world.input(AgentInput::Read(id, Ok(Found::Connections(Vec::new()))));
                 }
@@ -135,6 +138,7 @@ fn queue(number: u8) -> WaitingQueue {
         server: server(),
         recipient_id: EntityId::new(&[number; 24]).unwrap(),
         key: AuthPrivateKey::Ed25519(key),
+        is_associated: false,
     }
 }
 
@@ -143,7 +147,7 @@ fn queue(number: u8) -> WaitingQueue {
 fn queues_are_subscribed_in_batches_and_one_that_fails_waits_alone() {
     let mut world = World::new(5, 1);
     let link = world.connect();
-    world.input(AgentInput::LinkReady(link));
+    world.input(AgentInput::LinkReady(link, None));
     let batch = world.requests();
     world.subscribe(&batch[..1]);
     assert!(batch.len() == 2 && world.outputs.is_empty(), "the next batch waits");
@@ -181,7 +185,7 @@ fn queues_are_subscribed_in_batches_and_one_that_fails_waits_alone() {
 fn a_queue_that_is_refused_is_told_and_the_others_are_not_concerned() {
     let mut world = World::new(2, 1);
     let link = world.connect();
-    world.input(AgentInput::LinkReady(link));
+    world.input(AgentInput::LinkReady(link, None));
     let batch = world.requests();
     world.refuse(batch[0], ErrorType::Auth);
     assert!(matches!(

@@ -7,11 +7,12 @@ use std::sync::Arc;
 use super::{
     AgentOp, AgentQuery, Agreement, Confirmation, Connection, ConnectionState, Delivery, Found, Incoming,
     Invitation, Outgoing, QueueNumber, QueueStage, ReceiveQueue, SendQueue, StoreFailure, Task, User,
-    WaitingQueue,
+    UserService, WaitingQueue,
 };
 use crate::agent::{ConfirmationId, ConnectionId, InvitationId, LocalMessageId, UserId};
 use crate::crypto::ratchet::SkippedKeys;
 use crate::time::UnixTime;
+use crate::wire::ServerAddress;
 
 /// All that an agent keeps, in memory. Holds nothing over a restart.
 ///
@@ -20,6 +21,7 @@ use crate::time::UnixTime;
 #[derive(Clone, Default)]
 pub struct MemoryAgentStore {
     users: BTreeMap<UserId, User>,
+    services: BTreeMap<(UserId, Vec<u8>), Arc<UserService>>,
     connections: BTreeMap<ConnectionId, Arc<Kept>>,
     confirmations: BTreeMap<ConfirmationId, Arc<Confirmation>>,
     invitations: BTreeMap<InvitationId, Arc<Invitation>>,
@@ -32,6 +34,8 @@ struct Kept {
     agreement: Agreement,
     skipped: SkippedKeys,
     receive: Queues<ReceiveQueue>,
+    /// Receive queues of the user's service.
+    associated: BTreeSet<QueueNumber>,
     send: Queues<SendQueue>,
     tasks: Vec<Task>,
     incoming: BTreeMap<LocalMessageId, Arc<Incoming>>,
@@ -71,6 +75,9 @@ impl MemoryAgentStore {
         match query {
             AgentQuery::Users => Found::Users(self.users.values().cloned().collect()),
             AgentQuery::Queues => Found::Queues(self.waiting_queues()),
+            AgentQuery::Services => {
+                Found::Services(self.services.values().map(|kept| UserService::clone(kept)).collect())
+            }
             AgentQuery::Unfinished => Found::Connections(self.unfinished()),
             AgentQuery::Connections => {
                 Found::States(self.connections.iter().map(|(id, kept)| (*id, kept.state.clone())).collect())
@@ -127,7 +134,10 @@ impl MemoryAgentStore {
             AgentOp::ChangeSkipped(id, changes) => self.connection(id)?.skipped.apply(changes),
             AgentOp::ClearSkipped(id) => self.if_there(id, |kept| kept.skipped = SkippedKeys::new()),
             AgentOp::PutReceiveQueue(id, queue) => self.connection(id)?.receive.put(queue.number, *queue),
-            AgentOp::DeleteReceiveQueue(id, queue) => self.if_there(id, |kept| kept.receive.delete(queue)),
+            AgentOp::DeleteReceiveQueue(id, queue) => self.if_there(id, |kept| {
+                kept.receive.delete(queue);
+                kept.associated.remove(&queue);
+            }),
             AgentOp::PutSendQueue(id, queue) => self.connection(id)?.send.put(queue.number, *queue),
             AgentOp::DeleteSendQueue(id, queue) => self.if_there(id, |kept| {
                 kept.send.delete(queue);
@@ -141,6 +151,11 @@ impl MemoryAgentStore {
             AgentOp::PutOutgoing(message) => {
                 self.connection(message.connection)?.outgoing.insert(message.id, Arc::from(message));
             }
+            AgentOp::PutService(service) => self.put_service(service)?,
+            AgentOp::DeleteService(user, server) => {
+                self.services.remove(&service_key(user, &server));
+            }
+            AgentOp::SetAssociated(queues, is_associated) => self.set_associated(&queues, is_associated),
             AgentOp::PutSeen(id, hash, time) => {
                 self.connection(id)?.seen.entry(hash).or_insert(time);
             }
@@ -158,7 +173,27 @@ impl MemoryAgentStore {
             return Err(StoreFailure);
         }
         self.users.remove(&id);
+        self.services.retain(|(user, _), _| *user != id);
         Ok(())
+    }
+
+    fn put_service(&mut self, service: Box<UserService>) -> Result<(), StoreFailure> {
+        if !self.users.contains_key(&service.user) {
+            return Err(StoreFailure);
+        }
+        self.services.insert(service_key(service.user, &service.server), Arc::from(service));
+        Ok(())
+    }
+
+    fn set_associated(&mut self, queues: &[(ConnectionId, QueueNumber)], is_associated: bool) {
+        for (id, queue) in queues {
+            self.if_there(*id, |kept| {
+                kept.associated.remove(queue);
+                if is_associated && kept.receive.has(*queue) {
+                    kept.associated.insert(*queue);
+                }
+            });
+        }
     }
 
     fn put_connection(&mut self, id: ConnectionId, state: ConnectionState) -> Result<(), StoreFailure> {
@@ -247,6 +282,7 @@ impl MemoryAgentStore {
             server: queue.server.clone(),
             recipient_id: queue.recipient_id.clone(),
             key: queue.key.clone(),
+            is_associated: kept.associated.contains(&queue.number),
         });
         waiting.collect()
     }
@@ -278,6 +314,7 @@ impl Kept {
             agreement: Agreement::None,
             skipped: SkippedKeys::new(),
             receive: Queues::NONE,
+            associated: BTreeSet::new(),
             send: Queues::NONE,
             tasks: Vec::new(),
             incoming: BTreeMap::new(),
@@ -379,4 +416,11 @@ impl<Q: Clone> Queues<Q> {
 
 fn boxed<T: Clone>(kept: &Arc<T>) -> Box<T> {
     Box::new(T::clone(kept))
+}
+
+/// Services of a user are in the order of the bytes of their servers' addresses.
+fn service_key(user: UserId, server: &ServerAddress) -> (UserId, Vec<u8>) {
+    let mut bytes = Vec::new();
+    server.encode(&mut bytes);
+    (user, bytes)
 }

@@ -15,6 +15,7 @@ mod memory;
 mod message;
 mod op;
 mod queue;
+mod service;
 mod task;
 
 pub use connection::{
@@ -25,6 +26,7 @@ pub use memory::MemoryAgentStore;
 pub use message::{Delivery, Incoming, Outgoing, OutgoingContent, ReceiptState};
 pub use op::{AgentOp, AgentQuery, Batch, BatchId, Found, ReadId, WaitingQueue};
 pub use queue::{QueueNumber, QueueStage, ReceiveQueue, ReceiveSwitch, SendQueue, SendSwitch};
+pub use service::UserService;
 pub use task::{Origin, Task, TaskKind};
 
 /// The store could not carry out a batch or a read. The cause is logged where it happened.

@@ -2,7 +2,7 @@
 
 use super::{
     Agreement, Confirmation, Connection, ConnectionState, Delivery, Incoming, Invitation, Outgoing,
-    QueueNumber, ReceiveQueue, SendQueue, Task, User,
+    QueueNumber, ReceiveQueue, SendQueue, Task, User, UserService,
 };
 use crate::agent::{ConfirmationId, ConnectionId, InvitationId, LocalMessageId, UserId};
 use crate::crypto::AuthPrivateKey;
@@ -33,7 +33,7 @@ pub struct Batch {
 /// kept:
 ///
 /// * all else that names a connection which is not there: it must be put before what belongs to it;
-/// * a connection of a user who is not there, or to delete a user who has connections;
+/// * a connection or a service of a user who is not there, or to delete a user who has connections;
 /// * a delivery of a message or through a queue that is not there;
 /// * an order that names a queue which is not there, or one twice.
 #[derive(Clone)]
@@ -83,6 +83,13 @@ pub enum AgentOp {
     MoveDeliveries(ConnectionId, QueueNumber, QueueNumber),
     /// It need not, any more.
     DeleteDelivery(Delivery),
+    /// Keeps what makes the sessions of a user, who is there, with a server those of a service.
+    PutService(Box<UserService>),
+    /// Forgets it. Its queues are not touched.
+    DeleteService(UserId, ServerAddress),
+    /// Notes of receive queues whether their server counts them among those of the user's service; of a new one it does not.
+    /// Queues that are not there are left out. To keep a queue does not change it.
+    SetAssociated(Vec<(ConnectionId, QueueNumber)>, bool),
     /// Remembers that something with this SHA-256 came at this time: a message of the ratchet as it was encrypted, or both keys
     /// for a new ratchet. What is remembered already stays as it is.
     PutSeen(ConnectionId, [u8; 32], UnixTime),
@@ -99,6 +106,8 @@ pub enum AgentQuery {
     /// All receive queues that are not [`QueueStage::Disabled`](super::QueueStage::Disabled), of connections that are
     /// not deleted, by connection and number. [`Found::Queues`].
     Queues,
+    /// What makes sessions those of services, by user and the bytes of the server's address. [`Found::Services`].
+    Services,
     /// All connections with tasks, deliveries, confirmations, or deleted, by id. [`Found::Connections`].
     Unfinished,
     /// The plain values of all connections, by id. [`Found::States`].
@@ -137,6 +146,8 @@ pub enum Found {
     Users(Vec<User>),
     /// Receive queues.
     Queues(Vec<WaitingQueue>),
+    /// What makes sessions those of services.
+    Services(Vec<UserService>),
     /// Connections.
     Connections(Vec<ConnectionId>),
     /// The plain values of connections.
@@ -185,4 +196,6 @@ pub struct WaitingQueue {
     pub recipient_id: EntityId,
     /// Authorises the subscription.
     pub key: AuthPrivateKey,
+    /// The server counts it among those of the user's service: [`AgentOp::SetAssociated`].
+    pub is_associated: bool,
 }

@@ -45,7 +45,7 @@ pub(super) fn check_form(
     {
         return Err(ErrorType::Command(CommandError::Prohibited));
     }
-    let wants_signature = service.is_some() && is_signed_by_services(command);
+    let wants_signature = service.is_some() && command.is_signed_by_services();
     if from.service_signature.is_some() != wants_signature {
         return Err(ErrorType::Service);
     }
@@ -74,11 +74,6 @@ pub(super) fn is_signed(
         (_, _, None) => return true,
     };
     ed25519::verify(key, &from.authorized_bytes(session), signature)
-}
-
-/// The commands that a service signs with its own key, beside the authorisation by that of the queue.
-pub(super) const fn is_signed_by_services(command: &Command) -> bool {
-    matches!(command, Command::New(_) | Command::Sub | Command::NSub)
 }
 
 /// The role of services whose command it is; `None` for commands of any.

@@ -32,6 +32,12 @@ pub enum Party {
 }
 
 impl Command {
+    /// Whether a service signs the command with the key of its session, beside the authorisation by the key of the queue.
+    #[must_use]
+    pub const fn is_signed_by_services(&self) -> bool {
+        matches!(self, Self::New(_) | Self::Sub | Self::NSub)
+    }
+
     /// Who sends the command.
     #[must_use]
     pub const fn party(&self) -> Party {

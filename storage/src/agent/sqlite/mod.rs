@@ -10,6 +10,7 @@ mod open;
 mod queues;
 mod record;
 mod requests;
+mod services;
 mod skipped;
 mod statement;
 mod tasks;
@@ -166,6 +167,11 @@ fn carry_out(database: &Connection, op: &AgentOp) -> Result<()> {
         AgentOp::DeleteInvitation(id) => requests::delete_invitation(database, *id),
         AgentOp::PutIncoming(message) => messages::put_incoming(database, message),
         AgentOp::PutOutgoing(message) => messages::put_outgoing(database, message),
+        AgentOp::PutService(service) => services::put_service(database, service),
+        AgentOp::DeleteService(user, server) => services::delete(database, *user, server),
+        AgentOp::SetAssociated(queues, is_associated) => {
+            services::associate(database, queues, *is_associated)
+        }
         AgentOp::PutSeen(id, hash, time) => messages::put_seen(database, *id, hash, *time),
         AgentOp::PutDelivery(delivery) => messages::put_delivery(database, delivery),
         AgentOp::MoveDeliveries(id, from, to) => messages::move_deliveries(database, *id, *from, *to),
@@ -178,6 +184,7 @@ fn find(database: &Connection, query: &AgentQuery) -> Result<Found> {
     Ok(match query {
         AgentQuery::Users => Found::Users(connections::users(database)?),
         AgentQuery::Queues => Found::Queues(queues::waiting(database)?),
+        AgentQuery::Services => Found::Services(services::find_all(database)?),
         AgentQuery::Unfinished => Found::Connections(connections::unfinished(database)?),
         AgentQuery::Connections => Found::States(connections::states(database)?),
         AgentQuery::Connection(id) => Found::Connection(connections::find(database, *id)?),

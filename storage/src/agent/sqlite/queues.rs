@@ -110,7 +110,8 @@ pub(super) fn send_queues(database: &Database, id: ConnectionId) -> Result<Vec<S
 
 /// Receive queues in use, of connections that are not deleted.
 pub(super) fn waiting(database: &Database) -> Result<Vec<WaitingQueue>> {
-    let sql = "SELECT queue.connection, queue.number, queue.server, queue.recipient_id, queue.key, connections.user \
+    let sql = "SELECT queue.connection, queue.number, queue.server, queue.recipient_id, queue.key, \
+               queue.is_associated, connections.user \
                FROM receive_queues AS queue JOIN connections ON connections.id = queue.connection \
                WHERE connections.deleted_at IS NULL AND queue.stage <> ? \
                ORDER BY queue.connection, queue.number";
@@ -122,6 +123,7 @@ pub(super) fn waiting(database: &Database) -> Result<Vec<WaitingQueue>> {
             server: row.wire("server", ServerAddress::decode)?,
             recipient_id: row.decoded("recipient_id", EntityId::new)?,
             key: row.decoded("key", AuthPrivateKey::from_pkcs8_der)?,
+            is_associated: row.plain("is_associated")?,
         })
     })
 }

@@ -3,7 +3,7 @@
 use smp_core::UnixTime;
 use smp_core::agent::store::{
     Agreement, Confirmation, Connection, ConnectionState, Found, Incoming, Invitation, LinkCredentials,
-    Outgoing, OutgoingContent, ReceiveQueue, SendQueue, Task, TaskKind, WaitingQueue,
+    Outgoing, OutgoingContent, ReceiveQueue, SendQueue, Task, TaskKind, UserService, WaitingQueue,
 };
 use smp_core::crypto::ratchet::SkippedKey;
 use smp_core::wire::{AuthPublicKey, QueueInfo, ServerAddress};
@@ -18,6 +18,7 @@ pub fn describe(found: &Found) -> String {
             lines("users", users.iter().map(|user| format!("{} deleted {}", user.id.0, user.is_deleted)))
         }
         Found::Queues(queues) => lines("queues", queues.iter().map(waiting)),
+        Found::Services(services) => lines("services", services.iter().map(service)),
         Found::Connections(ids) => lines("connections", ids.iter().map(|id| hex(id.as_bytes()))),
         Found::States(states) => lines(
             "states",
@@ -96,15 +97,29 @@ fn skipped(key: &SkippedKey) -> String {
     format!("{} {} {} {}", hex(key.header.as_bytes()), key.number, hex(&key.key.key), hex(&key.key.iv))
 }
 
+fn service(service: &UserService) -> String {
+    format!(
+        "user {} {} {} {} {:?} surplus {} {}",
+        service.user.0,
+        server(&service.server),
+        hex(&service.certificate),
+        hex(&service.key.to_pkcs8()),
+        service.id.as_ref().map(|id| hex(id.as_bytes())),
+        service.surplus.count,
+        hex(&service.surplus.hash.0)
+    )
+}
+
 fn waiting(queue: &WaitingQueue) -> String {
     format!(
-        "{} user {} number {} {} {} {}",
+        "{} user {} number {} {} {} {} associated {}",
         hex(queue.connection.as_bytes()),
         queue.user.0,
         queue.number.0,
         server(&queue.server),
         hex(queue.recipient_id.as_bytes()),
-        hex(&queue.key.to_pkcs8_der())
+        hex(&queue.key.to_pkcs8_der()),
+        queue.is_associated
     )
 }
 

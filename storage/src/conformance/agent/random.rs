@@ -88,8 +88,13 @@ pub fn compare_state(store: &mut impl AgentStore, reference: &MemoryAgentStore, 
 }
 
 fn queries() -> Vec<AgentQuery> {
-    let mut queries =
-        vec![AgentQuery::Users, AgentQuery::Queues, AgentQuery::Unfinished, AgentQuery::Connections];
+    let mut queries = vec![
+        AgentQuery::Users,
+        AgentQuery::Services,
+        AgentQuery::Queues,
+        AgentQuery::Unfinished,
+        AgentQuery::Connections,
+    ];
     for number in 0..NAMES {
         queries.push(AgentQuery::Confirmation(confirmation_id(number)));
         queries.push(AgentQuery::Invitation(invitation_id(number)));
@@ -134,7 +139,7 @@ fn first_batch(samples: &mut Samples) -> Vec<AgentOp> {
 
 fn op(samples: &mut Samples) -> AgentOp {
     let id = samples.connection();
-    match samples.below(100) {
+    match samples.below(106) {
         0..2 => AgentOp::PutUser(samples.user()),
         2 => AgentOp::DeleteUser(samples.user().id),
         3..13 => put_connection(samples, id),
@@ -158,7 +163,13 @@ fn op(samples: &mut Samples) -> AgentOp {
         94 => AgentOp::MoveDeliveries(id, samples.queue(), samples.queue()),
         95..97 => AgentOp::DeleteDelivery(samples.delivery()),
         97 => AgentOp::PutSeen(id, samples.seen(), samples.time()),
-        _ => AgentOp::ForgetMessagesBefore(UnixTime::from_millis(samples.time().as_millis() / 4)),
+        98..100 => AgentOp::ForgetMessagesBefore(UnixTime::from_millis(samples.time().as_millis() / 4)),
+        100..102 => AgentOp::PutService(Box::new(samples.service())),
+        102 => {
+            let service = samples.service();
+            AgentOp::DeleteService(service.user, service.server)
+        }
+        _ => AgentOp::SetAssociated(samples.names(), !samples.one_in(3)),
     }
 }
 

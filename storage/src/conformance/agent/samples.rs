@@ -1,11 +1,13 @@
 //! Records to test stores of agents with: all that can be kept, drawn at random from a seed. Names are few, so that
 //! they meet.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use smp_core::agent::store::{
     Agreement, Confirmation, ConnectionState, Counters, Delivery, Incoming, Invitation, LinkCredentials,
     Origin, Outgoing, OutgoingContent, Progress, QueueNumber, QueueStage, ReceiptState, ReceiveQueue,
-    ReceiveSwitch, SendQueue, SendSwitch, SyncState, Task, TaskKind, User,
+    ReceiveSwitch, SendQueue, SendSwitch, SyncState, Task, TaskKind, User, UserService,
 };
 use smp_core::agent::{ConfirmationId, ConnectionId, InvitationId, LocalMessageId, UserId};
 use smp_core::crypto::ratchet::{
@@ -16,12 +18,13 @@ use smp_core::crypto::{
     AuthPrivateKey, DhSecret, Ed448PrivateKey, Ed25519PrivateKey, KemPrivateKey, X448PrivateKey,
     X25519PrivateKey,
 };
+use smp_core::transport::identity::IdentityKey;
 use smp_core::wire::agent::{MessageHash, MessageIntegrity};
 use smp_core::wire::command::MessageFlags;
 use smp_core::wire::link::{ContactKind, LinkKey, LinkKind, ShortLink};
 use smp_core::wire::{
-    AuthPublicKey, ConnectionRequest, DhPublicKey, EntityId, MessageId, QueueAddress, QueueInfo, QueueMode,
-    QueueUri, ServerAddress, Version, VersionRange, X448PublicKey,
+    AuthPublicKey, ConnectionRequest, DhPublicKey, EntityId, IdsHash, MessageId, QueueAddress, QueueInfo,
+    QueueMode, QueueSet, QueueUri, ServerAddress, Version, VersionRange, X448PublicKey,
 };
 use smp_core::{Entropy, SeededEntropy, UnixTime};
 
@@ -122,6 +125,25 @@ impl Samples {
     /// A user.
     pub fn user(&mut self) -> User {
         User { id: user_id(self.below(USERS)), is_deleted: self.one_in(3) }
+    }
+
+    /// What makes the sessions of a user, with one of few servers, those of a service.
+    pub fn service(&mut self) -> UserService {
+        let host = self.one_of(&["a.example", "b.example"]);
+        let server = ServerAddress::new(vec![host.parse().expect("a host")], None, [7; 32]).expect("hosts");
+        UserService {
+            user: user_id(self.below(USERS)),
+            server,
+            certificate: self.body(),
+            key: Arc::new(IdentityKey::Ed25519(Ed25519PrivateKey::from_bytes(&self.bytes()))),
+            id: self.maybe(Self::entity_id),
+            surplus: QueueSet { count: self.number(), hash: IdsHash(self.bytes()) },
+        }
+    }
+
+    /// Some queues.
+    pub fn names(&mut self) -> Vec<(ConnectionId, QueueNumber)> {
+        (0..self.below(4)).map(|_| (self.connection(), self.queue())).collect()
     }
 
     /// The plain values of a connection.

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use smp_core::UnixTime;
 use smp_core::agent::store::{
     AgentOp, AgentQuery, Agreement, Confirmation, Connection, Delivery, Found, Incoming, Invitation,
-    Outgoing, QueueNumber, QueueStage, ReceiveQueue, SendQueue,
+    Outgoing, QueueNumber, QueueStage, ReceiveQueue, SendQueue, UserService, WaitingQueue,
 };
 use smp_core::agent::{ConnectionId, LocalMessageId};
 use smp_core::crypto::ratchet::SkippedKeys;
@@ -18,7 +18,7 @@ use crate::agent::AgentStore;
 /// # Panics
 /// When one is broken.
 pub fn run_scenarios<S: AgentStore>(mut fresh: impl FnMut() -> S) {
-    let scenarios: [fn(S); 12] = [
+    let scenarios: [fn(S); 13] = [
         nothing_is_found_in_an_empty_store,
         connections_are_found_as_they_were_put,
         requests_are_found_as_they_were_put,
@@ -31,6 +31,7 @@ pub fn run_scenarios<S: AgentStore>(mut fresh: impl FnMut() -> S) {
         queues_have_an_order,
         deliveries_are_next_in_order,
         messages_are_forgotten_when_nobody_needs_them,
+        services_are_kept_and_queues_are_theirs,
     ];
     scenarios.into_iter().for_each(|scenario| scenario(fresh()));
 }
@@ -86,6 +87,7 @@ fn nothing_is_found_in_an_empty_store(mut store: impl AgentStore) {
     let id = connection_id(0);
     for (query, nothing) in [
         (AgentQuery::Users, "users:"),
+        (AgentQuery::Services, "services:"),
         (AgentQuery::Queues, "queues:"),
         (AgentQuery::Unfinished, "connections:"),
         (AgentQuery::Connections, "states:"),
@@ -103,6 +105,7 @@ fn nothing_is_found_in_an_empty_store(mut store: impl AgentStore) {
         &mut store,
         vec![
             AgentOp::DeleteUser(user_id(0)),
+            AgentOp::SetAssociated(vec![(id, QueueNumber(1))], true),
             AgentOp::DeleteConnection(id),
             AgentOp::ClearSkipped(id),
             AgentOp::DeleteReceiveQueue(id, QueueNumber(1)),
@@ -272,6 +275,7 @@ fn what_is_not_there_is_refused(mut store: impl AgentStore) {
     );
     for (place, op) in [
         AgentOp::PutConnection(absent, Box::new(stranger)),
+        AgentOp::PutService(Box::new(UserService { user: user_id(9), ..samples.service() })),
         AgentOp::DeleteUser(user_id(0)),
         AgentOp::PutAgreement(absent, Agreement::None),
         AgentOp::PutAgreement(absent, Agreement::Ratchet(Box::new(samples.ratchet()))),
@@ -485,4 +489,44 @@ fn messages_are_forgotten_when_nobody_needs_them(mut store: impl AgentStore) {
     let came = left(&mut store, &|number| AgentQuery::Incoming(id, LocalMessageId(number)));
     let went = left(&mut store, &|number| AgentQuery::Sent(id, number));
     assert_eq!((came, went), (vec![1, 4], vec![2, 4]));
+}
+
+/// A queue is one of a service until something else is said, or it is gone, whatever else is kept of it.
+fn services_are_kept_and_queues_are_theirs(mut store: impl AgentStore) {
+    let samples = &mut Samples::new(13);
+    let ids = prepare(&mut store, samples);
+    let service = UserService { user: user_id(0), id: None, ..samples.service() };
+    let named = UserService { id: Some([7; 24].into()), ..service.clone() };
+    let found = |store: &mut _| answer(store, &AgentQuery::Services);
+    for service in [service, named.clone()] {
+        run(&mut store, vec![AgentOp::PutService(Box::new(service.clone()))]);
+        assert_eq!(found(&mut store), describe(&Found::Services(vec![service])));
+    }
+    let put =
+        |samples: &mut Samples, id, number| AgentOp::PutReceiveQueue(id, receive_queue(samples, number));
+    let queues = [(ids[0], 1), (ids[0], 2), (ids[1], 1)];
+    run(&mut store, queues.map(|(id, number)| put(samples, id, number)).to_vec());
+    assert_eq!(associated(&mut store), [false; 3], "a new queue is of none");
+    let names = queues.map(|(id, number)| (id, QueueNumber(number)));
+    let absent = (connection_id(9), QueueNumber(1));
+    run(&mut store, vec![AgentOp::SetAssociated(vec![names[0], absent, names[2]], true)]);
+    assert_eq!(associated(&mut store), [true, false, true]);
+    run(&mut store, vec![put(samples, ids[0], 1)]);
+    assert_eq!(associated(&mut store), [true, false, true], "to keep it again changes nothing");
+    run(&mut store, vec![AgentOp::SetAssociated(vec![names[2]], false)]);
+    assert_eq!(associated(&mut store), [true, false, false]);
+    run(&mut store, vec![AgentOp::DeleteReceiveQueue(ids[0], QueueNumber(1)), put(samples, ids[0], 1)]);
+    assert_eq!(associated(&mut store), [false; 3], "another queue of the same number is of none");
+    run(&mut store, vec![AgentOp::DeleteService(user_id(0), named.server.clone())]);
+    assert_eq!(found(&mut store), "services:");
+    let ends = ids.map(AgentOp::DeleteConnection);
+    run(&mut store, [AgentOp::PutService(Box::new(named))].into_iter().chain(ends).collect());
+    run(&mut store, vec![AgentOp::DeleteUser(user_id(0))]);
+    assert_eq!(found(&mut store), "services:", "it goes with its user");
+}
+
+/// Of all queues, whether they are of a service.
+fn associated(store: &mut impl AgentStore) -> Vec<bool> {
+    let Ok(Found::Queues(queues)) = store.read(&AgentQuery::Queues) else { panic!("no queues") };
+    queues.iter().map(|queue: &WaitingQueue| queue.is_associated).collect()
 }

@@ -95,7 +95,7 @@ impl World {
             match output {
                 ClientOutput::Send(bytes) => self.write_to_server(person, link, id, bytes),
                 ClientOutput::Connected(_) => {
-                    self.tell_agent(person, link, id, AgentInput::LinkReady(link));
+                    self.tell_agent(person, link, id, AgentInput::LinkReady(link, None));
                 }
                 ClientOutput::Answer(command, answer) => {
                     self.tell_agent(person, link, id, AgentInput::Answer(command, answer));

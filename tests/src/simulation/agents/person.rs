@@ -176,7 +176,7 @@ impl World {
             AgentOutput::Event(event) => self.told(person, event),
             AgentOutput::Store(batch) => self.keep(person, Job::Run(batch), is_refused),
             AgentOutput::Read(id, query) => self.keep(person, Job::Read(id, query), is_refused),
-            AgentOutput::Connect(link, address, _) => {
+            AgentOutput::Connect(link, address, ..) => {
                 if let Some(former) = self.people[person].sessions.remove(&link) {
                     self.leave(former.connection);
                 }
