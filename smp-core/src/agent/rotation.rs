@@ -14,6 +14,7 @@
 //! `retire` has what becomes of a queue that is left. It can be given up until KEY is done. What is to be done at servers does not
 //! hold up messages, so its tasks are background ones.
 
+use super::establish::FIRST;
 use super::effect::{BackgroundTask, Doing, Effect, NewKeys, is_refused, is_temporary, to_error};
 use super::queues::{self, QueuePurpose, used_servers};
 use super::receive::Taken;
@@ -191,7 +192,7 @@ impl Step<'_> {
         match queue.switch {
             Some(ReceiveSwitch::Adding) if matches!(queue.stage, QueueStage::New | QueueStage::Confirmed) => {}
             // It was said again.
-            Some(ReceiveSwitch::Using) => return Ok(Taken::Done),
+            Some(ReceiveSwitch::Using | ReceiveSwitch::Received) => return Ok(Taken::Done),
             _ => return Err(BAD_QUEUE),
         }
         let number = queue.number;
@@ -244,6 +245,7 @@ impl Step<'_> {
             (Some(SendSwitch::Keying), Some(_)) if self.can_send_when_agreed() => {}
             // It was said again.
             (Some(SendSwitch::Testing), _) => return Ok(Taken::Done),
+            (None, None) if number != FIRST && queue.stage == QueueStage::Active => return Ok(Taken::Done),
             _ => return Err(BAD_QUEUE),
         }
         self.send_mut(number).into_iter().for_each(|queue| queue.stage = QueueStage::Secured);

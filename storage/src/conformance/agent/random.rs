@@ -90,6 +90,7 @@ pub fn compare_state(store: &mut impl AgentStore, reference: &MemoryAgentStore, 
 fn queries() -> Vec<AgentQuery> {
     let mut queries =
         vec![AgentQuery::Users, AgentQuery::Queues, AgentQuery::Unfinished, AgentQuery::Connections];
+    queries.push(AgentQuery::LastUser);
     for number in 0..NAMES {
         queries.push(AgentQuery::Confirmation(confirmation_id(number)));
         queries.push(AgentQuery::Invitation(invitation_id(number)));
