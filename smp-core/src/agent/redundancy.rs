@@ -235,8 +235,7 @@ impl Step<'_> {
     pub(super) fn introduce_again(&mut self) -> Result<(), AgentError> {
         let Some(connection) = self.connection.as_ref().filter(|of| of.send.len() > 1) else { return Ok(()) };
         let is_introduced = |queue: &&SendQueue| queue.stage == QueueStage::Active && is_spare(queue);
-        let known: Vec<_> =
-            connection.send.iter().filter(is_introduced).map(|queue| queue.number).collect();
+        let known: Vec<_> = connection.send.iter().filter(is_introduced).map(|queue| queue.number).collect();
         known.into_iter().try_for_each(|queue| self.introduce(queue))
     }
 

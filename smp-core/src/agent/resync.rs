@@ -121,7 +121,9 @@ impl Step<'_> {
 
     /// A message could be read: nothing is wrong. True if messages could not be sent before.
     pub(super) fn is_in_sync(&mut self) -> bool {
-        let Some(sync) = self.connection.as_ref().map(|connection| connection.state.sync) else { return false };
+        let Some(sync) = self.connection.as_ref().map(|connection| connection.state.sync) else {
+            return false;
+        };
         if matches!(sync, SyncState::Allowed | SyncState::Required | SyncState::Agreed) {
             self.sync_is(SyncState::Ok, None);
             self.forget_keys();

@@ -14,8 +14,8 @@
 //! `retire` has what becomes of a queue that is left. It can be given up until KEY is done. What is to be done at servers does not
 //! hold up messages, so its tasks are background ones.
 
-use super::establish::FIRST;
 use super::effect::{BackgroundTask, Doing, Effect, NewKeys, is_refused, is_temporary, to_error};
+use super::establish::FIRST;
 use super::queues::{self, QueuePurpose, used_servers};
 use super::receive::Taken;
 use super::servers::ServerRole;
@@ -77,9 +77,7 @@ impl Step<'_> {
                 self.effects.push(Effect::Tasks);
                 Err(AgentError::Connection(ConnectionError::NotFound))
             }
-            Ok(Answer::Created(queue)) => {
-                self.new_receive_queue(keys, queue).and_then(|_| self.add_queue())
-            }
+            Ok(Answer::Created(queue)) => self.new_receive_queue(keys, queue).and_then(|_| self.add_queue()),
             Ok(_) => Err(to_error(keys.server.clone(), RequestError::Unexpected)),
             Err(error) => Err(to_error(keys.server.clone(), error.clone())),
         };
@@ -190,7 +188,8 @@ impl Step<'_> {
         let is_it = |of: &&ReceiveQueue| of.sender_id == address.sender_id && of.server == address.server;
         let queue = self.connection()?.receive.iter().find(is_it).ok_or(BAD_QUEUE)?;
         match queue.switch {
-            Some(ReceiveSwitch::Adding) if matches!(queue.stage, QueueStage::New | QueueStage::Confirmed) => {}
+            Some(ReceiveSwitch::Adding) if matches!(queue.stage, QueueStage::New | QueueStage::Confirmed) => {
+            }
             // It was said again.
             Some(ReceiveSwitch::Using | ReceiveSwitch::Received) => return Ok(Taken::Done),
             _ => return Err(BAD_QUEUE),
@@ -240,12 +239,12 @@ impl Step<'_> {
         let address = first(ready)?.queue;
         let connection = self.connection()?;
         let queue = connection.send.iter().find(|queue| is_at(queue, &address)).ok_or(BAD_QUEUE)?;
-        let number = queue.number;
-        match (queue.switch, queue.replaces) {
+        let (number, stage, switch, replaces) = (queue.number, queue.stage, queue.switch, queue.replaces);
+        match (switch, replaces) {
             (Some(SendSwitch::Keying), Some(_)) if self.can_send_when_agreed() => {}
             // It was said again.
             (Some(SendSwitch::Testing), _) => return Ok(Taken::Done),
-            (None, None) if number != FIRST && queue.stage == QueueStage::Active => return Ok(Taken::Done),
+            (None, None) if number != FIRST && stage == QueueStage::Active => return Ok(Taken::Done),
             _ => return Err(BAD_QUEUE),
         }
         self.send_mut(number).into_iter().for_each(|queue| queue.stage = QueueStage::Secured);

@@ -311,10 +311,18 @@ fn who_introduced_himself_with_an_old_ratchet_does_so_again() {
 fn an_introduction_that_comes_too_late_comes_again() {
     let mut world = World::new(3);
     let (mut alice, mut bob) = (redundant(&world, 1, &[0, 1]), world.person(2, 2));
-    let (at_alice, at_bob) = meet(&mut alice, &mut bob, false);
+    let (at_alice, request) = alice.invite(false);
+    let (at_bob, _) = bob.join(request, "bob", false);
+    let (confirmation, _) = alice.confirmation();
     let servers = servers_of(&alice, at_alice);
+    world.crash(servers[1]);
+    alice.allow(at_alice, confirmation, "alice");
+    bob.info();
+    bob.connected();
+    alice.connected();
     alice.stop();
-    assert!(bob.others_within(MINUTE).is_empty());
+    world.start(servers[1], ServerConfig::default());
+    assert!(bob.others_within(MINUTE * 5).is_empty());
     assert_eq!(stages(&bob.store.connection(at_bob).send)[1], QueueStage::Active);
     world.crash(servers[1]);
     assert_eq!(bob.synchronize(at_bob, true), Ok(()));
