@@ -63,7 +63,7 @@ impl Begun {
     fn link(self, mode: ConnectionMode) -> Answer {
         let agent = &self.desk.agent;
         match mode {
-            ConnectionMode::Invitation => self.linked(agent.invite(USER, false)),
+            ConnectionMode::Invitation => self.linked(agent.invite(USER, true)),
             ConnectionMode::Contact => self.linked(agent.create_address(USER)),
         }
     }

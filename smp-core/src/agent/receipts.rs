@@ -6,7 +6,7 @@
 //! ```
 //!
 //! A receipt has the hash of the message as it came. It is told once, or twice if it was wrong at first; nobody gives a receipt
-//! for a receipt.
+//! for a receipt. One that comes before the server of the message has answered says that it was sent, too.
 
 use std::collections::BTreeSet;
 

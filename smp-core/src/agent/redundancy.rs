@@ -13,6 +13,9 @@
 //! recipient takes when the ratchet says that the message is the other side's. It has no number among messages, so that none
 //! waits for it. Only a queue that was introduced is used; agents that know one queue never see any of this.
 //!
+//! Who gets a new ratchet cannot read what was said with the old one: then all that are in use are introduced again, and those
+//! whose introduction waits are introduced anew.
+//!
 //! A message goes out through another queue as it is, sealed with the same key of the ratchet: whoever gets it twice knows
 //! it for a duplicate. `ordering` has what keeps the order.
 

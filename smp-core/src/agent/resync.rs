@@ -13,9 +13,10 @@
 //! insist. An agent that has agreed answers keys that come then, because who sent them waits for an answer; and our answers say
 //! that they are, so that no answer is answered: whoever has agreed takes one with its own last keys. So both sides end with
 //! the last keys that each has sent. Older agents do neither: they want a new beginning when keys come that they did not
-//! expect ([`SyncState::Required`]), and agree when one side then asks once more. Messages of the old ratchet that come
-//! later cannot be read any more. But a queue keeps its order: what went before the keys comes before them, and nothing is sent
-//! until the new ratchet is in use. So where nothing was wrong before, nothing is lost.
+//! expect ([`SyncState::Required`]), and agree when one side then asks once more.
+//!
+//! Messages of the old ratchet that come later cannot be read any more. But a queue keeps its order: what went before the keys
+//! comes before them, and nothing is sent until the new ratchet is in use. So where nothing was wrong before, nothing is lost.
 
 use bytes::Bytes;
 

@@ -11,6 +11,9 @@
 //!   takes what is left in the old queue, then what comes through the new one; DEL of the old queue
 //! ```
 //!
+//! While the ratchets are made anew nothing of this can be said. What comes then is taken, and answered when they agree; and what was
+//! said before and not answered is said again, because it may not have been readable.
+//!
 //! `retire` has what becomes of a queue that is left. It can be given up until KEY is done. What is to be done at servers does not
 //! hold up messages, so its tasks are background ones.
 
