@@ -72,7 +72,7 @@ async fn connection(agent: &Agent, file: &str, link: Option<String>) -> Result<C
             connection
         }
         None => {
-            let (connection, link) = agent.invite(USER, false).await?;
+            let (connection, link) = agent.invite(USER, true).await?;
             println!("* give this link to one person:\n{link}");
             connection
         }

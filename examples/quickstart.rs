@@ -51,7 +51,7 @@ async fn main() -> Outcome<()> {
     let mut bob = person("bob", folder.path(), &address)?;
 
     // The link goes to Bob on any way that the two trust. It is for one person.
-    let (at_alice, link) = alice.agent.invite(USER, false).await?;
+    let (at_alice, link) = alice.agent.invite(USER, true).await?;
     println!("alice   made an invitation:\n\n{link}\n");
     let at_bob = new_connection_id()?;
     bob.agent.join(at_bob, USER, link.to_string().parse()?, "Bob".into(), true).await?;

@@ -153,6 +153,9 @@ impl World {
                     let queues = queues.take().expect("read once");
                     self.input(AgentInput::Read(id, Ok(Found::Queues(queues))));
                 }
+                AgentOutput::Read(id, AgentQuery::LastUser) => {
+                    self.input(AgentInput::Read(id, Ok(Found::LastUser(UserId(0)))));
+                }
                 AgentOutput::Read(id, AgentQuery::Users) => {
                     self.input(AgentInput::Read(id, Ok(Found::Users(Vec::new()))));
                 }

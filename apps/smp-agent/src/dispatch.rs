@@ -77,7 +77,7 @@ impl Begun {
             |(connection, request): (_, ConnectionRequest)| Linked { connection, request, link: None };
         match mode {
             ConnectionMode::Invitation => {
-                let made = agent.invite(USER, false);
+                let made = agent.invite(USER, true);
                 self.linked(async move { made.await.map(linked) })
             }
             ConnectionMode::Contact => {

@@ -75,8 +75,15 @@ pub(crate) fn news(event: Event) -> Vec<News> {
         }
         Event::Up(_, connections) => of_each(connections, &AgentEvent::Up),
         Event::Down(_, connections) => of_each(connections, &AgentEvent::Down),
-        // There is one user, and what was missed the agent tells again.
-        Event::UserDeleted(_) | Event::Finished { .. } | Event::Suspended | Event::Missed(_) => Vec::new(),
+        // There is one user, who has no service, and what was missed the agent tells again.
+        Event::UserDeleted(_)
+        | Event::Finished { .. }
+        | Event::Suspended
+        | Event::Missed(_)
+        | Event::ServiceUp { .. }
+        | Event::ServiceDown { .. }
+        | Event::ServiceAll { .. }
+        | Event::ServiceEnd { .. } => Vec::new(),
     }
 }
 

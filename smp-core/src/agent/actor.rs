@@ -59,6 +59,8 @@ pub(super) struct Running {
     /// Messages that the app was told and did not acknowledge: if they come again, because a session ended, it is not told
     /// again. After a restart it is.
     pub(super) told: BTreeSet<LocalMessageId>,
+    /// Messages on their way of which a receipt has come: what their servers answer tells nothing new.
+    pub(super) heard: BTreeSet<LocalMessageId>,
 }
 
 /// Something that is tried until it succeeds.

@@ -29,7 +29,8 @@ pub enum Call {
     Invite {
         /// Whose.
         user: UserId,
-        /// Offer post-quantum encryption in the link. It makes the link longer; without, it may still be proposed later.
+        /// Whether post-quantum encryption is wanted: then the link has a key for it, which makes it longer. It is used if whoever
+        /// joins wants it too; [`Self::SendWithPq`] can switch it on later.
         pq: bool,
     },
     /// Make a contact address, which anybody can use who has it. [`Reply::Invitation`]. Whoever does is told of by
@@ -45,7 +46,8 @@ pub enum Call {
         user: UserId,
         /// What the link shows; the details of a contact make it an address.
         content: Box<LinkContent>,
-        /// Offer post-quantum encryption in the data of the link of an invitation. The full link stays short.
+        /// Whether post-quantum encryption is wanted: then the data of the link of an invitation has a key for it, and the full link
+        /// stays short.
         pq: bool,
     },
     /// Prepare a contact address: its links and keys, without a network; nothing is kept. [`Reply::Prepared`].
@@ -96,7 +98,7 @@ pub enum Call {
         request: Box<ConnectionRequest>,
         /// What the other side is told of us.
         info: Bytes,
-        /// Whether post-quantum encryption is wanted.
+        /// Whether post-quantum encryption is wanted. Both sides have to.
         pq: bool,
     },
     /// Go on with a [`Self::Join`] that failed. [`Reply::Joined`].
@@ -112,7 +114,7 @@ pub enum Call {
         invitation: InvitationId,
         /// What he is told of us.
         info: Bytes,
-        /// Whether post-quantum encryption is wanted.
+        /// Whether post-quantum encryption is wanted. Both sides have to.
         pq: bool,
     },
     /// Forget a request to this address. Whoever asked is told nothing. [`Reply::Done`].
@@ -152,12 +154,13 @@ pub enum Call {
     /// Receive through a new queue, on another server of the user's if there is one. [`Reply::Done`]: there is one and the other
     /// side is being told; [`Event::Switch`](super::Event::Switch) tells what comes of it. SWCH.
     Switch(ConnectionId),
-    /// Give that up, while the other side was not told to use the new queue. [`Reply::Done`].
+    /// Give that up, while the other side was not told to use the new queue, also while the ratchets do not agree. [`Reply::Done`].
     AbortSwitch(ConnectionId),
     /// How the connection is. [`Reply::Description`].
     Describe(ConnectionId),
     /// Agree on a new ratchet with the other side. [`Reply::Done`]: our keys are on their way, and [`Event::RatchetSync`](super::Event::RatchetSync) tells what
-    /// comes of it.
+    /// comes of it. When both sides ask at once, or in turn, they agree nevertheless; an older agent may have to ask once more,
+    /// when it was told that it is needed.
     Synchronize {
         /// The connection.
         connection: ConnectionId,

@@ -14,7 +14,7 @@ use crate::crypto::ratchet::{Decrypted, Ratchet, SkippedKeys};
 use crate::wire::agent::{AMessage, AgentError, AgentMessage, MessageHash, PeerError, RatchetError, version};
 use crate::wire::codec::decode_all;
 use crate::wire::command::MessageFlags;
-use crate::wire::link::E2eParameters;
+use crate::wire::link::{E2eParameters, KemParameters};
 
 impl Connection {
     /// Whether somebody used an invitation, and others still can.
@@ -39,7 +39,10 @@ impl Step<'_> {
             return Ok(Taken::Done);
         };
         let version = versions.agent.max().min(opened.envelope.version);
-        let pq = keys.kem.is_some() && version >= version::PQ_RATCHET;
+        // Whoever made the invitation and whoever uses it both have to want it.
+        let pq = connection.state.pq_support
+            && keys.version >= KemParameters::SINCE
+            && version >= version::PQ_RATCHET;
         let bad = |_| AgentError::Peer(PeerError::Crypto(RatchetError::Sync));
         let ratchet = Ratchet::accept(ours, keys, versions.ratchet.max(), pq).map_err(bad)?;
         let decrypted = ratchet.decrypt(&SkippedKeys::new(), ciphertext, &mut self.shared.entropy);

@@ -191,17 +191,21 @@ impl Step<'_> {
         let wait = i64::try_from(self.shared.config.limits.delete_wait.as_millis()).unwrap_or(i64::MAX);
         let Some(connection) = &mut self.connection else { return false };
         let Some(deleted_at) = connection.state.deleted_at else { return false };
-        let is_over = match &self.found {
-            Some(Found::Outgoing(None)) => true,
-            Some(Found::Outgoing(Some(_))) => now >= deleted_at.as_millis().saturating_add(wait),
+        let is_over = now >= deleted_at.as_millis().saturating_add(wait);
+        match &self.found {
+            Some(Found::Outgoing(None)) => {
+                connection.send.retain(|queue| queue.number != number);
+                self.ops.push(AgentOp::DeleteSendQueue(self.id, number));
+                self.running.queues.remove(&number);
+                true
+            }
+            Some(Found::Outgoing(Some(message))) if is_over => {
+                let message = message.clone();
+                self.too_late(number, &message);
+                true
+            }
             _ => false,
-        };
-        if is_over {
-            connection.send.retain(|queue| queue.number != number);
-            self.ops.push(AgentOp::DeleteSendQueue(self.id, number));
-            self.running.queues.remove(&number);
         }
-        is_over
     }
 
     /// Whether the user of a connection that is being made is deleted meanwhile; then the connection is too.

@@ -11,7 +11,7 @@ use crate::wire::agent::AgentError;
 use crate::wire::broker::CreatedQueue;
 use crate::wire::{EntityId, ServerAddress};
 
-pub(super) use super::failure::{is_refused, is_temporary, is_temporary_error, to_error};
+pub(super) use super::failure::{is_not_known, is_refused, is_temporary, is_temporary_error, to_error};
 
 /// What a step leads to, once it is durable.
 pub(super) enum Effect {

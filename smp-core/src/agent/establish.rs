@@ -90,7 +90,7 @@ impl Step<'_> {
         let numbers: Vec<_> = send.iter().map(|queue| queue.number).collect();
         let is_to_secure = !is_secured && send.first().is_some_and(can_secure);
         let ratchet_version = theirs.versions.intersect(versions.ratchet).ok_or(NO_VERSION)?.max();
-        let pq = pq && version >= version::PQ_RATCHET;
+        let pq = pq && version >= version::PQ_RATCHET && ratchet_version >= KemParameters::SINCE;
         let offer = match &theirs.kem {
             _ if !pq => KemOffer::Nothing,
             Some(key) => KemOffer::Accept(key),

@@ -116,6 +116,14 @@ pub(super) const fn is_refused(error: &RequestError) -> bool {
     matches!(error, RequestError::Server(ErrorType::Auth) | RequestError::Relay(ErrorType::Auth))
 }
 
+/// Whether nothing was asked, because the session, or that of the proxy, is of a version that does not have the command.
+pub(super) fn is_not_known(error: &RequestError) -> bool {
+    match error {
+        RequestError::AtProxy(_, error) => is_not_known(error),
+        error => matches!(error, RequestError::Rejected(Rejection::NeedsVersion(_))),
+    }
+}
+
 /// The words of an agent for what went wrong with a request to a server.
 pub(super) fn to_error(server: ServerAddress, error: RequestError) -> AgentError {
     let server = Box::new(server);

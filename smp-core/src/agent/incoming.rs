@@ -119,7 +119,9 @@ impl Step<'_> {
         self.ops.push(AgentOp::PutIncoming(Box::new(incoming)));
     }
 
-    /// A queue of ours was full. The other side need not wait any longer, if it can be told.
+    /// A queue of ours was full. The other side need not wait any longer, if it can be told. Where the queues of both sides are full
+    /// at once, neither can: the server refuses this too, and it waits behind what was refused before. Then both try again
+    /// when [`AgentLimits::full_retry`](super::AgentLimits::full_retry) is over, as other agents do.
     pub(super) fn drained(&mut self, number: QueueNumber) -> Result<Taken, AgentError> {
         let state = &self.connection()?.state;
         let may = state.progress == Progress::Connected && state.sync <= SyncState::Allowed;

@@ -6,7 +6,7 @@
 //! ```
 //!
 //! A receipt has the hash of the message as it came. It is told once, or twice if it was wrong at first; nobody gives a receipt
-//! for a receipt.
+//! for a receipt. One that comes before the server of the message has answered says that it was sent, too.
 
 use std::collections::BTreeSet;
 
@@ -14,7 +14,7 @@ use bytes::Bytes;
 
 use super::receive::Taken;
 use super::step::Step;
-use super::store::{AgentOp, AgentQuery, Found, ReceiptState};
+use super::store::{AgentOp, AgentQuery, Found, OutgoingContent, ReceiptState};
 use super::{CallId, Event, ReceivedReceipt};
 use crate::wire::agent::{AMessage, AgentCommandError, AgentError, NonEmpty, Receipt, sizes, version};
 use crate::wire::command::MessageFlags;
@@ -54,12 +54,15 @@ impl Step<'_> {
                 continue;
             };
             let is_intact = message.hash == receipt.hash;
+            let is_sent = matches!(message.content, OutgoingContent::Delivered);
             let state = match (message.receipt, is_intact) {
                 (ReceiptState::None | ReceiptState::BadHash, true) => ReceiptState::Received,
-                (ReceiptState::None, false) => ReceiptState::BadHash,
+                // It has not got this one yet.
+                (ReceiptState::None, false) if is_sent => ReceiptState::BadHash,
                 _ => continue,
             };
             message.receipt = state;
+            self.heard_of(message);
             told.push(ReceivedReceipt { message: message.id, is_intact });
             self.ops.push(AgentOp::PutOutgoing(Box::new(message.clone())));
         }

@@ -93,16 +93,20 @@ impl Step<'_> {
                 match self.decrypt(ciphertext) {
                     Ok(Some(Ok(message))) => {
                         self.ops.push(AgentOp::PutSeen(self.id, hash, self.now()));
-                        self.is_in_sync();
-                        self.message(number, id, opened, message, could_send)
+                        let could_not = self.is_in_sync();
+                        let taken = self.message(number, id, opened, message, could_send);
+                        if could_not && !matches!(taken, Ok(Taken::Early(_))) {
+                            self.take_up_again();
+                        }
+                        taken
                     }
                     Ok(None) => Ok(Taken::Done),
                     Ok(Some(Err(error))) | Err(error) => self.not_decrypted(hash, error),
                 }
             }
-            EnvelopeBody::RatchetKeys { keys, .. } => {
+            EnvelopeBody::RatchetKeys { keys, info } => {
                 self.raise_version(opened);
-                self.ratchet_keys(opened, keys)
+                self.ratchet_keys(opened, keys, info)
             }
             EnvelopeBody::Confirmation { .. } | EnvelopeBody::Invitation { .. } => Err(PROHIBITED_MESSAGE),
         }

@@ -13,6 +13,9 @@
 //! recipient takes when the ratchet says that the message is the other side's. It has no number among messages, so that none
 //! waits for it. Only a queue that was introduced is used; agents that know one queue never see any of this.
 //!
+//! Who gets a new ratchet cannot read what was said with the old one: then all that are in use are introduced again, and those
+//! whose introduction waits are introduced anew.
+//!
 //! A message goes out through another queue as it is, sealed with the same key of the ratchet: whoever gets it twice knows
 //! it for a duplicate. `ordering` has what keeps the order.
 
@@ -86,7 +89,11 @@ impl Step<'_> {
     /// Both sides can send: queues that were announced beside the first are made ready.
     pub(super) fn prepare_spares(&mut self) {
         let Some(connection) = &self.connection else { return };
-        let spares = connection.send.iter().filter(|queue| is_untried(queue));
+        let has_task = |number| {
+            let is_its = |task: &Task| matches!(task.kind, TaskKind::SecureSpare(of) if of == number);
+            connection.tasks.iter().any(is_its)
+        };
+        let spares = connection.send.iter().filter(|queue| is_untried(queue) && !has_task(queue.number));
         let tasks: Vec<_> = spares
             .map(|queue| Task { kind: TaskKind::SecureSpare(queue.number), origin: Origin::Agent })
             .collect();
@@ -170,8 +177,12 @@ impl Step<'_> {
     ) -> bool {
         if message.sender_id == INTRODUCTION {
             let is_hopeless = !is_temporary(error);
-            if is_hopeless {
-                self.forget_spare(number);
+            let is_in_use = self.send_queue(number).is_some_and(|queue| queue.stage == QueueStage::Active);
+            match is_hopeless {
+                // What goes through it next is told the same.
+                true if is_in_use => self.dealt_with(number, message),
+                true => self.forget_spare(number),
+                false => {}
             }
             return is_hopeless;
         }
@@ -207,6 +218,28 @@ impl Step<'_> {
             queue.number != number && is_tried && queue.replaces.is_none() && queue.switch.is_none()
         };
         connection.send.iter().find(is_ready).map(|queue| queue.number)
+    }
+
+    /// There is a new ratchet: an introduction that waits is made anew when it can be, because nobody could read it.
+    pub(super) fn take_back_introductions(&mut self) {
+        let send = self.connection.iter().flat_map(|connection| &connection.send);
+        let waiting = send.filter(|queue| is_untried(queue) && queue.stage == QueueStage::Secured);
+        let waiting: Vec<_> = waiting.map(|queue| queue.number).collect();
+        for number in waiting {
+            self.send_mut(number).into_iter().for_each(|queue| queue.stage = QueueStage::New);
+        }
+        if self.connection.as_ref().is_some_and(|of| of.state.progress == Progress::Connected) {
+            self.prepare_spares();
+        }
+    }
+
+    /// Introduces us again in queues where that was done: with the old ratchet, which the recipient may not have had any more when
+    /// it came.
+    pub(super) fn introduce_again(&mut self) -> Result<(), AgentError> {
+        let Some(connection) = self.connection.as_ref().filter(|of| of.send.len() > 1) else { return Ok(()) };
+        let is_introduced = |queue: &&SendQueue| queue.stage == QueueStage::Active && is_spare(queue);
+        let known: Vec<_> = connection.send.iter().filter(is_introduced).map(|queue| queue.number).collect();
+        known.into_iter().try_for_each(|queue| self.introduce(queue))
     }
 
     /// A send queue is gone.
@@ -248,10 +281,22 @@ impl Step<'_> {
 
 /// Whether a queue was announced beside the first, and its recipient does not know our key.
 pub(super) fn is_untried(queue: &SendQueue) -> bool {
-    queue.number != FIRST
-        && queue.replaces.is_none()
-        && queue.stage != QueueStage::Active
-        && can_secure(queue)
+    queue.stage != QueueStage::Active && is_spare(queue)
+}
+
+/// Whether a queue was announced beside the first, or is in use in its place.
+fn is_spare(queue: &SendQueue) -> bool {
+    queue.number != FIRST && queue.replaces.is_none() && queue.switch.is_none() && can_secure(queue)
+}
+
+/// Whether a queue was announced beside the first, and nothing that was sent to it counts.
+pub(super) fn is_to_introduce(queue: &SendQueue) -> bool {
+    queue.stage == QueueStage::New && is_spare(queue)
+}
+
+/// Whether a message is an introduction in a queue where we are to introduce ourselves anew.
+pub(super) fn is_taken_back(queue: &SendQueue, message: &Outgoing) -> bool {
+    message.sender_id == INTRODUCTION && is_to_introduce(queue)
 }
 
 /// Whether a queue was announced beside the first, and nobody has introduced himself in it.

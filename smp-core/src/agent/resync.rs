@@ -9,9 +9,14 @@
 //!                                   ◀── EREADY ──▶   from there on
 //! ```
 //!
-//! When both begin at once their keys cross, and it goes on as if each were an answer. Messages of the old ratchet that come
-//! later cannot be read any more. But a queue keeps its order: what went before the keys comes before them, and nothing is sent
-//! until the new ratchet is in use. So where nothing was wrong before, nothing is lost.
+//! When both begin at once their keys cross, and it goes on as if each were an answer. Keys may cross in more ways, when apps
+//! insist. An agent that has agreed answers keys that come then, because who sent them waits for an answer; and our answers say
+//! that they are, so that no answer is answered: whoever has agreed takes one with its own last keys. So both sides end with
+//! the last keys that each has sent. Older agents do neither: they want a new beginning when keys come that they did not
+//! expect ([`SyncState::Required`]), and agree when one side then asks once more.
+//!
+//! Messages of the old ratchet that come later cannot be read any more. But a queue keeps its order: what went before the keys
+//! comes before them, and nothing is sent until the new ratchet is in use. So where nothing was wrong before, nothing is lost.
 
 use bytes::Bytes;
 
@@ -32,6 +37,7 @@ use crate::wire::agent::{
     AMessage, AgentEnvelope, AgentError, AgentMessage, EnvelopeBody, MessageHash, PeerError, RatchetError,
     version,
 };
+use crate::wire::codec::decode_all;
 use crate::wire::command::MessageFlags;
 use crate::wire::link::{E2eParameters, KemParameters};
 
@@ -48,7 +54,7 @@ impl Step<'_> {
         let ratchet = connection.agreement.ratchet().ok_or(PROHIBITED)?.clone();
         // The newest version that both know: a newer one would be refused.
         let keys = self.new_keys(ratchet.parts().version.min(max))?;
-        self.enqueue_keys(&keys.public())?;
+        self.enqueue_keys(&keys.public(), false)?;
         let connection = self.agreement_mut().ok_or(PROHIBITED)?;
         connection.agreement = Agreement::Renewing(Box::new(ratchet), Box::new(keys));
         connection.state.sync = SyncState::Started;
@@ -61,6 +67,7 @@ impl Step<'_> {
         &mut self,
         opened: &OpenedMessage,
         theirs: &E2eParameters,
+        info: &Bytes,
     ) -> Result<Taken, AgentError> {
         // Who was allowed may be connected before we know that he heard of it.
         let progress = self.connection()?.state.progress;
@@ -78,25 +85,23 @@ impl Step<'_> {
         }
         self.ops.push(AgentOp::PutSeen(self.id, hash, self.now()));
         let connection = self.connection()?;
-        let began = match (connection.state.sync, &connection.agreement) {
-            (SyncState::Started, Agreement::Renewing(_, keys)) => Some(keys.for_version(theirs.version)),
-            (SyncState::Agreed, _) => {
-                self.sync_is(SyncState::Required, Some(RatchetError::Sync));
-                return Ok(Taken::Done);
-            }
+        let sent = match (connection.state.sync, &connection.agreement) {
+            (SyncState::Started, Agreement::Renewing(_, keys)) => Some((**keys).clone()),
+            // The last keys of the other side count, with the last of ours.
+            (SyncState::Agreed, Agreement::Renewing(_, keys)) if is_answer(info) => Some((**keys).clone()),
             _ => None,
         };
-        let is_answer = began.is_none();
-        let ours = match began {
+        let is_to_answer = sent.is_none();
+        let ours = match sent {
             Some(keys) => keys,
             None => self.new_keys(theirs.version)?,
         };
-        let (ratchet, role) = self.new_ratchet(&ours, theirs)?;
+        let (ratchet, role) = self.new_ratchet(&ours.for_version(theirs.version), theirs)?;
         // Not before it is sure that theirs are good: the other side would use ours.
-        if is_answer {
-            self.enqueue_keys(&ours.public())?;
+        if is_to_answer {
+            self.enqueue_keys(&ours.public(), true)?;
         }
-        self.agree(ratchet, role)?;
+        self.agree(ratchet, ours, role)?;
         Ok(Taken::Done)
     }
 
@@ -115,12 +120,24 @@ impl Step<'_> {
         ratchet.is_some_and(|ratchet| ratchet.parts().sending.is_some())
     }
 
-    /// A message could be read: nothing is wrong.
-    pub(super) fn is_in_sync(&mut self) {
-        let sync = self.connection.as_ref().map(|connection| connection.state.sync);
-        if matches!(sync, Some(SyncState::Allowed | SyncState::Required | SyncState::Agreed)) {
+    /// A message could be read: nothing is wrong. True if messages could not be sent before.
+    pub(super) fn is_in_sync(&mut self) -> bool {
+        let Some(sync) = self.connection.as_ref().map(|connection| connection.state.sync) else {
+            return false;
+        };
+        if matches!(sync, SyncState::Allowed | SyncState::Required | SyncState::Agreed) {
             self.sync_is(SyncState::Ok, None);
+            self.forget_keys();
         }
+        matches!(sync, SyncState::Required | SyncState::Agreed)
+    }
+
+    /// The keys of which the ratchet was made are not needed any more.
+    fn forget_keys(&mut self) {
+        let agreement = self.connection.as_ref().map(|connection| &connection.agreement);
+        let Some(Agreement::Renewing(ratchet, _)) = agreement else { return };
+        let ratchet = Agreement::Ratchet(ratchet.clone());
+        self.agreement_mut().into_iter().for_each(|connection| connection.agreement = ratchet.clone());
     }
 
     /// A message could not be read. What came before is not told again: its key is gone, because it was used.
@@ -177,11 +194,12 @@ impl Step<'_> {
         Ok((ratchet.map_err(bad)?, role))
     }
 
-    /// The new ratchet takes the place of the old one.
-    fn agree(&mut self, ratchet: Ratchet, role: ResyncRole) -> Result<(), AgentError> {
+    /// The new ratchet takes the place of the old one. Our keys are kept until it is sure that the other side has the same.
+    fn agree(&mut self, ratchet: Ratchet, ours: X3dhKeys, role: ResyncRole) -> Result<(), AgentError> {
         self.ops.push(AgentOp::ClearSkipped(self.id));
+        self.take_back_introductions();
         let connection = self.agreement_mut().ok_or(PROHIBITED)?;
-        connection.agreement = Agreement::Ratchet(Box::new(ratchet));
+        connection.agreement = Agreement::Renewing(Box::new(ratchet), Box::new(ours));
         connection.state.skipped = 0;
         let last = connection.state.counters.received;
         self.sync_is(SyncState::Agreed, None);
@@ -192,10 +210,11 @@ impl Step<'_> {
     }
 
     /// Our keys, which no ratchet encrypts. They have a number of the sender's like other messages.
-    fn enqueue_keys(&mut self, keys: &E2eParameters) -> Result<(), AgentError> {
+    fn enqueue_keys(&mut self, keys: &E2eParameters, is_answer: bool) -> Result<(), AgentError> {
         let created_at = self.now();
         let mut info = Vec::new();
-        AgentMessage::RatchetInfo(Bytes::new()).encode(&mut info);
+        let said = if is_answer { ANSWER } else { b"" };
+        AgentMessage::RatchetInfo(Bytes::from_static(said)).encode(&mut info);
         let hash = MessageHash::from(sha256(&info));
         let body = EnvelopeBody::RatchetKeys { keys: Box::new(keys.clone()), info: info.into() };
         let mut envelope = Vec::new();
@@ -222,6 +241,15 @@ impl Step<'_> {
         Ok(())
     }
 }
+
+/// Whether keys say that they are an answer.
+fn is_answer(info: &Bytes) -> bool {
+    let info = decode_all(info, AgentMessage::decode);
+    matches!(info, Ok(AgentMessage::RatchetInfo(said)) if said == ANSWER)
+}
+
+/// What our answers say beside the keys, where other agents say nothing and read nothing.
+const ANSWER: &[u8] = b"A";
 
 impl X3dhKeys {
     /// The same keys for a ratchet of this version.

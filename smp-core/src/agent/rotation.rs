@@ -11,11 +11,15 @@
 //!   takes what is left in the old queue, then what comes through the new one; DEL of the old queue
 //! ```
 //!
+//! While the ratchets are made anew nothing of this can be said. What comes then is taken, and answered when they agree; and what was
+//! said before and not answered is said again, because it may not have been readable.
+//!
 //! `retire` has what becomes of a queue that is left. It can be given up until KEY is done. What is to be done at servers does not
 //! hold up messages, so its tasks are background ones.
 
 use super::effect::{BackgroundTask, Doing, Effect, NewKeys, is_refused, is_temporary, to_error};
-use super::queues::{QueuePurpose, used_servers};
+use super::establish::FIRST;
+use super::queues::{self, QueuePurpose, used_servers};
 use super::receive::Taken;
 use super::servers::ServerRole;
 use super::step::{PROHIBITED, Step};
@@ -76,9 +80,7 @@ impl Step<'_> {
                 self.effects.push(Effect::Tasks);
                 Err(AgentError::Connection(ConnectionError::NotFound))
             }
-            Ok(Answer::Created(queue)) => {
-                self.new_receive_queue(keys, queue).and_then(|address| self.add_queue(address))
-            }
+            Ok(Answer::Created(queue)) => self.new_receive_queue(keys, queue).and_then(|_| self.add_queue()),
             Ok(_) => Err(to_error(keys.server.clone(), RequestError::Unexpected)),
             Err(error) => Err(to_error(keys.server.clone(), error.clone())),
         };
@@ -86,11 +88,9 @@ impl Step<'_> {
     }
 
     /// Tells the other side of the new queue, which is the last one.
-    fn add_queue(&mut self, address: QueueAddress) -> Result<(), AgentError> {
-        let versions = self.shared.config.versions.client;
+    fn add_queue(&mut self) -> Result<(), AgentError> {
         let connection = self.connection()?;
-        let old = connection.receive.first().ok_or(PROHIBITED)?;
-        let (replaces, replaced) = (old.number, address_of(old));
+        let replaces = connection.receive.first().ok_or(PROHIBITED)?.number;
         let new = connection.receive.last().ok_or(PROHIBITED)?.number;
         if !self.can_send() {
             // The ratchets parted meanwhile.
@@ -101,19 +101,25 @@ impl Step<'_> {
             queue.replaces = Some(replaces);
             queue.switch = Some(ReceiveSwitch::Adding);
         }
-        let queue = QueueUri { versions, address };
-        let added = AddedQueue { queue, replaced: Some(replaced) };
-        self.enqueue(AMessage::QueueAdd(NonEmpty::one(added)), NO_FLAGS).map(|_| ())
+        self.tell_added(new)
+    }
+
+    /// QADD, which may be said again.
+    fn tell_added(&mut self, new: QueueNumber) -> Result<(), AgentError> {
+        let versions = self.shared.config.versions.client;
+        let queue = self.receive_queue(new).ok_or(PROHIBITED)?;
+        let old = queue.replaces.and_then(|old| self.receive_queue(old)).ok_or(PROHIBITED)?;
+        let replaced = Some(address_of(old));
+        let queue = QueueUri { versions, address: queues::address_of(queue) };
+        self.enqueue(AMessage::QueueAdd(NonEmpty::one(AddedQueue { queue, replaced })), NO_FLAGS).map(|_| ())
     }
 
     /// The app does not want the new queue any more.
     pub(super) fn abort_switch(&mut self, id: CallId) -> Result<(), AgentError> {
         let connection = self.connection()?;
         let new = connection.receive.iter().find(|queue| queue.switch == Some(ReceiveSwitch::Adding));
+        // Whether or not the ratchets agree: the other side does not use it before it is told to.
         let new = new.ok_or(PROHIBITED)?.number;
-        if !self.can_send() {
-            return Err(PROHIBITED);
-        }
         self.give_up_switch(new);
         self.reply(id, Ok(Reply::Done));
         Ok(())
@@ -134,14 +140,21 @@ impl Step<'_> {
         let AddedQueue { queue, replaced } = first(added)?;
         let replaced = replaced.ok_or(BAD_QUEUE)?;
         let queue = queue.agree(versions).ok_or(AgentError::Peer(PeerError::Version))?;
-        let connection = self.connection()?;
-        let is_known = connection
-            .send
-            .iter()
-            .any(|known| known.server == queue.address.server && known.sender_id == queue.address.sender_id);
-        let old = connection.send.iter().find(|queue| is_at(queue, &replaced)).ok_or(BAD_QUEUE)?.number;
-        if is_known || !self.can_send() {
+        let send = &self.connection()?.send;
+        let QueueAddress { server, sender_id, .. } = queue.address.clone();
+        let added = SenderQueue { server, sender_id };
+        let known = send.iter().find(|queue| is_at(queue, &added)).cloned();
+        let old = send.iter().find(|queue| is_at(queue, &replaced)).ok_or(BAD_QUEUE)?.number;
+        if !self.can_send_when_agreed() {
             return Err(BAD_QUEUE);
+        }
+        match known {
+            // It is said again, because the answer did not come.
+            Some(known) if known.replaces == Some(old) && known.switch == Some(SendSwitch::Keying) => {
+                return self.answer_with_key(known.number);
+            }
+            Some(_) => return Err(BAD_QUEUE),
+            None => {}
         }
         // Of several for one place the last counts.
         let send = &self.connection()?.send;
@@ -151,12 +164,20 @@ impl Step<'_> {
         let number = self.connection()?.next_send_number();
         let mut new = self.new_send_queue(number, &queue)?;
         (new.replaces, new.switch) = (Some(old), Some(SendSwitch::Keying));
-        let sender_key = new.key.public();
-        let address = QueueAddress { dh_key: new.e2e_key, ..queue.address };
         self.add_send(new);
         self.switched(SwitchSide::Send, SwitchPhase::Started);
-        let queue = QueueInfo { version: queue.version, address };
-        self.enqueue(AMessage::QueueKey(NonEmpty::one(KeyedQueue { queue, sender_key })), NO_FLAGS)?;
+        self.answer_with_key(number)
+    }
+
+    /// QKEY, as soon as the ratchets agree; it may be said again.
+    fn answer_with_key(&mut self, new: QueueNumber) -> Result<Taken, AgentError> {
+        if self.can_send() {
+            let SendQueue { server, sender_id, key, e2e_key, mode, version, .. } =
+                self.send_queue(new).ok_or(BAD_QUEUE)?.clone();
+            let address = QueueAddress { server, sender_id, dh_key: e2e_key, mode };
+            let keyed = KeyedQueue { queue: QueueInfo { version, address }, sender_key: key.public() };
+            self.enqueue(AMessage::QueueKey(NonEmpty::one(keyed)), NO_FLAGS)?;
+        }
         Ok(Taken::Done)
     }
 
@@ -167,16 +188,18 @@ impl Step<'_> {
         if !versions.contains(version) {
             return Err(AgentError::Peer(PeerError::Version));
         }
-        let is_it = |of: &&ReceiveQueue| {
-            of.sender_id == address.sender_id
-                && of.server == address.server
-                && of.switch == Some(ReceiveSwitch::Adding)
-                && matches!(of.stage, QueueStage::New | QueueStage::Confirmed)
-        };
+        let is_it = |of: &&ReceiveQueue| of.sender_id == address.sender_id && of.server == address.server;
         let queue = self.connection()?.receive.iter().find(is_it).ok_or(BAD_QUEUE)?;
+        match queue.switch {
+            Some(ReceiveSwitch::Adding) if matches!(queue.stage, QueueStage::New | QueueStage::Confirmed) => {
+            }
+            // It was said again.
+            Some(ReceiveSwitch::Using | ReceiveSwitch::Received) => return Ok(Taken::Done),
+            _ => return Err(BAD_QUEUE),
+        }
         let number = queue.number;
         let secret = queue.e2e_key.diffie_hellman(&address.dh_key).map_err(|_| BAD_QUEUE)?;
-        if !self.can_send() {
+        if !self.can_send_when_agreed() {
             return Err(BAD_QUEUE);
         }
         if let Some(queue) = self.receive_mut(number) {
@@ -199,31 +222,87 @@ impl Step<'_> {
         let Some(queue) = self.receive_mut(number) else { return Ok(()) };
         queue.stage = QueueStage::Secured;
         queue.switch = Some(ReceiveSwitch::Using);
-        let queue = address_of(queue);
-        self.enqueue(AMessage::QueueUse(NonEmpty::one(ReadyQueue { queue, primary: true })), NO_FLAGS)?;
+        self.tell_ready(number)?;
         self.switched(SwitchSide::Receive, SwitchPhase::Secured);
         Ok(())
     }
 
-    /// QUSE: the new queue is ready. What waits for the old one goes through it, then QTEST.
+    /// QUSE, as soon as the ratchets agree; it may be said again.
+    fn tell_ready(&mut self, new: QueueNumber) -> Result<(), AgentError> {
+        if self.can_send() {
+            let queue = self.receive_queue(new).map(address_of).ok_or(PROHIBITED)?;
+            let ready = ReadyQueue { queue, primary: true };
+            self.enqueue(AMessage::QueueUse(NonEmpty::one(ready)), NO_FLAGS)?;
+        }
+        Ok(())
+    }
+
+    /// QUSE: the new queue is ready.
     pub(super) fn queue_ready(&mut self, ready: NonEmpty<ReadyQueue>) -> Result<Taken, AgentError> {
         let address = first(ready)?.queue;
-        let id = self.id;
         let connection = self.connection()?;
         let queue = connection.send.iter().find(|queue| is_at(queue, &address)).ok_or(BAD_QUEUE)?;
-        let (number, old) = (queue.number, queue.replaces.ok_or(BAD_QUEUE)?);
-        if queue.switch != Some(SendSwitch::Keying) || !self.can_send() {
-            return Err(BAD_QUEUE);
+        let (number, stage, switch, replaces) = (queue.number, queue.stage, queue.switch, queue.replaces);
+        match (switch, replaces) {
+            (Some(SendSwitch::Keying), Some(_)) if self.can_send_when_agreed() => {}
+            // It was said again.
+            (Some(SendSwitch::Testing), _) => return Ok(Taken::Done),
+            (None, None) if number != FIRST && stage == QueueStage::Active => return Ok(Taken::Done),
+            _ => return Err(BAD_QUEUE),
         }
-        if let Some(queue) = self.send_mut(number) {
-            queue.stage = QueueStage::Secured;
-            queue.switch = Some(SendSwitch::Testing);
+        self.send_mut(number).into_iter().for_each(|queue| queue.stage = QueueStage::Secured);
+        if self.can_send() {
+            self.use_queue(number)?;
         }
-        self.send_first(number);
-        self.ops.push(AgentOp::MoveDeliveries(id, old, number));
-        self.enqueue(AMessage::QueueTest(NonEmpty::one(address)), NO_FLAGS)?;
-        self.switched(SwitchSide::Send, SwitchPhase::Secured);
         Ok(Taken::Done)
+    }
+
+    /// What waits for the old queue goes through the new one, then QTEST.
+    fn use_queue(&mut self, new: QueueNumber) -> Result<(), AgentError> {
+        let id = self.id;
+        let Some(queue) = self.send_mut(new) else { return Ok(()) };
+        queue.switch = Some(SendSwitch::Testing);
+        let (server, sender_id) = (queue.server.clone(), queue.sender_id.clone());
+        let old = queue.replaces.ok_or(BAD_QUEUE)?;
+        self.send_first(new);
+        self.ops.push(AgentOp::MoveDeliveries(id, old, new));
+        self.enqueue(AMessage::QueueTest(NonEmpty::one(SenderQueue { server, sender_id })), NO_FLAGS)?;
+        self.switched(SwitchSide::Send, SwitchPhase::Secured);
+        Ok(())
+    }
+
+    /// The ratchets agree again. What was said of queues before may have been lost, or could not be answered: it is said again,
+    /// and whoever knows it ignores it. QKEY, QUSE and QTEST are taken up where they were left.
+    pub(super) fn take_up_again(&mut self) {
+        if !self.can_send() {
+            return;
+        }
+        if let Err(error) = self.switch_again().and_then(|()| self.introduce_again()) {
+            self.error(error);
+        }
+    }
+
+    fn switch_again(&mut self) -> Result<(), AgentError> {
+        let connection = self.connection()?;
+        let receive: Vec<_> =
+            connection.receive.iter().map(|queue| (queue.number, queue.switch, queue.stage)).collect();
+        let send: Vec<_> =
+            connection.send.iter().map(|queue| (queue.number, queue.switch, queue.stage)).collect();
+        for (number, switch, stage) in receive {
+            match (switch, stage) {
+                (Some(ReceiveSwitch::Adding), QueueStage::New) => self.tell_added(number)?,
+                (Some(ReceiveSwitch::Using), _) => self.tell_ready(number)?,
+                _ => {}
+            }
+        }
+        for (number, switch, stage) in send {
+            match (switch, stage) {
+                (Some(SendSwitch::Keying), QueueStage::Secured) => self.use_queue(number)?,
+                (Some(SendSwitch::Keying), _) => _ = self.answer_with_key(number)?,
+                _ => {}
+            }
+        }
+        Ok(())
     }
 
     /// QTEST is with the server: the old queue is not needed any more.

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use super::actor::Attempt;
 use super::effect::{Doing, Effect, is_refused, is_temporary, to_error};
 use super::queues::can_secure;
+use super::redundancy::{is_taken_back, is_to_introduce};
 use super::seal::seal;
 use super::step::{PROHIBITED, Step};
 use super::store::{
@@ -24,7 +25,7 @@ use crate::wire::agent::{
 };
 use crate::wire::codec::decode_all;
 use crate::wire::command::MessageFlags;
-use crate::wire::error::ErrorType;
+use crate::wire::error::{BrokerErrorType, ErrorType};
 
 impl Step<'_> {
     /// A message of the app.
@@ -54,9 +55,15 @@ impl Step<'_> {
 
     /// Whether messages that follow the handshake may be sent: the other side will be able to read them.
     pub(super) fn can_send(&self) -> bool {
+        let sync = self.connection.as_ref().map(|connection| connection.state.sync);
+        self.can_send_when_agreed() && sync.is_some_and(|sync| sync <= SyncState::Allowed)
+    }
+
+    /// The same when the ratchets agree, or if they do.
+    pub(super) fn can_send_when_agreed(&self) -> bool {
         let Some(connection) = &self.connection else { return false };
         let state = &connection.state;
-        let is_ready = match state.progress {
+        match state.progress {
             Progress::Connected => true,
             // The other side has the ratchet as soon as it has the confirmation, which goes before.
             Progress::Joined | Progress::Allowed => {
@@ -69,8 +76,7 @@ impl Step<'_> {
             | Progress::Opened
             | Progress::Contact
             | Progress::Prepared => false,
-        };
-        is_ready && state.sync <= SyncState::Allowed
+        }
     }
 
     /// A message that follows the handshake, through the best queue.
@@ -173,6 +179,9 @@ impl Step<'_> {
         let Some(queue) = connection.send.iter().find(|queue| queue.number == number).cloned() else {
             return;
         };
+        if is_taken_back(&queue, &message) {
+            return self.dealt_with(number, &message);
+        }
         let Some(body) = seal(&queue, &message, &mut self.shared.entropy) else {
             let error = AgentError::Internal("a message cannot be sealed".to_owned());
             return self.not_sent(number, &message, error);
@@ -199,6 +208,10 @@ impl Step<'_> {
         let now = self.shared.now.mono;
         let attempt = self.running.queues.entry(number).or_default();
         attempt.is_under_way = false;
+        if self.running.heard.remove(&message.id) {
+            *attempt = Attempt::default();
+            return self.effects.push(Effect::Deliver(number));
+        }
         let error = match answer {
             Ok(_) => {
                 *attempt = Attempt::default();
@@ -271,11 +284,40 @@ impl Step<'_> {
         }
     }
 
+    /// The connection is deleted, and there is no more time for this message.
+    pub(super) fn too_late(&mut self, number: QueueNumber, message: &Outgoing) {
+        self.dealt_with(number, message);
+        let server = self.send_queue(number).map(|queue| Box::new(queue.server.clone()));
+        if let Some(server) = server.filter(|_| is_body(message)) {
+            let error = AgentError::Broker { server, error: BrokerErrorType::Timeout };
+            self.event(Event::NotSent(self.id, message.id, error));
+        }
+    }
+
     /// What a message was sealed with is not needed any more, and the next one may go.
-    fn dealt_with(&mut self, number: QueueNumber, message: &Outgoing) {
+    pub(super) fn dealt_with(&mut self, number: QueueNumber, message: &Outgoing) {
         self.undeliver(number, message);
         let kept = Outgoing { content: OutgoingContent::Delivered, ..message.clone() };
         self.ops.push(AgentOp::PutOutgoing(Box::new(kept)));
+    }
+
+    /// The other side has a message of which its server has not said so, or said so and was not heard.
+    pub(super) fn heard_of(&mut self, message: &mut Outgoing) {
+        if matches!(message.content, OutgoingContent::Delivered) {
+            return;
+        }
+        message.content = OutgoingContent::Delivered;
+        let queues = self.connection.iter().flat_map(|connection| &connection.send);
+        let queues: Vec<_> = queues.map(|queue| queue.number).collect();
+        for queue in queues {
+            let delivery = Delivery { connection: self.id, queue, message: message.id };
+            self.ops.push(AgentOp::DeleteDelivery(delivery));
+            self.effects.push(Effect::Deliver(queue));
+        }
+        if self.running.queues.values().any(|attempt| attempt.is_under_way) {
+            self.running.heard.insert(message.id);
+        }
+        self.event(Event::Sent(self.id, message.id, None));
     }
 
     /// A message is with the server.
@@ -315,6 +357,10 @@ impl Step<'_> {
 
     /// Who was let in was told of us. If we secured his queue, he needs nothing more.
     fn info_sent(&mut self, number: QueueNumber) {
+        if self.send_queue(number).is_some_and(is_to_introduce) {
+            // This was taken back.
+            return;
+        }
         let is_ready = self.send_queue(number).is_some_and(can_secure);
         let stage = if is_ready { QueueStage::Active } else { QueueStage::Confirmed };
         self.send_mut(number).into_iter().for_each(|queue| queue.stage = stage);

@@ -24,6 +24,7 @@ pub(super) struct Starting {
 #[derive(Clone, Copy, Default)]
 enum Stage {
     #[default]
+    Numbers,
     Users,
     Keep,
     Services,
@@ -47,6 +48,7 @@ impl Agent {
     pub(super) fn start(&mut self) {
         let Some(starting) = &self.starting else { return };
         match starting.stage {
+            Stage::Numbers => self.read(Reader::Start, AgentQuery::LastUser),
             Stage::Users => self.read(Reader::Start, AgentQuery::Users),
             Stage::Keep => {
                 let ops = starting.new.iter().cloned().map(AgentOp::PutUser).collect();
@@ -61,6 +63,10 @@ impl Agent {
     /// The store told what there is.
     pub(super) fn started(&mut self, result: Result<Found, StoreFailure>) {
         match result {
+            Ok(Found::LastUser(last)) => {
+                self.last_user = last.0;
+                self.next_stage(Stage::Users);
+            }
             Ok(Found::Users(users)) => self.meet_users(users),
             Ok(Found::Services(services)) => {
                 self.meet_services(services);

@@ -1,7 +1,7 @@
 //! What a connection has to do at servers before it can go on: one task after another, each until it is done.
 
 use super::actor::Attempt;
-use super::effect::{Doing, Effect, is_refused, is_temporary, to_error};
+use super::effect::{Doing, Effect, is_not_known, is_refused, is_temporary, to_error};
 use super::queues::QueuePurpose;
 use super::step::Step;
 use super::store::{Connection, Origin, QueueStage, TaskKind};
@@ -92,6 +92,13 @@ impl Step<'_> {
             Err(error) if is_temporary(error) && !self.is_called_for() => return self.task_later(),
             Err(error) => error.clone(),
         };
+        if let TaskKind::SecureSend(number) = &task.kind
+            && is_not_known(&error)
+        {
+            // The recipient secures it, with the key that goes with the confirmation.
+            self.send_mut(*number).into_iter().for_each(|queue| queue.mode = None);
+            return self.task_given_up();
+        }
         let is_gone = is_refused(&error);
         let server = match &task.kind {
             TaskKind::SecureSend(number) => self.send_queue(*number).map(|queue| queue.server.clone()),

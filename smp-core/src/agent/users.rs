@@ -2,7 +2,7 @@
 //!
 //! The store keeps which users there are; their servers are settings, given when the agent is started or by
 //! [`Call::SetServers`], and kept by the app. A user of the settings who is not there is made; one who is being deleted is
-//! not made again. Numbers of users whom a call makes are given here, and not again while the agent runs.
+//! not made again. Numbers of users whom a call makes are given here, and never again: the store keeps the last one.
 
 use std::collections::BTreeSet;
 

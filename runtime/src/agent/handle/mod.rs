@@ -58,8 +58,8 @@ impl Agent {
     /// Makes an invitation for one person, which is to reach that person on some other way. When it is used,
     /// [`Event::Confirmation`](smp_core::agent::Event::Confirmation) tells.
     ///
-    /// `pq` puts a key for post-quantum encryption into it, which makes it longer; both sides may still agree on that later
-    /// without.
+    /// `pq` says that post-quantum encryption is wanted, and puts a key for it into the invitation, which makes it longer. It is
+    /// used if whoever joins wants it too; [`Self::send_with_pq`] can switch it on later.
     ///
     /// # Errors
     /// [`AgentError::NoUser`] when no servers are known for the user; an error of the server that was chosen.
@@ -77,7 +77,7 @@ impl Agent {
         }
     }
 
-    /// Uses an invitation, or a contact address ([`Self::create_address`]). `info` is what the other side is told of us, `pq` whether post-quantum encryption is wanted.
+    /// Uses an invitation, or a contact address ([`Self::create_address`]). `info` is what the other side is told of us, `pq` whether post-quantum encryption is wanted, which both sides have to.
     ///
     /// The app chooses the name of the new connection ([`new_connection_id`](super::new_connection_id)) and keeps it before it
     /// calls, so that it can go on with [`Self::rejoin`] after an error that may pass, and after a crash.

@@ -100,9 +100,9 @@ fn an_address_is_for_many() {
         assert_eq!(accept(&world, &alice, named(name), asked.invitation), Ok(true));
         assert!(waiting(&world, &alice, address).is_empty());
         finish(&mut alice, named(name), &mut bob, at_bob);
-        // Whoever accepts may propose what the other side did not.
+        // Whoever accepts wants it; both have to.
         alice.send(named(name), "and again").unwrap();
-        assert!(bob.message().pq);
+        assert_eq!(bob.message().pq, pq);
     }
 }
 

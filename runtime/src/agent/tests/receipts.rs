@@ -1,6 +1,6 @@
 //! Who got a message tells its sender.
 
-use smp_core::agent::store::OutgoingContent;
+use smp_core::agent::store::{OutgoingContent, ReceiptState};
 use smp_core::agent::{ConnectionId, Event, LocalMessageId};
 use smp_core::server::ServerConfig;
 use smp_core::wire::agent::{
@@ -159,4 +159,35 @@ fn the_information_of_a_receipt_has_a_bound() {
     assert_eq!(give(max + 1), Err(AgentError::Command(AgentCommandError::Large)));
     assert_eq!(give(max), Ok(()));
     assert_eq!(received(&mut bob, at_bob), [(number, true)]);
+}
+
+/// The receipt is heard, and what the server said of the message was not: it was sent first, for the app, and is not sent again.
+#[test]
+fn a_receipt_tells_that_a_message_was_sent() {
+    let mut world = World::new(2);
+    let (mut alice, mut bob) = (world.person(1, 0), world.person(2, 1));
+    let (at_alice, at_bob) = meet(&mut alice, &mut bob, false);
+    world.crash(0);
+    let number = bob.send(at_bob, "hello").unwrap();
+    let copy = bob.store.copy();
+    world.start(0, ServerConfig::default());
+    assert!(matches!(bob.event(), Event::Sent(..)));
+    bob.stop();
+    bob.store.restore(copy);
+    let message = alice.message();
+    alice.acknowledge_with_receipt(&message);
+    alice.others_within(HOUR);
+    world.crash(0);
+    bob.start();
+    assert!(matches!(bob.event(), Event::Sent(_, sent, _) if sent == number));
+    assert!(matches!(bob.event(), Event::Received(..)));
+    world.start(0, ServerConfig::default());
+    bob.send(at_bob, "and more").unwrap();
+    assert!(matches!(bob.event(), Event::Sent(_, sent, _) if sent > number));
+    assert!(bob.others_within(HOUR).is_empty(), "nothing is told of the first again");
+    assert_eq!(alice.bodies(), ["and more"]);
+    let mut receipt = None;
+    bob.store.change_sent(at_bob, number, |sent| receipt = Some(sent.receipt));
+    assert_eq!(receipt, Some(ReceiptState::Received));
+    assert!(alice.others_within(HOUR).is_empty() && at_alice == message.connection);
 }

@@ -271,3 +271,71 @@ fn a_queue_that_is_gone_is_left_at_once() {
     assert!(matches!(sent[..], [Event::Sent(..)]), "{sent:?}");
     assert_eq!(bob.store.connection(at_bob).send.len(), 1);
 }
+
+/// The ratchet is renewed at any time after both met, while the server of the other queue works, and while it does not: whoever
+/// introduced himself in it with the old ratchet does so again.
+#[test]
+fn who_introduced_himself_with_an_old_ratchet_does_so_again() {
+    for (is_down, who) in [(false, 0), (false, 1), (true, 0), (true, 1)] {
+        for turns in (0..60).step_by(3) {
+            let mut world = World::new(3);
+            let (mut alice, mut bob) = (redundant(&world, 1, &[0, 1]), world.person(2, 2));
+            let (at_alice, at_bob) = meet(&mut alice, &mut bob, false);
+            let servers = servers_of(&alice, at_alice);
+            world.turn(turns);
+            if is_down {
+                world.crash(servers[1]);
+            }
+            match who {
+                0 => drop(alice.agent().synchronize_ratchet(at_alice, true)),
+                _ => drop(bob.agent().synchronize_ratchet(at_bob, true)),
+            }
+            for person in [&mut alice, &mut bob] {
+                person.others_within(MINUTE);
+            }
+            if is_down {
+                world.start(servers[1], ServerConfig::default());
+            }
+            for person in [&mut alice, &mut bob] {
+                person.others_within(MINUTE * 5);
+            }
+            world.crash(servers[0]);
+            bob.send(at_bob, "hello").unwrap();
+            assert_eq!(alice.bodies(), ["hello"], "{who} after {turns} turns, down: {is_down}");
+        }
+    }
+}
+
+/// The introduction is with its server when its recipient gets another ratchet, which cannot read it.
+#[test]
+fn an_introduction_that_comes_too_late_comes_again() {
+    let mut world = World::new(3);
+    let (mut alice, mut bob) = (redundant(&world, 1, &[0, 1]), world.person(2, 2));
+    let (at_alice, request) = alice.invite(false);
+    let (at_bob, _) = bob.join(request, "bob", false);
+    let (confirmation, _) = alice.confirmation();
+    let servers = servers_of(&alice, at_alice);
+    world.crash(servers[1]);
+    alice.allow(at_alice, confirmation, "alice");
+    bob.info();
+    bob.connected();
+    alice.connected();
+    alice.stop();
+    world.start(servers[1], ServerConfig::default());
+    assert!(bob.others_within(MINUTE * 5).is_empty());
+    assert_eq!(stages(&bob.store.connection(at_bob).send)[1], QueueStage::Active);
+    world.crash(servers[1]);
+    assert_eq!(bob.synchronize(at_bob, true), Ok(()));
+    alice.start();
+    for person in [&mut alice, &mut bob] {
+        person.others_within(MINUTE);
+    }
+    assert!(alice.store.connection(at_alice).receive[1].e2e_secret.is_none());
+    world.start(servers[1], ServerConfig::default());
+    for person in [&mut alice, &mut bob] {
+        person.others_within(MINUTE * 5);
+    }
+    world.crash(servers[0]);
+    bob.send(at_bob, "hello").unwrap();
+    assert_eq!(alice.bodies(), ["hello"]);
+}

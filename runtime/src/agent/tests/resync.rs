@@ -1,6 +1,6 @@
 //! Ratchets that parted, and new ones.
 
-use smp_core::agent::store::SyncState;
+use smp_core::agent::store::{AgentOp, Agreement, SyncState};
 use smp_core::agent::{AgentVersions, ConnectionId};
 use smp_core::server::ServerConfig;
 use smp_core::wire::agent::{AgentCommandError, AgentError, RatchetError};
@@ -129,9 +129,23 @@ fn an_agreement_can_be_forced() {
     agreed((&mut alice, at_alice), (&mut bob, at_bob));
 }
 
-/// Keys that come while others are agreed on: both agreements are void, and the next one counts.
+/// What comes of both in the next hours, at the end of which they agree and can talk.
+fn end_agreed(alice: (&mut Person, ConnectionId), bob: (&mut Person, ConnectionId), context: &str) {
+    for _ in 0..2 {
+        alice.0.others_within(HOUR);
+        bob.0.others_within(HOUR);
+    }
+    for (person, connection) in [(&*alice.0, alice.1), (&*bob.0, bob.1)] {
+        let kept = person.store.connection(connection);
+        assert_eq!(kept.state.sync, SyncState::Ok, "{context}");
+        assert!(matches!(kept.agreement, Agreement::Ratchet(_)), "{context}: keys are left");
+    }
+    talk(alice, bob, 3);
+}
+
+/// Keys that come while others are agreed on are answered, and the last of both sides count.
 #[test]
-fn keys_that_cross_an_agreement_void_it() {
+fn keys_that_cross_an_agreement_are_agreed_on() {
     let mut world = World::new(2);
     let (mut alice, mut bob) = (world.person(1, 0), world.person(2, 1));
     let (at_alice, at_bob) = meet(&mut alice, &mut bob, false);
@@ -141,21 +155,49 @@ fn keys_that_cross_an_agreement_void_it() {
     world.crash(1);
     world.start(0, ServerConfig::default());
     assert_eq!(alice.sync(), (SyncState::Agreed, None));
-    assert_eq!(alice.sync(), (SyncState::Required, Some(RatchetError::Sync)));
+    assert_eq!(alice.sync(), (SyncState::Agreed, None));
     world.start(1, ServerConfig::default());
-    alice.others_within(HOUR);
-    bob.others_within(HOUR);
-    for _ in 0..3 {
-        if alice.send(at_alice, "hello").is_ok() && bob.send(at_bob, "hello").is_ok() {
-            break;
+    end_agreed((&mut alice, at_alice), (&mut bob, at_bob), "two at once");
+}
+
+/// Both apps insist in turn, whatever is on its way.
+#[test]
+fn both_sides_insist_in_turn() {
+    for gap in 0..40_usize {
+        for first in [3, 60] {
+            let world = World::new(2);
+            let (mut alice, mut bob) = (world.person(1, 0), world.person(2, 1));
+            let (at_alice, at_bob) = meet(&mut alice, &mut bob, gap % 2 == 0);
+            for round in 0..4 {
+                drop(alice.agent().synchronize_ratchet(at_alice, true));
+                world.turn(first + round * gap);
+                drop(bob.agent().synchronize_ratchet(at_bob, true));
+                world.turn(gap * 5);
+            }
+            end_agreed((&mut alice, at_alice), (&mut bob, at_bob), &format!("{first} and {gap} turns"));
         }
-        _ = bob.synchronize(at_bob, true);
-        alice.others_within(HOUR);
-        bob.others_within(HOUR);
     }
-    alice.bodies();
-    bob.bodies();
-    talk((&mut alice, at_alice), (&mut bob, at_bob), 3);
+}
+
+/// Other agents, and agents that were set back, may be in any state: one request is enough.
+#[test]
+fn one_request_is_enough_in_every_state() {
+    let states =
+        [SyncState::Ok, SyncState::Allowed, SyncState::Required, SyncState::Started, SyncState::Agreed];
+    for (of_alice, of_bob) in states.iter().flat_map(|state| states.map(|other| (*state, other))) {
+        let world = World::new(1);
+        let (mut alice, mut bob) = (world.person(1, 0), world.person(2, 0));
+        let (at_alice, at_bob) = meet(&mut alice, &mut bob, false);
+        for (person, connection, sync) in [(&mut alice, at_alice, of_alice), (&mut bob, at_bob, of_bob)] {
+            person.stop();
+            let mut state = person.store.connection(connection).state;
+            state.sync = sync;
+            person.store.put(vec![AgentOp::PutConnection(connection, Box::new(state))]);
+            person.start();
+        }
+        assert_eq!(alice.synchronize(at_alice, true), Ok(()));
+        end_agreed((&mut alice, at_alice), (&mut bob, at_bob), &format!("{of_alice:?} and {of_bob:?}"));
+    }
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Queues that take the place of others.
 
-use smp_core::agent::store::{OutgoingContent, ReceiveSwitch, SendSwitch};
+use smp_core::agent::store::{OutgoingContent, ReceiveSwitch, SendSwitch, SyncState};
 use smp_core::agent::{ConnectionId, Event, SwitchPhase, SwitchSide};
 use smp_core::server::ServerConfig;
 use smp_core::wire::agent::{
@@ -354,4 +354,90 @@ fn nonsense_about_queues_is_refused() {
     }
     bob.send(at_bob, "hello").unwrap();
     assert_eq!(alice.bodies(), ["hello"]);
+}
+
+/// Either side renews the ratchet at any time of a switch. Both come to their end.
+#[test]
+fn a_switch_ends_though_the_ratchet_is_renewed_meanwhile() {
+    for who in 0..2 {
+        for turns in (0..).step_by(7) {
+            let world = World::new(3);
+            let (mut alice, mut bob) = people(&world);
+            let (at_alice, at_bob) = meet_at(&world, &mut alice, &mut bob);
+            drop(alice.agent().switch(at_alice));
+            let is_busy = world.turn(turns);
+            match who {
+                0 => drop(alice.agent().synchronize_ratchet(at_alice, true)),
+                _ => drop(bob.agent().synchronize_ratchet(at_bob, true)),
+            }
+            let context = format!("{who} after {turns} turns");
+            for _ in 0..2 {
+                for person in [&mut alice, &mut bob] {
+                    let events = person.others_within(HOUR);
+                    assert!(!events.iter().any(|event| matches!(event, Event::Error(..))), "{context}");
+                }
+            }
+            if !is_at(&alice, at_alice, &world.address(2)) {
+                // The queue was not made before the ratchets parted.
+                assert!(is_at(&alice, at_alice, &world.address(0)), "{context}");
+                assert_eq!(alice.switch(at_alice), Ok(()), "{context}");
+                alice.others_within(HOUR);
+                assert!(is_at(&alice, at_alice, &world.address(2)), "{context}");
+            }
+            assert!(bob.describe(at_bob).send.len() == 1, "{context}");
+            bob.others_within(HOUR);
+            bob.send(at_bob, "hello").unwrap();
+            assert_eq!(alice.bodies(), ["hello"], "{context}");
+            alice.send(at_alice, "hello too").unwrap();
+            assert_eq!(bob.bodies(), ["hello too"], "{context}");
+            if !is_busy {
+                assert!(turns > 20, "there was hardly anything to cross");
+                break;
+            }
+        }
+    }
+}
+
+/// Bob's agent is set back before he is told of the new queue, so that he cannot read that he is.
+#[test]
+fn what_could_not_be_read_is_said_again() {
+    let world = World::new(3);
+    let (mut alice, mut bob) = people(&world);
+    let (at_alice, at_bob) = meet_at(&world, &mut alice, &mut bob);
+    let copy = bob.store.copy();
+    for number in 0..2_u8 {
+        alice.send(at_alice, vec![number]).unwrap();
+        assert_eq!(bob.bodies(), [vec![number]]);
+        bob.send(at_bob, vec![number]).unwrap();
+        assert_eq!(alice.bodies(), [vec![number]]);
+    }
+    bob.stop();
+    bob.store.restore(copy);
+    bob.start();
+    assert_eq!(alice.switch(at_alice), Ok(()));
+    assert!(matches!(bob.step(), Event::RatchetSync { state: SyncState::Required, .. }));
+    assert_eq!(bob.synchronize(at_bob, false), Ok(()));
+    alice.others_within(HOUR);
+    bob.others_within(HOUR);
+    assert!(is_at(&alice, at_alice, &world.address(2)));
+    bob.send(at_bob, "hello").unwrap();
+    assert_eq!(alice.bodies(), ["hello"]);
+}
+
+/// While the ratchets are made anew a switch can be given up, because the other side does not use the new queue yet.
+#[test]
+fn a_switch_is_given_up_while_the_ratchet_is_renewed() {
+    let world = World::new(3);
+    let (mut alice, mut bob) = people(&world);
+    let (at_alice, at_bob) = meet_at(&world, &mut alice, &mut bob);
+    bob.stop();
+    assert_eq!(alice.switch(at_alice), Ok(()));
+    assert_eq!(alice.synchronize(at_alice, true), Ok(()));
+    assert_eq!(alice.abort_switch(at_alice), Ok(()));
+    bob.start();
+    alice.others_within(HOUR);
+    bob.others_within(HOUR);
+    assert!(is_at(&alice, at_alice, &world.address(0)));
+    bob.send(at_bob, "hello").unwrap();
+    assert!(alice.bodies().contains(&"hello".into()));
 }

@@ -199,3 +199,20 @@ fn a_store_that_fails_at_the_start_is_tried_again() {
         assert_eq!(alice.message().body, "hello");
     }
 }
+
+/// Also the number of the last user, who is gone, and after a restart.
+#[test]
+fn the_number_of_a_user_is_not_given_again() {
+    let world = World::new(1);
+    let mut alice = world.person(1, 0);
+    let run = &world.runtime;
+    for number in 2..5 {
+        let made = run.block_on(alice.agent().create_user(servers(&world, 0))).unwrap();
+        assert_eq!(made, UserId(number));
+        run.block_on(alice.agent().delete_user(made, false)).unwrap();
+        alice.others_within(HOUR);
+        alice.stop();
+        alice.start();
+        assert_eq!(users(&world, &alice), [USER]);
+    }
+}

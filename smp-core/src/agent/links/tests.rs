@@ -36,6 +36,9 @@ impl World {
         let mut others = VecDeque::new();
         while let Some(output) = world.outputs.pop_front() {
             match output {
+                AgentOutput::Read(id, AgentQuery::LastUser) => {
+                    world.input(AgentInput::Read(id, Ok(Found::LastUser(UserId(0)))));
+                }
                 AgentOutput::Read(id, AgentQuery::Users) => {
                     world.input(AgentInput::Read(id, Ok(Found::Users(Vec::new()))));
                 }

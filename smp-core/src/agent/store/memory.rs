@@ -22,6 +22,7 @@ use crate::wire::ServerAddress;
 pub struct MemoryAgentStore {
     users: BTreeMap<UserId, User>,
     services: BTreeMap<(UserId, Vec<u8>), Arc<UserService>>,
+    last_user: i64,
     connections: BTreeMap<ConnectionId, Arc<Kept>>,
     confirmations: BTreeMap<ConfirmationId, Arc<Confirmation>>,
     invitations: BTreeMap<InvitationId, Arc<Invitation>>,
@@ -42,6 +43,8 @@ struct Kept {
     outgoing: BTreeMap<LocalMessageId, Arc<Outgoing>>,
     deliveries: BTreeSet<(QueueNumber, LocalMessageId)>,
     seen: BTreeMap<[u8; 32], UnixTime>,
+    /// Nothing that is forgotten by its time is older.
+    oldest: UnixTime,
 }
 
 impl MemoryAgentStore {
@@ -74,6 +77,7 @@ impl MemoryAgentStore {
         let kept = |id| self.connections.get(id);
         match query {
             AgentQuery::Users => Found::Users(self.users.values().cloned().collect()),
+            AgentQuery::LastUser => Found::LastUser(UserId(self.last_user)),
             AgentQuery::Queues => Found::Queues(self.waiting_queues()),
             AgentQuery::Services => {
                 Found::Services(self.services.values().map(|kept| UserService::clone(kept)).collect())
@@ -118,6 +122,7 @@ impl MemoryAgentStore {
     fn run_one(&mut self, op: AgentOp) -> Result<(), StoreFailure> {
         match op {
             AgentOp::PutUser(user) => {
+                self.last_user = self.last_user.max(user.id.0);
                 self.users.insert(user.id, user);
             }
             AgentOp::DeleteUser(id) => self.delete_user(id)?,
@@ -146,10 +151,14 @@ impl MemoryAgentStore {
             AgentOp::OrderQueues(id, receive, send) => self.connection(id)?.order(receive, send)?,
             AgentOp::PutTasks(id, tasks) => self.connection(id)?.tasks = tasks,
             AgentOp::PutIncoming(message) => {
-                self.connection(message.connection)?.incoming.insert(message.id, Arc::from(message));
+                let kept = self.connection(message.connection)?;
+                kept.oldest = kept.oldest.min(message.received_at);
+                kept.incoming.insert(message.id, Arc::from(message));
             }
             AgentOp::PutOutgoing(message) => {
-                self.connection(message.connection)?.outgoing.insert(message.id, Arc::from(message));
+                let kept = self.connection(message.connection)?;
+                kept.oldest = kept.oldest.min(message.created_at);
+                kept.outgoing.insert(message.id, Arc::from(message));
             }
             AgentOp::PutService(service) => self.put_service(service)?,
             AgentOp::DeleteService(user, server) => {
@@ -157,7 +166,9 @@ impl MemoryAgentStore {
             }
             AgentOp::SetAssociated(queues, is_associated) => self.set_associated(&queues, is_associated),
             AgentOp::PutSeen(id, hash, time) => {
-                self.connection(id)?.seen.entry(hash).or_insert(time);
+                let kept = self.connection(id)?;
+                kept.oldest = kept.oldest.min(time);
+                kept.seen.entry(hash).or_insert(time);
             }
             AgentOp::PutDelivery(delivery) => self.connection(delivery.connection)?.put_delivery(delivery)?,
             AgentOp::MoveDeliveries(id, from, to) => self.connection(id)?.move_deliveries(from, to)?,
@@ -228,7 +239,7 @@ impl MemoryAgentStore {
     }
 
     fn forget_messages_before(&mut self, time: UnixTime) {
-        for kept in self.connections.values_mut() {
+        for kept in self.connections.values_mut().filter(|kept| kept.oldest < time) {
             let incoming = |message: &Incoming| message.received_at < time && message.body.is_none();
             let delivered = |message: &Outgoing| {
                 let waits = kept.deliveries.iter().any(|(_, id)| *id == message.id);
@@ -248,6 +259,7 @@ impl MemoryAgentStore {
             for id in went {
                 kept.outgoing.remove(&id);
             }
+            kept.oldest = kept.oldest_time();
         }
     }
 
@@ -321,6 +333,7 @@ impl Kept {
             outgoing: BTreeMap::new(),
             deliveries: BTreeSet::new(),
             seen: BTreeMap::new(),
+            oldest: NEVER,
         }
     }
 
@@ -359,6 +372,12 @@ impl Kept {
             send: self.send.in_order(),
             tasks: self.tasks.clone(),
         }
+    }
+
+    fn oldest_time(&self) -> UnixTime {
+        let came = self.incoming.values().map(|message| message.received_at);
+        let went = self.outgoing.values().map(|message| message.created_at);
+        came.chain(went).chain(self.seen.values().copied()).min().unwrap_or(NEVER)
     }
 
     fn next_delivery(&self, queue: QueueNumber) -> Option<&Arc<Outgoing>> {
@@ -413,6 +432,9 @@ impl<Q: Clone> Queues<Q> {
         numbers.filter_map(|number| self.queues.get(number)).cloned().collect()
     }
 }
+
+/// Later than any time.
+const NEVER: UnixTime = UnixTime::from_millis(i64::MAX);
 
 fn boxed<T: Clone>(kept: &Arc<T>) -> Box<T> {
     Box::new(T::clone(kept))

@@ -38,7 +38,7 @@ pub struct Batch {
 /// * an order that names a queue which is not there, or one twice.
 #[derive(Clone)]
 pub enum AgentOp {
-    /// Keeps a user.
+    /// Keeps a user. Its number is remembered as the last one, if none was higher: see [`AgentQuery::LastUser`].
     PutUser(User),
     /// Forgets a user, who has no connections.
     DeleteUser(UserId),
@@ -103,6 +103,8 @@ pub enum AgentOp {
 pub enum AgentQuery {
     /// All users, by id. [`Found::Users`].
     Users,
+    /// The highest number that a user ever had, 0 if it would be lower. [`Found::LastUser`].
+    LastUser,
     /// All receive queues that are not [`QueueStage::Disabled`](super::QueueStage::Disabled), of connections that are
     /// not deleted, by connection and number. [`Found::Queues`].
     Queues,
@@ -144,6 +146,8 @@ pub enum AgentQuery {
 pub enum Found {
     /// Users.
     Users(Vec<User>),
+    /// The number of a user, who may be gone.
+    LastUser(UserId),
     /// Receive queues.
     Queues(Vec<WaitingQueue>),
     /// What makes sessions those of services.

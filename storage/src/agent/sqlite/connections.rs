@@ -15,6 +15,7 @@ use super::{queues, tasks};
 
 pub(super) fn put_user(database: &Database, user: &User) -> Result<()> {
     put!(database, users, { id: user.id.0 }, { is_deleted: user.is_deleted })?;
+    execute(database, "UPDATE last_user SET number = ?1 WHERE number < ?1", [user.id.0])?;
     Ok(())
 }
 
@@ -27,6 +28,12 @@ pub(super) fn users(database: &Database) -> Result<Vec<User>> {
     all(database, "users", "SELECT * FROM users ORDER BY id", [], |row| {
         Ok(User { id: UserId(row.plain("id")?), is_deleted: row.plain("is_deleted")? })
     })
+}
+
+/// The highest number that a user ever had.
+pub(super) fn last_user(database: &Database) -> Result<UserId> {
+    let last = first(database, "last_user", "SELECT number FROM last_user", [], |row| row.plain("number"))?;
+    Ok(UserId(last.ok_or(Failure::Damaged("last_user"))?))
 }
 
 pub(super) fn put(database: &Database, id: ConnectionId, state: &ConnectionState) -> Result<()> {

@@ -80,7 +80,7 @@ pub(super) fn delete_delivery(database: &Database, delivery: &Delivery) -> Resul
 pub(super) fn forget_before(database: &Database, time: UnixTime) -> Result<()> {
     execute(database, FORGET_INCOMING, [time.as_millis()])?;
     execute(database, FORGET_OUTGOING, [time.as_millis()])?;
-    execute(database, "DELETE FROM seen WHERE at < ?", [time.as_millis()])?;
+    execute(database, FORGET_SEEN, [time.as_millis()])?;
     Ok(())
 }
 
@@ -241,7 +241,8 @@ const NEXT_DELIVERY: &str = "SELECT outgoing.* FROM deliveries \
      WHERE deliveries.connection = ? AND deliveries.queue = ? ORDER BY deliveries.message LIMIT 1";
 const SENT: &str = "SELECT * FROM outgoing WHERE connection = ? AND sender_id = ? ORDER BY id DESC LIMIT 1";
 
-/// These read all messages: they run now and then, not for each message.
+/// These run now and then, and read what is old alone.
 const FORGET_INCOMING: &str = "DELETE FROM incoming WHERE received_at < ? AND body IS NULL";
+const FORGET_SEEN: &str = "DELETE FROM seen WHERE at < ?";
 const FORGET_OUTGOING: &str = "DELETE FROM outgoing WHERE created_at < ? AND NOT EXISTS (\
      SELECT 1 FROM deliveries WHERE deliveries.connection = outgoing.connection AND deliveries.message = outgoing.id)";

@@ -183,6 +183,7 @@ fn carry_out(database: &Connection, op: &AgentOp) -> Result<()> {
 fn find(database: &Connection, query: &AgentQuery) -> Result<Found> {
     Ok(match query {
         AgentQuery::Users => Found::Users(connections::users(database)?),
+        AgentQuery::LastUser => Found::LastUser(connections::last_user(database)?),
         AgentQuery::Queues => Found::Queues(queues::waiting(database)?),
         AgentQuery::Services => Found::Services(services::find_all(database)?),
         AgentQuery::Unfinished => Found::Connections(connections::unfinished(database)?),

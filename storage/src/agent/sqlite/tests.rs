@@ -140,6 +140,21 @@ fn reads_others(plan: &str) -> bool {
     plan.contains("SCAN") || plan.contains("TEMP B-TREE") || plan.lines().any(is_wide)
 }
 
+/// What is forgotten is found by its time, and whether it waits to be delivered by its number.
+#[test]
+fn what_is_old_is_found_by_its_time() {
+    let (mut store, _folder) = store();
+    let forget = || vec![AgentOp::ForgetMessagesBefore(smp_core::UnixTime::from_millis(7))];
+    let ran = statements(&mut store, |store| store.run(forget()).expect("the store works"));
+    let ran: Vec<_> = ran.into_iter().filter(|sql| sql.starts_with("DELETE")).collect();
+    assert_eq!(ran.len(), 3, "{ran:?}");
+    for sql in ran {
+        let plan = plan(&store, &sql);
+        assert!(plan.contains("_of_time") && !plan.contains("SCAN"), "{sql}: {plan}");
+        assert!(!sql.contains("EXISTS") || plan.contains("deliveries_of_message"), "{sql}: {plan}");
+    }
+}
+
 /// The test above would see a statement that reads all messages, or all of a connection.
 #[test]
 fn a_plan_shows_what_reads_all_messages() {

@@ -17,6 +17,7 @@ pub fn describe(found: &Found) -> String {
         Found::Users(users) => {
             lines("users", users.iter().map(|user| format!("{} deleted {}", user.id.0, user.is_deleted)))
         }
+        Found::LastUser(last) => format!("last user: {}", last.0),
         Found::Queues(queues) => lines("queues", queues.iter().map(waiting)),
         Found::Services(services) => lines("services", services.iter().map(service)),
         Found::Connections(ids) => lines("connections", ids.iter().map(|id| hex(id.as_bytes()))),

@@ -90,6 +90,7 @@ pub fn compare_state(store: &mut impl AgentStore, reference: &MemoryAgentStore, 
 fn queries() -> Vec<AgentQuery> {
     let mut queries = vec![
         AgentQuery::Users,
+        AgentQuery::LastUser,
         AgentQuery::Services,
         AgentQuery::Queues,
         AgentQuery::Unfinished,

@@ -4,9 +4,9 @@ use bytes::Bytes;
 use smp_core::UnixTime;
 use smp_core::agent::store::{
     AgentOp, AgentQuery, Agreement, Confirmation, Connection, Delivery, Found, Incoming, Invitation,
-    Outgoing, QueueNumber, QueueStage, ReceiveQueue, SendQueue, UserService, WaitingQueue,
+    Outgoing, QueueNumber, QueueStage, ReceiveQueue, SendQueue, User, UserService, WaitingQueue,
 };
-use smp_core::agent::{ConnectionId, LocalMessageId};
+use smp_core::agent::{ConnectionId, LocalMessageId, UserId};
 use smp_core::crypto::ratchet::SkippedKeys;
 
 use super::samples::{Samples, confirmation_id, connection_id, invitation_id, user_id};
@@ -18,8 +18,9 @@ use crate::agent::AgentStore;
 /// # Panics
 /// When one is broken.
 pub fn run_scenarios<S: AgentStore>(mut fresh: impl FnMut() -> S) {
-    let scenarios: [fn(S); 13] = [
+    let scenarios: [fn(S); 14] = [
         nothing_is_found_in_an_empty_store,
+        the_last_number_of_a_user_is_remembered,
         connections_are_found_as_they_were_put,
         requests_are_found_as_they_were_put,
         invitations_are_found_by_their_address,
@@ -83,10 +84,30 @@ fn connection(store: &mut impl AgentStore, id: ConnectionId) -> Connection {
     }
 }
 
+fn the_last_number_of_a_user_is_remembered(mut store: impl AgentStore) {
+    let user = |id| AgentOp::PutUser(User { id: UserId(id), is_deleted: false });
+    for (op, last) in [
+        (user(-3), "last user: 0"),
+        (user(5), "last user: 5"),
+        (user(2), "last user: 5"),
+        (AgentOp::DeleteUser(UserId(5)), "last user: 5"),
+        (user(5), "last user: 5"),
+        (user(6), "last user: 6"),
+    ] {
+        run(&mut store, vec![op]);
+        assert_eq!(answer(&mut store, &AgentQuery::LastUser), last);
+    }
+    // What is refused is not remembered.
+    let refused = AgentOp::PutDelivery(delivery(connection_id(0), 1, 1));
+    assert!(store.run(vec![user(9), refused]).is_err());
+    assert_eq!(answer(&mut store, &AgentQuery::LastUser), "last user: 6");
+}
+
 fn nothing_is_found_in_an_empty_store(mut store: impl AgentStore) {
     let id = connection_id(0);
     for (query, nothing) in [
         (AgentQuery::Users, "users:"),
+        (AgentQuery::LastUser, "last user: 0"),
         (AgentQuery::Services, "services:"),
         (AgentQuery::Queues, "queues:"),
         (AgentQuery::Unfinished, "connections:"),

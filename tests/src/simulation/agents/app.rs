@@ -140,7 +140,7 @@ impl World {
         let Asked { talk, side, action } = asked;
         let (link_pq, pq) = self.sim.options.pq;
         let len = if self.sim.dice.chance(500) {
-            sizes::body_len_max(version::SUPPORTED.max(), pq || self.sim.options.features.pq > 0)
+            sizes::body_len_max(version::SUPPORTED.max(), pq || link_pq || self.sim.options.features.pq > 0)
         } else {
             0
         };
