@@ -57,8 +57,8 @@ pub(super) enum Doing {
     QueueInfo(CallId, Box<ServerAddress>),
     /// SUB.
     Subscribe(LinkId, EntityId),
-    /// SUBS, in this session of the link.
-    SubscribeService(LinkId, u64),
+    /// SUBS.
+    SubscribeService(LinkId),
     /// LSET or LDEL at this server, for a call that is answered like this when it is done.
     Link(CallId, ServerAddress, Box<Reply>),
     /// PRXY of this destination, for something that need not be tried while there is no network.

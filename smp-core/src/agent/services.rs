@@ -245,9 +245,9 @@ impl Agent {
     /// SUBS, if it is time for it.
     pub(super) fn subscribe_service(&mut self, id: LinkId) {
         let surplus = self.surplus(id);
-        if let Some((service, expected, session)) = self.links.ask_for_service(id, surplus) {
+        if let Some((service, expected)) = self.links.ask_for_service(id, surplus) {
             let request = Request::subscribe_service(service, expected);
-            self.request(id, request, Doing::SubscribeService(id, session));
+            self.request(id, request, Doing::SubscribeService(id));
         }
     }
 
@@ -257,12 +257,7 @@ impl Agent {
         known.map_or(QueueSet::EMPTY, |known| known.service.surplus)
     }
 
-    pub(super) fn service_subscribed(
-        &mut self,
-        id: LinkId,
-        session: u64,
-        answer: Result<Answer, RequestError>,
-    ) {
+    pub(super) fn service_subscribed(&mut self, id: LinkId, answer: Result<Answer, RequestError>) {
         let Some(link) = self.links.get(id) else { return };
         let (user, server) = (link.place.user, link.server().clone());
         let (set, error) = match answer {
@@ -270,7 +265,7 @@ impl Agent {
             Ok(_) => (None, Some(RequestError::Unexpected)),
             Err(error) => (None, Some(error)),
         };
-        match self.links.service_subscribed(id, session, self.surplus(id), set) {
+        match self.links.service_subscribed(id, self.surplus(id), set) {
             ServiceOutcome::Subscribed(expected, subscribed) => {
                 let event = Event::ServiceUp { user, server, expected, subscribed };
                 self.outputs.push_back(AgentOutput::Event(event));

@@ -146,7 +146,7 @@ impl Agent {
     pub(super) fn pass_answer(&mut self, doing: Doing, answer: Result<Answer, RequestError>) {
         match (doing.connection(), doing) {
             (_, Doing::Subscribe(link, queue)) => self.subscribed(link, &queue, answer),
-            (_, Doing::SubscribeService(link, session)) => self.service_subscribed(link, session, answer),
+            (_, Doing::SubscribeService(link)) => self.service_subscribed(link, answer),
             (_, Doing::QueueInfo(call, server)) => self.queue_told(call, *server, answer),
             (_, Doing::Link(call, server, reply)) => {
                 let reply = answer.map(|_| *reply).map_err(|error| to_error(server, error));

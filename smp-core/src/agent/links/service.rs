@@ -47,7 +47,7 @@ pub(in super::super) enum ServiceOutcome {
     Surplus(QueueSet),
     /// Queues are subscribed one by one.
     Failed,
-    /// The session is another one, or not asked for anything.
+    /// The session has ended, or was not asked.
     Nothing,
 }
 
@@ -73,12 +73,12 @@ impl Links {
         self.links.get(&id).is_some_and(|link| link.service.is_some())
     }
 
-    /// The queues of the service, as far as is known, and in which session to ask for them; when it is time to.
+    /// The service, and its queues as far as is known, when it is time to ask for them.
     pub(in super::super) fn ask_for_service(
         &mut self,
         id: LinkId,
         surplus: QueueSet,
-    ) -> Option<(EntityId, QueueSet, u64)> {
+    ) -> Option<(EntityId, QueueSet)> {
         let is_receiving = self.is_receiving;
         let link = self.links.get_mut(&id).filter(|_| is_receiving)?;
         let (service, counts) = (link.service.as_mut()?, link.queues.counts());
@@ -94,7 +94,7 @@ impl Links {
             _ => return None,
         };
         let is_asked = service.stage != Stage::Settled;
-        let asked = is_asked.then(|| (service.id.clone(), expected, link.session));
+        let asked = is_asked.then(|| (service.id.clone(), expected));
         self.settle(id);
         asked
     }
@@ -103,12 +103,11 @@ impl Links {
     pub(in super::super) fn service_subscribed(
         &mut self,
         id: LinkId,
-        session: u64,
         surplus: QueueSet,
         set: Option<QueueSet>,
     ) -> ServiceOutcome {
-        let link = self.links.get_mut(&id).filter(|link| link.is_ready() && link.session == session);
-        let Some(link) = link else { return ServiceOutcome::Nothing };
+        // A session that ended answers nothing.
+        let Some(link) = self.links.get_mut(&id) else { return ServiceOutcome::Nothing };
         let Some(service) = &mut link.service else { return ServiceOutcome::Nothing };
         let ours = link.queues.service_set();
         let (stage, outcome) = match (service.stage, set) {
