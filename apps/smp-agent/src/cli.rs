@@ -126,6 +126,11 @@ COMMANDS
   SWCH                receive through a queue on another server: OK; later SWITCH, at both sides
   RSYNC, RSYNC FORCE  make a new ratchet, because messages cannot be read or nevertheless: OK; later RSYNC, at both sides
   STAT                STAT <how the connection is>
+  STATS               STATS <time> <body>, without a connection: what was done at servers since then. A line of the body is a
+                      server and what is not 0: of sessions `sessions=1`, `connecting` and `failed`;
+                      of queues from which is received `receiving`, `waiting` and `ended`; then what was counted: `sent-direct`,
+                      `received`, `acknowledged` and so on
+  STATS RESET         count anew: OK
   DEL                 delete the connection: OK; later DELD, when nothing is left of it
   SUB                 from now on this client has the events of the connection: OK. What waits is told again: CONF, REQ,
                       and MSG until it is acknowledged

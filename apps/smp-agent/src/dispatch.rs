@@ -16,7 +16,7 @@ use smp_core::wire::link::{ConnectionLink, ConnectionMode};
 use smp_runtime::agent::{Joined, Linked, new_connection_id};
 
 use crate::desk::{ClientId, Desk, Matter};
-use crate::translate::{agent_id, connection_id, status};
+use crate::translate::{agent_id, connection_id, statistics, status};
 
 /// An answer that is waited for: which connection it is about, and what it says.
 pub(crate) type Answer = Pin<Box<dyn Future<Output = (TextConnectionId, AgentEvent)> + Send>>;
@@ -49,6 +49,11 @@ pub(crate) fn begin(
         AgentCommand::Switch => begun.switch(),
         AgentCommand::SyncRatchet { force } => begun.sync_ratchet(force),
         AgentCommand::Status => begun.status(),
+        AgentCommand::Statistics => return begun.statistics(),
+        AgentCommand::ResetStatistics => {
+            let reset = begun.desk.agent.reset_statistics();
+            return begun.answer(reset, |_| ());
+        }
         // Suspended queues: not in the agent yet.
         _ => Err(PROHIBITED),
     };
@@ -226,6 +231,13 @@ impl Begun {
             };
             (self.name, event)
         }))
+    }
+
+    fn statistics(self) -> Answer {
+        let told = self.desk.agent.statistics();
+        Box::pin(
+            async move { (self.name, told.await.map_or_else(AgentEvent::Error, |told| statistics(&told))) },
+        )
     }
 
     /// OK and what follows from it, or the error.

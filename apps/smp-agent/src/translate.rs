@@ -1,7 +1,7 @@
 //! Names and events of the agent, in the words of the plain text.
 
 use smp_core::agent::store::SyncState;
-use smp_core::agent::{self, ConnectionDescription, Event};
+use smp_core::agent::{self, AgentStatistics, ConnectionDescription, Event, ServerStatistics};
 use smp_core::wire::agent::MessageIntegrity;
 use smp_core::wire::agent_text::{
     AgentEvent, ConnectionKind, ConnectionStatus, MessageEvent, RatchetSync, SwitchPhase, SwitchSide,
@@ -107,6 +107,27 @@ pub(crate) fn status(connection: ConnectionDescription) -> ConnectionStatus {
 /// The name of a connection in the plain text.
 pub(crate) fn connection_id(connection: agent::ConnectionId) -> TextConnectionId {
     wire_id(connection.as_bytes(), TextConnectionId::new)
+}
+
+/// What was done at servers, one line for each. There is one user.
+pub(crate) fn statistics(statistics: &AgentStatistics) -> AgentEvent {
+    let lines: Vec<_> = statistics.servers.iter().map(of_server).collect();
+    AgentEvent::Statistics { since: statistics.since, servers: lines.join("\n").into() }
+}
+
+fn of_server(server: &ServerStatistics) -> String {
+    let (sessions, queues) = (server.sessions, server.subscriptions);
+    let now = [
+        ("sessions", sessions.connected),
+        ("connecting", sessions.connecting),
+        ("failed", sessions.failed),
+        ("receiving", queues.subscribed),
+        ("waiting", queues.waiting),
+        ("ended", queues.ended),
+    ];
+    let now = now.into_iter().map(|(name, number)| (name, number as u64));
+    let numbers = now.chain(server.counters.all()).filter(|(_, number)| *number > 0);
+    numbers.fold(server.server.to_string(), |line, (name, number)| format!("{line} {name}={number}"))
 }
 
 /// An id of the plain text that the agent may have given: those have 12 bytes.

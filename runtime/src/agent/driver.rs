@@ -67,6 +67,7 @@ impl<R: Runtime, S: AgentStore + 'static> Driver<R, S> {
             self.input(stored);
         }
         poll_fn(|cx| self.poll(cx)).await;
+        self.input(AgentInput::Stop);
     }
 
     /// Goes on until nothing waits, but not for so long that other tasks must wait.

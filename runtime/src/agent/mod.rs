@@ -74,9 +74,11 @@
 //! | what servers tell | 1024 inputs of the machine; then sessions are read no more until it has caught up |
 //! | requests of a session | 2700 at a time, 1350 of them subscriptions; those behind wait, one for each connection and kind |
 //! | what waits for the store | a batch or a read for each connection in which something happens |
+//! | servers of which is counted what was done there | [`AgentLimits::statistics`]; of more, those are forgotten where least was |
 //! | messages that wait to be sent | the store |
 //!
 //! [`AgentLimits::inbox`]: smp_core::agent::AgentLimits::inbox
+//! [`AgentLimits::statistics`]: smp_core::agent::AgentLimits::statistics
 
 mod builder;
 mod driver;

@@ -7,8 +7,9 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::{
-    ConfirmationId, ConnectionDescription, ConnectionId, ConnectionStatus, ConnectionSummary, ContactRequest,
-    InvitationId, LinkIdentity, LocalMessageId, PreparedLink, UserId, UserServer,
+    AgentStatistics, ConfirmationId, ConnectionDescription, ConnectionId, ConnectionStatus,
+    ConnectionSummary, ContactRequest, InvitationId, LinkIdentity, LocalMessageId, PreparedLink, UserId,
+    UserServer,
 };
 use crate::crypto::Ed25519PrivateKey;
 use crate::crypto::link::OpenedLink;
@@ -17,7 +18,7 @@ use crate::wire::agent::AgentError;
 use crate::wire::broker::QueueStatus;
 use crate::wire::command::MessageFlags;
 use crate::wire::link::{ContactDetails, ShortLink};
-use crate::wire::{ConnectionRequest, ServerAddress};
+use crate::wire::{ConnectionRequest, Name, NameRecord, ServerAddress};
 
 /// Names a call until it is answered.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -227,6 +228,17 @@ pub enum Call {
     Status(ConnectionId),
     /// What its server says of the queue from which a connection receives. QUE. [`Reply::QueueInfo`].
     QueueInfo(ConnectionId),
+    /// What was done at servers, and how things are there. [`Reply::Statistics`].
+    Statistics,
+    /// Ask one of a user's servers that resolve names what is registered under a name. [`Reply::Name`].
+    Resolve {
+        /// Whose servers are asked.
+        user: UserId,
+        /// The name.
+        name: Name,
+    },
+    /// Begin to count anew. [`Reply::Done`]: it is kept.
+    ResetStatistics,
     /// Keep a call and carry it out as soon as it can be, also after a restart: one that makes, joins, accepts or allows a
     /// connection, switches its queue, or opens, sets or deletes a short link. [`Reply::Done`]: it is kept;
     /// [`Event::Finished`](super::Event::Finished) tells how it ended, when it succeeded, or failed so that to try again is of no use.
@@ -342,6 +354,10 @@ pub enum Reply {
     Status(Box<ConnectionStatus>),
     /// What a server says of a queue.
     QueueInfo(Box<QueueStatus>),
+    /// What was done at servers.
+    Statistics(Box<AgentStatistics>),
+    /// What is registered under a name.
+    Name(Box<NameRecord>),
     /// The answers to several calls, in their order.
     Many(Vec<Result<Self, AgentError>>),
 }
@@ -360,6 +376,9 @@ impl Call {
             | Self::DeleteUser { .. }
             | Self::Users
             | Self::Connections(_)
+            | Self::Statistics
+            | Self::ResetStatistics
+            | Self::Resolve { .. }
             | Self::Reconnect(_)
             | Self::SetUserService { .. }
             | Self::ResubscribeService(_)
@@ -421,6 +440,8 @@ impl fmt::Debug for Reply {
             Self::Connections(_) => "Connections",
             Self::Status(_) => "Status",
             Self::QueueInfo(_) => "QueueInfo",
+            Self::Statistics(_) => "Statistics",
+            Self::Name(_) => "Name",
             Self::Many(_) => "Many",
         })
     }

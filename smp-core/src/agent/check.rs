@@ -24,6 +24,14 @@ pub struct Subscriptions {
     pub ended: usize,
 }
 
+impl Subscriptions {
+    pub(super) const fn add(&mut self, other: Self) {
+        self.subscribed += other.subscribed;
+        self.waiting += other.waiting;
+        self.ended += other.ended;
+    }
+}
+
 impl Agent {
     /// What is under way.
     #[must_use]

@@ -121,6 +121,10 @@ pub struct AgentLimits {
     pub clean_up_first: Duration,
     /// How long to wait until that is done again.
     pub clean_up_pause: Duration,
+    /// How long after something was counted the statistics are kept.
+    pub statistics_pause: Duration,
+    /// At how many servers, of all users together, is counted what was done. Of more, those are forgotten at which least was.
+    pub statistics: usize,
     /// How many inputs may wait for one connection: calls beyond are refused, messages beyond come again.
     pub inbox: usize,
     /// How many requests may wait at one contact address to be accepted or rejected: those beyond are dropped, and the app
@@ -160,6 +164,8 @@ impl Default for AgentLimits {
             keep_messages: day * 21,
             clean_up_first: second * 30,
             clean_up_pause: second * 300,
+            statistics_pause: second * 60,
+            statistics: 1024,
             inbox: 1024,
             requests: 1000,
         }

@@ -1,12 +1,14 @@
 //! What an app may know of a connection.
 
+use super::effect::Effect;
+use super::links::SubscriptionState;
 use super::step::Step;
 use super::store::{QueueStage, ReceiveSwitch, SendSwitch, SyncState};
-use super::{CallId, Reply};
+use super::{Agent, CallId, ConnectionId, Reply, UserId};
 use crate::wire::agent::{AgentError, version};
-use crate::wire::{ServerAddress, Version};
+use crate::wire::{EntityId, ServerAddress, Version};
 
-/// How a connection is.
+/// How a connection is. `ConnectionStats`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ConnectionDescription {
     /// The agent version that both sides speak, as far as is known.
@@ -41,6 +43,21 @@ pub struct ReceiveQueueDescription {
     pub switch: Option<ReceiveSwitch>,
     /// That may be given up.
     pub can_abort: bool,
+    /// Whether its messages come. None, if they are not wanted: of a connection that is not kept yet, or is deleted.
+    pub subscription: Option<SubscriptionStatus>,
+}
+
+/// Whether messages of a queue come, best first. `SubscriptionStatus`.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum SubscriptionStatus {
+    /// They do.
+    Active,
+    /// They will, as soon as the server can be reached.
+    Pending,
+    /// They do not, until the app [asks for it](super::Call::Resubscribe): the server refused.
+    Refused,
+    /// They do not, until the app [asks for it](super::Call::Resubscribe): another agent with the same keys took the subscription.
+    Ended,
 }
 
 /// A queue to which a connection sends.
@@ -58,12 +75,14 @@ impl Step<'_> {
     pub(super) fn describe(&mut self, id: CallId) -> Result<(), AgentError> {
         let connection = self.connection()?;
         let (state, ratchet) = (&connection.state, connection.agreement.ratchet());
+        let user = state.user;
         let in_use = connection.receive.iter().filter(|queue| queue.stage != QueueStage::Disabled);
         let receive = in_use.map(|queue| ReceiveQueueDescription {
             server: queue.server.clone(),
             stage: queue.stage,
             switch: queue.switch,
             can_abort: queue.switch == Some(ReceiveSwitch::Adding),
+            subscription: None,
         });
         let send = connection.send.iter();
         let send = send.map(|queue| SendQueueDescription {
@@ -82,7 +101,50 @@ impl Step<'_> {
             receive: receive.collect(),
             send: send.collect(),
         };
-        self.reply(id, Ok(Reply::Description(Box::new(description))));
+        let in_use = connection.receive.iter().filter(|queue| queue.stage != QueueStage::Disabled);
+        let queues = in_use.map(|queue| queue.recipient_id.clone()).collect();
+        self.effects.push(Effect::Describe(id, self.id, user, Box::new(description), queues));
         Ok(())
+    }
+}
+
+impl Agent {
+    /// Answers how a connection is, when it is also known whether messages of its queues, which have these ids, come.
+    pub(super) fn described(
+        &mut self,
+        id: CallId,
+        (user, connection): (UserId, ConnectionId),
+        mut description: Box<ConnectionDescription>,
+        queues: &[EntityId],
+    ) {
+        for (described, queue) in description.receive.iter_mut().zip(queues) {
+            let state = self.links.state_of(user, &described.server, connection, queue);
+            described.subscription = state.map(SubscriptionStatus::of);
+        }
+        self.reply(id, Ok(Reply::Description(description)));
+    }
+}
+
+impl ConnectionDescription {
+    /// Whether messages come: the best of its active queues, or, if none is active, of all.
+    #[must_use]
+    pub fn subscription(&self) -> Option<SubscriptionStatus> {
+        let best = |is_meant: fn(&&ReceiveQueueDescription) -> bool| {
+            self.receive.iter().filter(is_meant).filter_map(|queue| queue.subscription).min()
+        };
+        best(|queue| queue.stage == QueueStage::Active).or_else(|| best(|_| true))
+    }
+}
+
+impl SubscriptionStatus {
+    const fn of(state: SubscriptionState) -> Self {
+        match state {
+            SubscriptionState::Subscribed => Self::Active,
+            SubscriptionState::Wanted | SubscriptionState::InFlight | SubscriptionState::Waiting(_) => {
+                Self::Pending
+            }
+            SubscriptionState::Refused => Self::Refused,
+            SubscriptionState::Ended => Self::Ended,
+        }
     }
 }

@@ -1,10 +1,12 @@
 //! What an actor's steps lead to.
 
 use super::links::LinkId;
+use super::names::Resolving;
 use super::queues::QueuePurpose;
 use super::short_links::NewLink;
+use super::statistics::Counter;
 use super::store::{Outgoing, OutgoingContent, QueueNumber, WaitingQueue};
-use super::{Agent, AgentOutput, Call, CallId, ConnectionId, Event, Reply, UserId};
+use super::{Agent, AgentOutput, Call, CallId, ConnectionDescription, ConnectionId, Event, Reply, UserId};
 use crate::client::{QueueKeys, ReceivedMessage, Request};
 use crate::crypto::X25519PrivateKey;
 use crate::wire::agent::AgentError;
@@ -33,6 +35,10 @@ pub(super) enum Effect {
     Command(Box<Call>),
     /// The connection is forgotten.
     Gone,
+    /// A call is answered how a connection of this user is, and whether messages of these queues of it come.
+    Describe(CallId, ConnectionId, UserId, Box<ConnectionDescription>, Vec<EntityId>),
+    /// Something is counted at a server.
+    Count(UserId, ServerAddress, Counter),
     /// A message came with an answer.
     Received(QueueNumber, ReceivedMessage),
 }
@@ -61,6 +67,8 @@ pub(super) enum Doing {
     SubscribeService(LinkId),
     /// LSET or LDEL at this server, for a call that is answered like this when it is done.
     Link(CallId, ServerAddress, Box<Reply>),
+    /// RSLV, for a call.
+    Resolve(Box<Resolving>),
     /// PRXY of this destination, for something that need not be tried while there is no network.
     Relay(LinkId, Box<ServerAddress>, bool),
 }
@@ -112,6 +120,7 @@ impl Doing {
             | Self::SubscribeService(..)
             | Self::QueueInfo(..)
             | Self::Link(..)
+            | Self::Resolve(_)
             | Self::Relay(..) => None,
         }
     }
@@ -131,6 +140,7 @@ impl Doing {
             | Self::Delete(..)
             | Self::QueueInfo(..)
             | Self::Link(..)
+            | Self::Resolve(_)
             | Self::Subscribe(..)
             | Self::SubscribeService(..) => false,
         }
@@ -171,6 +181,10 @@ impl Agent {
                     self.batch_over(link);
                 }
             }
+            Effect::Describe(id, connection, user, description, queues) => {
+                self.described(id, (user, connection), description, &queues);
+            }
+            Effect::Count(user, server, counter) => self.count(user, &server, counter),
             // The actor's own.
             Effect::Deliver(_) | Effect::Tasks | Effect::Command(_) | Effect::Received(..) | Effect::Gone => {
             }

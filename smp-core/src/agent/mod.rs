@@ -29,6 +29,7 @@ mod id;
 mod incoming;
 mod links;
 mod many;
+mod names;
 mod network;
 mod ordering;
 mod prepared;
@@ -48,6 +49,7 @@ mod sessions;
 mod short_links;
 mod start;
 mod state;
+mod statistics;
 mod step;
 pub mod store;
 mod suspend;
@@ -63,7 +65,9 @@ use std::sync::Arc;
 pub use call::{Call, CallId, LinkContent, LinkRoot, Reply};
 pub use check::{Activity, Subscriptions};
 pub use config::{AgentConfig, AgentLimits, AgentVersions, UserServer};
-pub use describe::{ConnectionDescription, ReceiveQueueDescription, SendQueueDescription};
+pub use describe::{
+    ConnectionDescription, ReceiveQueueDescription, SendQueueDescription, SubscriptionStatus,
+};
 pub use event::{ContactRequest, Event, MessageEvent, ReceivedReceipt, SwitchPhase, SwitchSide};
 pub use id::{ConfirmationId, ConnectionId, InvitationId, LocalMessageId, UserId};
 pub use links::{Isolation, LinkId};
@@ -71,6 +75,7 @@ pub use network::{NetworkConfig, ProxyFallback, ProxyMode, SessionMode};
 pub use prepared::{LinkIdentity, PreparedLink};
 pub use servers::{ServerRole, ServerRoles};
 pub use state::{ConnectionStatus, ConnectionSummary, WaitingConfirmation};
+pub use statistics::{AgentStatistics, ServerStatistics, Sessions};
 
 use self::actor::{Actor, Work};
 use self::effect::Doing;
@@ -79,6 +84,7 @@ use self::many::Many;
 use self::routing::{Proxied, Relays};
 use self::services::Services;
 use self::start::Starting;
+use self::statistics::{Counted, Counting};
 use self::store::{AgentQuery, Batch, BatchId, Found, ReadId, StoreFailure};
 use self::suspend::Phase;
 use self::users::{KnownUser, UserDeletion, Writer};
@@ -108,6 +114,8 @@ pub enum AgentInput {
     Told(LinkId, ClientEvent),
     /// The time of `poll_timeout` came.
     Timeout,
+    /// The shell is about to end: what is kept now and then, and changed since, is kept. Without it nothing is lost but that.
+    Stop,
 }
 
 /// An effect that the shell carries out, in order.
@@ -136,6 +144,7 @@ pub struct Agent {
     links: Links,
     relays: Relays,
     services: Services,
+    counting: Counting,
     actors: BTreeMap<ConnectionId, Actor>,
     /// Requests without an answer.
     requests: BTreeMap<CommandId, Pending>,
@@ -176,12 +185,15 @@ struct Pending {
     link: LinkId,
     doing: Doing,
     proxied: Option<Box<Proxied>>,
+    counted: Option<Box<Counted>>,
 }
 
 /// For whom something is read.
 enum Reader {
     /// The agent itself, when it starts.
     Start,
+    /// The statistics.
+    Statistics,
     Connection(ConnectionId),
     /// The deletion of a user.
     User(UserId),
@@ -198,6 +210,8 @@ enum Alarm {
     User(UserId),
     /// What is not needed any more is forgotten.
     CleanUp,
+    /// What was counted is kept.
+    Statistics,
 }
 
 impl Agent {
@@ -209,6 +223,7 @@ impl Agent {
         let mut agent = Self {
             relays: Relays::default(),
             services: Services::new(&config),
+            counting: Counting::new(now.unix),
             links: Links::new(Arc::clone(&config), links, now.mono),
             shared: Shared { config, users: BTreeMap::new(), entropy, now },
             actors: BTreeMap::new(),
@@ -246,6 +261,7 @@ impl Agent {
             },
             AgentInput::Read(id, result) => match self.reads.remove(&id) {
                 Some(Reader::Start) => self.started(result),
+                Some(Reader::Statistics) => self.statistics_found(result),
                 Some(Reader::Connection(connection)) => self.found(connection, result),
                 Some(Reader::User(user)) => self.user_found(user, result),
                 Some(Reader::List(call, of)) => self.connections_found(call, of, result),
@@ -256,6 +272,7 @@ impl Agent {
             AgentInput::Answer(id, answer) => self.answered(id, answer),
             AgentInput::Told(link, event) => self.told(link, event),
             AgentInput::Timeout => self.run_timers(),
+            AgentInput::Stop => self.keep_statistics(),
         }
         self.fail_requests();
         self.try_to_rest();
@@ -320,6 +337,7 @@ impl Agent {
             match alarm {
                 Alarm::Start => self.start(),
                 Alarm::CleanUp => self.clean_up(),
+                Alarm::Statistics => self.keep_statistics_now(),
                 Alarm::User(user) => self.read(Reader::User(user), AgentQuery::Connections),
             }
         }

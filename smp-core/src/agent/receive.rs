@@ -7,6 +7,7 @@ use super::effect::{Doing, Effect};
 use super::establish::FIRST;
 use super::redundancy::is_unknown;
 use super::seal::{self, Opened, OpenedMessage, SealFault};
+use super::statistics::Counter;
 use super::step::Step;
 use super::store::{AgentOp, Found, Progress, QueueNumber};
 use crate::client::{ReceivedMessage, Request};
@@ -21,10 +22,10 @@ impl Step<'_> {
         self.is_not_drained(number);
         if let Some(Found::Incoming(incoming)) = &self.found {
             // It came before.
-            return match incoming.clone() {
-                Some(incoming) if incoming.body.is_some() => {
-                    self.repeated(*incoming);
-                }
+            let incoming = incoming.clone();
+            self.count_received(number, |of| &mut of.received_again);
+            return match incoming {
+                Some(incoming) if incoming.body.is_some() => self.repeated(*incoming),
                 _ => self.acknowledge_now(number, &message.id),
             };
         }
@@ -48,12 +49,33 @@ impl Step<'_> {
             Ok(Taken::Early(sender_id)) => return self.hold(number, message, sender_id),
             Ok(Taken::ByApp) => {}
             Ok(Taken::Done) => self.acknowledge_now(number, &message.id),
+            Ok(Taken::Again) => {
+                self.count_received(number, |of| &mut of.received_again);
+                self.acknowledge_now(number, &message.id);
+            }
+            Ok(Taken::Unreadable) => {
+                self.count_received(number, |of| &mut of.received_unreadable);
+                self.acknowledge_now(number, &message.id);
+            }
             Err(error) => {
+                let is_unreadable = matches!(error, AgentError::Peer(PeerError::Crypto(_)));
+                self.count_received(
+                    number,
+                    match is_unreadable {
+                        true => |of| &mut of.received_unreadable,
+                        false => |of| &mut of.received_wrong,
+                    },
+                );
                 self.error(error);
                 self.acknowledge_now(number, &message.id);
             }
         }
         self.was_taken(number);
+    }
+
+    fn count_received(&mut self, number: QueueNumber, counter: Counter) {
+        let server = self.receive_queue(number).map(|queue| queue.server.clone());
+        self.count(server, counter);
     }
 
     pub(super) fn acknowledge_now(&mut self, number: QueueNumber, message: &MessageId) {
@@ -100,7 +122,7 @@ impl Step<'_> {
                         }
                         taken
                     }
-                    Ok(None) => Ok(Taken::Done),
+                    Ok(None) => Ok(Taken::Again),
                     Ok(Some(Err(error))) | Err(error) => self.not_decrypted(hash, error),
                 }
             }
@@ -164,6 +186,10 @@ pub(super) enum Taken {
     ByApp,
     /// Nobody now: others with lower numbers than this one may be in another queue.
     Early(i64),
+    /// Nobody now: it was taken before.
+    Again,
+    /// It could not be decrypted, which the app was told.
+    Unreadable,
     Done,
 }
 

@@ -144,7 +144,7 @@ impl Step<'_> {
     pub(super) fn not_decrypted(&mut self, hash: [u8; 32], error: AgentError) -> Result<Taken, AgentError> {
         match self.ask(AgentQuery::Seen(self.id, hash)) {
             Some(Found::Seen(false)) => {}
-            _ => return Ok(Taken::Done),
+            _ => return Ok(Taken::Again),
         }
         self.ops.push(AgentOp::PutSeen(self.id, hash, self.now()));
         let state = &self.connection()?.state;
@@ -161,7 +161,7 @@ impl Step<'_> {
                 if sync <= SyncState::Required {
                     self.sync_is(next.max(sync), Some(fault));
                 }
-                Ok(Taken::Done)
+                Ok(Taken::Unreadable)
             }
             error => Err(error),
         }

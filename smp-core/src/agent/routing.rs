@@ -13,6 +13,7 @@ use super::effect::Doing;
 use super::failure::is_useless_proxy;
 use super::links::LinkId;
 use super::servers::{ServerRole, choose};
+use super::statistics::Counted;
 use super::{Agent, ConnectionId, Pending, UserId};
 use crate::client::{Answer, CommandId, Relay, Request, RequestError};
 use crate::wire::ServerAddress;
@@ -20,10 +21,10 @@ use crate::wire::error::{BrokerErrorType, ErrorType, ProxyError};
 
 /// A request that goes through a proxy.
 pub(super) struct Proxied {
-    user: UserId,
+    pub(super) user: UserId,
     connection: Option<ConnectionId>,
-    destination: ServerAddress,
-    proxy: ServerAddress,
+    pub(super) destination: ServerAddress,
+    pub(super) proxy: ServerAddress,
     request: Request,
     /// Through which it was sent.
     relay: Option<Relay>,
@@ -67,7 +68,8 @@ impl Agent {
                 let link = self.links.at(user, &server, connection);
                 return self.request(link, request, doing);
             }
-            return self.fail(doing, RequestError::Unreachable(BrokerErrorType::Host));
+            let counted = Self::counted_at(user, &server, &request, &doing);
+            return self.fail(counted, doing, RequestError::Unreachable(BrokerErrorType::Host));
         };
         let (destination, relay) = (server, None);
         let proxied = Proxied { user, connection, destination, proxy, request, relay, is_again: false };
@@ -176,13 +178,14 @@ impl Agent {
             let link = self.links.at(user, &destination, connection);
             return self.request(link, request, doing);
         }
-        self.fail(doing, RequestError::AtProxy(Box::new(proxy), Box::new(error)));
+        let counted = Self::counted_at(user, &destination, &request, &doing);
+        self.fail(counted, doing, RequestError::AtProxy(Box::new(proxy), Box::new(error)));
     }
 
     /// A request fails, as soon as whoever asks has done everything else.
-    fn fail(&mut self, doing: Doing, error: RequestError) {
+    fn fail(&mut self, counted: Option<Box<Counted>>, doing: Doing, error: RequestError) {
         let id = CommandId(self.number());
-        self.requests.insert(id, Pending { link: LinkId(0), doing, proxied: None });
+        self.requests.insert(id, Pending { link: LinkId(0), doing, proxied: None, counted });
         self.failing.push_back((id, error));
     }
 }

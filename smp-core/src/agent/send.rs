@@ -242,6 +242,9 @@ impl Step<'_> {
             return;
         }
         let server = self.send_queue(number).map(|queue| queue.server.clone());
+        if is_temporary(&error) && !is_called_for {
+            self.count(server.clone(), |of| &mut of.send_expired);
+        }
         let error = match server {
             Some(_) if is_refused(&error) && !is_body(message) => AgentError::Connection(self.unreachable()),
             Some(server) => to_error(server, error),
@@ -383,6 +386,8 @@ impl Step<'_> {
         let Some(connection) = &mut self.connection else { return };
         if connection.state.progress != Progress::Connected {
             connection.state.progress = Progress::Connected;
+            let server = connection.receive.first().map(|queue| queue.server.clone());
+            self.count(server, |of| &mut of.connected);
             self.event(Event::Connected(self.id));
             self.prepare_spares();
         }

@@ -26,7 +26,8 @@ impl Agent {
     ) {
         let id = CommandId(self.number());
         let is_patient = doing.is_patient();
-        self.requests.insert(id, Pending { link, doing, proxied });
+        let counted = self.counted(link, &request, &doing, proxied.as_deref());
+        self.requests.insert(id, Pending { link, doing, proxied, counted });
         match self.links.request(link, id, request, is_patient) {
             // Not now: whoever asks has not done everything else that he has to.
             Step::Fail(reason) => self.failing.push_back((id, RequestError::Unreachable(reason))),
@@ -51,6 +52,7 @@ impl Agent {
             Step::Nothing | Step::Fail(_) => {}
             Step::Connect => self.connect(id),
             Step::Send(requests) => {
+                self.count_attempts(&requests);
                 let requests = requests.into_iter();
                 let outputs =
                     requests.map(|(command, request)| AgentOutput::Request(id, command, Box::new(request)));
@@ -136,7 +138,10 @@ impl Agent {
     }
 
     pub(super) fn answer_pending(&mut self, id: CommandId, answer: Result<Answer, RequestError>) {
-        let Some(Pending { link, doing, proxied }) = self.requests.remove(&id) else { return };
+        let Some(Pending { link, doing, proxied, counted }) = self.requests.remove(&id) else { return };
+        if let Some(counted) = counted {
+            self.count_answer(&counted, &doing, &answer);
+        }
         match proxied {
             Some(proxied) => self.forwarded(link, proxied, doing, answer),
             None => self.pass_answer(doing, answer),
@@ -148,6 +153,7 @@ impl Agent {
             (_, Doing::Subscribe(link, queue)) => self.subscribed(link, &queue, answer),
             (_, Doing::SubscribeService(link)) => self.service_subscribed(link, answer),
             (_, Doing::QueueInfo(call, server)) => self.queue_told(call, *server, answer),
+            (_, Doing::Resolve(resolving)) => self.resolved(*resolving, answer),
             (_, Doing::Link(call, server, reply)) => {
                 let reply = answer.map(|_| *reply).map_err(|error| to_error(server, error));
                 self.reply(call, reply);
@@ -235,6 +241,7 @@ impl Agent {
                 let state = self.links.get(id).and_then(|link| link.queues().state(&queue));
                 if let Some(SubscriptionState::Waiting(_)) = state {
                     self.links.with_queues(id, |queues| queues.subscribed(&queue));
+                    self.count_at(id, |of| &mut of.subscribed);
                     self.batch_over(id);
                 }
             }
@@ -258,6 +265,7 @@ impl Agent {
         let subscription = self.links.get(id).and_then(|link| link.queues().get(queue));
         if let Some(subscription) = subscription.filter(|_| self.links.is_receiving) {
             let (connection, number) = (subscription.connection, subscription.number);
+            self.count_at(id, |of| &mut of.received);
             self.work(connection, Work::Message(number, message));
         }
     }

@@ -118,6 +118,8 @@ impl Agent {
         if let Some(starting) = &mut self.starting {
             starting.new = new;
         }
+        // Its answer comes before a call is taken.
+        self.load_statistics();
         self.next_stage(stage);
     }
 

@@ -193,6 +193,9 @@ impl<'a> Step<'a> {
             | Call::DeleteUser { .. }
             | Call::Users
             | Call::Connections(_)
+            | Call::Statistics
+            | Call::ResetStatistics
+            | Call::Resolve { .. }
             | Call::Reconnect(_)
             | Call::SetUserService { .. }
             | Call::ResubscribeService(_)
@@ -232,6 +235,7 @@ impl<'a> Step<'a> {
             | Doing::SubscribeService(..)
             | Doing::QueueInfo(..)
             | Doing::Link(..)
+            | Doing::Resolve(_)
             | Doing::Relay(..) => {}
         }
     }

@@ -57,6 +57,7 @@ impl Agent {
     fn suspend(&mut self, patience: Duration) {
         if self.phase == Phase::Active {
             self.links.stop_receiving();
+            self.keep_statistics();
         }
         if self.phase != Phase::Suspended {
             self.phase = Phase::Suspending(self.shared.now.mono + patience);

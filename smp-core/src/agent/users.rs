@@ -36,6 +36,9 @@ pub(super) struct UserDeletion {
 pub(super) enum Writer {
     Start,
     CleanUp,
+    Statistics,
+    /// Counting begins anew.
+    StatisticsReset(CallId),
     Connection(ConnectionId),
     /// Credentials of a service.
     Service(UserId, Box<ServerAddress>),
@@ -96,6 +99,9 @@ impl Agent {
             Call::ResubscribeService(user) => self.resubscribe_service(id, user),
             Call::Connections(of) => self.list_connections(id, of),
             Call::PrepareLink { user, identity } => self.prepare_link(id, user, *identity),
+            Call::Resolve { user, name } => self.resolve(id, user, name),
+            Call::Statistics => self.tell_statistics(id),
+            Call::ResetStatistics => self.reset_statistics(id),
             call => return Some(call),
         }
         None
@@ -166,7 +172,9 @@ impl Agent {
             return self.empty_later(user);
         }
         if self.deletions.get(&user).is_some_and(|deletion| deletion.left.is_empty()) {
-            self.write(Writer::UserGone(user), vec![AgentOp::DeleteUser(user)]);
+            let forget = self.forget_statistics(user);
+            let ops = [AgentOp::DeleteUser(user)].into_iter().chain(forget).collect();
+            self.write(Writer::UserGone(user), ops);
         }
     }
 
@@ -200,6 +208,8 @@ impl Agent {
             (Writer::ServiceOff(call), result) => {
                 self.reply(call, result.map(|()| Reply::Done).map_err(|_| failed()));
             }
+            (Writer::Statistics, result) => self.statistics_kept(result),
+            (Writer::StatisticsReset(call), result) => self.statistics_reset(call, result),
             (Writer::Start | Writer::CleanUp | Writer::Connection(_) | Writer::Associations, _) => {}
         }
     }

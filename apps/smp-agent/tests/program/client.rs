@@ -106,7 +106,7 @@ impl Client {
     pub(crate) fn read(&mut self) -> Told {
         let [correlation, connection, line] = [(); 3].map(|()| self.line());
         let body = match line.split(' ').next() {
-            Some("MSG" | "INFO" | "CONF" | "REQ" | "LDATA") => {
+            Some("MSG" | "INFO" | "CONF" | "REQ" | "LDATA" | "STATS") => {
                 let count = line.rsplit(' ').next().unwrap().parse().unwrap();
                 let mut body = vec![0; count];
                 self.input.read_exact(&mut body).unwrap();

@@ -76,6 +76,16 @@ fn a_connection_is_looked_after_and_deleted() {
     assert_eq!(other.ask(&at_alice, "SEND :still here").word(0), "MID");
     assert_eq!(bob.event().body, "still here");
 
+    // What was done at servers; the body is a line for each.
+    let told = other.ask("", "STATS");
+    let lines: Vec<_> = told.body.lines().collect();
+    assert!(told.line.starts_with("STATS 2"), "{told:?}");
+    assert!(!lines.is_empty() && lines.iter().all(|line| line.starts_with("smp://")), "{told:?}");
+    assert!(lines.iter().any(|line| line.contains(" queues-created=1 connected=1")), "{told:?}");
+    assert!(lines.iter().any(|line| line.contains(" sessions=1 ")), "{told:?}");
+    other.expect("", "STATS RESET", "OK");
+    assert!(!other.ask("", "STATS").body.contains("connected"));
+
     // And deleted it is gone for all.
     other.expect(&at_alice, "DEL", "OK");
     assert_eq!(alice.event().line, "DELD");

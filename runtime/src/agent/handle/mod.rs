@@ -3,12 +3,14 @@
 mod contacts;
 mod delete;
 mod durable;
+mod names;
 mod prepared;
 mod server_test;
 mod services;
 mod sessions;
 mod short_links;
 mod state;
+mod statistics;
 mod users;
 mod waiting;
 

@@ -32,6 +32,19 @@ impl Agent {
         }
     }
 
+    /// The SHA-256 of what both ratchets of a connection began with, to be compared by the two people on some other way: it is the
+    /// same on both sides, unless somebody is between them. None before there is a ratchet. `getConnectionRatchetAdHash`.
+    ///
+    /// # Errors
+    /// `CONN NOT_FOUND` when there is no such connection.
+    pub fn ratchet_hash(
+        &self,
+        connection: ConnectionId,
+    ) -> impl Future<Output = Result<Option<[u8; 32]>, AgentError>> + Send + use<> {
+        let described = self.describe(connection);
+        async move { Ok(described.await?.ratchet_hash) }
+    }
+
     /// Agrees on a new ratchet with the other side: when messages cannot be read any more, because one of the two was set back to
     /// an earlier state. [`Event::RatchetSync`](smp_core::agent::Event::RatchetSync) tells that it may help, and how it goes.
     ///

@@ -32,7 +32,7 @@ impl Agent {
         done(self.call(Call::AbortSwitch(connection)))
     }
 
-    /// How a connection is: servers, versions, encryption.
+    /// How a connection is: its queues, their servers and whether messages come, versions, encryption. `getConnectionServers`.
     ///
     /// # Errors
     /// `CONN NOT_FOUND` when there is no such connection.

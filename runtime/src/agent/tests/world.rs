@@ -64,7 +64,7 @@ impl World {
         entropy[..8].copy_from_slice(&self.starts.to_be_bytes());
         let outgoing = Connector::new(self.runtime.clone()).public_only(self.is_public_only);
         let server = Server::new(self.runtime.clone(), store, transport_of(seed), config);
-        let server = server.outgoing(outgoing).seed(entropy);
+        let server = server.outgoing(outgoing).seed(entropy).resolver(super::names::resolve);
         self.servers[number] =
             Some(self.runtime.block_on(async move { server.serve(&[listens_on]).await.unwrap() }));
     }

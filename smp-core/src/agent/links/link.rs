@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::super::{AgentLimits, ConnectionId, UserId};
+use super::super::{AgentLimits, ConnectionId, Sessions, UserId};
 use super::{ServiceSession, Subscriptions};
 use crate::client::{CommandId, Request};
 use crate::time::Timestamp;
@@ -80,6 +80,24 @@ impl Link {
 
     pub(in super::super) const fn queues(&self) -> &Subscriptions {
         &self.queues
+    }
+
+    /// How many of its queues are in which state.
+    pub(in super::super) fn subscriptions(&self) -> super::super::Subscriptions {
+        let of = self.queues.counts();
+        let (waiting, ended) = (of.wanted + of.in_flight + of.waiting, self.queues.len() - of.all());
+        super::super::Subscriptions { subscribed: of.subscribed, waiting, ended }
+    }
+
+    /// The session that there is, is being made, or failed.
+    pub(in super::super) fn sessions(&self) -> Sessions {
+        let mut sessions = Sessions::default();
+        match self.state {
+            State::Ready => sessions.connected = 1,
+            State::Connecting => sessions.connecting = 1,
+            State::Idle | State::Waiting(_) => sessions.failed = usize::from(self.failure.is_some()),
+        }
+        sessions
     }
 
     /// Whether a request waits for it, or for its answer.

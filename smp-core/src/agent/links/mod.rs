@@ -335,14 +335,23 @@ impl Links {
         Some(id)
     }
 
+    /// Whether messages of a queue of a connection come; none, if it is not to be received from.
+    pub(super) fn state_of(
+        &self,
+        user: UserId,
+        server: &ServerAddress,
+        connection: ConnectionId,
+        queue: &EntityId,
+    ) -> Option<SubscriptionState> {
+        let link = self.by_place.get(&self.place(user, server, Some(connection)))?;
+        self.get(*link)?.queues.state(queue)
+    }
+
     /// How many queues are in which state.
     pub(super) fn subscriptions(&self) -> super::Subscriptions {
         let mut counts = super::Subscriptions::default();
         for link in self.links.values() {
-            let of = link.queues.counts();
-            counts.subscribed += of.subscribed;
-            counts.waiting += of.wanted + of.in_flight + of.waiting;
-            counts.ended += link.queues.len() - of.all();
+            counts.add(link.subscriptions());
         }
         counts
     }

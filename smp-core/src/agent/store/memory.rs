@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use super::{
     AgentOp, AgentQuery, Agreement, Confirmation, Connection, ConnectionState, Delivery, Found, Incoming,
-    Invitation, Outgoing, QueueNumber, QueueStage, ReceiveQueue, SendQueue, StoreFailure, Task, User,
-    UserService, WaitingQueue,
+    Invitation, Outgoing, QueueNumber, QueueStage, ReceiveQueue, SendQueue, Statistics, StoreFailure, Task,
+    User, UserService, WaitingQueue,
 };
 use crate::agent::{ConfirmationId, ConnectionId, InvitationId, LocalMessageId, UserId};
 use crate::crypto::ratchet::SkippedKeys;
@@ -26,6 +26,7 @@ pub struct MemoryAgentStore {
     connections: BTreeMap<ConnectionId, Arc<Kept>>,
     confirmations: BTreeMap<ConfirmationId, Arc<Confirmation>>,
     invitations: BTreeMap<InvitationId, Arc<Invitation>>,
+    statistics: Option<Arc<Statistics>>,
 }
 
 /// A connection and what belongs to it.
@@ -112,6 +113,7 @@ impl MemoryAgentStore {
             AgentQuery::Seen(id, hash) => {
                 Found::Seen(kept(id).is_some_and(|kept| kept.seen.contains_key(hash)))
             }
+            AgentQuery::Statistics => Found::Statistics(self.statistics.as_ref().map(boxed)),
             AgentQuery::SentAll(id, sender_ids) => {
                 let sent = |sender_id: &i64| kept(id).and_then(|kept| kept.sent(*sender_id));
                 Found::SentAll(sender_ids.iter().filter_map(sent).map(|sent| Outgoing::clone(sent)).collect())
@@ -134,6 +136,7 @@ impl MemoryAgentStore {
             AgentOp::DeleteInvitation(id) => {
                 self.invitations.remove(&id);
             }
+            AgentOp::PutStatistics(statistics) => self.statistics = Some(Arc::from(statistics)),
             AgentOp::ForgetMessagesBefore(time) => self.forget_messages_before(time),
             AgentOp::PutAgreement(id, agreement) => self.connection(id)?.agreement = agreement,
             AgentOp::ChangeSkipped(id, changes) => self.connection(id)?.skipped.apply(changes),

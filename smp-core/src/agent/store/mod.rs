@@ -16,6 +16,7 @@ mod message;
 mod op;
 mod queue;
 mod service;
+mod statistics;
 mod task;
 
 pub use connection::{
@@ -27,6 +28,7 @@ pub use message::{Delivery, Incoming, Outgoing, OutgoingContent, ReceiptState};
 pub use op::{AgentOp, AgentQuery, Batch, BatchId, Found, ReadId, WaitingQueue};
 pub use queue::{QueueNumber, QueueStage, ReceiveQueue, ReceiveSwitch, SendQueue, SendSwitch};
 pub use service::UserService;
+pub use statistics::{ServerCounters, Statistics};
 pub use task::{Origin, Task, TaskKind};
 
 /// The store could not carry out a batch or a read. The cause is logged where it happened.

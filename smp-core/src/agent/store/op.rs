@@ -2,7 +2,7 @@
 
 use super::{
     Agreement, Confirmation, Connection, ConnectionState, Delivery, Incoming, Invitation, Outgoing,
-    QueueNumber, ReceiveQueue, SendQueue, Task, User, UserService,
+    QueueNumber, ReceiveQueue, SendQueue, Statistics, Task, User, UserService,
 };
 use crate::agent::{ConfirmationId, ConnectionId, InvitationId, LocalMessageId, UserId};
 use crate::crypto::AuthPrivateKey;
@@ -96,6 +96,8 @@ pub enum AgentOp {
     /// Forgets what was seen, and messages that came, or went out, before this time, unless the app has to acknowledge them or a
     /// delivery is left.
     ForgetMessagesBefore(UnixTime),
+    /// Keeps the statistics, in place of what was kept. Users who are not there may be among them.
+    PutStatistics(Box<Statistics>),
 }
 
 /// Something to be read.
@@ -139,6 +141,8 @@ pub enum AgentQuery {
     Sent(ConnectionId, i64),
     /// The same for each of several numbers, in their order; nothing for one of which there is none. [`Found::SentAll`].
     SentAll(ConnectionId, Vec<i64>),
+    /// The statistics. [`Found::Statistics`].
+    Statistics,
 }
 
 /// What was read.
@@ -183,6 +187,8 @@ pub enum Found {
     Seen(bool),
     /// Messages that went out.
     SentAll(Vec<Outgoing>),
+    /// Statistics, if any were kept.
+    Statistics(Option<Box<Statistics>>),
 }
 
 /// What an agent holds in memory of a receive queue while nothing happens in it.

@@ -26,7 +26,7 @@ use super::message::MessageHash;
 /// SMP <server> <error>        INTERNAL <text>
 /// BROKER <server> <error>     CRITICAL <T|F> <text>
 /// PROXY <proxy> <relay> <error>
-/// INACTIVE
+/// NO_NAME_SERVERS             INACTIVE
 /// ```
 ///
 /// Errors of servers are in the words of SMP, but text in them is the rest of the line, and characters that would break
@@ -74,6 +74,8 @@ pub enum AgentError {
         /// For people.
         text: String,
     },
+    /// None of the user's servers resolves names. `NO_NAME_SERVERS`.
+    NoNameServers,
     /// The agent is being stopped. `INACTIVE`.
     Inactive,
 }

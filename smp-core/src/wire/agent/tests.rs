@@ -298,6 +298,7 @@ fn errors() -> Vec<(AgentError, &'static str)> {
         (AgentError::Connection(ConnectionError::NotFound), "CONN NOT_FOUND"),
         (AgentError::Connection(ConnectionError::NotAvailable), "CONN NOT_AVAILABLE"),
         (AgentError::NoUser, "NO_USER"),
+        (AgentError::NoNameServers, "NO_NAME_SERVERS"),
         (smp(ErrorType::Auth), "SMP @ AUTH"),
         (smp(ErrorType::Command(CommandError::Syntax)), "SMP @ CMD SYNTAX"),
         (

@@ -77,6 +77,10 @@ pub enum AgentCommand {
     },
     /// `STAT`: how the connection is. Answer [`Status`](super::AgentEvent::Status).
     Status,
+    /// `STATS`: what the agent did at servers. Answer [`Statistics`](super::AgentEvent::Statistics).
+    Statistics,
+    /// `STATS RESET`: count that anew.
+    ResetStatistics,
 }
 
 impl AgentCommand {
@@ -98,6 +102,7 @@ impl AgentCommand {
             Self::Switch => "SWCH",
             Self::SyncRatchet { .. } => "RSYNC",
             Self::Status => "STAT",
+            Self::Statistics | Self::ResetStatistics => "STATS",
         }
     }
 
@@ -114,6 +119,7 @@ impl AgentCommand {
             Self::Acknowledge { message, .. } => Some(message.to_string()),
             Self::LookUpLink(link) => Some(link.to_string()),
             Self::SyncRatchet { force } => force.then(|| "FORCE".to_owned()),
+            Self::ResetStatistics => Some("RESET".to_owned()),
             Self::Subscribe
             | Self::Send(_)
             | Self::Suspend
@@ -121,6 +127,7 @@ impl AgentCommand {
             | Self::SetLink(_)
             | Self::DeleteLink
             | Self::Switch
+            | Self::Statistics
             | Self::Status => None,
         }
     }
@@ -141,6 +148,8 @@ impl AgentCommand {
             | Self::LookUpLink(_)
             | Self::Switch
             | Self::SyncRatchet { .. }
+            | Self::Statistics
+            | Self::ResetStatistics
             | Self::Status => None,
         }
     }
@@ -182,6 +191,8 @@ impl Line for AgentCommand {
             (["RSYNC"], None) => Self::SyncRatchet { force: false },
             (["RSYNC", "FORCE"], None) => Self::SyncRatchet { force: true },
             (["STAT"], None) => Self::Status,
+            (["STATS"], None) => Self::Statistics,
+            (["STATS", "RESET"], None) => Self::ResetStatistics,
             _ => return Err(DecodeError),
         })
     }
@@ -193,6 +204,8 @@ impl Line for AgentCommand {
                 | Self::Join { .. }
                 | Self::Accept { .. }
                 | Self::Reject { .. }
+                | Self::Statistics
+                | Self::ResetStatistics
                 | Self::LookUpLink(_)
         )
     }

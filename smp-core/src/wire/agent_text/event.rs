@@ -10,8 +10,9 @@ use super::super::id::{TextConfirmationId, TextInvitationId};
 use super::super::link::{ConnectionLink, ShortLink};
 use super::Line;
 use super::body::{first_word, id, id_text, link, link_text, number, put_body, short_link, split_after};
-use super::message::MessageEvent;
+use super::message::{MessageEvent, parse_time, time_text};
 use super::status::{ConnectionStatus, RatchetSync, SwitchPhase, SwitchSide};
+use crate::time::UnixTime;
 
 /// An answer to a command, or an event; the grammar is in the [documentation of the module](super).
 #[derive(Clone, PartialEq, Eq)]
@@ -36,6 +37,13 @@ pub enum AgentEvent {
     MessageId(i64),
     /// `STAT`: how a connection is.
     Status(Box<ConnectionStatus>),
+    /// `STATS`: what the agent did at servers.
+    Statistics {
+        /// When counting began.
+        since: UnixTime,
+        /// A line for each user and server, as [`AgentCommand::Statistics`](super::AgentCommand::Statistics) says.
+        servers: Bytes,
+    },
     /// `CONF`: somebody accepted the invitation, and waits for `LET`.
     Confirmation {
         /// For `LET`.
@@ -110,6 +118,7 @@ impl AgentEvent {
             Self::LinkData(_) => "LDATA",
             Self::MessageId(_) => "MID",
             Self::Status(_) => "STAT",
+            Self::Statistics { .. } => "STATS",
             Self::Confirmation { .. } => "CONF",
             Self::Request { .. } => "REQ",
             Self::Info(_) => "INFO",
@@ -140,6 +149,7 @@ impl AgentEvent {
             Self::Status(status) => status.to_string(),
             Self::Confirmation { id, .. } => id_text(id.as_bytes()),
             Self::Request { id, .. } => id_text(id.as_bytes()),
+            Self::Statistics { since, .. } => time_text(*since),
             Self::Message(message) => message.arguments(),
             Self::Received { id, integrity } => format!("{id} {integrity}"),
             Self::SendFailed { id, error } | Self::SendDelayed { id, error } => format!("{id} {error}"),
@@ -162,7 +172,8 @@ impl AgentEvent {
             Self::Confirmation { info: body, .. }
             | Self::Request { info: body, .. }
             | Self::Info(body)
-            | Self::LinkData(body) => Some(body),
+            | Self::LinkData(body)
+            | Self::Statistics { servers: body, .. } => Some(body),
             Self::Message(message) => Some(&message.body),
             _ => None,
         }
@@ -223,7 +234,7 @@ impl Line for AgentEvent {
     fn split_body(line: &[u8]) -> (&[u8], Option<&[u8]>) {
         match first_word(line) {
             b"INFO" | b"LDATA" => split_after(line, 1),
-            b"CONF" | b"REQ" => split_after(line, 2),
+            b"CONF" | b"REQ" | b"STATS" => split_after(line, 2),
             b"MSG" => MessageEvent::split_body(line),
             _ => (line, None),
         }
@@ -239,6 +250,7 @@ impl Line for AgentEvent {
                 Self::Confirmation { id: id(text, TextConfirmationId::new)?, info }
             }
             ("REQ", Some(text), Some(info)) => Self::Request { id: id(text, TextInvitationId::new)?, info },
+            ("STATS", Some(time), Some(servers)) => Self::Statistics { since: parse_time(time)?, servers },
             ("INFO", None, Some(info)) => Self::Info(info),
             ("LDATA", None, Some(data)) => Self::LinkData(data),
             ("MSG", Some(meta), Some(body)) => Self::Message(Box::new(MessageEvent::parse(meta, body)?)),

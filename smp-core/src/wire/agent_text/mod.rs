@@ -7,7 +7,7 @@
 //! ```text
 //! transmission = [correlation-id] EOL [connection-id] EOL (command / event) EOL
 //! correlation-id = 1*255VCHAR          ; the answer repeats it; events have none
-//! connection-id = base64url            ; not needed for NEW, JOIN, ACPT, RJCT and LGET, where the agent chooses
+//! connection-id = base64url            ; not needed for NEW, JOIN, ACPT, RJCT, LGET and STATS
 //! EOL = [CR] LF                        ; CR LF is sent
 //! body = ":" *OCTET                    ; up to the end of the line: no NUL, CR or LF
 //!      / 1*9DIGIT EOL *OCTET           ; so many bytes, any; the transmission's EOL follows them
@@ -26,11 +26,14 @@
 //!         / %s"SWCH"                                  ; receive through another queue
 //!         / %s"RSYNC" [SP %s"FORCE"]                  ; make a new ratchet
 //!         / %s"STAT"                                  ; answer STAT
+//!         / %s"STATS" [SP %s"RESET"]                  ; answer STATS, what was done at servers; OK, that is counted anew
 //! mode = %s"INV" / %s"CON"
 //!
 //! event = %s"OK" / %s"ERR" SP error                   ; answers; an ERR without correlation id is an event
 //!       / %s"INV" SP link [SP link] / %s"LINK" SP link / %s"LDATA" SP body / %s"MID" SP number
 //!       / %s"STAT" SP kind SP version SP sync *(SP %s"R=" server) *(SP %s"S=" server)
+//!       / %s"STATS" SP time SP body                   ; since then, a line for each user and server:
+//!                                                     ; server *(SP word "=" 1*DIGIT), without what is 0
 //!       / %s"CONF" SP id SP body / %s"REQ" SP id SP body / %s"INFO" SP body / %s"CON"
 //!       / %s"MSG" SP integrity SP %s"R=" number "," time SP %s"B=" id "," time SP %s"S=" number SP body
 //!       / %s"RCVD" SP number SP integrity             ; the other user got a message

@@ -82,6 +82,8 @@ fn commands() -> Vec<(AgentCommand, String)> {
         (AgentCommand::SyncRatchet { force: false }, "RSYNC".into()),
         (AgentCommand::SyncRatchet { force: true }, "RSYNC FORCE".into()),
         (AgentCommand::Status, "STAT".into()),
+        (AgentCommand::Statistics, "STATS".into()),
+        (AgentCommand::ResetStatistics, "STATS RESET".into()),
     ]
 }
 
@@ -132,6 +134,10 @@ fn events() -> Vec<(AgentEvent, String)> {
         (
             AgentEvent::Request { id: TextInvitationId::new(b"abc").unwrap(), info: body("") },
             "REQ YWJj 0\r\n".into(),
+        ),
+        (
+            AgentEvent::Statistics { since: UnixTime::from_secs(0), servers: body("a b=1\nc") },
+            "STATS 1970-01-01T00:00:00Z 7\r\na b=1\nc".into(),
         ),
         (AgentEvent::Info(body("info")), "INFO 4\r\ninfo".into()),
         (AgentEvent::Connected, "CON".into()),

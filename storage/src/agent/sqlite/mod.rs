@@ -13,6 +13,7 @@ mod requests;
 mod services;
 mod skipped;
 mod statement;
+mod statistics;
 mod tasks;
 #[cfg(all(test, feature = "conformance"))]
 mod tests;
@@ -177,6 +178,7 @@ fn carry_out(database: &Connection, op: &AgentOp) -> Result<()> {
         AgentOp::MoveDeliveries(id, from, to) => messages::move_deliveries(database, *id, *from, *to),
         AgentOp::DeleteDelivery(delivery) => messages::delete_delivery(database, delivery),
         AgentOp::ForgetMessagesBefore(time) => messages::forget_before(database, *time),
+        AgentOp::PutStatistics(statistics) => statistics::replace(database, statistics),
     }
 }
 
@@ -206,6 +208,7 @@ fn find(database: &Connection, query: &AgentQuery) -> Result<Found> {
         }
         AgentQuery::Sent(id, sender_id) => Found::Outgoing(messages::find_sent(database, *id, *sender_id)?),
         AgentQuery::Seen(id, hash) => Found::Seen(messages::was_seen(database, *id, hash)?),
+        AgentQuery::Statistics => Found::Statistics(statistics::find(database)?),
         AgentQuery::SentAll(id, sender_ids) => {
             Found::SentAll(messages::find_all_sent(database, *id, sender_ids)?)
         }

@@ -3,7 +3,8 @@
 use smp_core::UnixTime;
 use smp_core::agent::store::{
     Agreement, Confirmation, Connection, ConnectionState, Found, Incoming, Invitation, LinkCredentials,
-    Outgoing, OutgoingContent, ReceiveQueue, SendQueue, Task, TaskKind, UserService, WaitingQueue,
+    Outgoing, OutgoingContent, ReceiveQueue, SendQueue, Statistics, Task, TaskKind, UserService,
+    WaitingQueue,
 };
 use smp_core::crypto::ratchet::SkippedKey;
 use smp_core::wire::{AuthPublicKey, QueueInfo, ServerAddress};
@@ -39,6 +40,7 @@ pub fn describe(found: &Found) -> String {
         }
         Found::Outgoing(found) => optional("outgoing", found.as_deref(), outgoing),
         Found::Seen(found) => format!("seen: {found}"),
+        Found::Statistics(found) => optional("statistics", found.as_deref(), statistics),
         Found::SentAll(found) => lines("sent", found.iter().map(outgoing)),
     }
 }
@@ -49,6 +51,13 @@ fn lines(name: &str, items: impl Iterator<Item = String>) -> String {
 
 fn optional<T>(name: &str, found: Option<&T>, describe: impl FnOnce(&T) -> String) -> String {
     format!("{name}: {}", found.map_or_else(|| "none".into(), describe))
+}
+
+fn statistics(found: &Statistics) -> String {
+    let servers = found.servers.iter().map(|((user, server), counters)| {
+        format!("{} {} {:?}", user.0, server, counters.all().iter().map(|of| of.1).collect::<Vec<_>>())
+    });
+    format!("since {}\n {}", found.since.as_millis(), lines("servers", servers))
 }
 
 fn connection(found: &Connection) -> String {

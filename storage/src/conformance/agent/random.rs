@@ -95,6 +95,7 @@ fn queries() -> Vec<AgentQuery> {
         AgentQuery::Queues,
         AgentQuery::Unfinished,
         AgentQuery::Connections,
+        AgentQuery::Statistics,
     ];
     for number in 0..NAMES {
         queries.push(AgentQuery::Confirmation(confirmation_id(number)));
@@ -162,7 +163,8 @@ fn op(samples: &mut Samples) -> AgentOp {
         78..86 => AgentOp::PutOutgoing(Box::new(samples.outgoing())),
         86..94 => AgentOp::PutDelivery(samples.delivery()),
         94 => AgentOp::MoveDeliveries(id, samples.queue(), samples.queue()),
-        95..97 => AgentOp::DeleteDelivery(samples.delivery()),
+        95 => AgentOp::DeleteDelivery(samples.delivery()),
+        96 => AgentOp::PutStatistics(Box::new(samples.statistics())),
         97 => AgentOp::PutSeen(id, samples.seen(), samples.time()),
         98..100 => AgentOp::ForgetMessagesBefore(UnixTime::from_millis(samples.time().as_millis() / 4)),
         100..102 => AgentOp::PutService(Box::new(samples.service())),

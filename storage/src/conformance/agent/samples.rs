@@ -7,7 +7,8 @@ use bytes::Bytes;
 use smp_core::agent::store::{
     Agreement, Confirmation, ConnectionState, Counters, Delivery, Incoming, Invitation, LinkCredentials,
     Origin, Outgoing, OutgoingContent, Progress, QueueNumber, QueueStage, ReceiptState, ReceiveQueue,
-    ReceiveSwitch, SendQueue, SendSwitch, SyncState, Task, TaskKind, User, UserService,
+    ReceiveSwitch, SendQueue, SendSwitch, ServerCounters, Statistics, SyncState, Task, TaskKind, User,
+    UserService,
 };
 use smp_core::agent::{ConfirmationId, ConnectionId, InvitationId, LocalMessageId, UserId};
 use smp_core::crypto::ratchet::{
@@ -105,6 +106,18 @@ impl Samples {
     /// A connection.
     pub fn connection(&mut self) -> ConnectionId {
         connection_id(self.below(CONNECTIONS))
+    }
+
+    /// Statistics, also of users who are not there.
+    pub fn statistics(&mut self) -> Statistics {
+        let count = self.below(4);
+        let servers = (0..count).map(|_| {
+            let user = user_id(self.below(USERS + 1));
+            let values: Vec<_> =
+                (0..40).map(|_| if self.one_in(4) { u64::MAX } else { self.below(9) }).collect();
+            ((user, self.server()), ServerCounters::of_values(values))
+        });
+        Statistics { servers: servers.collect(), since: self.time() }
     }
 
     /// The number of a queue.

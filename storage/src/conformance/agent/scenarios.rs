@@ -4,7 +4,7 @@ use bytes::Bytes;
 use smp_core::UnixTime;
 use smp_core::agent::store::{
     AgentOp, AgentQuery, Agreement, Confirmation, Connection, Delivery, Found, Incoming, Invitation,
-    Outgoing, QueueNumber, QueueStage, ReceiveQueue, SendQueue, User, UserService, WaitingQueue,
+    Outgoing, QueueNumber, QueueStage, ReceiveQueue, SendQueue, Statistics, User, UserService, WaitingQueue,
 };
 use smp_core::agent::{ConnectionId, LocalMessageId, UserId};
 use smp_core::crypto::ratchet::SkippedKeys;
@@ -18,7 +18,7 @@ use crate::agent::AgentStore;
 /// # Panics
 /// When one is broken.
 pub fn run_scenarios<S: AgentStore>(mut fresh: impl FnMut() -> S) {
-    let scenarios: [fn(S); 14] = [
+    let scenarios: [fn(S); 15] = [
         nothing_is_found_in_an_empty_store,
         the_last_number_of_a_user_is_remembered,
         connections_are_found_as_they_were_put,
@@ -33,6 +33,7 @@ pub fn run_scenarios<S: AgentStore>(mut fresh: impl FnMut() -> S) {
         deliveries_are_next_in_order,
         messages_are_forgotten_when_nobody_needs_them,
         services_are_kept_and_queues_are_theirs,
+        statistics_take_the_place_of_those_before,
     ];
     scenarios.into_iter().for_each(|scenario| scenario(fresh()));
 }
@@ -113,6 +114,7 @@ fn nothing_is_found_in_an_empty_store(mut store: impl AgentStore) {
         (AgentQuery::Unfinished, "connections:"),
         (AgentQuery::Connections, "states:"),
         (AgentQuery::Connection(id), "connection: none"),
+        (AgentQuery::Statistics, "statistics: none"),
         (AgentQuery::Skipped(id), "skipped:"),
         (AgentQuery::Invitations(id), "invitations:"),
         (AgentQuery::InvitationIds(id), "invitation ids:"),
@@ -550,4 +552,21 @@ fn services_are_kept_and_queues_are_theirs(mut store: impl AgentStore) {
 fn associated(store: &mut impl AgentStore) -> Vec<bool> {
     let Ok(Found::Queues(queues)) = store.read(&AgentQuery::Queues) else { panic!("no queues") };
     queues.iter().map(|queue: &WaitingQueue| queue.is_associated).collect()
+}
+
+fn statistics_take_the_place_of_those_before(mut store: impl AgentStore) {
+    let samples = &mut Samples::new(10);
+    let mut many = || std::iter::repeat_with(|| samples.statistics()).find(|of| of.servers.len() > 1);
+    let first = many().expect("some have several servers");
+    let described = |of: &Statistics| describe(&Found::Statistics(Some(Box::new(of.clone()))));
+    run(&mut store, vec![AgentOp::PutStatistics(Box::new(first.clone()))]);
+    assert_eq!(
+        answer(&mut store, &AgentQuery::Statistics),
+        described(&first),
+        "also of users who are not there"
+    );
+    let mut second = Samples::new(11).statistics();
+    second.servers.clear();
+    run(&mut store, vec![AgentOp::PutStatistics(Box::new(second.clone()))]);
+    assert_eq!(answer(&mut store, &AgentQuery::Statistics), described(&second));
 }

@@ -25,6 +25,7 @@ pub(super) fn to_text(error: &AgentError) -> String {
         AgentError::Critical { offer_restart, text } => {
             format!("CRITICAL {} {}", if *offer_restart { 'T' } else { 'F' }, one_line(text))
         }
+        AgentError::NoNameServers => "NO_NAME_SERVERS".to_owned(),
         AgentError::Inactive => "INACTIVE".to_owned(),
     }
 }
@@ -60,6 +61,7 @@ pub(super) fn from_text(text: &str) -> Decoded<AgentError> {
             };
             AgentError::Critical { offer_restart, text: one_line(text) }
         }
+        ("NO_NAME_SERVERS", None) => AgentError::NoNameServers,
         ("INACTIVE", None) => AgentError::Inactive,
         _ => return Err(DecodeError),
     })
