@@ -22,6 +22,8 @@ pub struct Subscriptions {
     pub waiting: usize,
     /// Their server refused them, or another agent has them; the app was told.
     pub ended: usize,
+    /// The app wishes that they are not: their messages come when it asks.
+    pub unwanted: usize,
 }
 
 impl Agent {

@@ -28,7 +28,7 @@ impl World {
         let agent = Agent::new(Arc::new(config), [7; 32], NOW);
         let mut world = Self { agent, store: MemoryAgentStore::new(), outputs: VecDeque::new() };
         world.drain();
-        for _ in 0..5 {
+        for _ in 0..6 {
             world.serve();
         }
         world

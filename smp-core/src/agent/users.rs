@@ -36,6 +36,8 @@ pub(super) struct UserDeletion {
 pub(super) enum Writer {
     Start,
     CleanUp,
+    /// A notice of a server.
+    Notice,
     Connection(ConnectionId),
     /// Credentials of a service.
     Service(UserId, Box<ServerAddress>),
@@ -200,7 +202,14 @@ impl Agent {
             (Writer::ServiceOff(call), result) => {
                 self.reply(call, result.map(|()| Reply::Done).map_err(|_| failed()));
             }
-            (Writer::Start | Writer::CleanUp | Writer::Connection(_) | Writer::Associations, _) => {}
+            (
+                Writer::Start
+                | Writer::CleanUp
+                | Writer::Notice
+                | Writer::Connection(_)
+                | Writer::Associations,
+                _,
+            ) => {}
         }
     }
 

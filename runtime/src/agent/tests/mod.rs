@@ -10,6 +10,7 @@ mod faults;
 mod handshake;
 mod hostile;
 mod prepared;
+mod pull;
 mod ratchet;
 mod receipts;
 mod redundancy;

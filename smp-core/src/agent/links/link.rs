@@ -17,6 +17,8 @@ pub(in super::super) struct Place {
     pub(in super::super) server: ServerAddress,
     /// The connection that has the session for itself.
     pub(in super::super) connection: Option<ConnectionId>,
+    /// For GET: a server lets a session either subscribe a queue or ask for its messages.
+    pub(in super::super) is_for_fetching: bool,
 }
 
 /// A session, or the wish for one.

@@ -6,13 +6,13 @@ use std::sync::Arc;
 
 use super::{
     AgentOp, AgentQuery, Agreement, Confirmation, Connection, ConnectionState, Delivery, Found, Incoming,
-    Invitation, Outgoing, QueueNumber, QueueStage, ReceiveQueue, SendQueue, StoreFailure, Task, User,
-    UserService, WaitingQueue,
+    Invitation, Outgoing, QueueNumber, QueueStage, ReceiveQueue, SendQueue, ServerNotice, StoreFailure, Task,
+    User, UserService, WaitingQueue,
 };
 use crate::agent::{ConfirmationId, ConnectionId, InvitationId, LocalMessageId, UserId};
 use crate::crypto::ratchet::SkippedKeys;
 use crate::time::UnixTime;
-use crate::wire::ServerAddress;
+use crate::wire::{EntityId, ServerAddress};
 
 /// All that an agent keeps, in memory. Holds nothing over a restart.
 ///
@@ -25,6 +25,7 @@ pub struct MemoryAgentStore {
     connections: BTreeMap<ConnectionId, Arc<Kept>>,
     confirmations: BTreeMap<ConfirmationId, Arc<Confirmation>>,
     invitations: BTreeMap<InvitationId, Arc<Invitation>>,
+    notices: Arc<BTreeMap<(Vec<u8>, Vec<u8>), ServerNotice>>,
 }
 
 /// A connection and what belongs to it.
@@ -78,6 +79,7 @@ impl MemoryAgentStore {
             AgentQuery::Services => {
                 Found::Services(self.services.values().map(|kept| UserService::clone(kept)).collect())
             }
+            AgentQuery::Notices => Found::Notices(self.notices.values().cloned().collect()),
             AgentQuery::Unfinished => Found::Connections(self.unfinished()),
             AgentQuery::Connections => {
                 Found::States(self.connections.iter().map(|(id, kept)| (*id, kept.state.clone())).collect())
@@ -128,6 +130,13 @@ impl MemoryAgentStore {
             AgentOp::PutInvitation(invitation) => self.put_invitation(invitation)?,
             AgentOp::DeleteInvitation(id) => {
                 self.invitations.remove(&id);
+            }
+            AgentOp::PutNotice(notice) => {
+                let name = name_of_notice(&notice.server, &notice.queue);
+                Arc::make_mut(&mut self.notices).insert(name, *notice);
+            }
+            AgentOp::DeleteNotice(server, queue) => {
+                Arc::make_mut(&mut self.notices).remove(&name_of_notice(&server, &queue));
             }
             AgentOp::ForgetMessagesBefore(time) => self.forget_messages_before(time),
             AgentOp::PutAgreement(id, agreement) => self.connection(id)?.agreement = agreement,
@@ -412,6 +421,12 @@ impl<Q: Clone> Queues<Q> {
         let numbers = self.first.iter().chain(others);
         numbers.filter_map(|number| self.queues.get(number)).cloned().collect()
     }
+}
+
+fn name_of_notice(server: &ServerAddress, queue: &EntityId) -> (Vec<u8>, Vec<u8>) {
+    let mut name = Vec::new();
+    server.encode(&mut name);
+    (name, queue.as_bytes().to_vec())
 }
 
 fn boxed<T: Clone>(kept: &Arc<T>) -> Box<T> {

@@ -6,6 +6,7 @@ mod failure;
 mod key;
 mod messages;
 mod migrations;
+mod notices;
 mod open;
 mod queues;
 mod record;
@@ -176,6 +177,8 @@ fn carry_out(database: &Connection, op: &AgentOp) -> Result<()> {
         AgentOp::PutDelivery(delivery) => messages::put_delivery(database, delivery),
         AgentOp::MoveDeliveries(id, from, to) => messages::move_deliveries(database, *id, *from, *to),
         AgentOp::DeleteDelivery(delivery) => messages::delete_delivery(database, delivery),
+        AgentOp::PutNotice(notice) => notices::put_one(database, notice),
+        AgentOp::DeleteNotice(server, queue) => notices::delete(database, server, queue),
         AgentOp::ForgetMessagesBefore(time) => messages::forget_before(database, *time),
     }
 }
@@ -185,6 +188,7 @@ fn find(database: &Connection, query: &AgentQuery) -> Result<Found> {
         AgentQuery::Users => Found::Users(connections::users(database)?),
         AgentQuery::Queues => Found::Queues(queues::waiting(database)?),
         AgentQuery::Services => Found::Services(services::find_all(database)?),
+        AgentQuery::Notices => Found::Notices(notices::all_kept(database)?),
         AgentQuery::Unfinished => Found::Connections(connections::unfinished(database)?),
         AgentQuery::Connections => Found::States(connections::states(database)?),
         AgentQuery::Connection(id) => Found::Connection(connections::find(database, *id)?),
