@@ -9,6 +9,7 @@ mod isolation;
 mod many;
 mod matrix;
 mod prepared;
+mod pull;
 mod redundancy;
 mod resync;
 mod rotation;
