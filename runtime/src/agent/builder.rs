@@ -10,6 +10,8 @@ use smp_core::agent::{
     ProxyMode, SessionMode, UserId, UserServer,
 };
 
+use smp_core::wire::ServerAddress;
+
 use super::driver::Driver;
 use super::handle::tester;
 use super::shared::Shared;
@@ -30,6 +32,8 @@ pub struct AgentBuilder<R, S> {
     limits: AgentLimits,
     versions: AgentVersions,
     network: NetworkConfig,
+    on_demand: bool,
+    preset_servers: Vec<ServerAddress>,
     connector: Connector<R>,
     events: usize,
     inline: bool,
@@ -40,6 +44,8 @@ impl<R: Runtime, S> AgentBuilder<R, S> {
     pub(super) fn new(runtime: R, store: S) -> Self {
         Self {
             network: NetworkConfig::default(),
+            on_demand: false,
+            preset_servers: Vec::new(),
             connector: Connector::new(runtime.clone()).hosts(HostMode::OnionViaSocks, false),
             runtime,
             store,
@@ -99,6 +105,20 @@ impl<R: Runtime, S> AgentBuilder<R, S> {
         self
     }
 
+    /// Receives from no connection before the app asks: with [`Agent::fetch`] for what waits now, with [`Agent::subscribe`] for
+    /// all that comes. For a process that is started for a while when it is notified of a message. Default: from all.
+    pub fn on_demand(mut self) -> Self {
+        self.on_demand = true;
+        self
+    }
+
+    /// The servers that the app comes with. If one of them gives notice that it takes no new contact address, none of them is asked
+    /// for one: see [`QueueOptions::check_notices`](smp_core::agent::QueueOptions::check_notices). Default: none.
+    pub fn preset_servers(mut self, servers: Vec<ServerAddress>) -> Self {
+        self.preset_servers = servers;
+        self
+    }
+
     /// How many events that others can cause may wait for the app: confirmations, errors, and which connections are up or
     /// down. Further ones are thrown away and counted ([`Event::Missed`](smp_core::agent::Event::Missed)). Messages do not
     /// count: one of each queue waits, until it is acknowledged. Default: 4096.
@@ -142,6 +162,8 @@ impl<R: Runtime, S: AgentStore + 'static> AgentBuilder<R, S> {
             servers: self.servers,
             services: self.services,
             network,
+            on_demand: self.on_demand,
+            preset_servers: self.preset_servers,
             limits: self.limits,
             versions: self.versions,
         });

@@ -58,6 +58,12 @@
 //! network: [`Agent::prepare_link`], later [`Agent::create_for_link`]. What it shows is signed by the root key of the link
 //! ([`Agent::link_root`]), or by further owners whom that names ([`Agent::set_link_signed`]).
 //!
+//! # On demand
+//!
+//! A process that wakes up for a moment when it is notified starts its agent with [`AgentBuilder::on_demand`]: nothing is subscribed, and
+//! [`Agent::fetch`] takes what waits in one connection, one message after another. [`Agent::making`] makes single connections so,
+//! [`Agent::subscribe`] ends it, and [`Agent::suspend_queues`] has servers take no more for a connection.
+//!
 //! # Inside
 //!
 //! ```text

@@ -6,6 +6,8 @@ use std::time::Duration;
 use super::delete::Deletion;
 use super::durable::RunningCommand;
 use super::effect::{Doing, Effect};
+use super::fetch::Fetching;
+use super::making::QueueOptions;
 use super::ordering::Ordering;
 use super::step::{self, Step};
 use super::store::{AgentQuery, Connection, Found, QueueNumber, StoreFailure};
@@ -54,6 +56,10 @@ pub(super) struct Running {
     pub(super) opened: BTreeSet<QueueNumber>,
     /// Send queues in use.
     pub(super) queues: BTreeMap<QueueNumber, Attempt>,
+    /// How queues are made.
+    pub(super) options: QueueOptions,
+    /// Calls that ask for messages.
+    pub(super) fetching: Fetching,
     /// Queues that are being deleted.
     pub(super) deletions: BTreeMap<EntityId, Attempt>,
     /// Messages that the app was told and did not acknowledge: if they come again, because a session ended, it is not told
@@ -153,7 +159,7 @@ impl Actor {
             call => call,
         };
         matches!(
-            call,
+            call.bare(),
             Call::Join { .. } | Call::Accept { .. } | Call::OpenLink { .. } | Call::CreateForLink { .. }
         )
     }
@@ -192,6 +198,7 @@ impl Actor {
             && told.is_empty()
             && early.is_empty()
             && self.running.ordering.is_idle()
+            && self.running.fetching.is_idle()
             && !task.is_busy()
             && !background.is_busy()
             && !command.attempt.is_busy()

@@ -8,8 +8,8 @@ use bytes::Bytes;
 
 use super::{
     AgentStatistics, ConfirmationId, ConnectionDescription, ConnectionId, ConnectionStatus,
-    ConnectionSummary, ContactRequest, InvitationId, LinkIdentity, LocalMessageId, PreparedLink, UserId,
-    UserServer,
+    ConnectionSummary, ContactRequest, InvitationId, LinkIdentity, LocalMessageId, PreparedLink,
+    QueueOptions, UserId, UserServer,
 };
 use crate::crypto::Ed25519PrivateKey;
 use crate::crypto::link::OpenedLink;
@@ -249,14 +249,24 @@ pub enum Call {
         /// What is to be done.
         call: Box<Self>,
     },
+    /// A call that makes queues, which are made like this: [`Self::Invite`], [`Self::CreateAddress`], [`Self::CreateWithLink`],
+    /// [`Self::CreateForLink`], [`Self::Join`], [`Self::Rejoin`], [`Self::Accept`]. Answered as that.
+    With(QueueOptions, Box<Self>),
     /// Several calls at once, but none of these. [`Reply::Many`].
     Many(Vec<Self>),
     /// Tell again what waits for the app: who used an invitation and was not allowed, requests to an address, and messages that
     /// were not acknowledged. For an app whose own memory of what it was told ended before the agent did. [`Reply::Done`].
     TellAgain(ConnectionId),
-    /// Receive from a connection again, of which an event told that its queue was refused or its subscription ended.
+    /// Receive from a connection that is not subscribed, as the app wished; or again, after an event told that its queue was refused
+    /// or its subscription ended.
     /// [`Reply::Done`]; then [`Event::Up`](super::Event::Up) or [`Event::Error`](super::Event::Error) tells how it went.
     Resubscribe(ConnectionId),
+    /// Ask the servers of a connection that is not subscribed for its messages, until there is one that the app has to
+    /// acknowledge, or none is left. [`Reply::Fetched`]. All are told by events, as others are. GET; getConnectionMessages.
+    Fetch(ConnectionId),
+    /// Have the servers take no more messages for a connection; those that are there still come. Senders are refused, for good.
+    /// [`Reply::Done`]. OFF; suspendConnection.
+    SuspendQueues(ConnectionId),
     /// Make sessions anew, because the device has another network: those of a user with a server, or all. Requests that are
     /// under way fail. [`Reply::Done`], at once.
     Reconnect(Option<(UserId, ServerAddress)>),
@@ -344,6 +354,8 @@ pub enum Reply {
     Description(Box<ConnectionDescription>),
     /// It was done, or is kept and will be.
     Done,
+    /// This message waits for the app to acknowledge it, then there may be more; or no message is left.
+    Fetched(Option<LocalMessageId>),
     /// The number of a new user.
     User(UserId),
     /// All users, by number.
@@ -385,7 +397,7 @@ impl Call {
             | Self::Network { .. }
             | Self::Suspend { .. }
             | Self::Resume => None,
-            Self::Durable { call, .. } => call.connection(),
+            Self::Durable { call, .. } | Self::With(_, call) => call.connection(),
             Self::CreateForLink { prepared, .. } => Some(prepared.connection()),
             Self::Status(connection) | Self::QueueInfo(connection) => Some(*connection),
             Self::Join { connection, .. }
@@ -410,6 +422,8 @@ impl Call {
             | Self::Acknowledge(connection, _)
             | Self::Delete { connection, .. }
             | Self::AcknowledgeWithReceipt { connection, .. }
+            | Self::Fetch(connection)
+            | Self::SuspendQueues(connection)
             | Self::Resubscribe(connection) => Some(*connection),
         }
     }
@@ -435,6 +449,7 @@ impl fmt::Debug for Reply {
             Self::Accepted(_) => "Accepted",
             Self::Description(_) => "Description",
             Self::Done => "Done",
+            Self::Fetched(_) => "Fetched",
             Self::User(_) => "User",
             Self::Users(_) => "Users",
             Self::Connections(_) => "Connections",

@@ -22,6 +22,8 @@ pub struct Subscriptions {
     pub waiting: usize,
     /// Their server refused them, or another agent has them; the app was told.
     pub ended: usize,
+    /// The app wishes that they are not: their messages come when it asks.
+    pub unwanted: usize,
 }
 
 impl Subscriptions {
@@ -29,6 +31,7 @@ impl Subscriptions {
         self.subscribed += other.subscribed;
         self.waiting += other.waiting;
         self.ended += other.ended;
+        self.unwanted += other.unwanted;
     }
 }
 

@@ -14,6 +14,7 @@
 //! 11                                            switch
 //! 12 content, prepared link                     make an address that was prepared
 //! 13 content, key                               set the short link, signed with this
+//! 14 options, call                              a call whose queues are made in another way
 //! ```
 //!
 //! The first byte is the number. A user is an `i64`; link and request are in their text form, a key in PKCS #8; what has no fixed length has four bytes
@@ -21,7 +22,9 @@
 
 use bytes::Bytes;
 
-use super::{Call, ConfirmationId, ConnectionId, InvitationId, LinkContent, PreparedLink, UserId};
+use super::{
+    Call, ConfirmationId, ConnectionId, InvitationId, LinkContent, PreparedLink, QueueOptions, UserId,
+};
 use crate::crypto::Ed25519PrivateKey;
 use crate::wire::codec::{DecodeError, Decoded, Reader, decode_all, put_bool};
 use crate::wire::link::{ContactDetails, UserLinkData};
@@ -79,6 +82,12 @@ pub(super) fn encode(call: &Call) -> Option<Bytes> {
             put_content(&mut out, content)?;
             put_bytes(&mut out, &signer.to_pkcs8_der());
         }
+        Call::With(options, call) if call.makes_queues() => {
+            out.push(WITH);
+            put_bool(&mut out, options.only_create);
+            put_bool(&mut out, options.check_notices);
+            out.extend_from_slice(&encode(call)?);
+        }
         _ => return None,
     }
     Some(out.into())
@@ -90,7 +99,18 @@ pub(super) fn decode(connection: ConnectionId, bytes: &Bytes) -> Option<Call> {
 }
 
 fn call(connection: ConnectionId, reader: &mut Reader<'_>) -> Decoded<Call> {
-    Ok(match reader.u8()? {
+    match reader.u8()? {
+        WITH => {
+            let options = QueueOptions { only_create: reader.bool()?, check_notices: reader.bool()? };
+            let call = plain_call(reader.u8()?, connection, reader)?;
+            if call.makes_queues() { Ok(Call::With(options, Box::new(call))) } else { Err(DecodeError) }
+        }
+        kind => plain_call(kind, connection, reader),
+    }
+}
+
+fn plain_call(kind: u8, connection: ConnectionId, reader: &mut Reader<'_>) -> Decoded<Call> {
+    Ok(match kind {
         INVITE => Call::Invite { user: user(reader)?, pq: reader.bool()? },
         CREATE_ADDRESS => Call::CreateAddress { user: user(reader)? },
         CREATE_WITH_LINK => {
@@ -194,6 +214,7 @@ const ALLOW: u8 = 10;
 const SWITCH: u8 = 11;
 const CREATE_FOR_LINK: u8 = 12;
 const SET_LINK_SIGNED: u8 = 13;
+const WITH: u8 = 14;
 
 #[cfg(test)]
 mod tests {
@@ -242,6 +263,10 @@ mod tests {
                 content: Box::new(content()),
             },
             Call::SetLinkSigned(AT, Box::new(content()), Box::new(Ed25519PrivateKey::from_bytes(&[8; 32]))),
+            Call::With(
+                QueueOptions { only_create: true, check_notices: false },
+                Box::new(Call::CreateAddress { user }),
+            ),
         ]
     }
 
@@ -266,6 +291,9 @@ mod tests {
             assert!(decode(AT, &longer.into()).is_none(), "call {number}");
             assert!((0..bytes.len()).rev().take(60).all(|end| decode(AT, &bytes.slice(..end)).is_none()));
         }
+        let with = |call| Call::With(QueueOptions::default(), Box::new(call));
+        assert!(encode(&with(Call::Switch(AT))).is_none() && encode(&with(with(Call::Rejoin(AT)))).is_none());
+        assert!(decode(AT, &[WITH, b'F', b'F', WITH, b'F', b'F', REJOIN][..].to_vec().into()).is_none());
         assert!(encode(&Call::Users).is_none() && encode(&Call::Many(Vec::new())).is_none());
     }
 }

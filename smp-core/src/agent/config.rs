@@ -16,6 +16,11 @@ pub struct AgentConfig {
     /// Users whose sessions are those of a service; see [`Call::SetUserService`](super::Call::SetUserService). None when sessions
     /// are [`SessionMode::Entity`](super::SessionMode::Entity).
     pub services: BTreeSet<UserId>,
+    /// The servers that the app comes with: a notice of one of them concerns all, see [`QueueOptions`](super::QueueOptions).
+    pub preset_servers: Vec<ServerAddress>,
+    /// No queue is subscribed before the app asks for it, with [`Call::Resubscribe`](super::Call::Resubscribe): messages come when
+    /// they are [fetched](super::Call::Fetch). For a process that wakes up when it is notified of a message.
+    pub on_demand: bool,
     /// How servers are reached.
     pub network: NetworkConfig,
     /// Times and bounds.

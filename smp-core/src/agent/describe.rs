@@ -58,6 +58,8 @@ pub enum SubscriptionStatus {
     Refused,
     /// They do not, until the app [asks for it](super::Call::Resubscribe): another agent with the same keys took the subscription.
     Ended,
+    /// They come when the app [asks for them](super::Call::Fetch): it wishes so.
+    Unwanted,
 }
 
 /// A queue to which a connection sends.
@@ -145,6 +147,7 @@ impl SubscriptionStatus {
             }
             SubscriptionState::Refused => Self::Refused,
             SubscriptionState::Ended => Self::Ended,
+            SubscriptionState::Unwanted => Self::Unwanted,
         }
     }
 }

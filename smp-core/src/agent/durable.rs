@@ -39,6 +39,7 @@ impl Call {
     /// Who has a connection then that there is not yet, if the call makes one.
     const fn maker(&self) -> Option<UserId> {
         match self {
+            Self::With(_, call) => call.maker(),
             Self::Invite { user, .. }
             | Self::CreateAddress { user }
             | Self::CreateWithLink { user, .. }
@@ -76,7 +77,7 @@ impl Step<'_> {
             }
             (Some(connection), Some(_)) => {
                 let is_opened = connection.state.progress == Progress::Opened;
-                if !is_opened || !matches!(call, Call::Join { .. } | Call::OpenLink { .. }) {
+                if !is_opened || !matches!(call.bare(), Call::Join { .. } | Call::OpenLink { .. }) {
                     return Err(AgentError::Connection(ConnectionError::Duplicate));
                 }
             }

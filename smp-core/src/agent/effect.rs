@@ -11,7 +11,7 @@ use crate::client::{QueueKeys, ReceivedMessage, Request};
 use crate::crypto::X25519PrivateKey;
 use crate::wire::agent::AgentError;
 use crate::wire::broker::CreatedQueue;
-use crate::wire::{EntityId, ServerAddress};
+use crate::wire::{EntityId, MessageId, ServerAddress};
 
 pub(super) use super::failure::{is_not_known, is_refused, is_temporary, is_temporary_error, to_error};
 
@@ -23,8 +23,16 @@ pub(super) enum Effect {
     Request(UserId, ServerAddress, Box<Request>, Doing),
     /// There is a new queue to receive from, to which this session of its link is subscribed.
     Watch(Box<WaitingQueue>, u64),
+    /// There is a new queue that is not subscribed, as the app wishes.
+    Leave(Box<WaitingQueue>),
+    /// There is a queue that is subscribed if the other one, of this user, is not left alone.
+    WatchAs(Box<WaitingQueue>, Box<WaitingQueue>),
     /// Nothing more is received from a queue.
     Unwatch(UserId, ServerAddress, EntityId),
+    /// Something is asked of a queue from which is received, in the session in which its messages come.
+    Ask(Box<WaitingQueue>, Asked),
+    /// OFF of the last of these queues, then of the others, for a call.
+    Off(CallId, Vec<WaitingQueue>),
     /// A queue is to be subscribed, also when that was given up.
     Subscribe(Box<WaitingQueue>),
     /// There is something to send through a queue.
@@ -43,6 +51,16 @@ pub(super) enum Effect {
     Received(QueueNumber, ReceivedMessage),
 }
 
+/// What is asked of a queue from which is received.
+pub(super) enum Asked {
+    /// ACK.
+    Acknowledge(MessageId),
+    /// SUB, or GET if the queue is not subscribed: whether another queue holds what is missing.
+    Probe,
+    /// GET, if the queue is not subscribed.
+    Fetch,
+}
+
 /// What a request is for.
 pub(super) enum Doing {
     /// NEW: a queue with these keys.
@@ -55,8 +73,12 @@ pub(super) enum Doing {
     Deliver(ConnectionId, QueueNumber, Box<Outgoing>, Option<Box<ServerAddress>>),
     /// ACK.
     Acknowledge(ConnectionId, QueueNumber),
-    /// SUB, to see whether another queue holds what is missing.
+    /// SUB or GET, to see whether another queue holds what is missing.
     Probe(ConnectionId, QueueNumber),
+    /// GET.
+    Fetch(ConnectionId, Box<WaitingQueue>),
+    /// OFF at this server, then of these queues, for a call.
+    Off(CallId, Box<ServerAddress>, Vec<WaitingQueue>),
     /// DEL.
     Delete(ConnectionId, EntityId),
     /// QUE, for a call.
@@ -92,6 +114,8 @@ pub(super) struct NewKeys {
     pub(super) e2e: X25519PrivateKey,
     /// The short link that it is to have.
     pub(super) link: Option<NewLink>,
+    /// Whether the server was told to subscribe it.
+    pub(super) is_subscribed: bool,
     /// The session that made it, and is subscribed to it; known with the answer.
     pub(super) session: u64,
     /// The session is that of a service, whose queue it is.
@@ -115,10 +139,12 @@ impl Doing {
             | Self::Deliver(id, ..)
             | Self::Acknowledge(id, ..)
             | Self::Probe(id, _)
+            | Self::Fetch(id, _)
             | Self::Delete(id, _) => Some(*id),
             Self::Subscribe(..)
             | Self::SubscribeService(..)
             | Self::QueueInfo(..)
+            | Self::Off(..)
             | Self::Link(..)
             | Self::Resolve(_)
             | Self::Relay(..) => None,
@@ -139,6 +165,8 @@ impl Doing {
             | Self::Acknowledge(..)
             | Self::Delete(..)
             | Self::QueueInfo(..)
+            | Self::Fetch(..)
+            | Self::Off(..)
             | Self::Link(..)
             | Self::Resolve(_)
             | Self::Subscribe(..)
@@ -171,6 +199,17 @@ impl Agent {
                 self.wake(link);
                 self.subscribe(link);
             }
+            Effect::Leave(queue) => self.links.leave_queue(*queue),
+            Effect::WatchAs(queue, like) => {
+                if self.links.is_left(&like) {
+                    return self.links.leave_queue(*queue);
+                }
+                let link = self.links.add_queue(*queue, None);
+                self.wake(link);
+                self.subscribe(link);
+            }
+            Effect::Ask(queue, asked) => self.ask(queue, asked),
+            Effect::Off(call, queues) => self.suspend_next(call, queues),
             Effect::Subscribe(queue) => {
                 let link = self.links.want_queue(*queue);
                 self.wake(link);

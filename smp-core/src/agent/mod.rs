@@ -25,12 +25,15 @@ mod effect;
 mod establish;
 mod event;
 mod failure;
+mod fetch;
 mod id;
 mod incoming;
 mod links;
+mod making;
 mod many;
 mod names;
 mod network;
+mod notices;
 mod ordering;
 mod prepared;
 mod queues;
@@ -71,6 +74,7 @@ pub use describe::{
 pub use event::{ContactRequest, Event, MessageEvent, ReceivedReceipt, SwitchPhase, SwitchSide};
 pub use id::{ConfirmationId, ConnectionId, InvitationId, LocalMessageId, UserId};
 pub use links::{Isolation, LinkId};
+pub use making::QueueOptions;
 pub use network::{NetworkConfig, ProxyFallback, ProxyMode, SessionMode};
 pub use prepared::{LinkIdentity, PreparedLink};
 pub use servers::{ServerRole, ServerRoles};
@@ -81,6 +85,7 @@ use self::actor::{Actor, Work};
 use self::effect::Doing;
 use self::links::Links;
 use self::many::Many;
+use self::notices::Notices;
 use self::routing::{Proxied, Relays};
 use self::services::Services;
 use self::start::Starting;
@@ -176,6 +181,7 @@ pub struct Agent {
 struct Shared {
     config: Arc<AgentConfig>,
     users: BTreeMap<UserId, KnownUser>,
+    notices: Notices,
     entropy: SeededEntropy,
     now: Now,
 }
@@ -225,7 +231,7 @@ impl Agent {
             services: Services::new(&config),
             counting: Counting::new(now.unix),
             links: Links::new(Arc::clone(&config), links, now.mono),
-            shared: Shared { config, users: BTreeMap::new(), entropy, now },
+            shared: Shared { config, users: BTreeMap::new(), notices: Notices::default(), entropy, now },
             actors: BTreeMap::new(),
             requests: BTreeMap::new(),
             failing: VecDeque::new(),

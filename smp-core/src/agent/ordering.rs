@@ -12,10 +12,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::actor::{Attempt, Running};
-use super::effect::{Doing, Effect, is_temporary};
+use super::effect::{Asked, Effect, is_temporary};
 use super::step::Step;
 use super::store::{QueueNumber, QueueStage, ReceiveQueue};
-use crate::client::{Answer, ReceivedMessage, Request, RequestError};
+use crate::client::{Answer, ReceivedMessage, RequestError};
 use crate::time::Timestamp;
 
 /// A message that waits for those before it.
@@ -100,10 +100,11 @@ impl Step<'_> {
             let is_known = held.contains_key(&queue.number) || empty.contains(&queue.number);
             !is_known && !is_told(self.running, queue)
         });
-        let Some(queue) = next.cloned() else { return };
+        let connection = self.connection.as_ref();
+        let next = next.map(|queue| queue.number).zip(connection);
+        let Some(queue) = next.and_then(|(number, of)| of.waiting_queue(number)) else { return };
         self.running.ordering.probe.is_under_way = true;
-        let request = Request::subscribe(queue.recipient_id, queue.key);
-        self.request(queue.server, request, Doing::Probe(self.id, queue.number));
+        self.effects.push(Effect::Ask(Box::new(queue), Asked::Probe));
     }
 
     /// Another queue is empty, or not, or is not known to be.
@@ -113,7 +114,7 @@ impl Step<'_> {
         let ordering = &mut self.running.ordering;
         ordering.probe.is_under_way = false;
         match answer {
-            Ok(Answer::Subscribed { message: Some(message), .. }) => {
+            Ok(Answer::Subscribed { message: Some(message), .. } | Answer::Message(Some(message))) => {
                 ordering.probe = Attempt::default();
                 self.receive_next(number, message);
             }

@@ -263,6 +263,7 @@ impl Step<'_> {
         let known = self.shared.users.get(&prepared.user).map(|user| user.servers.clone());
         let known = known.unwrap_or_default().into_iter().find(|known| known.address == server);
         let server = known.unwrap_or_else(|| UserServer::new(server));
+        self.check_notices(&server.address, QueuePurpose::Address)?;
         let link = NewLink::new(owned, root, sender_id, correlation);
         let link = self.with_content(link.of_prepared(prepared.request.clone()), content)?;
         let queue = QueueKeys::generate(&mut self.shared.entropy);

@@ -96,6 +96,7 @@ impl Step<'_> {
         purpose: QueuePurpose,
         content: Option<&LinkContent>,
     ) -> Result<(), AgentError> {
+        self.check_notices(&server.address, purpose)?;
         let queue = QueueKeys::generate(&mut self.shared.entropy);
         let e2e = X25519PrivateKey::generate(&mut self.shared.entropy);
         let link = match content {
@@ -120,7 +121,8 @@ impl Step<'_> {
         e2e: X25519PrivateKey,
         link: Option<(NewLink, QueueRequestData)>,
     ) {
-        let mut new = queue.new_queue(SubscriptionMode::Subscribe);
+        let mode = self.subscription_mode(purpose == QueuePurpose::Rotation);
+        let mut new = queue.new_queue(mode);
         new.password = server.password.clone();
         if purpose == QueuePurpose::Address {
             new.queue_data = Some(QueueRequestData::Contact(None));
@@ -138,6 +140,7 @@ impl Step<'_> {
             queue,
             e2e,
             link,
+            is_subscribed: mode == SubscriptionMode::Subscribe,
             session: 0,
             is_associated: false,
         };
@@ -147,20 +150,9 @@ impl Step<'_> {
 
     /// Receives again from all queues.
     pub(super) fn resubscribe(&mut self, id: CallId) -> Result<(), AgentError> {
-        let connection = self.connection()?;
-        let (of, user) = (connection.id, connection.state.user);
-        let queues = connection.receive.iter().filter(|queue| queue.stage != QueueStage::Disabled);
-        let queues: Vec<_> = queues
-            .map(|queue| WaitingQueue {
-                connection: of,
-                user,
-                number: queue.number,
-                server: queue.server.clone(),
-                recipient_id: queue.recipient_id.clone(),
-                key: queue.key.clone(),
-                is_associated: false,
-            })
-            .collect();
+        let queues = self.connection()?.queues_in_use();
+        // From now on messages come by themselves.
+        self.end_fetching(&Err(PROHIBITED));
         self.effects.extend(queues.into_iter().map(|queue| Effect::Subscribe(Box::new(queue))));
         self.reply(id, Ok(Reply::Done));
         Ok(())
@@ -274,7 +266,15 @@ impl Step<'_> {
             key: keys.queue.auth.clone(),
             is_associated: keys.is_associated,
         };
-        self.effects.push(Effect::Watch(Box::new(watched), keys.session));
+        let watched = Box::new(watched);
+        let first = self.connection()?.queues_in_use().into_iter().find(|queue| queue.number != number);
+        self.effects.push(match first {
+            _ if keys.is_subscribed => Effect::Watch(watched, keys.session),
+            Some(first) if keys.purpose == QueuePurpose::Rotation => {
+                Effect::WatchAs(watched, Box::new(first))
+            }
+            _ => Effect::Leave(watched),
+        });
         self.receive_queue(number).map(address_of).ok_or(PROHIBITED)
     }
 }
@@ -311,28 +311,15 @@ impl Step<'_> {
             return Err(PROHIBITED);
         }
         let before = std::mem::replace(&mut connection.state.user, user);
-        let (id_of, queues) = (connection.id, connection.receive.clone());
-        for queue in queues.into_iter().filter(|_| before != user) {
-            self.effects.push(Effect::Unwatch(before, queue.server.clone(), queue.recipient_id.clone()));
-            let ReceiveQueue { number, server, recipient_id, key, .. } = queue;
-            let watched = WaitingQueue {
-                connection: id_of,
-                user,
-                number,
-                server,
-                recipient_id,
-                key,
-                is_associated: false,
-            };
-            self.effects.push(Effect::Watch(Box::new(watched), NO_SESSION));
+        for watched in connection.queues_in_use().into_iter().filter(|_| before != user) {
+            let was = WaitingQueue { user: before, ..watched.clone() };
+            let gone = Effect::Unwatch(before, was.server.clone(), was.recipient_id.clone());
+            self.effects.extend([Effect::WatchAs(Box::new(watched), Box::new(was)), gone]);
         }
         self.reply(id, Ok(Reply::Done));
         Ok(())
     }
 }
-
-/// Of no link: a queue that is watched with it is subscribed.
-const NO_SESSION: u64 = u64::MAX;
 
 /// Whether the sender of a queue secures it.
 pub(super) fn can_secure(queue: &SendQueue) -> bool {

@@ -3,14 +3,14 @@
 //! A server holds a message until it is acknowledged and sends no other one of the queue meanwhile. What is not for the app is
 //! acknowledged when the step is durable, what is for the app when the app has acknowledged it.
 
-use super::effect::{Doing, Effect};
+use super::effect::{Asked, Effect};
 use super::establish::FIRST;
 use super::redundancy::is_unknown;
 use super::seal::{self, Opened, OpenedMessage, SealFault};
 use super::statistics::Counter;
 use super::step::Step;
 use super::store::{AgentOp, Found, Progress, QueueNumber};
-use crate::client::{ReceivedMessage, Request};
+use crate::client::ReceivedMessage;
 use crate::crypto::hash::sha256;
 use crate::crypto::ratchet::{Decrypted, RatchetFault, SkippedKeys};
 use crate::wire::MessageId;
@@ -79,9 +79,9 @@ impl Step<'_> {
     }
 
     pub(super) fn acknowledge_now(&mut self, number: QueueNumber, message: &MessageId) {
-        let Some(queue) = self.receive_queue(number).cloned() else { return };
-        let request = Request::acknowledge(queue.recipient_id, queue.key, message.clone());
-        self.request(queue.server, request, Doing::Acknowledge(self.id, number));
+        let queue = self.connection.as_ref().and_then(|connection| connection.waiting_queue(number));
+        let asked = |queue| Effect::Ask(Box::new(queue), Asked::Acknowledge(message.clone()));
+        self.effects.extend(queue.map(asked));
     }
 
     fn opened(

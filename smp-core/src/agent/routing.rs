@@ -183,7 +183,7 @@ impl Agent {
     }
 
     /// A request fails, as soon as whoever asks has done everything else.
-    fn fail(&mut self, counted: Option<Box<Counted>>, doing: Doing, error: RequestError) {
+    pub(super) fn fail(&mut self, counted: Option<Box<Counted>>, doing: Doing, error: RequestError) {
         let id = CommandId(self.number());
         self.requests.insert(id, Pending { link: LinkId(0), doing, proxied: None, counted });
         self.failing.push_back((id, error));

@@ -149,11 +149,15 @@ impl Agent {
     }
 
     pub(super) fn pass_answer(&mut self, doing: Doing, answer: Result<Answer, RequestError>) {
+        if let Doing::Fetch(_, queue) = &doing {
+            self.heed(&queue.server, &queue.recipient_id, answer.as_ref().err());
+        }
         match (doing.connection(), doing) {
             (_, Doing::Subscribe(link, queue)) => self.subscribed(link, &queue, answer),
             (_, Doing::SubscribeService(link)) => self.service_subscribed(link, answer),
             (_, Doing::QueueInfo(call, server)) => self.queue_told(call, *server, answer),
             (_, Doing::Resolve(resolving)) => self.resolved(*resolving, answer),
+            (_, Doing::Off(call, server, left)) => self.suspended(call, *server, left, answer),
             (_, Doing::Link(call, server, reply)) => {
                 let reply = answer.map(|_| *reply).map_err(|error| to_error(server, error));
                 self.reply(call, reply);
@@ -173,6 +177,7 @@ impl Agent {
             Ok(Answer::Subscribed { message, service }) => {
                 let is_associated = self.links.is_of_service(id, service.as_ref());
                 // When the agent stopped receiving meanwhile, the queue is subscribed anew when it goes on.
+                self.heed_at(id, queue, None);
                 if is_in_flight {
                     self.links.with_queues(id, |queues| {
                         queues.subscribed(queue);
@@ -204,6 +209,7 @@ impl Agent {
             queues.give_up(queue, SubscriptionState::Refused);
             queues.associate(queue, false);
         });
+        self.heed(&server, queue, Some(&error));
         self.tell_down(id, queue);
         let event = Event::Error(connection, to_error(server, error));
         self.outputs.push_back(AgentOutput::Event(event));
@@ -255,9 +261,23 @@ impl Agent {
             }
             ClientEvent::ServiceEnd(service, queues) => self.service_ended(id, &service, queues),
             ClientEvent::AllDelivered => self.service_delivered(id),
-            ClientEvent::Error(queue, _) => self.error_in_service(id, &queue),
+            ClientEvent::Error(queue, error) => self.queue_failed(id, &queue, error),
             _ => {}
         }
+    }
+
+    /// A server tells that a queue was blocked, whose subscription stays; or of a service, that something is wrong with it.
+    fn queue_failed(&mut self, id: LinkId, queue: &EntityId, error: ErrorType) {
+        let Some(link) = self.links.get(id) else { return };
+        let Some(subscription) = link.queues().get(queue) else { return };
+        let (server, connection) = (link.server().clone(), subscription.connection);
+        if !matches!(error, ErrorType::Blocked(_)) {
+            return self.error_in_service(id, queue);
+        }
+        let error = RequestError::Server(error);
+        self.heed(&server, queue, Some(&error));
+        let event = Event::Error(Some(connection), to_error(server, error));
+        self.outputs.push_back(AgentOutput::Event(event));
     }
 
     /// A message of a queue. While nothing is to be received it stays at its server.

@@ -4,6 +4,7 @@ use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
 use super::actor::Work;
+use super::notices::Notices;
 use super::store::{AgentOp, AgentQuery, Found, StoreFailure, User};
 use super::users::{KnownUser, Writer};
 use super::{Agent, AgentOutput, Alarm, Call, CallId, Event, Reader};
@@ -28,6 +29,7 @@ enum Stage {
     Users,
     Keep,
     Services,
+    Notices,
     Queues,
     Unfinished,
 }
@@ -55,6 +57,7 @@ impl Agent {
                 self.write(Writer::Start, ops);
             }
             Stage::Services => self.read(Reader::Start, AgentQuery::Services),
+            Stage::Notices => self.read(Reader::Start, AgentQuery::Notices),
             Stage::Queues => self.read(Reader::Start, AgentQuery::Queues),
             Stage::Unfinished => self.read(Reader::Start, AgentQuery::Unfinished),
         }
@@ -70,11 +73,18 @@ impl Agent {
             Ok(Found::Users(users)) => self.meet_users(users),
             Ok(Found::Services(services)) => {
                 self.meet_services(services);
+                self.next_stage(Stage::Notices);
+            }
+            Ok(Found::Notices(notices)) => {
+                self.shared.notices = Notices::new(notices);
                 self.next_stage(Stage::Queues);
             }
             Ok(Found::Queues(queues)) => {
+                let (left, wanted): (Vec<_>, Vec<_>) =
+                    queues.into_iter().partition(|_| self.shared.config.on_demand);
+                left.into_iter().for_each(|queue| self.links.leave_queue(queue));
                 let links: BTreeSet<_> =
-                    queues.into_iter().map(|queue| self.links.add_queue(queue, None)).collect();
+                    wanted.into_iter().map(|queue| self.links.add_queue(queue, None)).collect();
                 for link in links {
                     self.wake(link);
                     // A call may have made the session before.

@@ -47,9 +47,9 @@ struct Changed {
 /// What has to be read before a work can be taken.
 pub(super) fn needs(connection: Option<&Connection>, running: &Running, work: &Work) -> Option<AgentQuery> {
     if let Work::Call(_, call) = work
-        && let Call::Accept { invitation, .. } = **call
+        && let Call::Accept { invitation, .. } = call.bare()
     {
-        return Some(AgentQuery::Invitation(invitation));
+        return Some(AgentQuery::Invitation(*invitation));
     }
     let connection = connection?;
     match work {
@@ -145,9 +145,11 @@ impl<'a> Step<'a> {
         }
         self.settle_prepared();
         self.forget_if_over();
+        self.settle_fetching();
     }
 
     fn call(&mut self, id: CallId, call: &Call) -> Result<(), AgentError> {
+        let call = self.with_options(call)?;
         let is_deleted = self.connection.as_ref().is_some_and(Connection::is_deleted);
         if is_deleted && !matches!(call, Call::Join { .. }) {
             return Err(AgentError::Connection(ConnectionError::NotFound));
@@ -185,9 +187,12 @@ impl<'a> Step<'a> {
             Call::TellAgain(_) => self.tell_again(id),
             Call::ChangeUser { user, .. } => self.change_user(id, *user),
             Call::Durable { correlation, call } => self.durable(id, correlation, call),
+            Call::Fetch(_) => self.fetch(id),
+            Call::SuspendQueues(_) => self.suspend_queues(id),
             // The agent's own.
             Call::Many(_)
             | Call::PrepareLink { .. }
+            | Call::With(..)
             | Call::CreateUser { .. }
             | Call::SetServers { .. }
             | Call::DeleteUser { .. }
@@ -224,16 +229,20 @@ impl<'a> Step<'a> {
                 Ok(_) => {
                     self.acknowledged_last(*queue);
                     self.is_drained(*queue);
+                    self.fetch_more(*queue, None);
                 }
-                Err(_) => {
+                Err(error) => {
                     self.acknowledged_last(*queue);
                     self.release();
+                    self.fetch_more(*queue, Some(error));
                 }
             },
             Doing::Probe(_, queue) => self.probed(*queue, answer),
+            Doing::Fetch(_, queue) => self.fetched(queue.number, answer),
             Doing::Subscribe(..)
             | Doing::SubscribeService(..)
             | Doing::QueueInfo(..)
+            | Doing::Off(..)
             | Doing::Link(..)
             | Doing::Resolve(_)
             | Doing::Relay(..) => {}

@@ -39,6 +39,8 @@ pub(super) enum Writer {
     Statistics,
     /// Counting begins anew.
     StatisticsReset(CallId),
+    /// A notice of a server.
+    Notice,
     Connection(ConnectionId),
     /// Credentials of a service.
     Service(UserId, Box<ServerAddress>),
@@ -210,7 +212,14 @@ impl Agent {
             }
             (Writer::Statistics, result) => self.statistics_kept(result),
             (Writer::StatisticsReset(call), result) => self.statistics_reset(call, result),
-            (Writer::Start | Writer::CleanUp | Writer::Connection(_) | Writer::Associations, _) => {}
+            (
+                Writer::Start
+                | Writer::CleanUp
+                | Writer::Notice
+                | Writer::Connection(_)
+                | Writer::Associations,
+                _,
+            ) => {}
         }
     }
 

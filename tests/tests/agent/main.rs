@@ -10,6 +10,7 @@ mod many;
 mod matrix;
 mod names;
 mod prepared;
+mod pull;
 mod redundancy;
 mod resync;
 mod rotation;

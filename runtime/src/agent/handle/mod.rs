@@ -3,6 +3,7 @@
 mod contacts;
 mod delete;
 mod durable;
+mod fetch;
 mod names;
 mod prepared;
 mod server_test;
@@ -18,7 +19,7 @@ use std::future::{Future, poll_fn};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use smp_core::agent::{Call, ConfirmationId, ConnectionId, LocalMessageId, Reply, UserId};
+use smp_core::agent::{Call, ConfirmationId, ConnectionId, LocalMessageId, QueueOptions, Reply, UserId};
 use smp_core::wire::ConnectionRequest;
 use smp_core::wire::agent::AgentError;
 use smp_core::wire::command::MessageFlags;
@@ -42,7 +43,7 @@ use crate::Runtime;
 /// The agent stops when the last handle and the [`Events`](super::Events) are dropped, and by [`Self::stop`]. Everything that
 /// is not done then is done after it is started again from the same store; a call that had no reply may have taken effect.
 #[derive(Clone)]
-pub struct Agent(Arc<Owner>);
+pub struct Agent(Arc<Owner>, QueueOptions);
 
 /// Lets go of the agent with the last handle.
 struct Owner(Arc<Shared>, Tester);
@@ -54,7 +55,7 @@ impl Agent {
     }
 
     pub(super) fn new(shared: Arc<Shared>, tester: Tester) -> Self {
-        Self(Arc::new(Owner(shared, tester)))
+        Self(Arc::new(Owner(shared, tester)), QueueOptions::default())
     }
 
     /// Makes an invitation for one person, which is to reach that person on some other way. When it is used,
@@ -173,7 +174,7 @@ impl Agent {
     }
 
     fn call(&self, call: Call) -> Called {
-        self.0.0.call(call)
+        self.0.0.call(fetch::with(self.1, call))
     }
 }
 

@@ -10,6 +10,19 @@ use smp_core::wire::agent::AgentError;
 use super::{Agent, done};
 
 impl Agent {
+    /// Receives from a connection that is not subscribed, because the app wished so ([`Self::making`],
+    /// [`AgentBuilder::on_demand`](super::super::AgentBuilder::on_demand)). Afterwards
+    /// [`Event::Up`](smp_core::agent::Event::Up) or an error tells how it went.
+    ///
+    /// # Errors
+    /// `CONN NOT_FOUND` when there is no such connection.
+    pub fn subscribe(
+        &self,
+        connection: ConnectionId,
+    ) -> impl Future<Output = Result<(), AgentError>> + Send + use<> {
+        self.resubscribe(connection)
+    }
+
     /// Receives from a connection again, after an error told that its server refused its queue, or
     /// [`Event::Down`](smp_core::agent::Event::Down) that another agent took the subscription. Afterwards
     /// [`Event::Up`](smp_core::agent::Event::Up) or an error tells how it went.

@@ -11,6 +11,7 @@ mod handshake;
 mod hostile;
 mod names;
 mod prepared;
+mod pull;
 mod ratchet;
 mod receipts;
 mod redundancy;

@@ -13,7 +13,7 @@ use smp_core::agent::{
     MessageEvent, UserId, UserServer,
 };
 use smp_core::crypto::ratchet::PqEncryption;
-use smp_core::server::ServerConfig;
+use smp_core::server::{Moderation, ServerConfig};
 use smp_core::transport::ClientOptions;
 use smp_core::wire::agent::{AgentError, RatchetError};
 use smp_core::wire::command::MessageFlags;
@@ -96,6 +96,17 @@ impl World {
         self.crash(number);
         self.stores[number] = TestStore::default();
         self.start(number, ServerConfig::default());
+    }
+
+    /// Does to a queue of a server what its operator wants.
+    pub(super) fn moderate(&mut self, number: usize, moderation: Moderation) {
+        let server = self.servers[number].take().unwrap();
+        let (server, done) = self.runtime.block_on(async move {
+            let done = server.moderate(moderation).await;
+            (server, done)
+        });
+        assert_eq!(done, Ok(true));
+        self.servers[number] = Some(server);
     }
 
     /// Lets tasks have so many turns. False if fewer are enough for all that is to be done now.

@@ -17,6 +17,8 @@ pub(in super::super) struct Place {
     pub(in super::super) server: ServerAddress,
     /// The connection that has the session for itself.
     pub(in super::super) connection: Option<ConnectionId>,
+    /// For GET: a server lets a session either subscribe a queue or ask for its messages.
+    pub(in super::super) is_for_fetching: bool,
 }
 
 /// A session, or the wish for one.
@@ -85,8 +87,12 @@ impl Link {
     /// How many of its queues are in which state.
     pub(in super::super) fn subscriptions(&self) -> super::super::Subscriptions {
         let of = self.queues.counts();
-        let (waiting, ended) = (of.wanted + of.in_flight + of.waiting, self.queues.len() - of.all());
-        super::super::Subscriptions { subscribed: of.subscribed, waiting, ended }
+        super::super::Subscriptions {
+            subscribed: of.subscribed,
+            waiting: of.wanted + of.in_flight + of.waiting,
+            ended: self.queues.len() - of.all() - of.unwanted,
+            unwanted: of.unwanted,
+        }
     }
 
     /// The session that there is, is being made, or failed.

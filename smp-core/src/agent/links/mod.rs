@@ -137,7 +137,21 @@ impl Links {
         server: &ServerAddress,
         connection: Option<ConnectionId>,
     ) -> LinkId {
-        let place = self.place(user, server, connection);
+        self.at_place(self.place(user, server, connection))
+    }
+
+    /// The link for what is asked of queues that are not subscribed.
+    pub(super) fn for_fetching(
+        &mut self,
+        user: UserId,
+        server: &ServerAddress,
+        connection: ConnectionId,
+    ) -> LinkId {
+        let place = self.place(user, server, Some(connection));
+        self.at_place(Place { is_for_fetching: true, ..place })
+    }
+
+    fn at_place(&mut self, place: Place) -> LinkId {
         if let Some(id) = self.by_place.get(&place) {
             return *id;
         }
@@ -151,12 +165,13 @@ impl Links {
 
     fn place(&self, user: UserId, server: &ServerAddress, connection: Option<ConnectionId>) -> Place {
         let is_alone = self.config.network.sessions == SessionMode::Entity;
-        Place { user, server: server.clone(), connection: connection.filter(|_| is_alone) }
+        let (server, connection) = (server.clone(), connection.filter(|_| is_alone));
+        Place { user, server, connection, is_for_fetching: false }
     }
 
     /// With which others a session may share a circuit.
     pub(super) fn isolation(&self, link: &Link) -> Isolation {
-        let Place { user, server, connection } = &link.place;
+        let Place { user, server, connection, .. } = &link.place;
         let mode = self.config.network.sessions;
         let mut bytes = user.0.to_be_bytes().to_vec();
         if mode != SessionMode::User {
@@ -200,7 +215,11 @@ impl Links {
                 Due::Wake
             }
             State::Ready if link.idle_since.is_some_and(|since| since + limits.idle_session <= now) => {
-                self.forget(id);
+                link.state = State::Idle;
+                if link.queues.is_empty() {
+                    self.forget(id);
+                }
+                self.settle(id);
                 return Some((id, Due::Close));
             }
             State::Ready => {
@@ -303,6 +322,25 @@ impl Links {
         }
         self.settle(id);
         id
+    }
+
+    /// Adds a queue that is not subscribed, as the app wishes.
+    pub(super) fn leave_queue(&mut self, queue: WaitingQueue) {
+        let id = self.at(queue.user, &queue.server, Some(queue.connection));
+        let WaitingQueue { connection, number, recipient_id, key, is_associated, .. } = queue;
+        self.with_queues(id, |queues| {
+            let queue = Subscription::new(connection, number, key, is_associated);
+            queues.add(recipient_id.clone(), queue, false);
+            queues.give_up(&recipient_id, SubscriptionState::Unwanted);
+        });
+    }
+
+    /// Whether a queue is not subscribed because the app wishes so.
+    pub(super) fn is_left(&self, queue: &WaitingQueue) -> bool {
+        let place = self.place(queue.user, &queue.server, Some(queue.connection));
+        let link = self.by_place.get(&place).and_then(|id| self.links.get(id));
+        let state = link.and_then(|link| link.queues.state(&queue.recipient_id));
+        state == Some(SubscriptionState::Unwanted)
     }
 
     /// Subscribes a queue that the agent receives from again, or for the first time.
@@ -495,8 +533,8 @@ impl Links {
     }
 
     /// Every queue is subscribed, in flight, waits until a time, or waits for a session that is made or waited for until a
-    /// time; or the app was told that it is given up: the promise of this file, for tests. A time is one that the timer of
-    /// the agent knows.
+    /// time; or the app does not want it to be, or was told that it is given up: the promise of this file, for tests. A time
+    /// is one that the timer of the agent knows.
     pub(super) fn check(&self) -> Result<(), &'static str> {
         for (id, link) in &self.links {
             link.queues.check()?;

@@ -31,6 +31,7 @@ pub(super) struct Counts {
     pub(super) in_flight: usize,
     pub(super) subscribed: usize,
     pub(super) waiting: usize,
+    pub(super) unwanted: usize,
 }
 
 /// A queue from which the agent wants to receive.
@@ -55,7 +56,7 @@ pub(in super::super) struct Subscription {
 ///    ▲  ▲                 │     │ refused    │ END
 ///    │  │ time is over    │ not now          ▼
 ///    │  └──── Waiting ◀───┘     ▼          Ended
-///    └─ session lost            Refused
+///    └─ session lost            Refused          Unwanted: Wanted when the app asks
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(in super::super) enum SubscriptionState {
@@ -72,6 +73,8 @@ pub(in super::super) enum SubscriptionState {
     Refused,
     /// Another agent with the same keys took the subscription. The app was told.
     Ended,
+    /// The app wishes that it is not: its messages come when the app asks.
+    Unwanted,
 }
 
 impl Subscription {
@@ -308,7 +311,7 @@ impl Subscriptions {
 
     /// Whether no queue needs a session.
     pub(super) fn is_content(&self) -> bool {
-        self.counts == Counts::default()
+        self.counts.all() == 0
     }
 
     pub(super) fn len(&self) -> usize {
@@ -359,6 +362,7 @@ impl Subscriptions {
 }
 
 impl Counts {
+    /// Those that need a session.
     pub(super) const fn all(&self) -> usize {
         self.wanted + self.in_flight + self.subscribed + self.waiting
     }
@@ -369,6 +373,7 @@ impl Counts {
             SubscriptionState::InFlight => Some(&mut self.in_flight),
             SubscriptionState::Subscribed => Some(&mut self.subscribed),
             SubscriptionState::Waiting(_) => Some(&mut self.waiting),
+            SubscriptionState::Unwanted => Some(&mut self.unwanted),
             SubscriptionState::Refused | SubscriptionState::Ended => None,
         }
     }

@@ -49,6 +49,9 @@ impl World {
                 AgentOutput::Read(id, AgentQuery::Services) => {
                     world.input(AgentInput::Read(id, Ok(Found::Services(Vec::new()))));
                 }
+                AgentOutput::Read(id, AgentQuery::Notices) => {
+                    world.input(AgentInput::Read(id, Ok(Found::Notices(Vec::new()))));
+                }
                 AgentOutput::Read(id, _) => {
                     world.input(AgentInput::Read(id, Ok(Found::Connections(Vec::new()))));
                 }

@@ -6,13 +6,13 @@ use std::sync::Arc;
 
 use super::{
     AgentOp, AgentQuery, Agreement, Confirmation, Connection, ConnectionState, Delivery, Found, Incoming,
-    Invitation, Outgoing, QueueNumber, QueueStage, ReceiveQueue, SendQueue, Statistics, StoreFailure, Task,
-    User, UserService, WaitingQueue,
+    Invitation, Outgoing, QueueNumber, QueueStage, ReceiveQueue, SendQueue, ServerNotice, Statistics,
+    StoreFailure, Task, User, UserService, WaitingQueue,
 };
 use crate::agent::{ConfirmationId, ConnectionId, InvitationId, LocalMessageId, UserId};
 use crate::crypto::ratchet::SkippedKeys;
 use crate::time::UnixTime;
-use crate::wire::ServerAddress;
+use crate::wire::{EntityId, ServerAddress};
 
 /// All that an agent keeps, in memory. Holds nothing over a restart.
 ///
@@ -27,6 +27,7 @@ pub struct MemoryAgentStore {
     confirmations: BTreeMap<ConfirmationId, Arc<Confirmation>>,
     invitations: BTreeMap<InvitationId, Arc<Invitation>>,
     statistics: Option<Arc<Statistics>>,
+    notices: Arc<BTreeMap<(Vec<u8>, Vec<u8>), ServerNotice>>,
 }
 
 /// A connection and what belongs to it.
@@ -83,6 +84,7 @@ impl MemoryAgentStore {
             AgentQuery::Services => {
                 Found::Services(self.services.values().map(|kept| UserService::clone(kept)).collect())
             }
+            AgentQuery::Notices => Found::Notices(self.notices.values().cloned().collect()),
             AgentQuery::Unfinished => Found::Connections(self.unfinished()),
             AgentQuery::Connections => {
                 Found::States(self.connections.iter().map(|(id, kept)| (*id, kept.state.clone())).collect())
@@ -137,6 +139,13 @@ impl MemoryAgentStore {
                 self.invitations.remove(&id);
             }
             AgentOp::PutStatistics(statistics) => self.statistics = Some(Arc::from(statistics)),
+            AgentOp::PutNotice(notice) => {
+                let name = name_of_notice(&notice.server, &notice.queue);
+                Arc::make_mut(&mut self.notices).insert(name, *notice);
+            }
+            AgentOp::DeleteNotice(server, queue) => {
+                Arc::make_mut(&mut self.notices).remove(&name_of_notice(&server, &queue));
+            }
             AgentOp::ForgetMessagesBefore(time) => self.forget_messages_before(time),
             AgentOp::PutAgreement(id, agreement) => self.connection(id)?.agreement = agreement,
             AgentOp::ChangeSkipped(id, changes) => self.connection(id)?.skipped.apply(changes),
@@ -438,6 +447,12 @@ impl<Q: Clone> Queues<Q> {
 
 /// Later than any time.
 const NEVER: UnixTime = UnixTime::from_millis(i64::MAX);
+
+fn name_of_notice(server: &ServerAddress, queue: &EntityId) -> (Vec<u8>, Vec<u8>) {
+    let mut name = Vec::new();
+    server.encode(&mut name);
+    (name, queue.as_bytes().to_vec())
+}
 
 fn boxed<T: Clone>(kept: &Arc<T>) -> Box<T> {
     Box::new(T::clone(kept))

@@ -13,6 +13,7 @@
 mod connection;
 mod memory;
 mod message;
+mod notice;
 mod op;
 mod queue;
 mod service;
@@ -25,6 +26,7 @@ pub use connection::{
 };
 pub use memory::MemoryAgentStore;
 pub use message::{Delivery, Incoming, Outgoing, OutgoingContent, ReceiptState};
+pub use notice::ServerNotice;
 pub use op::{AgentOp, AgentQuery, Batch, BatchId, Found, ReadId, WaitingQueue};
 pub use queue::{QueueNumber, QueueStage, ReceiveQueue, ReceiveSwitch, SendQueue, SendSwitch};
 pub use service::UserService;

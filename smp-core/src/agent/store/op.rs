@@ -2,7 +2,7 @@
 
 use super::{
     Agreement, Confirmation, Connection, ConnectionState, Delivery, Incoming, Invitation, Outgoing,
-    QueueNumber, ReceiveQueue, SendQueue, Statistics, Task, User, UserService,
+    QueueNumber, ReceiveQueue, SendQueue, ServerNotice, Statistics, Task, User, UserService,
 };
 use crate::agent::{ConfirmationId, ConnectionId, InvitationId, LocalMessageId, UserId};
 use crate::crypto::AuthPrivateKey;
@@ -93,6 +93,10 @@ pub enum AgentOp {
     /// Remembers that something with this SHA-256 came at this time: a message of the ratchet as it was encrypted, or both keys
     /// for a new ratchet. What is remembered already stays as it is.
     PutSeen(ConnectionId, [u8; 32], UnixTime),
+    /// Keeps a notice, which has the name of its server and queue.
+    PutNotice(Box<ServerNotice>),
+    /// Forgets the notice of a server about a queue.
+    DeleteNotice(Box<ServerAddress>, EntityId),
     /// Forgets what was seen, and messages that came, or went out, before this time, unless the app has to acknowledge them or a
     /// delivery is left.
     ForgetMessagesBefore(UnixTime),
@@ -112,6 +116,8 @@ pub enum AgentQuery {
     Queues,
     /// What makes sessions those of services, by user and the bytes of the server's address. [`Found::Services`].
     Services,
+    /// All notices, by server, as it is on the wire, and queue. [`Found::Notices`].
+    Notices,
     /// All connections with tasks, deliveries, confirmations, or deleted, by id. [`Found::Connections`].
     Unfinished,
     /// The plain values of all connections, by id. [`Found::States`].
@@ -156,6 +162,8 @@ pub enum Found {
     Queues(Vec<WaitingQueue>),
     /// What makes sessions those of services.
     Services(Vec<UserService>),
+    /// Notices of servers.
+    Notices(Vec<ServerNotice>),
     /// Connections.
     Connections(Vec<ConnectionId>),
     /// The plain values of connections.

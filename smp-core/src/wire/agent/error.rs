@@ -13,6 +13,7 @@ use super::super::address::ServerAddress;
 use super::super::codec::{DecodeError, Decoded};
 use super::super::error::{BrokerErrorType, ErrorType, ProxyError};
 use super::message::MessageHash;
+use crate::time::UnixTime;
 
 /// Why an agent did not do what its user asked, or what went wrong by itself.
 ///
@@ -26,6 +27,7 @@ use super::message::MessageHash;
 /// SMP <server> <error>        INTERNAL <text>
 /// BROKER <server> <error>     CRITICAL <T|F> <text>
 /// PROXY <proxy> <relay> <error>
+/// NOTICE <server> <T|F> [<time>]
 /// NO_NAME_SERVERS             INACTIVE
 /// ```
 ///
@@ -65,6 +67,15 @@ pub enum AgentError {
     },
     /// The other agent did something wrong, or the two do not fit. `AGENT`.
     Peer(PeerError),
+    /// The server, which blocked a queue, takes no new contact address. `NOTICE`.
+    Notice {
+        /// The server.
+        server: Box<ServerAddress>,
+        /// It is one of those that the app comes with: none of these does.
+        is_preset: bool,
+        /// Until when; none, for good.
+        expires_at: Option<UnixTime>,
+    },
     /// A fault of the agent. `INTERNAL`.
     Internal(String),
     /// The agent cannot go on. `CRITICAL`.

@@ -292,6 +292,10 @@ fn errors() -> Vec<(AgentError, &'static str)> {
     let crypto = |error| AgentError::Peer(PeerError::Crypto(error));
     let nested = ErrorType::Proxy(Box::new(ProxyError::Broker(BrokerErrorType::Response(text("a b")))));
     let handshake = TransportError::Handshake(HandshakeError::BadAuth);
+    let notice = |is_preset, millis: Option<i64>| {
+        let expires_at = millis.map(crate::UnixTime::from_millis);
+        AgentError::Notice { server: server().into(), is_preset, expires_at }
+    };
     vec![
         (AgentError::Command(AgentCommandError::Syntax), "CMD SYNTAX"),
         (AgentError::Command(AgentCommandError::NoConnection), "CMD NO_CONN"),
@@ -339,6 +343,8 @@ fn errors() -> Vec<(AgentError, &'static str)> {
         (crypto(RatchetError::Earlier(3)), "AGENT A_CRYPTO RATCHET_EARLIER 3"),
         (crypto(RatchetError::Skipped(600)), "AGENT A_CRYPTO RATCHET_SKIPPED 600"),
         (crypto(RatchetError::Sync), "AGENT A_CRYPTO RATCHET_SYNC"),
+        (notice(true, None), "NOTICE @ T"),
+        (notice(false, Some(1_798_761_599_123)), "NOTICE @ F 2026-12-31T23:59:59.123Z"),
         (AgentError::Internal("what happened".into()), "INTERNAL what happened"),
         (AgentError::Critical { offer_restart: true, text: "a b".into() }, "CRITICAL T a b"),
         (AgentError::Inactive, "INACTIVE"),
@@ -374,6 +380,10 @@ fn errors_as_text_both_ways() {
         "BROKER @ NETWORK X",
         "BROKER @ RESPONSE",
         "PROXY @ NO_SESSION",
+        "NOTICE @",
+        "NOTICE @ X",
+        "NOTICE @ T ",
+        "NOTICE @ T soon",
         "PROXY @ @ X",
         "AGENT",
         "AGENT X",

@@ -80,14 +80,14 @@ impl MessageEvent {
 }
 
 /// A time as text: the first or the last that has one, for those that have none.
-pub(super) fn time_text(time: UnixTime) -> String {
+pub(in crate::wire) fn time_text(time: UnixTime) -> String {
     let millis = time.as_millis().clamp(YEAR_0_MILLIS, YEAR_9999_END_MILLIS);
     let time = OffsetDateTime::from_unix_timestamp_nanos(i128::from(millis) * 1_000_000);
     let time = time.expect("a time between the years 0 and 9999");
     time.format(&Rfc3339).expect("a time with a year of four digits")
 }
 
-pub(super) fn parse_time(text: &str) -> Decoded<UnixTime> {
+pub(in crate::wire) fn parse_time(text: &str) -> Decoded<UnixTime> {
     let time = OffsetDateTime::parse(text, &Rfc3339).map_err(|_| DecodeError)?;
     let millis = i64::try_from(time.unix_timestamp_nanos().div_euclid(1_000_000));
     millis.map(UnixTime::from_millis).map_err(|_| DecodeError)

@@ -108,6 +108,7 @@ pub use super::id::{TextConfirmationId, TextConnectionId, TextInvitationId};
 pub use command::AgentCommand;
 pub use event::AgentEvent;
 pub use message::MessageEvent;
+pub(in crate::wire) use message::{parse_time, time_text};
 pub use reader::{TextLimits, TextReader};
 pub use status::{ConnectionKind, ConnectionStatus, RatchetSync, SwitchPhase, SwitchSide};
 

@@ -6,6 +6,7 @@ mod failure;
 mod key;
 mod messages;
 mod migrations;
+mod notices;
 mod open;
 mod queues;
 mod record;
@@ -177,6 +178,8 @@ fn carry_out(database: &Connection, op: &AgentOp) -> Result<()> {
         AgentOp::PutDelivery(delivery) => messages::put_delivery(database, delivery),
         AgentOp::MoveDeliveries(id, from, to) => messages::move_deliveries(database, *id, *from, *to),
         AgentOp::DeleteDelivery(delivery) => messages::delete_delivery(database, delivery),
+        AgentOp::PutNotice(notice) => notices::put_one(database, notice),
+        AgentOp::DeleteNotice(server, queue) => notices::delete(database, server, queue),
         AgentOp::ForgetMessagesBefore(time) => messages::forget_before(database, *time),
         AgentOp::PutStatistics(statistics) => statistics::replace(database, statistics),
     }
@@ -188,6 +191,7 @@ fn find(database: &Connection, query: &AgentQuery) -> Result<Found> {
         AgentQuery::LastUser => Found::LastUser(connections::last_user(database)?),
         AgentQuery::Queues => Found::Queues(queues::waiting(database)?),
         AgentQuery::Services => Found::Services(services::find_all(database)?),
+        AgentQuery::Notices => Found::Notices(notices::all_kept(database)?),
         AgentQuery::Unfinished => Found::Connections(connections::unfinished(database)?),
         AgentQuery::Connections => Found::States(connections::states(database)?),
         AgentQuery::Connection(id) => Found::Connection(connections::find(database, *id)?),

@@ -3,8 +3,8 @@
 use smp_core::UnixTime;
 use smp_core::agent::store::{
     Agreement, Confirmation, Connection, ConnectionState, Found, Incoming, Invitation, LinkCredentials,
-    Outgoing, OutgoingContent, ReceiveQueue, SendQueue, Statistics, Task, TaskKind, UserService,
-    WaitingQueue,
+    Outgoing, OutgoingContent, ReceiveQueue, SendQueue, ServerNotice, Statistics, Task, TaskKind,
+    UserService, WaitingQueue,
 };
 use smp_core::crypto::ratchet::SkippedKey;
 use smp_core::wire::{AuthPublicKey, QueueInfo, ServerAddress};
@@ -21,6 +21,7 @@ pub fn describe(found: &Found) -> String {
         Found::LastUser(last) => format!("last user: {}", last.0),
         Found::Queues(queues) => lines("queues", queues.iter().map(waiting)),
         Found::Services(services) => lines("services", services.iter().map(service)),
+        Found::Notices(notices) => lines("notices", notices.iter().map(notice)),
         Found::Connections(ids) => lines("connections", ids.iter().map(|id| hex(id.as_bytes()))),
         Found::States(states) => lines(
             "states",
@@ -131,6 +132,11 @@ fn waiting(queue: &WaitingQueue) -> String {
         hex(&queue.key.to_pkcs8_der()),
         queue.is_associated
     )
+}
+
+fn notice(notice: &ServerNotice) -> String {
+    let ServerNotice { server: of, queue, created_at, ttl } = notice;
+    format!("{} {} at {} for {ttl:?}", server(of), hex(queue.as_bytes()), created_at.as_millis())
 }
 
 fn receive_queue(queue: &ReceiveQueue) -> String {

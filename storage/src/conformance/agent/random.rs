@@ -95,6 +95,7 @@ fn queries() -> Vec<AgentQuery> {
         AgentQuery::Queues,
         AgentQuery::Unfinished,
         AgentQuery::Connections,
+        AgentQuery::Notices,
         AgentQuery::Statistics,
     ];
     for number in 0..NAMES {
@@ -144,7 +145,12 @@ fn op(samples: &mut Samples) -> AgentOp {
     match samples.below(106) {
         0..2 => AgentOp::PutUser(samples.user()),
         2 => AgentOp::DeleteUser(samples.user().id),
-        3..13 => put_connection(samples, id),
+        3 => AgentOp::PutNotice(Box::new(samples.notice())),
+        4 => {
+            let notice = samples.notice();
+            AgentOp::DeleteNotice(Box::new(notice.server), notice.queue)
+        }
+        5..13 => put_connection(samples, id),
         13 => AgentOp::DeleteConnection(id),
         14..22 => AgentOp::PutAgreement(id, samples.agreement()),
         22..30 => AgentOp::ChangeSkipped(id, samples.skipped()),

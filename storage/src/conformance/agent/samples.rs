@@ -7,8 +7,8 @@ use bytes::Bytes;
 use smp_core::agent::store::{
     Agreement, Confirmation, ConnectionState, Counters, Delivery, Incoming, Invitation, LinkCredentials,
     Origin, Outgoing, OutgoingContent, Progress, QueueNumber, QueueStage, ReceiptState, ReceiveQueue,
-    ReceiveSwitch, SendQueue, SendSwitch, ServerCounters, Statistics, SyncState, Task, TaskKind, User,
-    UserService,
+    ReceiveSwitch, SendQueue, SendSwitch, ServerCounters, ServerNotice, Statistics, SyncState, Task,
+    TaskKind, User, UserService,
 };
 use smp_core::agent::{ConfirmationId, ConnectionId, InvitationId, LocalMessageId, UserId};
 use smp_core::crypto::ratchet::{
@@ -435,6 +435,19 @@ impl Samples {
     /// A hash of what was seen, one of a few.
     pub fn seen(&mut self) -> [u8; 32] {
         seen(self.below(NAMES))
+    }
+
+    /// A notice, of one of a few servers about one of a few queues.
+    pub fn notice(&mut self) -> ServerNotice {
+        let (host, queue) = (["a.example", "bb.example"], self.below(NAMES).to_be_bytes()[7]);
+        let host = self.one_of(&host).parse().expect("a host");
+        let queue = vec![queue; usize::from(queue) + 1];
+        ServerNotice {
+            server: ServerAddress::new(vec![host], None, [7; 32]).expect("a host"),
+            queue: EntityId::new(&queue).expect("it is short"),
+            created_at: self.time(),
+            ttl: self.maybe(Self::number),
+        }
     }
 
     /// A delivery.

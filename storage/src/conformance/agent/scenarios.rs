@@ -4,7 +4,8 @@ use bytes::Bytes;
 use smp_core::UnixTime;
 use smp_core::agent::store::{
     AgentOp, AgentQuery, Agreement, Confirmation, Connection, Delivery, Found, Incoming, Invitation,
-    Outgoing, QueueNumber, QueueStage, ReceiveQueue, SendQueue, Statistics, User, UserService, WaitingQueue,
+    Outgoing, QueueNumber, QueueStage, ReceiveQueue, SendQueue, ServerNotice, Statistics, User, UserService,
+    WaitingQueue,
 };
 use smp_core::agent::{ConnectionId, LocalMessageId, UserId};
 use smp_core::crypto::ratchet::SkippedKeys;
@@ -18,7 +19,7 @@ use crate::agent::AgentStore;
 /// # Panics
 /// When one is broken.
 pub fn run_scenarios<S: AgentStore>(mut fresh: impl FnMut() -> S) {
-    let scenarios: [fn(S); 15] = [
+    let scenarios: [fn(S); 16] = [
         nothing_is_found_in_an_empty_store,
         the_last_number_of_a_user_is_remembered,
         connections_are_found_as_they_were_put,
@@ -34,6 +35,7 @@ pub fn run_scenarios<S: AgentStore>(mut fresh: impl FnMut() -> S) {
         messages_are_forgotten_when_nobody_needs_them,
         services_are_kept_and_queues_are_theirs,
         statistics_take_the_place_of_those_before,
+        notices_are_found_as_they_were_put,
     ];
     scenarios.into_iter().for_each(|scenario| scenario(fresh()));
 }
@@ -111,6 +113,7 @@ fn nothing_is_found_in_an_empty_store(mut store: impl AgentStore) {
         (AgentQuery::LastUser, "last user: 0"),
         (AgentQuery::Services, "services:"),
         (AgentQuery::Queues, "queues:"),
+        (AgentQuery::Notices, "notices:"),
         (AgentQuery::Unfinished, "connections:"),
         (AgentQuery::Connections, "states:"),
         (AgentQuery::Connection(id), "connection: none"),
@@ -135,6 +138,7 @@ fn nothing_is_found_in_an_empty_store(mut store: impl AgentStore) {
             AgentOp::DeleteSendQueue(id, QueueNumber(1)),
             AgentOp::DeleteConfirmations(id),
             AgentOp::DeleteDelivery(delivery(id, 1, 1)),
+            AgentOp::DeleteNotice(Box::new(Samples::new(1).notice().server), [1; 24].into()),
             AgentOp::ForgetMessagesBefore(UnixTime::from_secs(1)),
         ],
     );
@@ -569,4 +573,26 @@ fn statistics_take_the_place_of_those_before(mut store: impl AgentStore) {
     second.servers.clear();
     run(&mut store, vec![AgentOp::PutStatistics(Box::new(second.clone()))]);
     assert_eq!(answer(&mut store, &AgentQuery::Statistics), described(&second));
+}
+
+/// They belong to no connection, and one is kept for each queue.
+fn notices_are_found_as_they_were_put(mut store: impl AgentStore) {
+    let samples = &mut Samples::new(11);
+    let [id, _] = prepare(&mut store, samples);
+    let notice = |queue: u8, second, ttl| ServerNotice {
+        queue: [queue; 24].into(),
+        created_at: UnixTime::from_secs(second),
+        ttl,
+        ..Samples::new(1).notice()
+    };
+    let put = |notice: &ServerNotice| AgentOp::PutNotice(Box::new(notice.clone()));
+    let mut kept = vec![notice(1, 3, Some(-1)), notice(2, 2, None), notice(3, 1, Some(i64::MAX))];
+    run(&mut store, kept.iter().rev().map(put).collect());
+    assert_eq!(answer(&mut store, &AgentQuery::Notices), describe(&Found::Notices(kept.clone())));
+    kept[1] = notice(2, 9, Some(60));
+    run(&mut store, vec![put(&kept[1]), AgentOp::DeleteConnection(id)]);
+    assert_eq!(answer(&mut store, &AgentQuery::Notices), describe(&Found::Notices(kept.clone())));
+    let gone = kept.remove(0);
+    run(&mut store, vec![AgentOp::DeleteNotice(Box::new(gone.server), gone.queue)]);
+    assert_eq!(answer(&mut store, &AgentQuery::Notices), describe(&Found::Notices(kept)));
 }

@@ -3,6 +3,7 @@
 
 use bytes::Bytes;
 
+use super::super::super::agent_text::{parse_time, time_text};
 use super::super::super::codec::{DecodeError, Decoded, Reader, decode_all};
 use super::super::super::error::{
     BrokerErrorType, ErrorText, ErrorType, NameError, NetworkError, ProxyError,
@@ -21,9 +22,13 @@ pub(super) fn to_text(error: &AgentError) -> String {
             format!("PROXY {proxy} {relay} {}", proxy_to_text(error))
         }
         AgentError::Peer(error) => format!("AGENT {}", peer_to_text(*error)),
+        AgentError::Notice { server, is_preset, expires_at } => {
+            let until = expires_at.map(|at| format!(" {}", time_text(at))).unwrap_or_default();
+            format!("NOTICE {server} {}{until}", letter(*is_preset))
+        }
         AgentError::Internal(text) => format!("INTERNAL {}", one_line(text)),
         AgentError::Critical { offer_restart, text } => {
-            format!("CRITICAL {} {}", if *offer_restart { 'T' } else { 'F' }, one_line(text))
+            format!("CRITICAL {} {}", letter(*offer_restart), one_line(text))
         }
         AgentError::NoNameServers => "NO_NAME_SERVERS".to_owned(),
         AgentError::Inactive => "INACTIVE".to_owned(),
@@ -51,20 +56,36 @@ pub(super) fn from_text(text: &str) -> Decoded<AgentError> {
             AgentError::Proxy { proxy: Box::new(parse(proxy)?), relay: Box::new(parse(relay)?), error }
         }
         ("AGENT", Some(rest)) => AgentError::Peer(peer_from_text(rest)?),
+        ("NOTICE", Some(rest)) => {
+            let (server, rest) = rest.split_once(' ').ok_or(DecodeError)?;
+            let (is_preset, time) = split(rest);
+            AgentError::Notice {
+                server: Box::new(parse(server)?),
+                is_preset: flag(is_preset)?,
+                expires_at: time.map(parse_time).transpose()?,
+            }
+        }
         ("INTERNAL", Some(text)) => AgentError::Internal(one_line(text)),
         ("CRITICAL", Some(rest)) => {
             let (restart, text) = rest.split_once(' ').ok_or(DecodeError)?;
-            let offer_restart = match restart {
-                "T" => true,
-                "F" => false,
-                _ => return Err(DecodeError),
-            };
-            AgentError::Critical { offer_restart, text: one_line(text) }
+            AgentError::Critical { offer_restart: flag(restart)?, text: one_line(text) }
         }
         ("NO_NAME_SERVERS", None) => AgentError::NoNameServers,
         ("INACTIVE", None) => AgentError::Inactive,
         _ => return Err(DecodeError),
     })
+}
+
+const fn letter(flag: bool) -> char {
+    if flag { 'T' } else { 'F' }
+}
+
+fn flag(letter: &str) -> Decoded<bool> {
+    match letter {
+        "T" => Ok(true),
+        "F" => Ok(false),
+        _ => Err(DecodeError),
+    }
 }
 
 fn smp_to_text(error: &ErrorType) -> String {
