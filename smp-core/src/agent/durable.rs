@@ -145,7 +145,6 @@ impl Step<'_> {
             (_, Call::Invite { .. } | Call::CreateAddress { .. } | Call::CreateWithLink { .. }) => {
                 Some(self.tell_made(id))
             }
-            (_, Call::CreateForLink { prepared, .. }) => Some(self.tell_made_for_link(id, prepared)),
             _ => None,
         }
     }

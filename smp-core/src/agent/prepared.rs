@@ -239,11 +239,7 @@ impl Step<'_> {
     }
 
     /// It was made before, or another connection has this name.
-    pub(super) fn tell_made_for_link(
-        &mut self,
-        id: CallId,
-        prepared: &PreparedLink,
-    ) -> Result<(), AgentError> {
+    fn tell_made_for_link(&mut self, id: CallId, prepared: &PreparedLink) -> Result<(), AgentError> {
         let link = self.connection()?.receive.first().and_then(|queue| queue.link.as_deref());
         if link.is_none_or(|link| link.key != *prepared.owned.key()) {
             return Err(AgentError::Connection(ConnectionError::Duplicate));
