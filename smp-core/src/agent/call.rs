@@ -152,6 +152,9 @@ pub enum Call {
     /// Receive through a new queue, on another server of the user's if there is one. [`Reply::Done`]: there is one and the other
     /// side is being told; [`Event::Switch`](super::Event::Switch) tells what comes of it. SWCH.
     Switch(ConnectionId),
+    /// The same in place of the queue on this server: one that is not the first, or that the server lost, as an error told.
+    /// [`Reply::Done`].
+    SwitchFrom(ConnectionId, Box<ServerAddress>),
     /// Give that up, while the other side was not told to use the new queue. [`Reply::Done`].
     AbortSwitch(ConnectionId),
     /// How the connection is. [`Reply::Description`].
@@ -234,6 +237,18 @@ pub enum Call {
         /// What is to be done.
         call: Box<Self>,
     },
+    /// A call that makes a connection or an address, which is to receive from so many queues, each on a server of its own, as far as
+    /// the user has so many that can be used, and not from [`AgentLimits::receive_queues`]: [`Self::Invite`],
+    /// [`Self::CreateAddress`], [`Self::CreateWithLink`], [`Self::Join`], [`Self::Accept`], with their replies. May be kept
+    /// ([`Self::Durable`]).
+    ///
+    /// [`AgentLimits::receive_queues`]: super::AgentLimits::receive_queues
+    WithQueues {
+        /// How many, one at least.
+        queues: u8,
+        /// What makes it.
+        call: Box<Self>,
+    },
     /// Several calls at once, but none of these. [`Reply::Many`].
     Many(Vec<Self>),
     /// Tell again what waits for the app: who used an invitation and was not allowed, requests to an address, and messages that
@@ -278,6 +293,7 @@ pub enum Call {
 }
 
 /// What a short link shows beside the request to connect.
+#[derive(Clone)]
 pub struct LinkContent {
     /// What only a contact address has; its absence makes the link that of an invitation.
     pub contact: Option<Box<ContactDetails>>,
@@ -363,7 +379,7 @@ impl Call {
             | Self::Network { .. }
             | Self::Suspend { .. }
             | Self::Resume => None,
-            Self::Durable { call, .. } => call.connection(),
+            Self::Durable { call, .. } | Self::WithQueues { call, .. } => call.connection(),
             Self::CreateForLink { prepared, .. } => Some(prepared.connection()),
             Self::Status(connection) | Self::QueueInfo(connection) => Some(*connection),
             Self::Join { connection, .. }
@@ -382,6 +398,7 @@ impl Call {
             | Self::Send { connection, .. }
             | Self::SendWithPq { connection, .. }
             | Self::Switch(connection)
+            | Self::SwitchFrom(connection, _)
             | Self::AbortSwitch(connection)
             | Self::Describe(connection)
             | Self::Synchronize { connection, .. }
@@ -389,6 +406,14 @@ impl Call {
             | Self::Delete { connection, .. }
             | Self::AcknowledgeWithReceipt { connection, .. }
             | Self::Resubscribe(connection) => Some(*connection),
+        }
+    }
+
+    /// The call itself, whatever is said of the queues of its connection.
+    pub(super) fn plain(&self) -> &Self {
+        match self {
+            Self::WithQueues { call, .. } => call,
+            call => call,
         }
     }
 

@@ -14,6 +14,8 @@
 //! 11                                            switch
 //! 12 content, prepared link                     make an address that was prepared
 //! 13 content, key                               set the short link, signed with this
+//! 14 queues, call                               make a connection with so many queues
+//! 15 server                                     switch the queue on this server
 //! ```
 //!
 //! The first byte is the number. A user is an `i64`; link and request are in their text form, a key in PKCS #8; what has no fixed length has four bytes
@@ -25,7 +27,7 @@ use super::{Call, ConfirmationId, ConnectionId, InvitationId, LinkContent, Prepa
 use crate::crypto::Ed25519PrivateKey;
 use crate::wire::codec::{DecodeError, Decoded, Reader, decode_all, put_bool};
 use crate::wire::link::{ContactDetails, UserLinkData};
-use crate::wire::{Version, VersionRange};
+use crate::wire::{ServerAddress, Version, VersionRange};
 
 /// The call as it is kept; none, if it is not one that can be.
 pub(super) fn encode(call: &Call) -> Option<Bytes> {
@@ -79,6 +81,14 @@ pub(super) fn encode(call: &Call) -> Option<Bytes> {
             put_content(&mut out, content)?;
             put_bytes(&mut out, &signer.to_pkcs8_der());
         }
+        Call::SwitchFrom(_, server) => {
+            out.push(SWITCH_FROM);
+            server.encode(&mut out);
+        }
+        Call::WithQueues { queues, call } => {
+            out.extend_from_slice(&[WITH_QUEUES, *queues]);
+            out.extend_from_slice(&encode(call).filter(|_| call.may_have_queues())?);
+        }
         _ => return None,
     }
     Some(out.into())
@@ -90,7 +100,18 @@ pub(super) fn decode(connection: ConnectionId, bytes: &Bytes) -> Option<Call> {
 }
 
 fn call(connection: ConnectionId, reader: &mut Reader<'_>) -> Decoded<Call> {
-    Ok(match reader.u8()? {
+    match reader.u8()? {
+        WITH_QUEUES => {
+            let (queues, number) = (reader.u8()?, reader.u8()?);
+            let call = Box::new(plain_call(number, connection, reader)?);
+            Ok(Call::WithQueues { queues, call })
+        }
+        number => plain_call(number, connection, reader),
+    }
+}
+
+fn plain_call(number: u8, connection: ConnectionId, reader: &mut Reader<'_>) -> Decoded<Call> {
+    Ok(match number {
         INVITE => Call::Invite { user: user(reader)?, pq: reader.bool()? },
         CREATE_ADDRESS => Call::CreateAddress { user: user(reader)? },
         CREATE_WITH_LINK => {
@@ -128,6 +149,7 @@ fn call(connection: ConnectionId, reader: &mut Reader<'_>) -> Decoded<Call> {
             let signer = Ed25519PrivateKey::from_pkcs8_der(&counted(reader)?).map_err(|_| DecodeError)?;
             Call::SetLinkSigned(connection, content, Box::new(signer))
         }
+        SWITCH_FROM => Call::SwitchFrom(connection, Box::new(ServerAddress::decode(reader)?)),
         _ => return Err(DecodeError),
     })
 }
@@ -194,6 +216,8 @@ const ALLOW: u8 = 10;
 const SWITCH: u8 = 11;
 const CREATE_FOR_LINK: u8 = 12;
 const SET_LINK_SIGNED: u8 = 13;
+const WITH_QUEUES: u8 = 14;
+const SWITCH_FROM: u8 = 15;
 
 #[cfg(test)]
 mod tests {
@@ -202,19 +226,20 @@ mod tests {
     use crate::crypto::X25519PrivateKey;
     use crate::wire::link::{ContactKind, LinkKey, LinkKind, ShortLink};
     use crate::wire::queue_uri::{QueueAddress, QueueUri};
-    use crate::wire::{ConnectionRequest, QueueMode, ServerAddress};
+    use crate::wire::{ConnectionRequest, QueueMode};
 
     const AT: ConnectionId = ConnectionId::new([3; 12]);
 
     fn calls() -> Vec<Call> {
-        let server = ServerAddress::new(vec!["smp.example".parse().unwrap()], None, [1; 32]).unwrap();
+        let server =
+            || ServerAddress::new(vec!["smp.example".parse().unwrap()], None, [1; 32]).unwrap();
         let dh_key = X25519PrivateKey::generate(&mut SeededEntropy::new([1; 32])).public();
         let mode = Some(QueueMode::Contact);
-        let address = QueueAddress { server: server.clone(), sender_id: [2; 24].into(), dh_key, mode };
+        let address = QueueAddress { server: server(), sender_id: [2; 24].into(), dh_key, mode };
         let queue = QueueUri { versions: VersionRange::only(Version(4)), address };
         let request = ConnectionRequest::new(VersionRange::only(Version(7)), vec![queue], None).unwrap();
         let kind = LinkKind::Contact(ContactKind::Contact);
-        let link = ShortLink { kind, server: server.into(), key: LinkKey::new([4; 32]) };
+        let link = ShortLink { kind, server: server().into(), key: LinkKey::new([4; 32]) };
         let (user, pq, info) = (UserId(-5), true, Bytes::from(vec![7; 70_000]));
         let details = ContactDetails { direct: true, owners: Vec::new(), relays: vec![link.clone()] };
         let address = LinkContent { contact: Some(Box::new(details)), data: info.clone() };
@@ -242,6 +267,8 @@ mod tests {
                 content: Box::new(content()),
             },
             Call::SetLinkSigned(AT, Box::new(content()), Box::new(Ed25519PrivateKey::from_bytes(&[8; 32]))),
+            Call::WithQueues { queues: 3, call: Box::new(Call::Invite { user, pq }) },
+            Call::SwitchFrom(AT, Box::new(server())),
         ]
     }
 
@@ -266,6 +293,10 @@ mod tests {
             assert!(decode(AT, &longer.into()).is_none(), "call {number}");
             assert!((0..bytes.len()).rev().take(60).all(|end| decode(AT, &bytes.slice(..end)).is_none()));
         }
+        let nested = |call| Call::WithQueues { queues: 2, call: Box::new(call) };
+        assert!(encode(&nested(Call::Switch(AT))).is_none());
+        assert!(encode(&nested(nested(Call::Invite { user: UserId(1), pq: false }))).is_none());
+        assert!(decode(AT, &Bytes::from_static(&[WITH_QUEUES, 2, WITH_QUEUES, 2, REJOIN])).is_none());
         assert!(encode(&Call::Users).is_none() && encode(&Call::Many(Vec::new())).is_none());
     }
 }

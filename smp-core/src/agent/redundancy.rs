@@ -16,9 +16,11 @@
 //! A message goes out through another queue as it is, sealed with the same key of the ratchet: whoever gets it twice knows
 //! it for a duplicate. `ordering` has what keeps the order.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 
-use super::effect::{Effect, is_refused, is_temporary};
+use super::effect::{Doing, Effect, is_refused, is_temporary};
 use super::establish::FIRST;
 use super::queues::{QueuePurpose, can_secure};
 use super::receive::{PROHIBITED_MESSAGE, Taken};
@@ -29,7 +31,7 @@ use super::store::{
     AgentOp, Delivery, Origin, Outgoing, OutgoingContent, Progress, QueueNumber, QueueStage, ReceiptState,
     ReceiveQueue, SendQueue, Task, TaskKind,
 };
-use super::{LocalMessageId, UserServer};
+use super::{Call, CallId, LinkContent, LocalMessageId, UserServer};
 use crate::client::{Answer, Request, RequestError};
 use crate::crypto::hash::sha256;
 use crate::wire::agent::{AgentError, AgentMessage, MessageHash};
@@ -37,9 +39,46 @@ use crate::wire::codec::decode_all;
 use crate::wire::command::MessageFlags;
 use crate::wire::error::ErrorType;
 use crate::wire::queue_uri::QueueInfo;
-use crate::wire::{EntityId, QueueMode};
+use crate::wire::{EntityId, QueueMode, ServerAddress};
+
+impl Call {
+    /// Whether it makes a connection, of whose queues nothing was said.
+    pub(super) fn may_have_queues(&self) -> bool {
+        let is_plain = !matches!(self, Self::WithQueues { .. } | Self::OpenLink { .. } | Self::CreateForLink { .. });
+        is_plain && self.maker().is_some()
+    }
+}
 
 impl Step<'_> {
+    /// A call makes a connection that is to receive from so many queues.
+    pub(super) fn with_queues(&mut self, id: CallId, queues: u8, call: &Call) -> Result<(), AgentError> {
+        if !call.may_have_queues() {
+            return Err(PROHIBITED);
+        }
+        self.queues = Some(queues.max(1));
+        self.call(id, call)?;
+        // A call that goes on with what is there changes nothing.
+        if let Some(connection) = self.connection.as_mut().filter(|connection| connection.receive.is_empty()) {
+            connection.state.receive_queues = queues.max(1).into();
+        }
+        Ok(())
+    }
+
+    /// From how many queues the connection is to receive. No list has more than 255.
+    fn queues_wanted(&self) -> usize {
+        let kept = self.connection.as_ref().map(|connection| connection.state.receive_queues);
+        let wanted = self.queues.map(u32::from).or(kept.filter(|kept| *kept > 0));
+        let wanted = wanted.and_then(|wanted| usize::try_from(wanted).ok());
+        wanted.unwrap_or(self.shared.config.limits.receive_queues).clamp(1, 255)
+    }
+
+    /// Others are told of the queues that there are: no more are made.
+    pub(super) fn does_with_these(&mut self) {
+        if let Some(connection) = &mut self.connection {
+            connection.state.receive_queues = u32::try_from(connection.receive.len()).unwrap_or(u32::MAX);
+        }
+    }
+
     /// NEW of one more queue, if the connection is to have one and there is a server without one. False if not.
     pub(super) fn create_spare(&mut self, purpose: QueuePurpose) -> bool {
         let Some(server) = self.server_for_spare() else { return false };
@@ -48,16 +87,77 @@ impl Step<'_> {
         is_asked
     }
 
+    /// Makes a queue with a link. As the link tells of those beside it, these are made before.
+    pub(super) fn create_with_spares(
+        &mut self,
+        purpose: QueuePurpose,
+        content: LinkContent,
+    ) -> Result<(), AgentError> {
+        let content = Arc::new(content);
+        self.running.link = Some(Arc::clone(&content));
+        if self.create_spare(purpose) {
+            return Ok(());
+        }
+        self.create_linked_queue(purpose, Some(&content)).inspect_err(|_| self.running.link = None)
+    }
+
+    /// The queues beside it were made.
+    pub(super) fn create_with_link_last(&mut self, purpose: QueuePurpose, content: &LinkContent) {
+        if let Err(error) = self.create_linked_queue(purpose, Some(content)) {
+            while self.spare_forgotten().is_some() {}
+            self.not_created(purpose, error);
+        }
+    }
+
+    /// The queue with the link was not made. The server of one that was made beside it can be used, and gets it instead; false if
+    /// there is none.
+    pub(super) fn link_instead_of_spare(&mut self, purpose: QueuePurpose) -> bool {
+        let Some(content) = self.running.link.clone() else { return false };
+        while let Some(server) = self.spare_forgotten() {
+            let user = self.connection.as_ref().map(|connection| connection.state.user);
+            let server = user.and_then(|user| self.shared.server_at(user, &server));
+            if server.is_some_and(|server| self.request_queue(&server, purpose, Some(&content)).is_ok()) {
+                self.running.task.is_under_way = true;
+                return true;
+            }
+        }
+        false
+    }
+
+    /// DEL of the last queue of a connection that nobody knows, nor does the store; tried once. Says on which server it was.
+    fn spare_forgotten(&mut self) -> Option<ServerAddress> {
+        let connection = self.connection.as_mut()?;
+        let (user, queue) = (connection.state.user, connection.receive.pop()?);
+        self.effects.push(Effect::Unwatch(user, queue.server.clone(), queue.recipient_id.clone()));
+        let request = Request::delete(queue.recipient_id.clone(), queue.key);
+        self.request(queue.server.clone(), request, Doing::Delete(self.id, queue.recipient_id));
+        Some(queue.server)
+    }
+
     /// One on a server that has a queue already would fail with it.
     fn server_for_spare(&mut self) -> Option<UserServer> {
         let connection = self.connection.as_ref()?;
-        if connection.receive.len() >= self.shared.config.limits.receive_queues {
+        // One place is for the queue with the link, which is made last.
+        let is_last = self.running.link.is_some();
+        if connection.receive.len() + usize::from(is_last) >= self.queues_wanted() {
             return None;
         }
         let used: Vec<_> = connection.receive.iter().map(|queue| queue.server.clone()).collect();
         let user = connection.state.user;
         let server = self.shared.choose_server(user, ServerRole::Storage, &used).ok()?;
         (server.is_enabled && server.roles.storage && !used.contains(&server.address)).then_some(server)
+    }
+
+    /// An invitation does not reach the queue of an address: the next one is tried first. False if all of them were, one after another.
+    pub(super) fn invites_elsewhere(&mut self) -> bool {
+        let is_invite = |task: &Task| matches!(task.kind, TaskKind::Invite { .. });
+        let Some(tasks) = self.tasks_mut() else { return false };
+        let queues = tasks.iter().filter(|task| is_invite(task)).count();
+        let Some(place) = tasks.iter().position(is_invite).filter(|_| queues > 1) else { return false };
+        let task = tasks.remove(place);
+        tasks.push(task);
+        self.running.invited = (self.running.invited + 1) % queues;
+        self.running.invited != 0
     }
 
     /// Send queues for all but the first that the other side announced, as far as they can be used.
@@ -185,7 +285,7 @@ impl Step<'_> {
         let Some(next) = self.next_send_queue(number) else { return false };
         if is_refused(error) {
             self.ops.push(AgentOp::MoveDeliveries(self.id, number, next));
-            self.forget_spare(number);
+            self.lose_send(number);
         } else if is_over {
             self.running.queues.remove(&number);
             self.ops.push(AgentOp::MoveDeliveries(self.id, number, next));
@@ -204,12 +304,20 @@ impl Step<'_> {
         let is_ready = |queue: &&SendQueue| {
             // The first one is in use from the beginning.
             let is_tried = queue.number == FIRST || queue.stage == QueueStage::Active;
+            let is_tried = is_tried && queue.stage != QueueStage::Disabled;
             queue.number != number && is_tried && queue.replaces.is_none() && queue.switch.is_none()
         };
         connection.send.iter().find(is_ready).map(|queue| queue.number)
     }
 
-    /// A send queue is gone.
+    /// A queue that was in use is gone: kept, because its recipient may name it when he wants another one in its place.
+    fn lose_send(&mut self, number: QueueNumber) {
+        self.send_mut(number).into_iter().for_each(|queue| queue.stage = QueueStage::Disabled);
+        self.send_last(number);
+        self.running.queues.remove(&number);
+    }
+
+    /// A send queue that was never used is gone.
     fn forget_spare(&mut self, number: QueueNumber) {
         self.ops.push(AgentOp::DeleteSendQueue(self.id, number));
         self.remove_send(number);
@@ -223,15 +331,18 @@ impl Step<'_> {
         opened: &OpenedMessage,
         ciphertext: &Bytes,
     ) -> Result<Taken, AgentError> {
-        if opened.e2e_key.is_none() || opened.sender_key.is_some() {
+        let is_beside = |queue: &ReceiveQueue| queue.replaces.is_none() && queue.switch.is_none();
+        let is_announced = self.receive_queue(number).is_some_and(is_beside);
+        if !is_announced || opened.e2e_key.is_none() || opened.sender_key.is_some() {
             return Err(PROHIBITED_MESSAGE);
         }
-        let Some(Ok(message)) = self.decrypt(ciphertext)? else { return Ok(Taken::Done) };
+        let Some(message) = self.decrypt(ciphertext)?.transpose()? else { return Ok(Taken::Done) };
         let content = decode_all(&message.plaintext.into(), AgentMessage::decode);
         if !matches!(content, Ok(AgentMessage::ConnInfo(_))) {
             return Err(PROHIBITED_MESSAGE);
         }
-        if let Some(queue) = self.receive_mut(number) {
+        // The first introduction counts: what is on its way is encrypted as that says.
+        if let Some(queue) = self.receive_mut(number).filter(|queue| is_unknown(queue)) {
             queue.e2e_secret = Some(opened.e2e_secret.clone());
             queue.stage = QueueStage::Active;
         }
@@ -239,7 +350,7 @@ impl Step<'_> {
     }
 
     /// SKEY of a queue that was announced beside the first.
-    pub(super) fn spare_request(&self, number: QueueNumber) -> Option<(crate::wire::ServerAddress, Request)> {
+    pub(super) fn spare_request(&self, number: QueueNumber) -> Option<(ServerAddress, Request)> {
         let queue = self.send_queue(number)?;
         let request = Request::secure_by_sender(queue.sender_id.clone(), queue.key.clone());
         Some((queue.server.clone(), request))
@@ -250,7 +361,7 @@ impl Step<'_> {
 pub(super) fn is_untried(queue: &SendQueue) -> bool {
     queue.number != FIRST
         && queue.replaces.is_none()
-        && queue.stage != QueueStage::Active
+        && !matches!(queue.stage, QueueStage::Active | QueueStage::Disabled)
         && can_secure(queue)
 }
 

@@ -30,40 +30,46 @@ use crate::wire::agent::{
     SenderQueue,
 };
 use crate::wire::command::MessageFlags;
+use crate::wire::ServerAddress;
 use crate::wire::queue_uri::{QueueAddress, QueueInfo, QueueUri};
 
 impl Step<'_> {
-    /// The app wants to receive through another server.
-    pub(super) fn switch(&mut self, id: CallId) -> Result<(), AgentError> {
+    /// The app wants to receive through another server, in place of this one, or of the first.
+    pub(super) fn switch(&mut self, id: CallId, left: Option<&ServerAddress>) -> Result<(), AgentError> {
         let connection = self.connection()?;
+        // One in which the other side did not introduce itself, it may not know.
+        let mut known = connection.receive.iter().filter(|queue| {
+            queue.e2e_secret.is_some() && queue.stage != QueueStage::Disabled
+        });
+        let left = known.find(|queue| left.is_none_or(|left| queue.server == *left));
+        let left = left.ok_or(PROHIBITED)?.number;
         let is_switching = connection.receive.iter().any(|queue| queue.replaces.is_some());
         let is_connected = connection.state.progress == Progress::Connected;
         if !is_connected || is_switching || self.running.switching.is_some() || !self.can_send() {
             return Err(PROHIBITED);
         }
-        let server = self.server_for_switch()?;
+        let server = self.server_for_switch(left)?;
         self.request_queue(&server, QueuePurpose::Rotation, None)?;
-        self.running.switching = Some(id);
+        self.running.switching = Some((id, left));
         Ok(())
     }
 
     /// A server of the user's that has no queue of the connection; else one that does not have the queue that is to be left.
-    fn server_for_switch(&mut self) -> Result<UserServer, AgentError> {
+    fn server_for_switch(&mut self, left: QueueNumber) -> Result<UserServer, AgentError> {
+        let left = self.receive_queue(left).ok_or(PROHIBITED)?.server.clone();
         let connection = self.connection()?;
         let user = connection.state.user;
         let used = used_servers(connection);
         let fresh = self.shared.choose_server(user, ServerRole::Storage, &used)?;
-        match used.first() {
-            Some(left) if *left == fresh.address => {
-                self.shared.choose_server(user, ServerRole::Storage, std::slice::from_ref(left))
-            }
-            _ => Ok(fresh),
+        match left == fresh.address {
+            true => self.shared.choose_server(user, ServerRole::Storage, std::slice::from_ref(&left)),
+            false => Ok(fresh),
         }
     }
 
     /// A server made the new queue, or did not.
     pub(super) fn switch_created(&mut self, keys: &NewKeys, answer: &Result<Answer, RequestError>) {
-        let Some(call) = self.running.switching.take() else { return };
+        let Some((call, left)) = self.running.switching.take() else { return };
         let is_deleted = self.connection.as_ref().is_none_or(Connection::is_deleted);
         let reply = match answer {
             Ok(Answer::Created(queue)) if is_deleted => {
@@ -77,7 +83,7 @@ impl Step<'_> {
                 Err(AgentError::Connection(ConnectionError::NotFound))
             }
             Ok(Answer::Created(queue)) => {
-                self.new_receive_queue(keys, queue).and_then(|address| self.add_queue(address))
+                self.new_receive_queue(keys, queue).and_then(|address| self.add_queue(left, address))
             }
             Ok(_) => Err(to_error(keys.server.clone(), RequestError::Unexpected)),
             Err(error) => Err(to_error(keys.server.clone(), error.clone())),
@@ -86,11 +92,10 @@ impl Step<'_> {
     }
 
     /// Tells the other side of the new queue, which is the last one.
-    fn add_queue(&mut self, address: QueueAddress) -> Result<(), AgentError> {
+    fn add_queue(&mut self, replaces: QueueNumber, address: QueueAddress) -> Result<(), AgentError> {
         let versions = self.shared.config.versions.client;
+        let replaced = self.receive_queue(replaces).map(address_of).ok_or(PROHIBITED)?;
         let connection = self.connection()?;
-        let old = connection.receive.first().ok_or(PROHIBITED)?;
-        let (replaces, replaced) = (old.number, address_of(old));
         let new = connection.receive.last().ok_or(PROHIBITED)?.number;
         if !self.can_send() {
             // The ratchets parted meanwhile.

@@ -10,7 +10,8 @@ use super::{Agent, done};
 impl Agent {
     /// Keeps a call and carries it out as soon as that can be done, also after a restart: [`Call::Invite`], [`Call::CreateAddress`],
     /// [`Call::CreateWithLink`], [`Call::SetLink`], [`Call::DeleteLink`], [`Call::OpenLink`], [`Call::Join`], [`Call::Rejoin`],
-    /// [`Call::Accept`], [`Call::Allow`], [`Call::Switch`], [`Call::CreateForLink`], [`Call::SetLinkSigned`]. While a failure may pass it is tried again. Calls of a connection that
+    /// [`Call::Accept`], [`Call::Allow`], [`Call::Switch`], [`Call::SwitchFrom`], [`Call::CreateForLink`], [`Call::SetLinkSigned`], and
+    /// [`Call::WithQueues`] of those that make a connection. While a failure may pass it is tried again. Calls of a connection that
     /// were kept are carried out in their order.
     ///
     /// [`Event::Finished`](smp_core::agent::Event::Finished) tells with the same `correlation` how it ended; after a crash at that
@@ -24,6 +25,7 @@ impl Agent {
         correlation: &str,
         call: Call,
     ) -> impl Future<Output = Result<(), AgentError>> + Send + use<> {
-        done(self.call(Call::Durable { correlation: correlation.into(), call: Box::new(call) }))
+        let call = Box::new(self.of_this_handle(call));
+        done(self.call(Call::Durable { correlation: correlation.into(), call }))
     }
 }

@@ -23,6 +23,7 @@ use smp_core::wire::command::MessageFlags;
 
 mod ratchet;
 mod receipts;
+mod redundancy;
 mod rotation;
 
 pub(super) use self::server_test::{Tester, tester};
@@ -40,7 +41,7 @@ use crate::Runtime;
 /// The agent stops when the last handle and the [`Events`](super::Events) are dropped, and by [`Self::stop`]. Everything that
 /// is not done then is done after it is started again from the same store; a call that had no reply may have taken effect.
 #[derive(Clone)]
-pub struct Agent(Arc<Owner>);
+pub struct Agent(Arc<Owner>, Option<u8>);
 
 /// Lets go of the agent with the last handle.
 struct Owner(Arc<Shared>, Tester);
@@ -52,7 +53,7 @@ impl Agent {
     }
 
     pub(super) fn new(shared: Arc<Shared>, tester: Tester) -> Self {
-        Self(Arc::new(Owner(shared, tester)))
+        Self(Arc::new(Owner(shared, tester)), None)
     }
 
     /// Makes an invitation for one person, which is to reach that person on some other way. When it is used,
@@ -171,7 +172,7 @@ impl Agent {
     }
 
     fn call(&self, call: Call) -> Called {
-        self.0.0.call(call)
+        self.0.0.call(self.of_this_handle(call))
     }
 }
 

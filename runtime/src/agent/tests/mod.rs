@@ -20,6 +20,7 @@ mod routing;
 mod server_test;
 mod services;
 mod sessions;
+mod several_queues;
 mod short_links;
 mod state;
 mod users;
