@@ -231,8 +231,7 @@ mod tests {
     const AT: ConnectionId = ConnectionId::new([3; 12]);
 
     fn calls() -> Vec<Call> {
-        let server =
-            || ServerAddress::new(vec!["smp.example".parse().unwrap()], None, [1; 32]).unwrap();
+        let server = || ServerAddress::new(vec!["smp.example".parse().unwrap()], None, [1; 32]).unwrap();
         let dh_key = X25519PrivateKey::generate(&mut SeededEntropy::new([1; 32])).public();
         let mode = Some(QueueMode::Contact);
         let address = QueueAddress { server: server(), sender_id: [2; 24].into(), dh_key, mode };

@@ -244,10 +244,7 @@ impl Step<'_> {
 
     /// A request to connect to queues of ours, of which agents that know one only use the first: an invitation if keys are offered,
     /// otherwise an address.
-    pub(super) fn request_to(
-        &self,
-        addresses: Vec<QueueAddress>,
-    ) -> Result<ConnectionRequest, AgentError> {
+    pub(super) fn request_to(&self, addresses: Vec<QueueAddress>) -> Result<ConnectionRequest, AgentError> {
         let too_large = |_| AgentError::Internal("the request cannot be written".to_owned());
         let versions = self.shared.config.versions;
         let agreement = self.connection.as_ref().map(|connection| &connection.agreement);

@@ -1,9 +1,9 @@
 //! Queues of a connection: how they are made, and where.
 
 use super::effect::{Doing, Effect, NewKeys, is_temporary, to_error};
-use super::servers::ServerRole;
 use super::establish::FIRST;
 use super::short_links::NewLink;
+use super::servers::ServerRole;
 use super::step::{PROHIBITED, Step};
 use super::store::{
     Connection, Progress, QueueNumber, QueueStage, ReceiveQueue, SendQueue, TaskKind, WaitingQueue,

@@ -58,7 +58,8 @@ impl Step<'_> {
         self.queues = Some(queues.max(1));
         self.call(id, call)?;
         // A call that goes on with what is there changes nothing.
-        if let Some(connection) = self.connection.as_mut().filter(|connection| connection.receive.is_empty()) {
+        if let Some(connection) = self.connection.as_mut().filter(|connection| connection.receive.is_empty())
+        {
             connection.state.receive_queues = queues.max(1).into();
         }
         Ok(())
@@ -331,9 +332,7 @@ impl Step<'_> {
         opened: &OpenedMessage,
         ciphertext: &Bytes,
     ) -> Result<Taken, AgentError> {
-        let is_beside = |queue: &ReceiveQueue| queue.replaces.is_none() && queue.switch.is_none();
-        let is_announced = self.receive_queue(number).is_some_and(is_beside);
-        if !is_announced || opened.e2e_key.is_none() || opened.sender_key.is_some() {
+        if opened.e2e_key.is_none() || opened.sender_key.is_some() {
             return Err(PROHIBITED_MESSAGE);
         }
         let Some(message) = self.decrypt(ciphertext)?.transpose()? else { return Ok(Taken::Done) };

@@ -25,12 +25,12 @@ use super::store::{
 };
 use super::{CallId, Event, Reply, SwitchPhase, SwitchSide, UserServer};
 use crate::client::{Answer, Request, RequestError};
+use crate::wire::ServerAddress;
 use crate::wire::agent::{
     AMessage, AddedQueue, AgentError, ConnectionError, KeyedQueue, NonEmpty, PeerError, ReadyQueue,
     SenderQueue,
 };
 use crate::wire::command::MessageFlags;
-use crate::wire::ServerAddress;
 use crate::wire::queue_uri::{QueueAddress, QueueInfo, QueueUri};
 
 impl Step<'_> {
@@ -38,9 +38,10 @@ impl Step<'_> {
     pub(super) fn switch(&mut self, id: CallId, left: Option<&ServerAddress>) -> Result<(), AgentError> {
         let connection = self.connection()?;
         // One in which the other side did not introduce itself, it may not know.
-        let mut known = connection.receive.iter().filter(|queue| {
-            queue.e2e_secret.is_some() && queue.stage != QueueStage::Disabled
-        });
+        let mut known = connection
+            .receive
+            .iter()
+            .filter(|queue| queue.e2e_secret.is_some() && queue.stage != QueueStage::Disabled);
         let left = known.find(|queue| left.is_none_or(|left| queue.server == *left));
         let left = left.ok_or(PROHIBITED)?.number;
         let is_switching = connection.receive.iter().any(|queue| queue.replaces.is_some());

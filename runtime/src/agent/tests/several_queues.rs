@@ -36,7 +36,13 @@ fn address(person: &Person, queues: u8) -> (ConnectionId, ConnectionRequest) {
     person.runtime().block_on(person.agent().with_queues(queues).create_address(USER)).unwrap()
 }
 
-fn join(person: &Person, at: u8, queues: u8, request: ConnectionRequest, info: Bytes) -> Result<bool, AgentError> {
+fn join(
+    person: &Person,
+    at: u8,
+    queues: u8,
+    request: ConnectionRequest,
+    info: Bytes,
+) -> Result<bool, AgentError> {
     let agent = person.agent().with_queues(queues);
     let joined = person.runtime().block_on(agent.join(named(at), USER, request, info, true));
     joined.map(|joined| joined.can_send)
@@ -291,7 +297,8 @@ fn the_link_of_an_address_tells_of_all() {
     let (later, full) = address(&alice, 2);
     let set = alice.agent().set_link(later, Some(details()), "two".into());
     let set = world.runtime.block_on(set).unwrap();
-    for (number, (link, request)) in [(made.link.unwrap(), made.request), (set, full)].into_iter().enumerate() {
+    for (number, (link, request)) in [(made.link.unwrap(), made.request), (set, full)].into_iter().enumerate()
+    {
         let at = named(u8::try_from(number).unwrap() + 1);
         let opened = bob.runtime().block_on(bob.agent().open_link(at, USER, link)).unwrap();
         assert_eq!(request.queues().len(), 2);
