@@ -87,7 +87,11 @@ impl Step<'_> {
         let held = &mut self.running.ordering.held;
         let since = held.get(&number).map_or(now, |held| held.since);
         held.insert(number, Held { message: message.clone(), sender_id, since });
-        self.probe(number);
+        match self.running.ordering.next() {
+            // It may have waited for this queue alone.
+            Some((first, _)) if first != number => self.release(),
+            _ => self.probe(number),
+        }
     }
 
     /// Looks whether another queue is empty.

@@ -81,11 +81,15 @@ impl Attack {
         let number = self.bob.send(self.at_bob, "in disguise").unwrap();
         self.bob.stop();
         self.bob.store.change_sent(self.at_bob, number, |sent| {
-            let OutgoingContent::Ratchet { plaintext, confirmation, .. } = &mut sent.content else {
+            let OutgoingContent::Ratchet { plaintext, confirmation, padded_len, .. } = &mut sent.content
+            else {
                 panic!("it was sent")
             };
             *plaintext = bytes.into();
-            *confirmation = is_introduction.then(Bytes::new);
+            if is_introduction {
+                *confirmation = Some(Bytes::new());
+                *padded_len = AgentMessage::ConnInfo(Bytes::new()).padded_len(Version(7), false).unwrap();
+            }
         });
         self.bob.store.put(vec![AgentOp::MoveDeliveries(self.at_bob, FIRST, BESIDE)]);
         self.bob.start();
@@ -147,7 +151,7 @@ fn what_comes_before_an_introduction_is_refused() {
             (EnvelopeBody::Confirmation { keys: None, ciphertext: Bytes::new() }, false),
             (EnvelopeBody::Confirmation { keys: Some(keys()), ciphertext: nonsense() }, true),
             (EnvelopeBody::Invitation { request: Box::new(request), info: "bob".into() }, true),
-            (EnvelopeBody::RatchetKeys { keys: keys(), info: "R".into() }, !is_introduced),
+            (EnvelopeBody::RatchetKeys { keys: keys(), info: "R".into() }, false),
             (EnvelopeBody::Message(nonsense()), !is_introduced),
         ];
         for (number, (body, is_prohibited)) in bodies.into_iter().enumerate() {
