@@ -2,8 +2,8 @@
 
 use super::effect::{Doing, Effect, NewKeys, is_temporary, to_error};
 use super::establish::FIRST;
-use super::short_links::NewLink;
 use super::servers::ServerRole;
+use super::short_links::NewLink;
 use super::step::{PROHIBITED, Step};
 use super::store::{
     Connection, Progress, QueueNumber, QueueStage, ReceiveQueue, SendQueue, TaskKind, WaitingQueue,

@@ -14,24 +14,25 @@
 //! waits for it. Only a queue that was introduced is used; agents that know one queue never see any of this.
 //!
 //! A message goes out through another queue as it is, sealed with the same key of the ratchet: whoever gets it twice knows
-//! it for a duplicate. `ordering` has what keeps the order.
-
-use std::sync::Arc;
+//! it for a duplicate. `ordering` has what keeps the order, `several_queues` how many there are.
+//!
+//! A queue that failed is tried last, and so again when the others fail. One that is gone (AUTH) is disabled, but kept: its recipient
+//! may name it when he rotates, and that is how he gets another one in its place. The queue of a recipient who does not take his
+//! messages (QUOTA) does not fail, and the handshake goes through the first alone.
 
 use bytes::Bytes;
 
-use super::effect::{Doing, Effect, is_refused, is_temporary};
+use super::LocalMessageId;
+use super::effect::{Effect, is_refused, is_temporary};
 use super::establish::FIRST;
-use super::queues::{QueuePurpose, can_secure};
+use super::queues::can_secure;
 use super::receive::{PROHIBITED_MESSAGE, Taken};
 use super::seal::OpenedMessage;
-use super::servers::ServerRole;
 use super::step::{PROHIBITED, Step};
 use super::store::{
     AgentOp, Delivery, Origin, Outgoing, OutgoingContent, Progress, QueueNumber, QueueStage, ReceiptState,
     ReceiveQueue, SendQueue, Task, TaskKind,
 };
-use super::{Call, CallId, LinkContent, LocalMessageId, UserServer};
 use crate::client::{Answer, Request, RequestError};
 use crate::crypto::hash::sha256;
 use crate::wire::agent::{AgentError, AgentMessage, MessageHash};
@@ -41,126 +42,7 @@ use crate::wire::error::ErrorType;
 use crate::wire::queue_uri::QueueInfo;
 use crate::wire::{EntityId, QueueMode, ServerAddress};
 
-impl Call {
-    /// Whether it makes a connection, of whose queues nothing was said.
-    pub(super) fn may_have_queues(&self) -> bool {
-        let is_plain = !matches!(self, Self::WithQueues { .. } | Self::OpenLink { .. } | Self::CreateForLink { .. });
-        is_plain && self.maker().is_some()
-    }
-}
-
 impl Step<'_> {
-    /// A call makes a connection that is to receive from so many queues.
-    pub(super) fn with_queues(&mut self, id: CallId, queues: u8, call: &Call) -> Result<(), AgentError> {
-        if !call.may_have_queues() {
-            return Err(PROHIBITED);
-        }
-        self.queues = Some(queues.max(1));
-        self.call(id, call)?;
-        // A call that goes on with what is there changes nothing.
-        if let Some(connection) = self.connection.as_mut().filter(|connection| connection.receive.is_empty())
-        {
-            connection.state.receive_queues = queues.max(1).into();
-        }
-        Ok(())
-    }
-
-    /// From how many queues the connection is to receive. No list has more than 255.
-    fn queues_wanted(&self) -> usize {
-        let kept = self.connection.as_ref().map(|connection| connection.state.receive_queues);
-        let wanted = self.queues.map(u32::from).or(kept.filter(|kept| *kept > 0));
-        let wanted = wanted.and_then(|wanted| usize::try_from(wanted).ok());
-        wanted.unwrap_or(self.shared.config.limits.receive_queues).clamp(1, 255)
-    }
-
-    /// Others are told of the queues that there are: no more are made.
-    pub(super) fn does_with_these(&mut self) {
-        if let Some(connection) = &mut self.connection {
-            connection.state.receive_queues = u32::try_from(connection.receive.len()).unwrap_or(u32::MAX);
-        }
-    }
-
-    /// NEW of one more queue, if the connection is to have one and there is a server without one. False if not.
-    pub(super) fn create_spare(&mut self, purpose: QueuePurpose) -> bool {
-        let Some(server) = self.server_for_spare() else { return false };
-        let is_asked = self.request_queue(&server, purpose, None).is_ok();
-        self.running.task.is_under_way |= is_asked;
-        is_asked
-    }
-
-    /// Makes a queue with a link. As the link tells of those beside it, these are made before.
-    pub(super) fn create_with_spares(
-        &mut self,
-        purpose: QueuePurpose,
-        content: LinkContent,
-    ) -> Result<(), AgentError> {
-        let content = Arc::new(content);
-        self.running.link = Some(Arc::clone(&content));
-        if self.create_spare(purpose) {
-            return Ok(());
-        }
-        self.create_linked_queue(purpose, Some(&content)).inspect_err(|_| self.running.link = None)
-    }
-
-    /// The queues beside it were made.
-    pub(super) fn create_with_link_last(&mut self, purpose: QueuePurpose, content: &LinkContent) {
-        if let Err(error) = self.create_linked_queue(purpose, Some(content)) {
-            while self.spare_forgotten().is_some() {}
-            self.not_created(purpose, error);
-        }
-    }
-
-    /// The queue with the link was not made. The server of one that was made beside it can be used, and gets it instead; false if
-    /// there is none.
-    pub(super) fn link_instead_of_spare(&mut self, purpose: QueuePurpose) -> bool {
-        let Some(content) = self.running.link.clone() else { return false };
-        while let Some(server) = self.spare_forgotten() {
-            let user = self.connection.as_ref().map(|connection| connection.state.user);
-            let server = user.and_then(|user| self.shared.server_at(user, &server));
-            if server.is_some_and(|server| self.request_queue(&server, purpose, Some(&content)).is_ok()) {
-                self.running.task.is_under_way = true;
-                return true;
-            }
-        }
-        false
-    }
-
-    /// DEL of the last queue of a connection that nobody knows, nor does the store; tried once. Says on which server it was.
-    fn spare_forgotten(&mut self) -> Option<ServerAddress> {
-        let connection = self.connection.as_mut()?;
-        let (user, queue) = (connection.state.user, connection.receive.pop()?);
-        self.effects.push(Effect::Unwatch(user, queue.server.clone(), queue.recipient_id.clone()));
-        let request = Request::delete(queue.recipient_id.clone(), queue.key);
-        self.request(queue.server.clone(), request, Doing::Delete(self.id, queue.recipient_id));
-        Some(queue.server)
-    }
-
-    /// One on a server that has a queue already would fail with it.
-    fn server_for_spare(&mut self) -> Option<UserServer> {
-        let connection = self.connection.as_ref()?;
-        // One place is for the queue with the link, which is made last.
-        let is_last = self.running.link.is_some();
-        if connection.receive.len() + usize::from(is_last) >= self.queues_wanted() {
-            return None;
-        }
-        let used: Vec<_> = connection.receive.iter().map(|queue| queue.server.clone()).collect();
-        let user = connection.state.user;
-        let server = self.shared.choose_server(user, ServerRole::Storage, &used).ok()?;
-        (server.is_enabled && server.roles.storage && !used.contains(&server.address)).then_some(server)
-    }
-
-    /// An invitation does not reach the queue of an address: the next one is tried first. False if all of them were, one after another.
-    pub(super) fn invites_elsewhere(&mut self) -> bool {
-        let is_invite = |task: &Task| matches!(task.kind, TaskKind::Invite { .. });
-        let Some(tasks) = self.tasks_mut() else { return false };
-        let queues = tasks.iter().filter(|task| is_invite(task)).count();
-        let Some(place) = tasks.iter().position(is_invite).filter(|_| queues > 1) else { return false };
-        let task = tasks.remove(place);
-        tasks.push(task);
-        self.running.invited = (self.running.invited + 1) % queues;
-        self.running.invited != 0
-    }
-
     /// Send queues for all but the first that the other side announced, as far as they can be used.
     pub(super) fn spare_send_queues(&mut self, announced: &[QueueInfo]) -> Vec<SendQueue> {
         let max = self.shared.config.limits.send_queues;

@@ -154,6 +154,7 @@ impl Step<'_> {
         let new = new.map(|queue| queue.number);
         new.into_iter().for_each(|new| self.replace_receive(number, new));
         self.remove_receive(number);
+        self.is_removed(number);
         let Some(new) = new else { return };
         if let Some(queue) = self.receive_mut(new) {
             (queue.replaces, queue.switch) = (None, None);

@@ -257,6 +257,32 @@ fn it_does_with_fewer_queues() {
     }
 }
 
+/// A queue in which nobody introduced himself is not used, however long the first one fails; then it is.
+#[test]
+fn a_queue_is_used_after_the_introduction() {
+    let mut world = World::new(3);
+    let (mut alice, mut bob) = (redundant(&world, 1, &[0, 1]), world.person(2, 2));
+    let (at_alice, request) = alice.invite(false);
+    let [first, beside] = servers_of(&alice, at_alice)[..] else { panic!("two queues") };
+    world.crash(beside);
+    let (at_bob, joined) = bob.join(request, "bob", false);
+    assert_eq!(joined, Ok(true));
+    let (confirmation, _) = alice.confirmation();
+    alice.allow(at_alice, confirmation, "alice");
+    bob.info();
+    bob.connected();
+    alice.connected();
+    world.crash(first);
+    for number in 0..3 {
+        bob.send(at_bob, vec![number]).unwrap();
+    }
+    assert!(bob.others_within(MINUTE * 5).is_empty());
+    assert_eq!(bob.store.connection(at_bob).send[0].number.0, 1);
+    world.start(beside, ServerConfig::default());
+    assert_eq!(alice.bodies(), texts(0..3));
+    assert_eq!(bob.store.connection(at_bob).send[0].number.0, 2);
+}
+
 /// The queue in use is deleted at its server: the other one is used at once.
 #[test]
 fn a_queue_that_is_gone_is_left_at_once() {

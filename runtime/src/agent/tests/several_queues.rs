@@ -261,6 +261,31 @@ fn who_asks_twice_is_told_once() {
     assert!(alice.others_within(HOUR).is_empty());
 }
 
+/// Who may have been told of some queues is not told of more: he would take it for another request.
+#[test]
+fn a_request_that_is_sent_again_is_the_same() {
+    let mut world = World::new(4);
+    let (mut alice, mut bob) = (on(&world, 1, &[0]), on(&world, 2, &[2, 3]));
+    let (_, request) = address(&alice, 1);
+    let mut fewer = 0;
+    for at in 1..=8 {
+        [0, 3].iter().for_each(|server| world.crash(*server));
+        assert!(join(&bob, at, 2, request.clone(), "bob".into()).is_err());
+        bob.others_within(HOUR);
+        let made = bob.store.connection(named(at)).receive.len();
+        [0, 3].iter().for_each(|server| world.start(*server, ServerConfig::default()));
+        bob.stop();
+        bob.start();
+        alice.others_within(HOUR);
+        assert_eq!(bob.rejoin(named(at)), Ok(false));
+        let Event::Request(asked) = alice.event() else { panic!("no request") };
+        // The server of the first queue may have been the one that was away: then there was none.
+        assert_eq!(asked.servers.len(), if made == 0 { 2 } else { 1 });
+        fewer += made;
+    }
+    assert!(fewer > 0);
+}
+
 /// What is said of oneself leaves no room for a second queue.
 #[test]
 fn a_request_has_one_queue_if_there_is_no_room_for_more() {
