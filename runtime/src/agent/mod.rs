@@ -58,6 +58,12 @@
 //! network: [`Agent::prepare_link`], later [`Agent::create_for_link`]. What it shows is signed by the root key of the link
 //! ([`Agent::link_root`]), or by further owners whom that names ([`Agent::set_link_signed`]).
 //!
+//! # More than one server
+//!
+//! What [`Agent::with_queues`] makes receives from queues on several servers, and goes on when one of them fails, if the other side
+//! has such an agent too. Messages come in their order and once, whichever way they took. [`Agent::switch_from`] replaces a queue
+//! that a server lost.
+//!
 //! # Inside
 //!
 //! ```text

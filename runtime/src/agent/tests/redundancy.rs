@@ -326,3 +326,27 @@ fn a_full_queue_is_not_left() {
     assert_eq!(alice.bodies(), texts(1..6));
     assert!(alice.store.connection(at_alice).receive[1].last_told.is_none(), "nothing came there");
 }
+
+/// The app takes its time with a message: what is behind it in its queue comes before what came through the other one.
+#[test]
+fn order_is_kept_however_slow_the_app_is() {
+    let mut world = World::new(3);
+    let (mut alice, mut bob) = (redundant(&world, 1, &[0, 1]), world.person(2, 2));
+    let (at_alice, at_bob) = meet(&mut alice, &mut bob, false);
+    settle(&mut alice, &mut bob);
+    let [first, beside] = servers_of(&alice, at_alice)[..] else { panic!("two queues") };
+    for number in 0..2 {
+        bob.send(at_bob, vec![number]).unwrap();
+    }
+    let told = alice.message();
+    world.crash(first);
+    bob.send(at_bob, vec![2]).unwrap();
+    bob.others_within(MINUTE * 3);
+    world.start(first, ServerConfig::default());
+    assert!(alice.others_within(HOUR).is_empty());
+    world.crash(beside);
+    world.start(beside, ServerConfig::default());
+    assert!(alice.others_within(HOUR).is_empty());
+    alice.acknowledge(&told);
+    assert_eq!(alice.bodies(), texts(1..3));
+}
