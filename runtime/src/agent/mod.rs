@@ -64,6 +64,12 @@
 //! [`Agent::fetch`] takes what waits in one connection, one message after another. [`Agent::making`] makes single connections so,
 //! [`Agent::subscribe`] ends it, and [`Agent::suspend_queues`] has servers take no more for a connection.
 //!
+//! # More than one server
+//!
+//! What [`Agent::with_queues`] makes receives from queues on several servers, and goes on when one of them fails, if the other side
+//! has such an agent too. Messages come in their order and once, whichever way they took. [`Agent::switch_from`] replaces a queue
+//! that a server lost.
+//!
 //! # Inside
 //!
 //! ```text

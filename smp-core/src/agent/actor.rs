@@ -1,6 +1,7 @@
 //! One connection in which something happens: its inputs, one after another, and what is under way for it.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::delete::Deletion;
@@ -12,7 +13,7 @@ use super::ordering::Ordering;
 use super::step::{self, Step};
 use super::store::{AgentQuery, Connection, Found, QueueNumber, StoreFailure};
 use super::users::Writer;
-use super::{Agent, Call, CallId, ConnectionId, LocalMessageId, Reader, Reply, UserId};
+use super::{Agent, Call, CallId, ConnectionId, LinkContent, LocalMessageId, Reader, Reply, UserId};
 use crate::client::{Answer, ReceivedMessage, RequestError};
 use crate::time::Timestamp;
 use crate::wire::EntityId;
@@ -46,8 +47,8 @@ pub(super) struct Running {
     pub(super) background: Attempt,
     /// The first command.
     pub(super) command: RunningCommand,
-    /// The call that waits for a queue that takes the place of another.
-    pub(super) switching: Option<CallId>,
+    /// The call that waits for a queue that takes the place of this one.
+    pub(super) switching: Option<(CallId, QueueNumber)>,
     /// The first messages of queues that take the place of others, which wait until those are empty.
     pub(super) early: BTreeMap<QueueNumber, ReceivedMessage>,
     /// What came before its turn.
@@ -60,6 +61,10 @@ pub(super) struct Running {
     pub(super) options: QueueOptions,
     /// Calls that ask for messages.
     pub(super) fetching: Fetching,
+    /// What the link shows of a queue that is made after those beside it.
+    pub(super) link: Option<Arc<LinkContent>>,
+    /// Queues of an address that failed in turn.
+    pub(super) invited: usize,
     /// Queues that are being deleted.
     pub(super) deletions: BTreeMap<EntityId, Attempt>,
     /// Messages that the app was told and did not acknowledge: if they come again, because a session ended, it is not told

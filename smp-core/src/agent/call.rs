@@ -155,6 +155,9 @@ pub enum Call {
     /// Receive through a new queue, on another server of the user's if there is one. [`Reply::Done`]: there is one and the other
     /// side is being told; [`Event::Switch`](super::Event::Switch) tells what comes of it. SWCH.
     Switch(ConnectionId),
+    /// The same in place of the queue on this server: one that is not the first, or that the server lost, as an error told.
+    /// [`Reply::Done`].
+    SwitchFrom(ConnectionId, Box<ServerAddress>),
     /// Give that up, while the other side was not told to use the new queue, also while the ratchets do not agree. [`Reply::Done`].
     AbortSwitch(ConnectionId),
     /// How the connection is. [`Reply::Description`].
@@ -303,6 +306,7 @@ pub enum Call {
 }
 
 /// What a short link shows beside the request to connect.
+#[derive(Clone)]
 pub struct LinkContent {
     /// What only a contact address has; its absence makes the link that of an invitation.
     pub contact: Option<Box<ContactDetails>>,
@@ -416,6 +420,7 @@ impl Call {
             | Self::Send { connection, .. }
             | Self::SendWithPq { connection, .. }
             | Self::Switch(connection)
+            | Self::SwitchFrom(connection, _)
             | Self::AbortSwitch(connection)
             | Self::Describe(connection)
             | Self::Synchronize { connection, .. }

@@ -15,6 +15,7 @@
 //! 12 content, prepared link                     make an address that was prepared
 //! 13 content, key                               set the short link, signed with this
 //! 14 options, call                              a call whose queues are made in another way
+//! 15 server                                     switch the queue on this server
 //! ```
 //!
 //! The first byte is the number. A user is an `i64`; link and request are in their text form, a key in PKCS #8; what has no fixed length has four bytes
@@ -28,7 +29,7 @@ use super::{
 use crate::crypto::Ed25519PrivateKey;
 use crate::wire::codec::{DecodeError, Decoded, Reader, decode_all, put_bool};
 use crate::wire::link::{ContactDetails, UserLinkData};
-use crate::wire::{Version, VersionRange};
+use crate::wire::{ServerAddress, Version, VersionRange};
 
 /// The call as it is kept; none, if it is not one that can be.
 pub(super) fn encode(call: &Call) -> Option<Bytes> {
@@ -82,8 +83,12 @@ pub(super) fn encode(call: &Call) -> Option<Bytes> {
             put_content(&mut out, content)?;
             put_bytes(&mut out, &signer.to_pkcs8_der());
         }
+        Call::SwitchFrom(_, server) => {
+            out.push(SWITCH_FROM);
+            server.encode(&mut out);
+        }
         Call::With(options, call) if call.makes_queues() => {
-            out.push(WITH);
+            out.extend_from_slice(&[WITH, options.queues.unwrap_or(0)]);
             put_bool(&mut out, options.only_create);
             put_bool(&mut out, options.check_notices);
             out.extend_from_slice(&encode(call)?);
@@ -101,7 +106,9 @@ pub(super) fn decode(connection: ConnectionId, bytes: &Bytes) -> Option<Call> {
 fn call(connection: ConnectionId, reader: &mut Reader<'_>) -> Decoded<Call> {
     match reader.u8()? {
         WITH => {
-            let options = QueueOptions { only_create: reader.bool()?, check_notices: reader.bool()? };
+            let queues = Some(reader.u8()?).filter(|queues| *queues > 0);
+            let (only_create, check_notices) = (reader.bool()?, reader.bool()?);
+            let options = QueueOptions { queues, only_create, check_notices };
             let call = plain_call(reader.u8()?, connection, reader)?;
             if call.makes_queues() { Ok(Call::With(options, Box::new(call))) } else { Err(DecodeError) }
         }
@@ -148,6 +155,7 @@ fn plain_call(kind: u8, connection: ConnectionId, reader: &mut Reader<'_>) -> De
             let signer = Ed25519PrivateKey::from_pkcs8_der(&counted(reader)?).map_err(|_| DecodeError)?;
             Call::SetLinkSigned(connection, content, Box::new(signer))
         }
+        SWITCH_FROM => Call::SwitchFrom(connection, Box::new(ServerAddress::decode(reader)?)),
         _ => return Err(DecodeError),
     })
 }
@@ -215,6 +223,7 @@ const SWITCH: u8 = 11;
 const CREATE_FOR_LINK: u8 = 12;
 const SET_LINK_SIGNED: u8 = 13;
 const WITH: u8 = 14;
+const SWITCH_FROM: u8 = 15;
 
 #[cfg(test)]
 mod tests {
@@ -223,19 +232,19 @@ mod tests {
     use crate::crypto::X25519PrivateKey;
     use crate::wire::link::{ContactKind, LinkKey, LinkKind, ShortLink};
     use crate::wire::queue_uri::{QueueAddress, QueueUri};
-    use crate::wire::{ConnectionRequest, QueueMode, ServerAddress};
+    use crate::wire::{ConnectionRequest, QueueMode};
 
     const AT: ConnectionId = ConnectionId::new([3; 12]);
 
     fn calls() -> Vec<Call> {
-        let server = ServerAddress::new(vec!["smp.example".parse().unwrap()], None, [1; 32]).unwrap();
+        let server = || ServerAddress::new(vec!["smp.example".parse().unwrap()], None, [1; 32]).unwrap();
         let dh_key = X25519PrivateKey::generate(&mut SeededEntropy::new([1; 32])).public();
         let mode = Some(QueueMode::Contact);
-        let address = QueueAddress { server: server.clone(), sender_id: [2; 24].into(), dh_key, mode };
+        let address = QueueAddress { server: server(), sender_id: [2; 24].into(), dh_key, mode };
         let queue = QueueUri { versions: VersionRange::only(Version(4)), address };
         let request = ConnectionRequest::new(VersionRange::only(Version(7)), vec![queue], None).unwrap();
         let kind = LinkKind::Contact(ContactKind::Contact);
-        let link = ShortLink { kind, server: server.into(), key: LinkKey::new([4; 32]) };
+        let link = ShortLink { kind, server: server().into(), key: LinkKey::new([4; 32]) };
         let (user, pq, info) = (UserId(-5), true, Bytes::from(vec![7; 70_000]));
         let details = ContactDetails { direct: true, owners: Vec::new(), relays: vec![link.clone()] };
         let address = LinkContent { contact: Some(Box::new(details)), data: info.clone() };
@@ -264,9 +273,10 @@ mod tests {
             },
             Call::SetLinkSigned(AT, Box::new(content()), Box::new(Ed25519PrivateKey::from_bytes(&[8; 32]))),
             Call::With(
-                QueueOptions { only_create: true, check_notices: false },
+                QueueOptions { queues: Some(3), only_create: true, check_notices: false },
                 Box::new(Call::CreateAddress { user }),
             ),
+            Call::SwitchFrom(AT, Box::new(server())),
         ]
     }
 
@@ -293,7 +303,8 @@ mod tests {
         }
         let with = |call| Call::With(QueueOptions::default(), Box::new(call));
         assert!(encode(&with(Call::Switch(AT))).is_none() && encode(&with(with(Call::Rejoin(AT)))).is_none());
-        assert!(decode(AT, &[WITH, b'F', b'F', WITH, b'F', b'F', REJOIN][..].to_vec().into()).is_none());
+        let nested = [WITH, 0, b'F', b'F', WITH, 0, b'F', b'F', REJOIN];
+        assert!(decode(AT, &nested.to_vec().into()).is_none());
         assert!(encode(&Call::Users).is_none() && encode(&Call::Many(Vec::new())).is_none());
     }
 }

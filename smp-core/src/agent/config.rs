@@ -93,8 +93,11 @@ pub struct AgentLimits {
     pub full_retry: Duration,
     /// And at most; each time half as long again.
     pub full_retry_max: Duration,
-    /// From how many queues a new connection receives, each on a server of its own, as far as the user has so many. An agent
-    /// that knows one only uses the first. More than one makes invitations longer; those with a short link have one.
+    /// From how many queues a new connection or address receives if the call does not say it ([`QueueOptions`]), each on a server
+    /// of its own, as far as the user has so many. An agent that knows one only uses the first. More than one makes invitations
+    /// longer, and each costs a subscription.
+    ///
+    /// [`QueueOptions`]: super::QueueOptions
     pub receive_queues: usize,
     /// How many of the queues that the other side announces are used.
     pub send_queues: usize,

@@ -15,11 +15,10 @@
 use bytes::Bytes;
 
 use super::effect::{Doing, Effect};
-use super::establish::{FIRST, new_state};
-use super::queues::{QueuePurpose, address_of};
+use super::establish::new_state;
+use super::queues::QueuePurpose;
 use super::receive::{PROHIBITED_MESSAGE, Taken};
 use super::seal::seal_once;
-use super::short_links::NewLink;
 use super::step::{PROHIBITED, Step};
 use super::store::{
     AgentOp, Agreement, Connection, Found, Invitation, Origin, Progress, QueueNumber, Task, TaskKind,
@@ -72,21 +71,24 @@ impl Step<'_> {
         pq: bool,
     ) -> Result<(), AgentError> {
         let versions = self.shared.config.versions;
-        let queue = request.queues().first().and_then(|queue| queue.agree(versions.client));
-        let queue = queue.ok_or(AgentError::Peer(PeerError::Version))?;
+        let queues = request.queues().iter().map_while(|queue| queue.agree(versions.client));
+        let queues: Vec<_> = queues.take(self.shared.config.limits.send_queues.max(1)).collect();
+        let first = queues.first().cloned().ok_or(AgentError::Peer(PeerError::Version))?;
         let pq = pq && version >= version::PQ_RATCHET;
         let offer = if pq { KemOffer::Propose } else { KemOffer::Nothing };
         let keys = X3dhKeys::generate(versions.ratchet.max(), offer, &mut self.shared.entropy);
-        let kind = TaskKind::Invite { queue: queue.clone(), info: info.clone() };
+        // One of them is enough.
+        let tasks = queues.into_iter().map(|queue| TaskKind::Invite { queue, info: info.clone() });
+        let tasks = tasks.map(|kind| Task { kind, origin: Origin::Call }).collect();
         self.connection = Some(Connection {
             id: self.id,
             state: new_state(user, Progress::Joining, version, pq),
             agreement: Agreement::Offered(Box::new(keys)),
             receive: Vec::new(),
             send: Vec::new(),
-            tasks: vec![Task { kind, origin: Origin::Call }],
+            tasks,
         });
-        if let Err(error) = self.check_invitation(user, &queue, info) {
+        if let Err(error) = self.check_invitation(user, &first, info) {
             self.connection = None;
             return Err(error);
         }
@@ -96,11 +98,12 @@ impl Step<'_> {
         Ok(())
     }
 
-    /// The invitation for the owner of an address: first its queue is made.
+    /// The invitation for the owner of an address: first its queues are made.
     pub(super) fn send_invitation(&mut self, queue: &QueueInfo, info: &Bytes) {
-        let body = match self.receive_queue(FIRST).map(address_of) {
-            None => self.create_queue(QueuePurpose::Request).map(|()| None),
-            Some(address) => self.invitation_to(address, queue, info).map(Some),
+        let body = match self.addresses().is_empty() {
+            true => self.create_queue(QueuePurpose::Request).map(|()| None),
+            false if self.create_spare(QueuePurpose::Request) => return,
+            false => self.invitation_that_fits(queue, info).map(Some),
         };
         match body {
             Ok(Some(body)) => {
@@ -130,24 +133,6 @@ impl Step<'_> {
             let reply = self.joined();
             self.reply(call, Ok(reply));
         }
-    }
-
-    /// The queue of an address was made.
-    pub(super) fn address(
-        &mut self,
-        address: QueueAddress,
-        link: Option<&NewLink>,
-    ) -> Result<(), AgentError> {
-        let request = match link.and_then(|link| link.prepared.as_deref()) {
-            Some(request) => request.clone(),
-            None => self.request_to(address)?,
-        };
-        self.keep();
-        if let Some(call) = self.running.call.take() {
-            let reply = self.made(request);
-            self.reply(call, Ok(reply));
-        }
-        Ok(())
     }
 
     /// Somebody wants to connect.
@@ -241,19 +226,31 @@ impl Step<'_> {
                 dh_key: X25519PrivateKey::generate(&mut self.shared.entropy).public(),
                 mode: Some(QueueMode::Messaging),
             };
-            self.invitation_to(address, to, info)?;
+            self.invitation_to(vec![address], to, info)?;
         }
         Ok(())
     }
 
-    /// The body of SEND with an invitation to a queue of ours.
+    /// The body of SEND with an invitation to all of our queues; to the first alone, if there is no room for more.
+    fn invitation_that_fits(&mut self, to: &QueueInfo, info: &Bytes) -> Result<Bytes, AgentError> {
+        let mut addresses = self.addresses();
+        match self.invitation_to(addresses.clone(), to, info) {
+            Err(AgentError::Command(AgentCommandError::Large)) if addresses.len() > 1 => {
+                addresses.truncate(1);
+                self.invitation_to(addresses, to, info)
+            }
+            body => body,
+        }
+    }
+
+    /// The body of SEND with an invitation to queues of ours.
     fn invitation_to(
         &mut self,
-        address: QueueAddress,
+        addresses: Vec<QueueAddress>,
         to: &QueueInfo,
         info: &Bytes,
     ) -> Result<Bytes, AgentError> {
-        let request = Box::new(self.request_to(address)?);
+        let request = Box::new(self.request_to(addresses)?);
         let version = self.connection()?.state.version;
         let mut envelope = Vec::new();
         let body = EnvelopeBody::Invitation { request, info: info.clone() };

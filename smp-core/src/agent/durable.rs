@@ -17,7 +17,6 @@ use super::actor::{Attempt, Running};
 use super::command::{decode, encode};
 use super::effect::{Effect, is_temporary_error};
 use super::establish::new_state;
-use super::queues::address_of;
 use super::step::{PROHIBITED, Step};
 use super::store::{AgentOp, Agreement, Connection, Origin, Progress, Task, TaskKind};
 use super::{Agent, Call, CallId, ConnectionId, Event, Reply, UserId};
@@ -37,7 +36,7 @@ pub(super) struct RunningCommand {
 
 impl Call {
     /// Who has a connection then that there is not yet, if the call makes one.
-    const fn maker(&self) -> Option<UserId> {
+    pub(super) fn maker(&self) -> Option<UserId> {
         match self {
             Self::With(_, call) => call.maker(),
             Self::Invite { user, .. }
@@ -151,8 +150,7 @@ impl Step<'_> {
 
     /// The invitation or the address was made before the agent stopped.
     fn tell_made(&mut self, id: CallId) -> Result<(), AgentError> {
-        let queue = self.connection()?.receive.first().map(address_of).ok_or(PROHIBITED)?;
-        let request = self.request_to(queue)?;
+        let request = self.request_to(self.addresses())?;
         let reply = self.made(request);
         self.reply(id, Ok(reply));
         Ok(())

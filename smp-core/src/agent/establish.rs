@@ -226,28 +226,25 @@ impl Step<'_> {
         Reply::Joined { connection: self.id, can_send }
     }
 
-    /// The invitation to the queues that were made.
+    /// The invitation, or the address, of the queues that were made.
     pub(super) fn invitation(&mut self) -> Result<(), AgentError> {
-        let addresses = self.connection()?.receive.iter().map(address_of).collect();
-        let request = self.request_to_all(addresses)?;
+        let request = self.request_to(self.addresses())?;
+        self.tell_invitation(request);
+        Ok(())
+    }
+
+    /// It is kept, and whoever asked for it is told.
+    pub(super) fn tell_invitation(&mut self, request: ConnectionRequest) {
         self.keep();
         if let Some(call) = self.running.call.take() {
             let reply = self.made(request);
             self.reply(call, Ok(reply));
         }
-        Ok(())
     }
 
-    /// A request to connect to a queue of ours: an invitation if keys are offered, otherwise an address.
-    pub(super) fn request_to(&self, address: QueueAddress) -> Result<ConnectionRequest, AgentError> {
-        self.request_to_all(vec![address])
-    }
-
-    /// The same for several queues, of which agents that know one only use the first.
-    pub(super) fn request_to_all(
-        &self,
-        addresses: Vec<QueueAddress>,
-    ) -> Result<ConnectionRequest, AgentError> {
+    /// A request to connect to queues of ours, of which agents that know one only use the first: an invitation if keys are offered,
+    /// otherwise an address.
+    pub(super) fn request_to(&self, addresses: Vec<QueueAddress>) -> Result<ConnectionRequest, AgentError> {
         let too_large = |_| AgentError::Internal("the request cannot be written".to_owned());
         let versions = self.shared.config.versions;
         let agreement = self.connection.as_ref().map(|connection| &connection.agreement);
@@ -303,5 +300,6 @@ pub(super) fn new_state(
         delete_after_delivery: false,
         skipped: 0,
         queues: 0,
+        receive_queues: 0,
     }
 }

@@ -49,6 +49,7 @@ mod send;
 mod servers;
 mod services;
 mod sessions;
+mod several_queues;
 mod short_links;
 mod start;
 mod state;

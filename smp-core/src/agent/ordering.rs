@@ -2,10 +2,12 @@
 //!
 //! A server sends one message of a queue at a time. So a message whose number is beyond the next one is kept back, neither
 //! decrypted nor acknowledged, while another queue of the connection may hold what is missing: until that one brings it, or
-//! another SUB there brings nothing, twice: a server sends what waits behind its answer to the first. A server that cannot be reached is waited for at most [`AgentLimits::order_wait`]; what is
-//! found there later is told out of its place.
+//! another SUB there brings nothing, twice: a server sends what waits behind its answer to the first. A server that cannot be
+//! reached is waited for at most [`AgentLimits::order_wait`]; what is found there later is told out of its place. Keys for a new
+//! ratchet wait in the same way, as they have no number: with them what was encrypted before cannot be read any more.
 //!
-//! Nothing of this is kept: what was not acknowledged comes again.
+//! Nothing of this is kept: what was not acknowledged comes again. In memory is one message of a queue at most, whatever the other
+//! side does: its server sends no more.
 //!
 //! [`AgentLimits::order_wait`]: super::AgentLimits::order_wait
 
@@ -87,7 +89,11 @@ impl Step<'_> {
         let held = &mut self.running.ordering.held;
         let since = held.get(&number).map_or(now, |held| held.since);
         held.insert(number, Held { message: message.clone(), sender_id, since });
-        self.probe(number);
+        match self.running.ordering.next() {
+            // It may have waited for this queue alone.
+            Some((first, _)) if first != number => self.release(),
+            _ => self.probe(number),
+        }
     }
 
     /// Looks whether another queue is empty.
@@ -148,6 +154,12 @@ impl Step<'_> {
         let ordering = &mut self.running.ordering;
         ordering.empty.remove(&number);
         ordering.looked.remove(&number);
+    }
+
+    /// A queue is not in the connection any more, nor what came there and waited.
+    pub(super) fn is_removed(&mut self, number: QueueNumber) {
+        self.is_not_drained(number);
+        self.was_taken(number);
     }
 
     /// A message was taken: whatever waits for it is looked at again.

@@ -1,6 +1,7 @@
 //! Queues of a connection: how they are made, and where.
 
 use super::effect::{Doing, Effect, NewKeys, is_temporary, to_error};
+use super::establish::FIRST;
 use super::servers::ServerRole;
 use super::short_links::NewLink;
 use super::step::{PROHIBITED, Step};
@@ -165,6 +166,9 @@ impl Step<'_> {
         }
         self.running.task.is_under_way = false;
         let is_dropped = std::mem::take(&mut self.running.is_dropped) || self.lost_user();
+        if is_dropped {
+            self.running.link = None;
+        }
         let queue = match answer {
             Ok(Answer::Created(queue)) if !is_dropped && keys.is_for_other(queue) => {
                 return self.made_other_queue(keys, queue);
@@ -182,46 +186,60 @@ impl Step<'_> {
             }
             _ if is_dropped => return self.drop_unstored(),
             Ok(Answer::Created(queue)) => self.new_receive_queue(keys, queue),
+            _ if keys.link.is_some() && self.link_instead_of_spare(keys.purpose) => return,
             // It does without.
-            _ if self.has_queues() => return self.all_created(keys.purpose),
+            _ if keys.link.is_none() && (self.has_queues() || self.running.link.is_some()) => {
+                return self.all_created(keys.purpose);
+            }
             Ok(_) => Err(to_error(keys.server.clone(), RequestError::Unexpected)),
             Err(error) if is_temporary(error) && !self.is_called_for() => return self.task_later(),
             Err(error) => Err(to_error(keys.server.clone(), error.clone())),
         };
-        let result = match (queue, keys.purpose) {
-            (Ok(_), purpose @ (QueuePurpose::Invitation | QueuePurpose::Reply)) => {
-                // The data of a link tells of one.
-                let has_more = keys.link.is_none() && self.create_spare(purpose);
-                if !has_more {
-                    self.all_created(purpose);
-                }
-                return;
-            }
-            (Ok(address), QueuePurpose::Address) => self.address(address, keys.link.as_ref()),
-            (Ok(_), QueuePurpose::Request) => {
-                self.effects.push(Effect::Tasks);
-                Ok(())
-            }
-            (Ok(_), QueuePurpose::Rotation) => Ok(()),
-            (Err(error), _) => Err(error),
-        };
-        if let Err(error) = result {
-            self.fail_call(error);
-            if matches!(keys.purpose, QueuePurpose::Invitation | QueuePurpose::Address) {
-                self.connection = None;
-            }
+        match queue {
+            // The queue with a link is made last.
+            Ok(_) if keys.link.is_none() && self.create_spare(keys.purpose) => {}
+            Ok(_) => match keys.link.as_ref().and_then(|link| link.prepared.as_deref()) {
+                Some(request) => self.tell_invitation(request.clone()),
+                None => self.all_created(keys.purpose),
+            },
+            Err(error) => self.not_created(keys.purpose, error),
+        }
+    }
+
+    /// None can be made, or what was to be told of them cannot be.
+    pub(super) fn not_created(&mut self, purpose: QueuePurpose, error: AgentError) {
+        self.running.link = None;
+        self.fail_call(error);
+        if matches!(purpose, QueuePurpose::Invitation | QueuePurpose::Address) {
+            self.connection = None;
         }
     }
 
     /// As many queues were made as the connection is to have.
     pub(super) fn all_created(&mut self, purpose: QueuePurpose) {
+        if let Some(content) = self.running.link.clone() {
+            return self.create_with_link_last(purpose, &content);
+        }
+        self.does_with_these();
         let result = match purpose {
             QueuePurpose::Reply => self.confirm(),
-            _ => self.invitation(),
+            QueuePurpose::Request => {
+                self.effects.push(Effect::Tasks);
+                Ok(())
+            }
+            QueuePurpose::Invitation | QueuePurpose::Address => self.invitation(),
+            // Another way, see `rotation`.
+            QueuePurpose::Rotation => Ok(()),
         };
         if let Err(error) = result {
-            self.fail_call(error);
+            self.not_created(purpose, error);
         }
+    }
+
+    /// What others are told of our queues.
+    pub(super) fn addresses(&self) -> Vec<QueueAddress> {
+        let queues = self.connection.iter().flat_map(|connection| &connection.receive);
+        queues.filter(|queue| queue.stage != QueueStage::Disabled).map(address_of).collect()
     }
 
     fn has_queues(&self) -> bool {
@@ -236,9 +254,15 @@ impl Step<'_> {
     ) -> Result<QueueAddress, AgentError> {
         let secret = keys.queue.secret(queue);
         let server_secret = secret.map_err(|_| to_error(keys.server.clone(), RequestError::Unexpected))?;
+        // One with a link is the first, though it is made last.
+        let is_last = self.running.link.is_some();
         let connection = self.connection()?;
         let user = connection.state.user;
-        let number = connection.next_receive_number();
+        let number = match &keys.link {
+            Some(_) => FIRST,
+            None if is_last => connection.next_receive_number().max(QueueNumber(FIRST.0 + 1)),
+            None => connection.next_receive_number(),
+        };
         let version = self.shared.config.versions.client.max();
         self.add_receive(ReceiveQueue {
             number,
@@ -257,6 +281,10 @@ impl Step<'_> {
             switch: None,
             last_told: None,
         });
+        if keys.link.is_some() {
+            self.receive_first(number);
+            self.running.link = None;
+        }
         let watched = WaitingQueue {
             connection: self.id,
             user,

@@ -126,6 +126,9 @@ impl Step<'_> {
                     Ok(Some(Err(error))) | Err(error) => self.not_decrypted(hash, error),
                 }
             }
+            EnvelopeBody::RatchetKeys { .. } if self.must_wait(number, UNNUMBERED) => {
+                Ok(Taken::Early(UNNUMBERED))
+            }
             EnvelopeBody::RatchetKeys { keys, info } => {
                 self.raise_version(opened);
                 self.ratchet_keys(opened, keys, info)
@@ -180,6 +183,9 @@ impl Step<'_> {
         self.effects.push(Effect::Received(number, message.clone()));
     }
 }
+
+/// Keys for a new ratchet come after all messages: with them, what the old one encrypted cannot be read any more.
+const UNNUMBERED: i64 = i64::MAX;
 
 /// Who is to acknowledge a message.
 pub(super) enum Taken {

@@ -17,22 +17,25 @@
 //! whose introduction waits are introduced anew.
 //!
 //! A message goes out through another queue as it is, sealed with the same key of the ratchet: whoever gets it twice knows
-//! it for a duplicate. `ordering` has what keeps the order.
+//! it for a duplicate. `ordering` has what keeps the order, `several_queues` how many there are.
+//!
+//! A queue that failed is tried last, and so again when the others fail. One that is gone (AUTH) is disabled, but kept: its recipient
+//! may name it when he rotates, and that is how he gets another one in its place. The queue of a recipient who does not take his
+//! messages (QUOTA) does not fail, and the handshake goes through the first alone.
 
 use bytes::Bytes;
 
+use super::LocalMessageId;
 use super::effect::{Effect, is_refused, is_temporary};
 use super::establish::FIRST;
-use super::queues::{QueuePurpose, can_secure};
+use super::queues::can_secure;
 use super::receive::{PROHIBITED_MESSAGE, Taken};
 use super::seal::OpenedMessage;
-use super::servers::ServerRole;
 use super::step::{PROHIBITED, Step};
 use super::store::{
     AgentOp, Delivery, Origin, Outgoing, OutgoingContent, Progress, QueueNumber, QueueStage, ReceiptState,
     ReceiveQueue, SendQueue, Task, TaskKind,
 };
-use super::{LocalMessageId, UserServer};
 use crate::client::{Answer, Request, RequestError};
 use crate::crypto::hash::sha256;
 use crate::wire::agent::{AgentError, AgentMessage, MessageHash};
@@ -40,29 +43,9 @@ use crate::wire::codec::decode_all;
 use crate::wire::command::MessageFlags;
 use crate::wire::error::ErrorType;
 use crate::wire::queue_uri::QueueInfo;
-use crate::wire::{EntityId, QueueMode};
+use crate::wire::{EntityId, QueueMode, ServerAddress};
 
 impl Step<'_> {
-    /// NEW of one more queue, if the connection is to have one and there is a server without one. False if not.
-    pub(super) fn create_spare(&mut self, purpose: QueuePurpose) -> bool {
-        let Some(server) = self.server_for_spare() else { return false };
-        let is_asked = self.request_queue(&server, purpose, None).is_ok();
-        self.running.task.is_under_way |= is_asked;
-        is_asked
-    }
-
-    /// One on a server that has a queue already would fail with it.
-    fn server_for_spare(&mut self) -> Option<UserServer> {
-        let connection = self.connection.as_ref()?;
-        if connection.receive.len() >= self.shared.config.limits.receive_queues {
-            return None;
-        }
-        let used: Vec<_> = connection.receive.iter().map(|queue| queue.server.clone()).collect();
-        let user = connection.state.user;
-        let server = self.shared.choose_server(user, ServerRole::Storage, &used).ok()?;
-        (server.is_enabled && server.roles.storage && !used.contains(&server.address)).then_some(server)
-    }
-
     /// Send queues for all but the first that the other side announced, as far as they can be used.
     pub(super) fn spare_send_queues(&mut self, announced: &[QueueInfo]) -> Vec<SendQueue> {
         let max = self.shared.config.limits.send_queues;
@@ -196,7 +179,7 @@ impl Step<'_> {
         let Some(next) = self.next_send_queue(number) else { return false };
         if is_refused(error) {
             self.ops.push(AgentOp::MoveDeliveries(self.id, number, next));
-            self.forget_spare(number);
+            self.lose_send(number);
         } else if is_over {
             self.running.queues.remove(&number);
             self.ops.push(AgentOp::MoveDeliveries(self.id, number, next));
@@ -215,6 +198,7 @@ impl Step<'_> {
         let is_ready = |queue: &&SendQueue| {
             // The first one is in use from the beginning.
             let is_tried = queue.number == FIRST || queue.stage == QueueStage::Active;
+            let is_tried = is_tried && queue.stage != QueueStage::Disabled;
             queue.number != number && is_tried && queue.replaces.is_none() && queue.switch.is_none()
         };
         connection.send.iter().find(is_ready).map(|queue| queue.number)
@@ -242,7 +226,14 @@ impl Step<'_> {
         known.into_iter().try_for_each(|queue| self.introduce(queue))
     }
 
-    /// A send queue is gone.
+    /// A queue that was in use is gone: kept, because its recipient may name it when he wants another one in its place.
+    fn lose_send(&mut self, number: QueueNumber) {
+        self.send_mut(number).into_iter().for_each(|queue| queue.stage = QueueStage::Disabled);
+        self.send_last(number);
+        self.running.queues.remove(&number);
+    }
+
+    /// A send queue that was never used is gone.
     fn forget_spare(&mut self, number: QueueNumber) {
         self.ops.push(AgentOp::DeleteSendQueue(self.id, number));
         self.remove_send(number);
@@ -259,12 +250,13 @@ impl Step<'_> {
         if opened.e2e_key.is_none() || opened.sender_key.is_some() {
             return Err(PROHIBITED_MESSAGE);
         }
-        let Some(Ok(message)) = self.decrypt(ciphertext)? else { return Ok(Taken::Done) };
+        let Some(message) = self.decrypt(ciphertext)?.transpose()? else { return Ok(Taken::Done) };
         let content = decode_all(&message.plaintext.into(), AgentMessage::decode);
         if !matches!(content, Ok(AgentMessage::ConnInfo(_))) {
             return Err(PROHIBITED_MESSAGE);
         }
-        if let Some(queue) = self.receive_mut(number) {
+        // The first introduction counts: what is on its way is encrypted as that says.
+        if let Some(queue) = self.receive_mut(number).filter(|queue| is_unknown(queue)) {
             queue.e2e_secret = Some(opened.e2e_secret.clone());
             queue.stage = QueueStage::Active;
         }
@@ -272,7 +264,7 @@ impl Step<'_> {
     }
 
     /// SKEY of a queue that was announced beside the first.
-    pub(super) fn spare_request(&self, number: QueueNumber) -> Option<(crate::wire::ServerAddress, Request)> {
+    pub(super) fn spare_request(&self, number: QueueNumber) -> Option<(ServerAddress, Request)> {
         let queue = self.send_queue(number)?;
         let request = Request::secure_by_sender(queue.sender_id.clone(), queue.key.clone());
         Some((queue.server.clone(), request))
@@ -281,7 +273,7 @@ impl Step<'_> {
 
 /// Whether a queue was announced beside the first, and its recipient does not know our key.
 pub(super) fn is_untried(queue: &SendQueue) -> bool {
-    queue.stage != QueueStage::Active && is_spare(queue)
+    !matches!(queue.stage, QueueStage::Active | QueueStage::Disabled) && is_spare(queue)
 }
 
 /// Whether a queue was announced beside the first, or is in use in its place.

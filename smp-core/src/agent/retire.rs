@@ -149,10 +149,13 @@ impl Step<'_> {
     fn retired(&mut self, number: QueueNumber) {
         self.background_done();
         self.ops.push(AgentOp::DeleteReceiveQueue(self.id, number));
-        self.remove_receive(number);
         let Some(connection) = &self.connection else { return };
         let new = connection.receive.iter().find(|queue| queue.replaces == Some(number));
-        let Some(new) = new.map(|queue| queue.number) else { return };
+        let new = new.map(|queue| queue.number);
+        new.into_iter().for_each(|new| self.replace_receive(number, new));
+        self.remove_receive(number);
+        self.is_removed(number);
+        let Some(new) = new else { return };
         if let Some(queue) = self.receive_mut(new) {
             (queue.replaces, queue.switch) = (None, None);
         }

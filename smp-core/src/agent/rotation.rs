@@ -29,6 +29,7 @@ use super::store::{
 };
 use super::{CallId, Event, Reply, SwitchPhase, SwitchSide, UserServer};
 use crate::client::{Answer, Request, RequestError};
+use crate::wire::ServerAddress;
 use crate::wire::agent::{
     AMessage, AddedQueue, AgentError, ConnectionError, KeyedQueue, NonEmpty, PeerError, ReadyQueue,
     SenderQueue,
@@ -37,37 +38,43 @@ use crate::wire::command::MessageFlags;
 use crate::wire::queue_uri::{QueueAddress, QueueInfo, QueueUri};
 
 impl Step<'_> {
-    /// The app wants to receive through another server.
-    pub(super) fn switch(&mut self, id: CallId) -> Result<(), AgentError> {
+    /// The app wants to receive through another server, in place of this one, or of the first.
+    pub(super) fn switch(&mut self, id: CallId, left: Option<&ServerAddress>) -> Result<(), AgentError> {
         let connection = self.connection()?;
+        // One in which the other side did not introduce itself, it may not know.
+        let mut known = connection
+            .receive
+            .iter()
+            .filter(|queue| queue.e2e_secret.is_some() && queue.stage != QueueStage::Disabled);
+        let left = known.find(|queue| left.is_none_or(|left| queue.server == *left));
+        let left = left.ok_or(PROHIBITED)?.number;
         let is_switching = connection.receive.iter().any(|queue| queue.replaces.is_some());
         let is_connected = connection.state.progress == Progress::Connected;
         if !is_connected || is_switching || self.running.switching.is_some() || !self.can_send() {
             return Err(PROHIBITED);
         }
-        let server = self.server_for_switch()?;
+        let server = self.server_for_switch(left)?;
         self.request_queue(&server, QueuePurpose::Rotation, None)?;
-        self.running.switching = Some(id);
+        self.running.switching = Some((id, left));
         Ok(())
     }
 
     /// A server of the user's that has no queue of the connection; else one that does not have the queue that is to be left.
-    fn server_for_switch(&mut self) -> Result<UserServer, AgentError> {
+    fn server_for_switch(&mut self, left: QueueNumber) -> Result<UserServer, AgentError> {
+        let left = self.receive_queue(left).ok_or(PROHIBITED)?.server.clone();
         let connection = self.connection()?;
         let user = connection.state.user;
         let used = used_servers(connection);
         let fresh = self.shared.choose_server(user, ServerRole::Storage, &used)?;
-        match used.first() {
-            Some(left) if *left == fresh.address => {
-                self.shared.choose_server(user, ServerRole::Storage, std::slice::from_ref(left))
-            }
-            _ => Ok(fresh),
+        match left == fresh.address {
+            true => self.shared.choose_server(user, ServerRole::Storage, std::slice::from_ref(&left)),
+            false => Ok(fresh),
         }
     }
 
     /// A server made the new queue, or did not.
     pub(super) fn switch_created(&mut self, keys: &NewKeys, answer: &Result<Answer, RequestError>) {
-        let Some(call) = self.running.switching.take() else { return };
+        let Some((call, left)) = self.running.switching.take() else { return };
         let is_deleted = self.connection.as_ref().is_none_or(Connection::is_deleted);
         let reply = match answer {
             Ok(Answer::Created(queue)) if is_deleted => {
@@ -80,7 +87,9 @@ impl Step<'_> {
                 self.effects.push(Effect::Tasks);
                 Err(AgentError::Connection(ConnectionError::NotFound))
             }
-            Ok(Answer::Created(queue)) => self.new_receive_queue(keys, queue).and_then(|_| self.add_queue()),
+            Ok(Answer::Created(queue)) => {
+                self.new_receive_queue(keys, queue).and_then(|_| self.add_queue(left))
+            }
             Ok(_) => Err(to_error(keys.server.clone(), RequestError::Unexpected)),
             Err(error) => Err(to_error(keys.server.clone(), error.clone())),
         };
@@ -88,12 +97,11 @@ impl Step<'_> {
     }
 
     /// Tells the other side of the new queue, which is the last one.
-    fn add_queue(&mut self) -> Result<(), AgentError> {
+    fn add_queue(&mut self, replaces: QueueNumber) -> Result<(), AgentError> {
         let connection = self.connection()?;
-        let replaces = connection.receive.first().ok_or(PROHIBITED)?.number;
         let new = connection.receive.last().ok_or(PROHIBITED)?.number;
-        if !self.can_send() {
-            // The ratchets parted meanwhile.
+        if !self.can_send() || self.receive_queue(replaces).is_none() {
+            // The ratchets parted meanwhile, or the other queue is gone.
             self.retire(new);
             return Err(PROHIBITED);
         }

@@ -12,7 +12,7 @@
 
 use super::actor::Attempt;
 use super::effect::{Doing, Effect, to_error};
-use super::establish::new_state;
+use super::establish::{FIRST, new_state};
 use super::queues::{QueuePurpose, address_of};
 use super::step::{PROHIBITED, Step};
 use super::store::{Agreement, Connection, LinkCredentials, Origin, Progress, ReceiveQueue, Task, TaskKind};
@@ -74,7 +74,7 @@ impl Step<'_> {
             send: Vec::new(),
             tasks: Vec::new(),
         });
-        if let Err(error) = self.create_linked_queue(purpose, Some(content)) {
+        if let Err(error) = self.create_with_spares(purpose, content.clone()) {
             self.connection = None;
             return Err(error);
         }
@@ -272,12 +272,19 @@ impl Step<'_> {
         owned.seal(&user, signer, &mut self.shared.entropy).map_err(cannot_make)
     }
 
-    fn new_link(&mut self, address: QueueAddress) -> Result<(OwnedLink, Ed25519PrivateKey), AgentError> {
-        let request = self.request_to(address)?;
+    /// A link to the first queue, and to as many of those beside it as there is room for.
+    fn new_link(&mut self, first: QueueAddress) -> Result<(OwnedLink, Ed25519PrivateKey), AgentError> {
+        let beside = self.connection()?.receive.iter().filter(|queue| queue.number != FIRST);
+        let mut addresses: Vec<_> = [first].into_iter().chain(beside.map(address_of)).collect();
         let root = Ed25519PrivateKey::generate(&mut self.shared.entropy);
         let versions = self.shared.config.versions.agent;
-        let owned = OwnedLink::new(versions, request, None, &root, &mut self.shared.entropy);
-        Ok((owned.map_err(cannot_make)?, root))
+        loop {
+            let request = self.request_to(addresses.clone())?;
+            match OwnedLink::new(versions, request, None, &root, &mut self.shared.entropy) {
+                Err(LinkFault::TooLarge(_)) if addresses.len() > 1 => _ = addresses.pop(),
+                owned => return Ok((owned.map_err(cannot_make)?, root)),
+            }
+        }
     }
 
     /// The queue of an invitation that nobody was allowed to use yet, or of an address.

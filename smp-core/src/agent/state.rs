@@ -4,7 +4,6 @@
 use bytes::Bytes;
 
 use super::effect::{Doing, to_error};
-use super::queues::address_of;
 use super::step::Step;
 use super::store::{AgentQuery, Agreement, Confirmation, ConnectionState, Found, Progress, StoreFailure};
 use super::{Agent, CallId, ConfirmationId, ConnectionId, LocalMessageId, Reader, Reply, UserId};
@@ -74,8 +73,7 @@ impl Step<'_> {
         }
         let is_open = matches!(connection.agreement, Agreement::Offered(_))
             || connection.state.progress == Progress::Contact;
-        let addresses = connection.receive.iter().filter(|_| is_open).map(address_of);
-        self.request_to_all(addresses.collect()).ok().map(Box::new)
+        self.request_to(self.addresses()).ok().filter(|_| is_open).map(Box::new)
     }
 
     /// QUE of the queue that others are told of. The answer is for whoever looks for faults.

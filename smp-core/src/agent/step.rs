@@ -30,6 +30,8 @@ pub(super) struct Step<'a> {
     more: VecDeque<Found>,
     /// What has to be read before this step can be taken.
     pub(super) asked: Option<AgentQuery>,
+    /// From how many queues the connection that is made in it is to receive, if the call says so.
+    pub(super) queues: Option<u8>,
 }
 
 /// Which parts of a connection were changed, beside its plain values.
@@ -99,7 +101,20 @@ impl<'a> Step<'a> {
     ) -> Self {
         let (changed, ops, effects) = (Changed::default(), Vec::new(), Vec::new());
         let (more, connection) = (more.into(), before.cloned());
-        Self { shared, running, id, before, connection, changed, ops, effects, found, more, asked: None }
+        Self {
+            shared,
+            running,
+            id,
+            before,
+            connection,
+            changed,
+            ops,
+            effects,
+            found,
+            more,
+            asked: None,
+            queues: None,
+        }
     }
 
     /// What the store has. None when it has to be read first: then nothing of this step happens, and it is taken again when
@@ -148,8 +163,7 @@ impl<'a> Step<'a> {
         self.settle_fetching();
     }
 
-    fn call(&mut self, id: CallId, call: &Call) -> Result<(), AgentError> {
-        let call = self.with_options(call)?;
+    pub(super) fn bare_call(&mut self, id: CallId, call: &Call) -> Result<(), AgentError> {
         let is_deleted = self.connection.as_ref().is_some_and(Connection::is_deleted);
         if is_deleted && !matches!(call, Call::Join { .. }) {
             return Err(AgentError::Connection(ConnectionError::NotFound));
@@ -177,7 +191,8 @@ impl<'a> Step<'a> {
             Call::Allow { info, .. } => self.allow(id, info),
             Call::Send { body, flags, .. } => self.send_body(id, body, *flags, None),
             Call::SendWithPq { body, flags, pq, .. } => self.send_body(id, body, *flags, Some(*pq)),
-            Call::Switch(_) => self.switch(id),
+            Call::Switch(_) => self.switch(id, None),
+            Call::SwitchFrom(_, server) => self.switch(id, Some(server)),
             Call::AbortSwitch(_) => self.abort_switch(id),
             Call::Describe(_) => self.describe(id),
             Call::Synchronize { force, .. } => self.synchronize(id, *force),
@@ -312,6 +327,23 @@ impl<'a> Step<'a> {
         self.changed.receive.insert(queue.number);
         self.changed.order = true;
         self.connection.iter_mut().for_each(|connection| connection.receive.push(queue.clone()));
+    }
+
+    /// A queue comes before the others.
+    pub(super) fn receive_first(&mut self, number: QueueNumber) {
+        self.changed.order = true;
+        let connection = self.connection.iter_mut();
+        connection.for_each(|connection| connection.receive.sort_by_key(|queue| queue.number != number));
+    }
+
+    /// A queue takes the place of another.
+    pub(super) fn replace_receive(&mut self, old: QueueNumber, new: QueueNumber) {
+        self.changed.order = true;
+        let Some(connection) = &mut self.connection else { return };
+        let place = |number| connection.receive.iter().position(|queue| queue.number == number);
+        if let (Some(old), Some(new)) = (place(old), place(new)) {
+            connection.receive.swap(old, new);
+        }
     }
 
     pub(super) fn add_send(&mut self, queue: SendQueue) {

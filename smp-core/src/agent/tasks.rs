@@ -89,6 +89,7 @@ impl Step<'_> {
             Err(_) if matches!(task.kind, TaskKind::Invite { .. }) && !self.is_to_invite() => {
                 return self.task_done();
             }
+            Err(_) if self.invites_elsewhere() => return self.effects.push(Effect::Tasks),
             Err(error) if is_temporary(error) && !self.is_called_for() => return self.task_later(),
             Err(error) => error.clone(),
         };

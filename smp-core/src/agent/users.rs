@@ -68,6 +68,12 @@ impl Shared {
         choose(&known.servers, role, used, &mut self.entropy).cloned().ok_or(AgentError::NoUser)
     }
 
+    /// A server of a user.
+    pub(super) fn server_at(&self, user: UserId, address: &ServerAddress) -> Option<UserServer> {
+        let known = self.users.get(&user).filter(|user| !user.is_deleted)?;
+        known.servers.iter().find(|server| server.address == *address).cloned()
+    }
+
     /// All servers of a user.
     pub(super) fn servers_of(&self, user: UserId) -> Result<Vec<ServerAddress>, AgentError> {
         let known = self.users.get(&user).filter(|user| !user.is_deleted && !user.servers.is_empty());

@@ -10,7 +10,8 @@ use super::{Agent, done};
 impl Agent {
     /// Keeps a call and carries it out as soon as that can be done, also after a restart: [`Call::Invite`], [`Call::CreateAddress`],
     /// [`Call::CreateWithLink`], [`Call::SetLink`], [`Call::DeleteLink`], [`Call::OpenLink`], [`Call::Join`], [`Call::Rejoin`],
-    /// [`Call::Accept`], [`Call::Allow`], [`Call::Switch`], [`Call::CreateForLink`], [`Call::SetLinkSigned`]. While a failure may pass it is tried again. Calls of a connection that
+    /// [`Call::Accept`], [`Call::Allow`], [`Call::Switch`], [`Call::SwitchFrom`], [`Call::CreateForLink`], [`Call::SetLinkSigned`], and
+    /// [`Call::With`] of those that make queues. While a failure may pass it is tried again. Calls of a connection that
     /// were kept are carried out in their order.
     ///
     /// [`Event::Finished`](smp_core::agent::Event::Finished) tells with the same `correlation` how it ended; after a crash at that

@@ -26,6 +26,7 @@ use smp_core::wire::command::MessageFlags;
 
 mod ratchet;
 mod receipts;
+mod redundancy;
 mod rotation;
 
 pub(super) use self::server_test::{Tester, tester};

@@ -16,8 +16,8 @@ use crate::Runtime;
 use crate::agent::AgentBuilder;
 use crate::testing::TestRuntime;
 
-const LEFT: QueueOptions = QueueOptions { only_create: true, check_notices: false };
-const CHECKED: QueueOptions = QueueOptions { only_create: false, check_notices: true };
+const LEFT: QueueOptions = QueueOptions { queues: None, only_create: true, check_notices: false };
+const CHECKED: QueueOptions = QueueOptions { queues: None, only_create: false, check_notices: true };
 const PROHIBITED: AgentError = AgentError::Command(AgentCommandError::Prohibited);
 const NOT_FOUND: AgentError = AgentError::Connection(ConnectionError::NotFound);
 

@@ -11,10 +11,10 @@ use smp_core::wire::agent::MessageIntegrity;
 use super::*;
 use crate::Runtime;
 
-const MINUTE: Duration = Duration::from_secs(60);
+pub(super) const MINUTE: Duration = Duration::from_secs(60);
 
 /// Somebody who receives from two queues, if there are so many servers.
-fn redundant(world: &World, name: u8, servers: &[usize]) -> Person {
+pub(super) fn redundant(world: &World, name: u8, servers: &[usize]) -> Person {
     let mut person = world.person(name, servers[0]);
     person.stop();
     person.limits.receive_queues = 2;
@@ -24,7 +24,7 @@ fn redundant(world: &World, name: u8, servers: &[usize]) -> Person {
 }
 
 /// Lets pass what the two do after they met.
-fn settle(one: &mut Person, other: &mut Person) {
+pub(super) fn settle(one: &mut Person, other: &mut Person) {
     for person in [one, other] {
         let told = person.others_within(MINUTE);
         assert!(told.is_empty(), "{told:?}");
@@ -32,7 +32,7 @@ fn settle(one: &mut Person, other: &mut Person) {
 }
 
 /// The servers from which somebody receives in a connection, as numbers, the first one first.
-fn servers_of(person: &Person, connection: ConnectionId) -> Vec<usize> {
+pub(super) fn servers_of(person: &Person, connection: ConnectionId) -> Vec<usize> {
     let queues = person.store.connection(connection).receive;
     queues.iter().map(|queue| usize::from(queue.server.port().unwrap() - 5223)).collect()
 }
@@ -41,7 +41,7 @@ fn stages(queues: &[SendQueue]) -> Vec<QueueStage> {
     queues.iter().map(|queue| queue.stage).collect()
 }
 
-fn texts(range: std::ops::Range<u8>) -> Vec<Bytes> {
+pub(super) fn texts(range: std::ops::Range<u8>) -> Vec<Bytes> {
     range.map(|number| vec![number].into()).collect()
 }
 
@@ -257,6 +257,32 @@ fn it_does_with_fewer_queues() {
     }
 }
 
+/// A queue in which nobody introduced himself is not used, however long the first one fails; then it is.
+#[test]
+fn a_queue_is_used_after_the_introduction() {
+    let mut world = World::new(3);
+    let (mut alice, mut bob) = (redundant(&world, 1, &[0, 1]), world.person(2, 2));
+    let (at_alice, request) = alice.invite(false);
+    let [first, beside] = servers_of(&alice, at_alice)[..] else { panic!("two queues") };
+    world.crash(beside);
+    let (at_bob, joined) = bob.join(request, "bob", false);
+    assert_eq!(joined, Ok(true));
+    let (confirmation, _) = alice.confirmation();
+    alice.allow(at_alice, confirmation, "alice");
+    bob.info();
+    bob.connected();
+    alice.connected();
+    world.crash(first);
+    for number in 0..3 {
+        bob.send(at_bob, vec![number]).unwrap();
+    }
+    assert!(bob.others_within(MINUTE * 5).is_empty());
+    assert_eq!(bob.store.connection(at_bob).send[0].number.0, 1);
+    world.start(beside, ServerConfig::default());
+    assert_eq!(alice.bodies(), texts(0..3));
+    assert_eq!(bob.store.connection(at_bob).send[0].number.0, 2);
+}
+
 /// The queue in use is deleted at its server: the other one is used at once.
 #[test]
 fn a_queue_that_is_gone_is_left_at_once() {
@@ -266,10 +292,63 @@ fn a_queue_that_is_gone_is_left_at_once() {
     settle(&mut alice, &mut bob);
     world.forget(servers_of(&alice, at_alice)[0]);
     bob.send(at_bob, "hello").unwrap();
-    assert_eq!(alice.others_within(MINUTE * 5).len(), 2, "the message, and that a queue was refused");
+    let told = alice.others_within(MINUTE * 5);
+    assert_eq!(told.len(), 2, "the message, and that a queue was refused");
+    told.iter().for_each(|event| match event {
+        Event::Message(message) => alice.acknowledge(message),
+        event => assert!(matches!(event, Event::Error(..)), "{}", tell(event)),
+    });
     let sent = bob.others_within(HOUR);
     assert!(matches!(sent[..], [Event::Sent(..)]), "{sent:?}");
-    assert_eq!(bob.store.connection(at_bob).send.len(), 1);
+    let stages = stages(&bob.store.connection(at_bob).send);
+    assert_eq!(stages, [QueueStage::Active, QueueStage::Disabled], "another one may take its place");
+    bob.send(at_bob, "hello again").unwrap();
+    assert_eq!(alice.bodies(), ["hello again"]);
+}
+
+/// A recipient who is away is no failure of a queue: what is for him waits there.
+#[test]
+fn a_full_queue_is_not_left() {
+    let mut config = ServerConfig::default();
+    config.message_quota = 2;
+    let world = World::with(3, &config);
+    let (mut alice, mut bob) = (redundant(&world, 1, &[0, 1]), world.person(2, 2));
+    let (at_alice, at_bob) = meet(&mut alice, &mut bob, false);
+    settle(&mut alice, &mut bob);
+    let first = bob.store.connection(at_bob).send[0].number;
+    for number in 0..6 {
+        bob.send(at_bob, vec![number]).unwrap();
+    }
+    let message = alice.message();
+    assert!(alice.others_within(HOUR).is_empty());
+    assert_eq!(bob.store.connection(at_bob).send[0].number, first);
+    alice.acknowledge(&message);
+    assert_eq!(alice.bodies(), texts(1..6));
+    assert!(alice.store.connection(at_alice).receive[1].last_told.is_none(), "nothing came there");
+}
+
+/// The app takes its time with a message: what is behind it in its queue comes before what came through the other one.
+#[test]
+fn order_is_kept_however_slow_the_app_is() {
+    let mut world = World::new(3);
+    let (mut alice, mut bob) = (redundant(&world, 1, &[0, 1]), world.person(2, 2));
+    let (at_alice, at_bob) = meet(&mut alice, &mut bob, false);
+    settle(&mut alice, &mut bob);
+    let [first, beside] = servers_of(&alice, at_alice)[..] else { panic!("two queues") };
+    for number in 0..2 {
+        bob.send(at_bob, vec![number]).unwrap();
+    }
+    let told = alice.message();
+    world.crash(first);
+    bob.send(at_bob, vec![2]).unwrap();
+    bob.others_within(MINUTE * 3);
+    world.start(first, ServerConfig::default());
+    assert!(alice.others_within(HOUR).is_empty());
+    world.crash(beside);
+    world.start(beside, ServerConfig::default());
+    assert!(alice.others_within(HOUR).is_empty());
+    alice.acknowledge(&told);
+    assert_eq!(alice.bodies(), texts(1..3));
 }
 
 /// The ratchet is renewed at any time after both met, while the server of the other queue works, and while it does not: whoever

@@ -235,6 +235,7 @@ fn queue(number: u8) -> Vec<AgentOp> {
     let id = ConnectionId::new([number; 12]);
     let mut entropy = SeededEntropy::new([number; 32]);
     let state = ConnectionState {
+        receive_queues: 0,
         user: USER,
         progress: Progress::Connected,
         version: Version(7),

@@ -61,6 +61,9 @@ pub struct ConnectionState {
     pub skipped: u32,
     /// The highest number of a queue that was removed, so that none is used again.
     pub queues: u32,
+    /// From how many queues it is to receive when it is made; 0 for as many as the settings say. Not more than there are, once
+    /// others were told of them.
+    pub receive_queues: u32,
 }
 
 /// How far a connection is, and on which side.

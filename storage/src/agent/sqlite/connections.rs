@@ -52,6 +52,7 @@ pub(super) fn put(database: &Database, id: ConnectionId, state: &ConnectionState
         delete_after_delivery: state.delete_after_delivery,
         skipped: state.skipped,
         queues: state.queues,
+        receive_queues: state.receive_queues,
     })?;
     Ok(())
 }
@@ -98,6 +99,7 @@ fn state(row: &Record<'_>) -> Result<ConnectionState> {
         delete_after_delivery: row.plain("delete_after_delivery")?,
         skipped: row.plain("skipped")?,
         queues: row.plain("queues")?,
+        receive_queues: row.plain("receive_queues")?,
     })
 }
 

@@ -75,7 +75,7 @@ fn connection(found: &Connection) -> String {
 fn state(state: &ConnectionState) -> String {
     let counters = &state.counters;
     format!(
-        "user {} {:?} version {} pq {} last {} sent {} {} received {} {} {:?} deleted {:?} {} skipped {} queues {}",
+        "user {} {:?} version {} pq {} last {} sent {} {} received {} {} {:?} deleted {:?} {} skipped {} queues {} of {}",
         state.user.0,
         state.progress,
         state.version.0,
@@ -89,7 +89,8 @@ fn state(state: &ConnectionState) -> String {
         state.deleted_at.map(UnixTime::as_millis),
         state.delete_after_delivery,
         state.skipped,
-        state.queues
+        state.queues,
+        state.receive_queues
     )
 }
 

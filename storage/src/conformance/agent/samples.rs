@@ -195,6 +195,7 @@ impl Samples {
             delete_after_delivery: self.one_in(2),
             skipped: self.number_u32(),
             queues: self.number_u32(),
+            receive_queues: self.number_u32(),
         }
     }
 
