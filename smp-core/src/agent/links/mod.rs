@@ -215,11 +215,8 @@ impl Links {
                 Due::Wake
             }
             State::Ready if link.idle_since.is_some_and(|since| since + limits.idle_session <= now) => {
-                link.state = State::Idle;
-                if link.queues.is_empty() {
-                    self.forget(id);
-                }
-                self.settle(id);
+                // Queues that need no session are known nevertheless.
+                self.close(id);
                 return Some((id, Due::Close));
             }
             State::Ready => {
