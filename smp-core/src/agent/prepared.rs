@@ -18,7 +18,7 @@ use super::effect::NewKeys;
 use super::queues::QueuePurpose;
 use super::servers::ServerRole;
 use super::short_links::NewLink;
-use super::step::{PROHIBITED, Step};
+use super::step::Step;
 use super::{Agent, AgentVersions, CallId, ConnectionId, LinkContent, Reply, UserId, UserServer};
 use crate::SeededEntropy;
 use crate::client::QueueKeys;
@@ -221,9 +221,6 @@ impl Step<'_> {
     ) -> Result<(), AgentError> {
         if self.connection.is_some() {
             return self.tell_made_for_link(id, prepared);
-        }
-        if content.contact.is_none() {
-            return Err(PROHIBITED);
         }
         if !self.shared.has_user(prepared.user) {
             return Err(AgentError::NoUser);
