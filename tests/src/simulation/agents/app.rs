@@ -61,8 +61,8 @@ impl Asked {
 impl World {
     /// An app does something of itself.
     pub(super) fn act(&mut self, person: usize) {
-        let pause = self.sim.dice.below(if self.sim.is_calm { 500 } else { 5_000 });
-        let next = self.sim.now.mono + Duration::from_millis(pause as u64);
+        let pause = self.sim.dice.below(if self.sim.dice.is_calm { 500 } else { 5_000 });
+        let next = self.sim.trace.now.mono + Duration::from_millis(pause as u64);
         self.schedule.add(next, Event::Act(person));
         self.acts_left = self.acts_left.saturating_sub(1);
         let state = &self.people[person];
@@ -70,7 +70,7 @@ impl World {
             return;
         }
         let is_useless = state.app.wants_restart || state.keeping.is_broken;
-        if is_useless && (self.sim.is_calm || self.sim.dice.chance(3_000)) {
+        if is_useless && (self.sim.dice.is_calm || self.sim.dice.chance(3_000)) {
             return self.crash_agent(person, 0);
         }
         if self.act_on_device(person) {
@@ -111,7 +111,7 @@ impl World {
                 if knows && who.sent.len() < wanted && !calls.any(|asked| asked.action == Action::Send) {
                     add(Action::Send);
                 }
-                let is_free = app.busy_until <= self.sim.now.mono || self.sim.is_calm;
+                let is_free = app.busy_until <= self.sim.trace.now.mono || self.sim.dice.is_calm;
                 let mut open = who.heard.open.iter().filter(|_| is_free);
                 if let Some(open) = open.find(|open| open.acknowledged != Acknowledged::Asked) {
                     add(Action::Acknowledge(open.id));
@@ -130,7 +130,7 @@ impl World {
     fn ask(&mut self, person: usize, asked: Asked) {
         self.sim.counts.calls += 1;
         let id = CallId(self.sim.counts.calls);
-        self.sim.note(&format!("asks {asked:?}: person, call"), &[person as u64, id.0]);
+        self.sim.trace.note(&format!("asks {asked:?}: person, call"), &[person as u64, id.0]);
         let call = self.call(asked);
         self.people[person].app.calls.insert(id, asked);
         self.agent_input(person, AgentInput::Call(id, call));
@@ -184,26 +184,26 @@ impl World {
                     false => Call::Acknowledge(known, id),
                 }
             }
-            Action::More(more) => state.sides[side].asks(more, known, self.sim.now.mono),
+            Action::More(more) => state.sides[side].asks(more, known, self.sim.trace.now.mono),
         }
     }
 
     /// The agent answers a call.
     pub(super) fn replied(&mut self, person: usize, id: CallId, reply: Result<Reply, AgentError>) {
         if self.people[person].app.device.was_asked(id) {
-            return self.sim.expect(reply.is_ok(), || "the device was not told".into());
+            return self.sim.trace.expect(reply.is_ok(), || "the device was not told".into());
         }
         let Some(asked) = self.people[person].app.calls.remove(&id) else {
-            return self.sim.expect(false, || "a call was answered that was not made".into());
+            return self.sim.trace.expect(false, || "a call was answered that was not made".into());
         };
         let outcome = reply.as_ref().map(|reply| format!("{reply:?}"));
-        self.sim.note(&format!("is answered {outcome:?}: person, call"), &[person as u64, id.0]);
+        self.sim.trace.note(&format!("is answered {outcome:?}: person, call"), &[person as u64, id.0]);
         let is_broken = self.people[person].keeping.is_broken;
         let verdict = match reply {
             Ok(reply) => self.succeeded(asked, reply),
             Err(error) => self.failed(asked, &error, is_broken),
         };
-        self.sim.take(verdict);
+        self.sim.trace.take(verdict);
     }
 
     fn succeeded(&mut self, asked: Asked, reply: Reply) -> Result<(), String> {
@@ -284,7 +284,7 @@ impl World {
 
     /// The agent tells something.
     pub(super) fn told(&mut self, person: usize, event: AgentEvent) {
-        self.sim.note(&format!("is told {event:?}: person"), &[person as u64]);
+        self.sim.trace.note(&format!("is told {event:?}: person"), &[person as u64]);
         let verdict = match event {
             AgentEvent::Message(message) => self.told_message(person, &message),
             AgentEvent::Confirmation { connection, confirmation, info, .. } => {
@@ -331,14 +331,14 @@ impl World {
             AgentEvent::NotSent(_, _, error) => Err(format!("a message was given up: {error}")),
             event => self.told_more(person, event),
         };
-        self.sim.take(verdict);
+        self.sim.trace.take(verdict);
     }
 
     fn told_message(&mut self, person: usize, message: &MessageEvent) -> Result<(), String> {
         self.sim.counts.messages += 1;
-        if self.sim.fault(self.sim.options.late) {
+        if self.sim.dice.fault(self.sim.options.late) {
             let time = Duration::from_millis(self.sim.dice.below(60_000) as u64);
-            self.people[person].app.busy_until = self.sim.now.mono + time;
+            self.people[person].app.busy_until = self.sim.trace.now.mono + time;
         }
         let (talk, side) = self.side_of(person, message.connection)?;
         self.talks[talk].told(side, message)

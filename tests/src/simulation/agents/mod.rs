@@ -40,32 +40,21 @@ pub use everywhere::{Everywhere, Story, crash_everywhere};
 pub use features::FIRST as AGENT_FEATURES_FIRST;
 pub use sim::AgentCounts;
 
+use super::{Outcome, outcome};
 use features::Features;
 use options::Options;
 use world::World;
 
-/// What came of a world of agents.
-pub struct AgentOutcome {
-    /// A hash of everything that happened: the same for the same seed.
-    pub trace: u64,
-    /// How much happened.
-    pub counts: AgentCounts,
-    /// What was wrong.
-    pub failure: Option<String>,
-}
-
 /// Lives the world of a seed, and prints what happens if asked to.
 #[must_use]
-pub fn run_agents(seed: u64, is_verbose: bool) -> AgentOutcome {
+pub fn run_agents(seed: u64, is_verbose: bool) -> Outcome<AgentCounts> {
     let mut dice = super::dice::Dice::new(seed);
     let mut options = Options::draw(&mut dice);
     options.features = Features::draw(seed, options.talks.len());
     live(World::new(dice, options, is_verbose))
 }
 
-fn live(mut world: World) -> AgentOutcome {
+fn live(mut world: World) -> Outcome<AgentCounts> {
     let panicked = catch_unwind(AssertUnwindSafe(|| world.live())).is_err();
-    let sim = &mut world.sim;
-    sim.expect(!panicked, || "a panic".into());
-    AgentOutcome { trace: sim.trace_hash(), counts: sim.counts, failure: sim.failure.take() }
+    outcome(&mut world.sim.trace, world.sim.counts, panicked)
 }

@@ -64,14 +64,14 @@ impl World {
         let rate = self.sim.options.features.device;
         let Device { is_offline, rest, .. } = self.people[person].app.device;
         let is_away = is_offline || rest != Rest::No;
-        let acts = match self.sim.is_calm {
+        let acts = match self.sim.dice.is_calm {
             true => is_away,
             false => self.sim.dice.chance(if is_away { rate.saturating_mul(5) } else { rate }),
         };
         if !acts {
             return false;
         }
-        let chosen = if self.sim.is_calm { 0 } else { self.sim.dice.below(4) };
+        let chosen = if self.sim.dice.is_calm { 0 } else { self.sim.dice.below(4) };
         let patience = Duration::from_millis(self.sim.dice.below(20_000) as u64);
         let device = &mut self.people[person].app.device;
         let call = match chosen {
@@ -96,7 +96,7 @@ impl World {
         };
         self.sim.counts.calls += 1;
         let id = CallId(self.sim.counts.calls);
-        self.sim.note(&format!("tells of the device, {chosen}: person, call"), &[person as u64, id.0]);
+        self.sim.trace.note(&format!("tells of the device, {chosen}: person, call"), &[person as u64, id.0]);
         self.people[person].app.device.calls.insert(id);
         self.agent_input(person, AgentInput::Call(id, call));
         true
@@ -136,7 +136,7 @@ impl World {
         // has more patience.
         let patience = if side == 0 { PATIENCE } else { PATIENCE * 4 };
         let is_needed =
-            kept.state.sync != SyncState::Ok && self.sim.now.mono.since(who.renewed_at) > patience;
+            kept.state.sync != SyncState::Ok && self.sim.trace.now.mono.since(who.renewed_at) > patience;
         let is_wanted = kept.state.sync == SyncState::Ok && who.renewals < renewals;
         if is_connected && renewals > 0 && (is_needed || is_wanted) {
             add(Action::More(More::Renew));

@@ -81,8 +81,8 @@ impl World {
     pub(super) fn start_agent(&mut self, person: usize) {
         let state = &mut self.people[person];
         state.life += 1;
-        self.sim.note("agent starts: person, number", &[person as u64, state.life]);
-        let agent = Agent::new(state.config.clone(), self.sim.dice.seed(), self.sim.now);
+        self.sim.trace.note("agent starts: person, number", &[person as u64, state.life]);
+        let agent = Agent::new(state.config.clone(), self.sim.dice.seed(), self.sim.trace.now);
         state.agent = Some(agent);
         self.drain_agent(person);
     }
@@ -91,26 +91,27 @@ impl World {
     pub(super) fn crash_agent(&mut self, person: usize, survive: usize) {
         self.sim.counts.agent_crashes += 1;
         self.sim
+            .trace
             .note("agent crashes: person, jobs of its store that are done", &[person as u64, survive as u64]);
         let state = &mut self.people[person];
         state.life += 1;
         state.agent = None;
         let verdict = state.keeping.crash(survive);
         let sessions = std::mem::take(&mut state.sessions);
-        self.sim.take(verdict);
+        self.sim.trace.take(verdict);
         sessions.into_values().for_each(|session| self.leave(session.connection));
         self.forget_calls(person);
         let delay = Duration::from_millis(self.sim.dice.below(20_000) as u64);
-        self.schedule.add(self.sim.now.mono + delay, Event::StartAgent(person));
+        self.schedule.add(self.sim.trace.now.mono + delay, Event::StartAgent(person));
     }
 
     pub(super) fn happen_in_person(&mut self, person: usize, event: InPerson) {
         match event {
             InPerson::Keep => match self.people[person].keeping.work() {
-                Err(fault) => self.sim.take(Err(fault)),
+                Err(fault) => self.sim.trace.take(Err(fault)),
                 Ok(None) => {}
                 Ok(Some(reply)) => {
-                    let delay = self.sim.delay(self.sim.options.keep_delay);
+                    let delay = self.sim.dice.delay(self.sim.options.keep_delay);
                     self.in_person_behind(Lane::Kept(person), person, delay, InPerson::Agent(reply));
                 }
             },
@@ -135,29 +136,29 @@ impl World {
 
     /// Gives an agent an input, and carries out what follows.
     pub(super) fn agent_input(&mut self, person: usize, input: AgentInput) {
-        let now = self.sim.now;
+        let now = self.sim.trace.now;
         let Some(agent) = &mut self.people[person].agent else { return };
         agent.handle(now, input);
         self.drain_agent(person);
     }
 
     fn drain_agent(&mut self, person: usize) {
-        let now = self.sim.now.mono;
+        let now = self.sim.trace.now.mono;
         loop {
             let Some(agent) = &mut self.people[person].agent else { return };
             let due = agent.poll_timeout();
             let Some(output) = agent.poll_output() else {
                 let check = agent.check();
-                return self.sim.take(check.map_err(str::to_owned));
+                return self.sim.trace.take(check.map_err(str::to_owned));
             };
-            self.sim.expect(due.is_some_and(|due| due <= now), || "an agent hides its output".into());
+            self.sim.trace.expect(due.is_some_and(|due| due <= now), || "an agent hides its output".into());
             let victim = Victim::Agent(person);
             self.effects[victim] += 1;
             let planned = self.is_planned(victim);
             if planned == Some(How::Before) {
                 return self.crash_agent(person, 0);
             }
-            if self.sim.fault(self.sim.options.crash_agent) {
+            if self.sim.dice.fault(self.sim.options.crash_agent) {
                 let waiting = self.people[person].keeping.waiting();
                 let survive = self.sim.dice.below(waiting + 1);
                 return self.crash_agent(person, survive);
@@ -183,16 +184,16 @@ impl World {
                 self.connect(person, link, &address);
             }
             AgentOutput::Request(link, id, request) => {
-                self.sim.note(
+                self.sim.trace.note(
                     &format!("{request:?} leaves: person, link, command"),
                     &[person as u64, link.0, id.0],
                 );
                 let verdict = self.ciphers.leaves(person, &self.people[person].keeping, &request);
-                self.sim.take(verdict);
+                self.sim.trace.take(verdict);
                 self.client_input(person, link, ClientInput::Command(id, *request));
             }
             AgentOutput::Disconnect(link) => {
-                self.sim.note("agent disconnects: person, link", &[person as u64, link.0]);
+                self.sim.trace.note("agent disconnects: person, link", &[person as u64, link.0]);
                 if let Some(session) = self.people[person].sessions.remove(&link) {
                     self.leave(session.connection);
                 }
@@ -201,21 +202,21 @@ impl World {
     }
 
     fn keep(&mut self, person: usize, job: Job, is_refused: bool) {
-        let fate = if is_refused || self.sim.fault(self.sim.options.keep_fails) {
+        let fate = if is_refused || self.sim.dice.fault(self.sim.options.keep_fails) {
             Fate::Fails
-        } else if self.sim.fault(self.sim.options.keep_breaks) {
+        } else if self.sim.dice.fault(self.sim.options.keep_breaks) {
             Fate::Breaks(self.sim.dice.chance(5_000))
         } else {
             Fate::Done
         };
         self.people[person].keeping.hand(job, fate);
-        let delay = self.sim.delay(self.sim.options.keep_delay);
+        let delay = self.sim.dice.delay(self.sim.options.keep_delay);
         self.in_person_behind(Lane::Keep(person), person, delay, InPerson::Keep);
     }
 
     /// Plans something within a person's process, behind what is on this lane, unless there is another process by then.
     pub(super) fn in_person_behind(&mut self, lane: Lane, person: usize, delay: Duration, event: InPerson) {
         let event = Event::Person(person, self.people[person].life, event);
-        self.schedule.add_behind(lane, self.sim.now.mono, delay, event);
+        self.schedule.add_behind(lane, self.sim.trace.now.mono, delay, event);
     }
 }

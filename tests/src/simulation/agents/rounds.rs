@@ -9,22 +9,23 @@ use smp_core::server::store::QueueKey;
 use super::super::relays::address_of;
 use super::features::Deletion;
 use super::model::{Leaving, Side, Step, Talk};
+use super::schedule::Event;
 use super::world::World;
 
 impl World {
     /// Lives through all rounds, until something is wrong.
     pub(super) fn live(&mut self) {
         for round in 0..self.sim.options.rounds {
-            self.sim.note("round begins", &[round as u64]);
+            self.sim.trace.note("round begins", &[round as u64]);
             self.round = round;
-            self.sim.is_calm = false;
+            self.sim.dice.is_calm = false;
             self.acts_left = self.sim.options.acts;
-            while self.acts_left > 0 && self.sim.failure.is_none() {
+            while self.acts_left > 0 && self.sim.trace.failure.is_none() {
                 self.step();
             }
             self.calm_down();
             self.settle();
-            if self.sim.failure.is_some() {
+            if self.sim.trace.failure.is_some() {
                 return;
             }
             self.check_settled();
@@ -35,20 +36,22 @@ impl World {
 
     /// The end of all faults. Connections that went silent end; a system would see to that some time.
     fn calm_down(&mut self) {
-        self.sim.note("faults end", &[]);
-        self.sim.is_calm = true;
+        self.sim.trace.note("faults end", &[]);
+        self.sim.dice.is_calm = true;
         self.quiet_since = None;
         let dead = self.wires.iter().filter(|(_, wire)| wire.is_dead).map(|(id, _)| *id);
         dead.collect::<Vec<_>>().into_iter().for_each(|id| self.end_wire(id));
     }
 
     fn settle(&mut self) {
-        let end = self.sim.now.mono + CALM_MAX;
+        let end = self.sim.trace.now.mono + CALM_MAX;
         let events = self.sim.counts.events + EVENTS_MAX;
-        while self.sim.failure.is_none() && !self.is_settled() {
-            if self.sim.now.mono > end || self.sim.counts.events > events {
+        while self.sim.trace.failure.is_none() && !self.is_settled() {
+            if self.sim.trace.now.mono > end || self.sim.counts.events > events {
                 let what = self.unsettled().unwrap_or_default();
-                self.sim.expect(false, || format!("without faults not everything came to an end: {what}"));
+                self.sim
+                    .trace
+                    .expect(false, || format!("without faults not everything came to an end: {what}"));
             }
             self.step();
         }
@@ -60,7 +63,7 @@ impl World {
             self.quiet_since = None;
             return false;
         }
-        let now = self.sim.now.mono;
+        let now = self.sim.trace.now.mono;
         now.since(*self.quiet_since.get_or_insert(now)) >= QUIET
     }
 
@@ -97,7 +100,7 @@ impl World {
         if let Some(what) = self.talks.iter().find_map(|talk| self.unsettled_queues(talk)) {
             return Some(what);
         }
-        (!self.schedule.is_quiet()).then(|| "something is under way".into())
+        (!self.schedule.is_quiet(Event::is_of_itself)).then(|| "something is under way".into())
     }
 
     /// Nothing is kept of a connection that was deleted; what was accepted before came, if that was asked for.
@@ -150,17 +153,17 @@ impl World {
 
     /// Both sides of every connection agree that they are connected, and nothing is left to do.
     fn check_settled(&mut self) {
-        self.sim.note("settled", &[]);
+        self.sim.trace.note("settled", &[]);
         let kept = self.talks.iter().filter(|talk| !talk.is_left());
         for side in kept.flat_map(|talk| &talk.sides) {
             let keeping = &self.people[side.person].keeping;
             let kept = side.connection.and_then(|id| keeping.connection(id));
             let progress = kept.map(|connection| connection.state.progress);
-            self.sim.expect(progress == Some(Progress::Connected), || {
+            self.sim.trace.expect(progress == Some(Progress::Connected), || {
                 format!("a side is {progress:?} when everything has come to its end")
             });
             let was_told = side.connected == 1 || side.crashes > 0;
-            self.sim.expect(was_told, || "a side was not told that it is connected".into());
+            self.sim.trace.expect(was_told, || "a side was not told that it is connected".into());
         }
         self.check_left_queues();
         for (index, person) in self.people.iter().enumerate() {
@@ -168,7 +171,7 @@ impl World {
             let sides = self.talks.iter().filter(|talk| talk.is_left()).flat_map(|talk| &talk.sides);
             let was_left = sides.filter(|side| side.person == index && side.leaving == Leaving::No).count();
             let unfinished = person.keeping.unfinished();
-            self.sim.expect(unfinished <= was_left, || {
+            self.sim.trace.expect(unfinished <= was_left, || {
                 format!("{unfinished} connections have something left to do")
             });
         }
@@ -187,7 +190,7 @@ impl World {
                 left += usize::from(found.into_iter().any(|found| matches!(found, Ok(Some(_)))));
             }
         }
-        self.sim.expect(left == 0, || format!("{left} queues were left, and are still there"));
+        self.sim.trace.expect(left == 0, || format!("{left} queues were left, and are still there"));
     }
 }
 

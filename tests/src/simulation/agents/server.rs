@@ -16,8 +16,8 @@ impl World {
     pub(super) fn start_server(&mut self, site: usize) {
         let state = &mut self.sites[site];
         state.life += 1;
-        self.sim.note("server starts: server, number", &[site as u64, state.life]);
-        let broker = Broker::new(self.config.clone(), self.sim.now);
+        self.sim.trace.note("server starts: server, number", &[site as u64, state.life]);
+        let broker = Broker::new(self.config.clone(), self.sim.trace.now);
         state.server = Some(Server { broker, sessions: BTreeMap::new() });
         self.broker_input(site, BrokerInput::Timeout);
     }
@@ -28,15 +28,20 @@ impl World {
         let state = &mut self.sites[site];
         state.life += 1;
         let survive = self.sim.dice.below(state.store.losable() + 1);
-        self.sim.note("server crashes: server, operations kept", &[site as u64, survive as u64]);
+        self.sim.trace.note("server crashes: server, operations kept", &[site as u64, survive as u64]);
         state.store.crash(survive);
         let server = state.server.take();
         for id in server.into_iter().flat_map(|server| server.sessions.into_keys()) {
-            let delay = self.sim.delay(self.sim.options.network_delay);
-            self.schedule.add_behind(Lane::ToClient(id), self.sim.now.mono, delay, Event::ClientEof(id));
+            let delay = self.sim.dice.delay(self.sim.options.network_delay);
+            self.schedule.add_behind(
+                Lane::ToClient(id),
+                self.sim.trace.now.mono,
+                delay,
+                Event::ClientEof(id),
+            );
         }
         let delay = Duration::from_millis(self.sim.dice.below(20_000) as u64);
-        self.schedule.add(self.sim.now.mono + delay, Event::StartServer(site));
+        self.schedule.add(self.sim.trace.now.mono + delay, Event::StartServer(site));
     }
 
     pub(super) fn happen_in_server(&mut self, site: usize, event: InServer) {
@@ -46,12 +51,14 @@ impl World {
             InServer::FromBroker(id, reply) => self.session_input(id, SessionInput::FromBroker(reply)),
             InServer::Apply => {
                 if let Some(released) = self.sites[site].store.apply() {
-                    let delay = self.sim.delay(self.sim.options.store_delay);
+                    let delay = self.sim.dice.delay(self.sim.options.store_delay);
                     self.in_server(site, delay, InServer::StoreDone(released));
                 }
             }
             InServer::StoreDone(released) => {
-                self.sim.note("store of a server answers: ok", &[site as u64, released.reply.is_ok().into()]);
+                self.sim
+                    .trace
+                    .note("store of a server answers: ok", &[site as u64, released.reply.is_ok().into()]);
                 self.sites[site].store.release(&released);
                 self.broker_input(site, BrokerInput::StoreDone(released.id, released.reply));
             }
@@ -65,7 +72,7 @@ impl World {
 
     /// Gives a session an input, and carries out what follows.
     pub(super) fn session_input(&mut self, id: ConnectionId, input: SessionInput<'_>) {
-        let now = self.sim.now;
+        let now = self.sim.trace.now;
         let Some(site) = self.wires.get(&id).map(|wire| wire.site) else { return };
         let Some(session) = self.sites[site].session(id) else { return };
         session.handle(now, input);
@@ -83,13 +90,13 @@ impl World {
     }
 
     fn session_output(&mut self, site: usize, id: ConnectionId, output: SessionOutput) {
-        let now = self.sim.now.mono;
-        let inside = self.sim.delay(self.sim.options.inside_delay);
+        let now = self.sim.trace.now.mono;
+        let inside = self.sim.dice.delay(self.sim.options.inside_delay);
         match output {
             SessionOutput::Send(bytes) => self.write_to_client(id, bytes),
             SessionOutput::LookUp(look_up, keys) => {
-                let delay = self.sim.delay(self.sim.options.store_delay);
-                let fails = self.sim.fault(self.sim.options.store_fails);
+                let delay = self.sim.dice.delay(self.sim.options.store_delay);
+                let fails = self.sim.dice.fault(self.sim.options.store_fails);
                 let found = if fails { LookUp::Failed(StoreFailure) } else { LookUp::Later(keys) };
                 self.in_server(site, delay, InServer::LookedUp(id, look_up, found));
             }
@@ -97,13 +104,13 @@ impl World {
                 self.in_server_behind(Lane::ToBroker(id), site, inside, InServer::ToBroker(id, request));
             }
             SessionOutput::Close(reason) => {
-                self.sim.note(&format!("server closes, {reason:?}: connection"), &[id.0]);
+                self.sim.trace.note(&format!("server closes, {reason:?}: connection"), &[id.0]);
                 if let Some(server) = &mut self.sites[site].server {
                     server.sessions.remove(&id);
                 }
                 self.in_server_behind(Lane::ToBroker(id), site, inside, InServer::Disconnected(id));
                 if self.wires.get(&id).is_some_and(|wire| !wire.is_dead) {
-                    let delay = self.sim.delay(self.sim.options.network_delay);
+                    let delay = self.sim.dice.delay(self.sim.options.network_delay);
                     self.schedule.add_behind(Lane::ToClient(id), now, delay, Event::ClientEof(id));
                 }
             }
@@ -114,7 +121,7 @@ impl World {
 
     /// Gives the broker an input, and carries out what follows.
     pub(super) fn broker_input(&mut self, site: usize, input: BrokerInput) {
-        let now = self.sim.now;
+        let now = self.sim.trace.now;
         let Some(server) = &mut self.sites[site].server else { return };
         server.broker.handle(now, input);
         loop {
@@ -126,7 +133,7 @@ impl World {
             match output {
                 BrokerOutput::Store(batch) => self.submit(site, batch),
                 BrokerOutput::Reply(id, reply) => {
-                    let delay = self.sim.delay(self.sim.options.inside_delay);
+                    let delay = self.sim.dice.delay(self.sim.options.inside_delay);
                     let event = InServer::FromBroker(id, reply);
                     self.in_server_behind(Lane::FromBroker(id), site, delay, event);
                 }
@@ -137,32 +144,32 @@ impl World {
 
     fn dies_before_effect(&mut self, site: usize) -> bool {
         self.effects[Victim::Server(site)] += 1;
-        self.is_planned(Victim::Server(site)).is_some() || self.sim.fault(self.sim.options.crash_server)
+        self.is_planned(Victim::Server(site)).is_some() || self.sim.dice.fault(self.sim.options.crash_server)
     }
 
     /// The store takes a batch over.
     fn submit(&mut self, site: usize, batch: Batch) {
-        let fate = if self.sim.fault(self.sim.options.store_fails) {
+        let fate = if self.sim.dice.fault(self.sim.options.store_fails) {
             Fate::Fails
-        } else if self.sim.fault(self.sim.options.store_loses_reply) {
+        } else if self.sim.dice.fault(self.sim.options.store_loses_reply) {
             Fate::LosesReply
         } else {
             Fate::Done
         };
         self.sites[site].store.hand(batch, fate);
-        let delay = self.sim.delay(self.sim.options.store_delay);
+        let delay = self.sim.dice.delay(self.sim.options.store_delay);
         self.in_server_behind(Lane::Store(site), site, delay, InServer::Apply);
     }
 
     /// Plans something within a server, unless there is another one by then.
     fn in_server(&mut self, site: usize, delay: Duration, event: InServer) {
         let event = Event::Server(site, self.sites[site].life, event);
-        self.schedule.add(self.sim.now.mono + delay, event);
+        self.schedule.add(self.sim.trace.now.mono + delay, event);
     }
 
     /// The same, behind what is on this lane.
     pub(super) fn in_server_behind(&mut self, lane: Lane, site: usize, delay: Duration, event: InServer) {
         let event = Event::Server(site, self.sites[site].life, event);
-        self.schedule.add_behind(lane, self.sim.now.mono, delay, event);
+        self.schedule.add_behind(lane, self.sim.trace.now.mono, delay, event);
     }
 }

@@ -11,6 +11,7 @@ use smp_core::transport::ServerTransportConfig;
 
 use super::super::dice::Dice;
 use super::super::relays::address_of;
+use super::super::schedule::Next;
 use super::super::setup::identity;
 use super::ciphers::Ciphers;
 use super::everywhere::{Effects, How, Victim};
@@ -53,7 +54,7 @@ impl World {
     pub(super) fn new(dice: Dice, options: Options, is_verbose: bool) -> Self {
         let mut sim = Sim::new(dice, options, is_verbose);
         let options = sim.options.clone();
-        sim.note(&format!("{options:?}"), &[]);
+        sim.trace.note(&format!("{options:?}"), &[]);
         let mut config = ServerConfig::default();
         config.message_quota = u32::try_from(options.quota).expect("a small number");
         let talks = options.talks.iter().enumerate();
@@ -85,19 +86,13 @@ impl World {
     pub(super) fn step(&mut self) {
         self.sim.counts.events += 1;
         let timer = self.next_timer();
-        let event = self.schedule.next_at();
-        match (timer, event) {
-            (Some((due, timer)), event) if event.is_none_or(|at| due <= at) => {
-                self.sim.now = self.sim.now.advanced_to(due);
-                self.timeout(timer);
-            }
-            (_, Some(at)) => {
-                self.sim.now = self.sim.now.advanced_to(at);
-                if let Some(event) = self.schedule.pop() {
-                    self.happen(event);
-                }
-            }
-            _ => self.sim.expect(false, || "nothing will ever happen again".into()),
+        let Some((at, next)) = self.schedule.next(timer) else {
+            return self.sim.trace.expect(false, || "nothing will ever happen again".into());
+        };
+        self.sim.trace.now = self.sim.trace.now.advanced_to(at);
+        match next {
+            Next::Timer(timer) => self.timeout(timer),
+            Next::Event(event) => self.happen(event),
         }
     }
 
@@ -122,7 +117,7 @@ impl World {
 
     /// A timer that came must not come again at once.
     fn timeout(&mut self, timer: Timer) {
-        self.sim.note(&format!("{timer:?}"), &[]);
+        self.sim.trace.note(&format!("{timer:?}"), &[]);
         let lives = |world: &Self| match timer {
             Timer::Server(site, _) => world.sites[site].life,
             Timer::Person(person, _) => world.people[person].life,
@@ -143,8 +138,9 @@ impl World {
             Timer::Server(site, session) => self.sites[site].poll_timeout(session),
             Timer::Person(person, whose) => self.people[person].poll_timeout(whose),
         };
-        let now = self.sim.now.mono;
+        let now = self.sim.trace.now.mono;
         self.sim
+            .trace
             .expect(next.is_none_or(|next| next > now), || format!("a timer does not advance: {timer:?}"));
     }
 
