@@ -8,7 +8,7 @@ use super::establish::FIRST;
 use super::redundancy::is_unknown;
 use super::seal::{self, Opened, OpenedMessage, SealFault};
 use super::step::Step;
-use super::store::{AgentOp, Found, Progress, QueueNumber};
+use super::store::{AgentOp, AgentQuery, Found, Progress, QueueNumber};
 use crate::client::{ReceivedMessage, Request};
 use crate::crypto::hash::sha256;
 use crate::crypto::ratchet::{Decrypted, RatchetFault, SkippedKeys};
@@ -83,7 +83,7 @@ impl Step<'_> {
             // Nobody else could be kept from sending there.
             _ if self.receive_queue(number).is_some_and(is_unknown) => Err(PROHIBITED_MESSAGE),
             EnvelopeBody::Confirmation { keys: None, ciphertext } => {
-                let Some(Ok(message)) = self.decrypt(ciphertext)? else { return Ok(Taken::Done) };
+                let Some(message) = self.decrypt_once(ciphertext)? else { return Ok(Taken::Done) };
                 self.reply_confirmed(number, opened, &message.plaintext)
             }
             EnvelopeBody::Message(ciphertext) => {
@@ -142,6 +142,22 @@ impl Step<'_> {
             self.ops.push(AgentOp::ChangeSkipped(self.id, changes));
         }
         Ok(Some(body.map(|plaintext| Plain { plaintext, pq }).map_err(fault)))
+    }
+
+    /// The same for what has no number: nothing, if it came before. What its sender believes to be lost comes again, and the ratchet
+    /// may have gone on by then with what came through another queue.
+    pub(super) fn decrypt_once(&mut self, ciphertext: &bytes::Bytes) -> Result<Option<Plain>, AgentError> {
+        let hash = sha256(ciphertext);
+        match self.decrypt(ciphertext) {
+            Ok(message) => {
+                self.ops.push(AgentOp::PutSeen(self.id, hash, self.now()));
+                Ok(message.and_then(Result::ok))
+            }
+            Err(error) => match self.ask(AgentQuery::Seen(self.id, hash)) {
+                Some(Found::Seen(false)) => Err(error),
+                _ => Ok(None),
+            },
+        }
     }
 
     /// The other side may speak a newer version by now.
