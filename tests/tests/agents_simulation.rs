@@ -12,18 +12,20 @@ use std::time::Instant;
 
 use smp_core::wire::Version;
 use smp_tests::simulation::{
-    AGENT_FEATURES_FIRST, AgentCounts, Story, Worlds, crash_everywhere, number, run_agents,
+    AGENT_FEATURES_FIRST, AGENT_WHOLE_FIRST, AgentCounts, Story, Worlds, crash_everywhere, number, run_agents,
 };
 
 /// Seeds of faults that were found once, and others.
 const SEEDS: &str = include_str!("../agent_seeds.txt");
-/// How many seeds every run lives through, beside those: of worlds with handshakes and messages, and of worlds that may have more.
+/// How many seeds every run lives through, beside those: of worlds with handshakes and messages, of worlds that may have more, and of
+/// worlds that may have all.
 const FIXED: u64 = 200;
 const WORLDS: Worlds<AgentCounts> = Worlds { test: "agents_simulation worlds", live: run_agents };
 
 #[test]
 fn worlds() {
-    WORLDS.live(SEEDS, (0..FIXED).chain(AGENT_FEATURES_FIRST..AGENT_FEATURES_FIRST + FIXED));
+    let fixed = [0, AGENT_FEATURES_FIRST, AGENT_WHOLE_FIRST].into_iter();
+    WORLDS.live(SEEDS, fixed.flat_map(|first| first..first + FIXED));
 }
 
 /// Whoever's queue the other side secures, and whoever's it cannot.
@@ -61,5 +63,6 @@ fn a_crash_at_every_effect() {
 
 #[test]
 fn the_same_seed_gives_the_same_trace() {
-    WORLDS.check_traces((0..5).chain(AGENT_FEATURES_FIRST..AGENT_FEATURES_FIRST + 5));
+    let firsts = [0, AGENT_FEATURES_FIRST, AGENT_WHOLE_FIRST].into_iter();
+    WORLDS.check_traces(firsts.flat_map(|first| first..first + 5));
 }

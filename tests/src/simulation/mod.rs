@@ -45,7 +45,9 @@ mod world;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-pub use agents::{AGENT_FEATURES_FIRST, AgentCounts, Everywhere, Story, crash_everywhere, run_agents};
+pub use agents::{
+    AGENT_FEATURES_FIRST, AGENT_WHOLE_FIRST, AgentCounts, Everywhere, Story, crash_everywhere, run_agents,
+};
 pub use clients::{ClientCounts, run_clients};
 pub use features::FIRST as FEATURES_FIRST;
 pub use runner::{Worlds, number};

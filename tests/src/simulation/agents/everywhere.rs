@@ -127,4 +127,4 @@ fn world(story: Story, is_verbose: bool) -> World {
 }
 
 /// Machines of a kind that a world may have.
-const MACHINES: usize = 4;
+pub(super) const MACHINES: usize = 4;

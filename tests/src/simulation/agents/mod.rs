@@ -17,8 +17,10 @@
 //! To add something that apps do: a variant of `app::Action` with when it is possible, what is asked and what the reply
 //! means; if it makes a promise, a rule in `model`, and in `rounds::unsettled` what has to have happened in the end.
 
+mod addresses;
 mod app;
 mod ciphers;
+mod durable;
 mod everywhere;
 mod features;
 mod keeping;
@@ -27,17 +29,19 @@ mod more;
 mod network;
 mod options;
 mod person;
+mod relays;
 mod rounds;
 mod schedule;
 mod server;
 mod sim;
 mod site;
+mod users;
 mod world;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 pub use everywhere::{Everywhere, Story, crash_everywhere};
-pub use features::FIRST as AGENT_FEATURES_FIRST;
+pub use features::{FIRST as AGENT_FEATURES_FIRST, WHOLE_FIRST as AGENT_WHOLE_FIRST};
 pub use sim::AgentCounts;
 
 use super::{Outcome, outcome};
@@ -50,7 +54,8 @@ use world::World;
 pub fn run_agents(seed: u64, is_verbose: bool) -> Outcome<AgentCounts> {
     let mut dice = super::dice::Dice::new(seed);
     let mut options = Options::draw(&mut dice);
-    options.features = Features::draw(seed, options.talks.len());
+    options.features = Features::draw(seed, options.talks.len(), options.people.len());
+    options.suit_features();
     live(World::new(dice, options, is_verbose))
 }
 

@@ -5,6 +5,7 @@ use std::sync::OnceLock;
 
 use smp_core::agent::{AgentInput, LinkId};
 use smp_core::client::{Client, ClientInput, ClientLimits, ClientOutput};
+use smp_core::server::proxy::RelayId;
 use smp_core::server::{ConnectionId, Session, SessionInput};
 use smp_core::transport::{ClientOptions, ClientTransportConfig, PlainPeer, Transport};
 use smp_core::wire::error::{BrokerErrorType, NetworkError};
@@ -16,12 +17,25 @@ use super::person::Session as PersonSession;
 use super::schedule::{Event, InPerson, Lane};
 use super::world::World;
 
+/// Who is at the client's end of a connection, and which of his processes.
+#[derive(Clone, Copy)]
+pub(super) enum End {
+    Person {
+        person: usize,
+        life: u64,
+        link: LinkId,
+    },
+    /// A server, as a proxy.
+    Relay {
+        site: usize,
+        life: u64,
+        link: RelayId,
+    },
+}
+
 /// A connection.
 pub(super) struct Wire {
-    /// Whose, and which of his process.
-    pub(super) person: usize,
-    life: u64,
-    link: LinkId,
+    pub(super) client: End,
     /// Where the server is.
     pub(super) site: usize,
     /// Nothing passes any more; whether anybody learns of it is another matter.
@@ -42,7 +56,9 @@ impl World {
         let Some(site) = site.filter(|_| !is_refused) else {
             self.sim.trace.note("refused: person, link", &[person as u64, link.0]);
             self.sim.counts.cuts += u64::from(is_refused);
-            self.people[person].sessions.insert(link, PersonSession { connection: id, client: None });
+            self.people[person]
+                .sessions
+                .insert(link, PersonSession { connection: id, site: None, client: None });
             return self.tell_agent(person, link, id, AgentInput::LinkLost(link, LOST));
         };
         self.sim.trace.note("connects: person, link, connection", &[person as u64, link.0, id.0]);
@@ -55,14 +71,17 @@ impl World {
         let client = Client::new(ClientLimits::default(), client, self.sim.dice.seed(), now);
         let life = self.people[person].life;
         let (inbox, is_dead, eof) = (VecDeque::new(), false, false);
-        self.wires.insert(id, Wire { person, life, link, site, is_dead, inbox, eof });
-        self.people[person].sessions.insert(link, PersonSession { connection: id, client: Some(client) });
+        let end = End::Person { person, life, link };
+        self.wires.insert(id, Wire { client: end, site, is_dead, inbox, eof });
+        self.people[person]
+            .sessions
+            .insert(link, PersonSession { connection: id, site: Some(site), client: Some(client) });
         self.session_input(id, SessionInput::Received(&[]));
         self.drain_client(person, link);
     }
 
     /// Both ends of a connection. TLS is left out: it has its own tests.
-    fn ends(&mut self, version: Version, id: ConnectionId) -> (Transport, Transport) {
+    pub(super) fn ends(&mut self, version: Version, id: ConnectionId) -> (Transport, Transport) {
         static CONFIGS: [OnceLock<ClientTransportConfig>; Version::MAX.0 as usize + 1] =
             [const { OnceLock::new() }; Version::MAX.0 as usize + 1];
         let config = CONFIGS[usize::from(version.0)].get_or_init(|| {
@@ -173,25 +192,30 @@ impl World {
         }
         self.cut(id, &mut bytes);
         self.sim.trace.note_bytes(&bytes);
-        if let Some((person, link)) = self.client_of(id) {
-            self.client_input(person, link, ClientInput::Received(&bytes));
-        }
+        self.client_of(id, ClientInput::Received(&bytes));
     }
 
     pub(super) fn client_eof(&mut self, id: ConnectionId) {
         let Some(wire) = self.wires.get_mut(&id) else { return };
         wire.is_dead = true;
-        if let Some((person, link)) = self.client_of(id) {
-            self.client_input(person, link, ClientInput::Eof);
-        }
+        self.client_of(id, ClientInput::Eof);
     }
 
-    /// The client at the end of a connection, if it is still there.
-    fn client_of(&self, id: ConnectionId) -> Option<(usize, LinkId)> {
-        let wire = self.wires.get(&id)?;
-        let person = &self.people[wire.person];
-        let session = person.sessions.get(&wire.link).filter(|_| person.life == wire.life)?;
-        (session.connection == id).then_some((wire.person, wire.link))
+    /// Something comes to the client at the end of a connection, if it is still there.
+    fn client_of(&mut self, id: ConnectionId, input: ClientInput<'_>) {
+        match self.wires.get(&id).map(|wire| wire.client) {
+            Some(End::Person { person, life, link }) => {
+                let state = &self.people[person];
+                let session = state.sessions.get(&link).filter(|_| state.life == life);
+                if session.is_some_and(|session| session.connection == id) {
+                    self.client_input(person, link, input);
+                }
+            }
+            Some(End::Relay { site, life, link }) if self.sites[site].life == life => {
+                self.relay_input(site, link, input);
+            }
+            _ => {}
+        }
     }
 
     /// The client has ended a connection, or has died; the server learns of it, unless the connection is dead.

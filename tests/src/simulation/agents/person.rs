@@ -5,14 +5,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use smp_core::Timestamp;
-use smp_core::agent::{Agent, AgentConfig, AgentInput, AgentOutput, LinkId};
-use smp_core::client::{Client, ClientInput};
+use smp_core::agent::{Agent, AgentConfig, AgentInput, AgentOutput, LinkId, ProxyMode};
+use smp_core::client::{Client, ClientInput, Request};
 use smp_core::server::ConnectionId as WireId;
 
 use super::app::App;
+use super::durable::Durable;
 use super::everywhere::{How, Victim};
 use super::keeping::{Fate, Job, Keeping};
 use super::schedule::{Event, InPerson, Lane};
+use super::users::Departed;
 use super::world::World;
 
 /// Somebody with an agent, perhaps between a crash and the next start.
@@ -24,6 +26,9 @@ pub(super) struct Person {
     pub(super) keeping: Keeping,
     pub(super) sessions: BTreeMap<LinkId, Session>,
     pub(super) app: App,
+    /// Calls that the agent keeps, by their correlation.
+    pub(super) durables: BTreeMap<u64, Durable>,
+    pub(super) departed: Departed,
     /// Errors of which something else was the reason.
     pub(super) was_told_errors: bool,
 }
@@ -31,6 +36,8 @@ pub(super) struct Person {
 /// The client of a link; nothing, if it was refused or has ended.
 pub(super) struct Session {
     pub(super) connection: WireId,
+    /// The server, if the attempt was not refused.
+    pub(super) site: Option<usize>,
     pub(super) client: Option<Client>,
 }
 
@@ -50,6 +57,8 @@ impl Person {
             keeping: Keeping::default(),
             sessions: BTreeMap::new(),
             app: App::default(),
+            durables: BTreeMap::new(),
+            departed: Departed::default(),
             was_told_errors: false,
         }
     }
@@ -190,6 +199,7 @@ impl World {
                 );
                 let verdict = self.ciphers.leaves(person, &self.people[person].keeping, &request);
                 self.sim.trace.take(verdict);
+                self.check_route(person, link, &request);
                 self.client_input(person, link, ClientInput::Command(id, *request));
             }
             AgentOutput::Disconnect(link) => {
@@ -199,6 +209,24 @@ impl World {
                 }
             }
         }
+    }
+
+    /// Servers that are not to see the address of who sends are not sent to but through proxies. Here none of them fails so that another
+    /// way would be tried.
+    fn check_route(&mut self, person: usize, link: LinkId, request: &Request) {
+        let Some(network) = self.sim.options.features.networks.get(person) else { return };
+        let session = self.people[person].sessions.get(&link).and_then(|session| session.site);
+        let is_unknown = session.is_none_or(|site| !self.sim.options.people[person].contains(&site));
+        let is_private = match network.proxy {
+            ProxyMode::Always => true,
+            ProxyMode::Unknown => is_unknown,
+            ProxyMode::Unprotected => is_unknown && !network.has_socks,
+            ProxyMode::Never => false,
+        };
+        let is_open = request.is_for_proxy() && !request.is_through_relay();
+        self.sim.trace.expect(!(is_private && is_open), || "a server sees who sends to it".into());
+        let is_useless = request.is_through_relay() && network.proxy == ProxyMode::Never;
+        self.sim.trace.expect(!is_useless, || "a proxy is used that nobody wants".into());
     }
 
     fn keep(&mut self, person: usize, job: Job, is_refused: bool) {

@@ -1,9 +1,11 @@
 //! What is going to happen.
 
 use smp_core::agent::{AgentInput, LinkId};
+use smp_core::server::proxy::{ProxyReply, ProxyRequest, RelayId};
 use smp_core::server::store::{Found, QueueKey, StoreFailure};
 use smp_core::server::{BrokerReply, BrokerRequest, ConnectionId, LookUpId};
 
+use super::relays::News;
 use super::site::Released;
 
 /// What is going to happen, in order.
@@ -37,6 +39,12 @@ pub(super) enum InServer {
     Apply,
     StoreDone(Released),
     LookedUp(ConnectionId, LookUpId, LookUp),
+    ToProxy(ConnectionId, ProxyRequest),
+    FromProxy(ConnectionId, ProxyReply),
+    /// A link tells the proxy of its relay.
+    Relay(RelayId, News),
+    /// The socket of a link took this many bytes.
+    RelaySent(RelayId, usize),
 }
 
 /// A look-up of a server that is under way.
@@ -82,6 +90,8 @@ pub(super) enum Lane {
     Store(usize),
     Keep(usize),
     Kept(usize),
+    ToProxy(ConnectionId),
+    FromProxy(ConnectionId),
 }
 
 impl Event {

@@ -3,10 +3,13 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use smp_core::client::ClientInput;
+use smp_core::server::proxy::ProxyInput;
 use smp_core::server::store::{Batch, StoreFailure};
 use smp_core::server::{Broker, BrokerInput, BrokerOutput, ConnectionId, SessionInput, SessionOutput};
 
 use super::everywhere::Victim;
+use super::relays::Relays;
 use super::schedule::{Event, InServer, Lane, LookUp};
 use super::site::{Fate, Server};
 use super::world::World;
@@ -18,7 +21,8 @@ impl World {
         state.life += 1;
         self.sim.trace.note("server starts: server, number", &[site as u64, state.life]);
         let broker = Broker::new(self.config.clone(), self.sim.trace.now);
-        state.server = Some(Server { broker, sessions: BTreeMap::new() });
+        let relays = self.config.proxy.then(|| Relays::new(self.config.clone(), self.sim.trace.now));
+        state.server = Some(Server { broker, sessions: BTreeMap::new(), relays });
         self.broker_input(site, BrokerInput::Timeout);
     }
 
@@ -31,7 +35,10 @@ impl World {
         self.sim.trace.note("server crashes: server, operations kept", &[site as u64, survive as u64]);
         state.store.crash(survive);
         let server = state.server.take();
-        for id in server.into_iter().flat_map(|server| server.sessions.into_keys()) {
+        let (sessions, relays) = server.map(|server| (server.sessions, server.relays)).unzip();
+        let links = relays.flatten().into_iter().flat_map(|relays| relays.links.into_values());
+        links.for_each(|link| self.leave(link.connection()));
+        for id in sessions.into_iter().flat_map(BTreeMap::into_keys) {
             let delay = self.sim.dice.delay(self.sim.options.network_delay);
             self.schedule.add_behind(
                 Lane::ToClient(id),
@@ -40,7 +47,9 @@ impl World {
                 Event::ClientEof(id),
             );
         }
-        let delay = Duration::from_millis(self.sim.dice.below(20_000) as u64);
+        let is_long = self.sim.dice.chance(self.sim.options.features.outages);
+        let longest = if is_long { OUTAGE_MAX } else { 20_000 };
+        let delay = Duration::from_millis(self.sim.dice.below(longest) as u64);
         self.schedule.add(self.sim.trace.now.mono + delay, Event::StartServer(site));
     }
 
@@ -62,6 +71,10 @@ impl World {
                 self.sites[site].store.release(&released);
                 self.broker_input(site, BrokerInput::StoreDone(released.id, released.reply));
             }
+            InServer::ToProxy(id, request) => self.proxy_input(site, ProxyInput::Request(id, request)),
+            InServer::FromProxy(id, reply) => self.session_input(id, SessionInput::FromProxy(reply)),
+            InServer::Relay(id, news) => self.hear_of_relay(site, id, news),
+            InServer::RelaySent(id, count) => self.relay_input(site, id, ClientInput::Sent(count)),
             InServer::LookedUp(id, look_up, found) => {
                 let store = &self.sites[site].store;
                 let found = found.found(|keys| store.look_up(keys));
@@ -114,8 +127,11 @@ impl World {
                     self.schedule.add_behind(Lane::ToClient(id), now, delay, Event::ClientEof(id));
                 }
             }
-            // Worlds of agents have no names, and their servers no relays.
-            SessionOutput::Resolve(..) | SessionOutput::ToProxy(_) | SessionOutput::Event(_) => {}
+            SessionOutput::ToProxy(request) => {
+                self.in_server_behind(Lane::ToProxy(id), site, inside, InServer::ToProxy(id, request));
+            }
+            // Worlds of agents have no names.
+            SessionOutput::Resolve(..) | SessionOutput::Event(_) => {}
         }
     }
 
@@ -142,7 +158,7 @@ impl World {
         }
     }
 
-    fn dies_before_effect(&mut self, site: usize) -> bool {
+    pub(super) fn dies_before_effect(&mut self, site: usize) -> bool {
         self.effects[Victim::Server(site)] += 1;
         self.is_planned(Victim::Server(site)).is_some() || self.sim.dice.fault(self.sim.options.crash_server)
     }
@@ -162,7 +178,7 @@ impl World {
     }
 
     /// Plans something within a server, unless there is another one by then.
-    fn in_server(&mut self, site: usize, delay: Duration, event: InServer) {
+    pub(super) fn in_server(&mut self, site: usize, delay: Duration, event: InServer) {
         let event = Event::Server(site, self.sites[site].life, event);
         self.schedule.add(self.sim.trace.now.mono + delay, event);
     }
@@ -173,3 +189,6 @@ impl World {
         self.schedule.add_behind(lane, self.sim.trace.now.mono, delay, event);
     }
 }
+
+/// For how many milliseconds a server stays away that is away for long.
+const OUTAGE_MAX: usize = 15 * 60_000;

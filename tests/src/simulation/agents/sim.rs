@@ -34,11 +34,28 @@ pub struct AgentCounts {
     pub server_crashes: u64,
     /// Connections that were cut, went silent or were refused.
     pub cuts: u64,
+    /// Calls that agents were to keep.
+    pub durable: u64,
+    /// Requests at contact addresses that were told.
+    pub requests: u64,
+    /// Commands that went through proxies.
+    pub forwards: u64,
 }
 
 impl AddAssign for AgentCounts {
     fn add_assign(&mut self, other: Self) {
-        let Self { events, calls, messages, connected, agent_crashes, server_crashes, cuts } = other;
+        let Self {
+            events,
+            calls,
+            messages,
+            connected,
+            agent_crashes,
+            server_crashes,
+            cuts,
+            durable,
+            requests,
+            forwards,
+        } = other;
         self.events += events;
         self.calls += calls;
         self.messages += messages;
@@ -46,6 +63,9 @@ impl AddAssign for AgentCounts {
         self.agent_crashes += agent_crashes;
         self.server_crashes += server_crashes;
         self.cuts += cuts;
+        self.durable += durable;
+        self.requests += requests;
+        self.forwards += forwards;
     }
 }
 
