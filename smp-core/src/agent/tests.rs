@@ -1,7 +1,5 @@
 //! What the order of inputs must not change. Conversations are played with the shell, in the runtime crate.
 
-use std::collections::BTreeMap;
-
 use super::store::{AgentOp, BatchId, MemoryAgentStore};
 use super::*;
 use crate::crypto::X25519PrivateKey;
@@ -237,7 +235,7 @@ fn a_subscription_that_the_agent_took_from_itself_is_made_anew() {
         world.input(AgentInput::Call(CallId(2), Call::ChangeUser { connection, user: UserId(user) }));
         for output in world.serve_all() {
             match output {
-                AgentOutput::Connect(of, ..) => world.input(AgentInput::LinkReady(of)),
+                AgentOutput::Connect(of, ..) => world.input(AgentInput::LinkReady(of, None)),
                 AgentOutput::Request(_, command, _) => commands.push(command),
                 _ => {}
             }

@@ -130,11 +130,7 @@ impl Talk {
                     address.settle(id, Fate::Accepted);
                 }
                 let side = if action == AtAddress::Ask { 0 } else { 1 };
-                // It was rejected before its sender knew that it was there.
-                let is_former = |(id, _): &(ConnectionId, Leaving)| matches!(&reply, Reply::Joined { connection, .. } if connection == id);
-                if !self.sides[side].former.iter().any(is_former) {
-                    return self.sides[side].has_joined(reply);
-                }
+                return self.sides[side].has_joined(reply);
             }
             (AtAddress::Reject(id), Reply::Done) => self.was_turned_away(id),
             (AtAddress::Requests, Reply::Requests(requests)) => {

@@ -363,6 +363,10 @@ impl Side {
     /// If it was for another connection.
     pub(super) fn has_joined(&mut self, reply: Reply) -> Result<(), String> {
         let Reply::Joined { connection, can_send } = reply else { return Err("another answer".into()) };
+        if self.former.iter().any(|(id, _)| *id == connection) {
+            // It was rejected before he knew that it is there.
+            return Ok(());
+        }
         if self.connection != Some(connection) {
             return Err("another connection was joined".into());
         }

@@ -98,11 +98,11 @@ impl World {
         self.leave_with_user(person, Leaving::Over);
         // The app has him no more, nor his servers.
         let state = &mut self.people[person];
-        let AgentConfig { servers, network, limits, versions } = &*state.config;
-        let mut servers = servers.clone();
+        let AgentConfig { servers, services, network, limits, versions } = &*state.config;
+        let (mut servers, services) = (servers.clone(), services.clone());
         servers.remove(&user);
         let (network, limits, versions) = (*network, limits.clone(), *versions);
-        state.config = Arc::new(AgentConfig { servers, network, limits, versions });
+        state.config = Arc::new(AgentConfig { servers, services, network, limits, versions });
         Ok(())
     }
 
