@@ -9,7 +9,7 @@ use crate::wire::agent::version;
 use crate::wire::{Password, ServerAddress, Version, VersionRange};
 
 /// What an agent is told once.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct AgentConfig {
     /// The servers of each user, on which new queues are made. Users who are not there yet are made.
     pub servers: BTreeMap<UserId, Vec<UserServer>>,

@@ -10,7 +10,8 @@
 //! ```
 //!
 //! Nobody secures the queue of an address. An invitation is encrypted for it with a key that is used once, and may come twice:
-//! when its sender did not hear that the server has it. So it is named by a hash of what it says.
+//! when its sender did not hear that the server has it. So it is named by a hash of what it says, which is remembered as long as
+//! messages are.
 
 use bytes::Bytes;
 
@@ -21,7 +22,8 @@ use super::receive::{PROHIBITED_MESSAGE, Taken};
 use super::seal::seal_once;
 use super::step::{PROHIBITED, Step};
 use super::store::{
-    AgentOp, Agreement, Connection, Found, Invitation, Origin, Progress, QueueNumber, Task, TaskKind,
+    AgentOp, AgentQuery, Agreement, Connection, Found, Invitation, Origin, Progress, QueueNumber, Task,
+    TaskKind,
 };
 use super::{AgentVersions, CallId, ContactRequest, Event, InvitationId, LocalMessageId, Reply, UserId};
 use crate::client::Request;
@@ -151,6 +153,12 @@ impl Step<'_> {
         if known.contains(&id) {
             return Ok(Taken::Done);
         }
+        // It may come once more when the app has dealt with it.
+        let hash = sha256(id.as_bytes());
+        match self.ask(AgentQuery::Seen(self.id, hash)) {
+            Some(Found::Seen(false)) => {}
+            _ => return Ok(Taken::Done),
+        }
         if known.len() >= self.shared.config.limits.requests {
             let text = "too many requests wait at this address: one was dropped";
             return Err(AgentError::Internal(text.to_owned()));
@@ -163,6 +171,7 @@ impl Step<'_> {
             received_at: self.now(),
         };
         self.tell_request(&invitation);
+        self.ops.push(AgentOp::PutSeen(self.id, hash, self.now()));
         self.ops.push(AgentOp::PutInvitation(Box::new(invitation)));
         Ok(Taken::Done)
     }

@@ -150,9 +150,21 @@ impl Step<'_> {
 
     /// The invitation or the address was made before the agent stopped.
     fn tell_made(&mut self, id: CallId) -> Result<(), AgentError> {
-        let request = self.request_to(self.addresses())?;
-        let reply = self.made(request);
-        self.reply(id, Ok(reply));
+        match self.request_to(self.addresses()) {
+            Ok(request) => {
+                let reply = self.made(request);
+                self.reply(id, Ok(reply));
+            }
+            // Somebody has used it: the app was told.
+            Err(_) => {
+                self.running.command.call = None;
+                let command = self.connection.as_ref().and_then(Connection::command);
+                if let Some(Origin::Durable(correlation)) = command.map(|command| command.origin.clone()) {
+                    self.forget_command(&correlation);
+                }
+                self.effects.push(Effect::Tasks);
+            }
+        }
         Ok(())
     }
 
@@ -225,8 +237,12 @@ impl Step<'_> {
             if let Origin::Durable(correlation) = &task.origin
                 && !is_told
             {
-                let error = AgentError::Connection(ConnectionError::NotFound);
-                self.event(finished(self.id, correlation, Err(error)));
+                // What was done already may have been told.
+                let result = match task.kind {
+                    TaskKind::Tell => Ok(Reply::Done),
+                    _ => Err(AgentError::Connection(ConnectionError::NotFound)),
+                };
+                self.event(finished(self.id, correlation, result));
             }
         }
         if self.running.command.prepared.is_some() {

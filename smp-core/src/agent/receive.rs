@@ -9,7 +9,7 @@ use super::redundancy::is_unknown;
 use super::seal::{self, Opened, OpenedMessage, SealFault};
 use super::statistics::Counter;
 use super::step::Step;
-use super::store::{AgentOp, Found, Progress, QueueNumber};
+use super::store::{AgentOp, AgentQuery, Found, Progress, QueueNumber};
 use crate::client::ReceivedMessage;
 use crate::crypto::hash::sha256;
 use crate::crypto::ratchet::{Decrypted, RatchetFault, SkippedKeys};
@@ -105,7 +105,7 @@ impl Step<'_> {
             // Nobody else could be kept from sending there.
             _ if self.receive_queue(number).is_some_and(is_unknown) => Err(PROHIBITED_MESSAGE),
             EnvelopeBody::Confirmation { keys: None, ciphertext } => {
-                let Some(Ok(message)) = self.decrypt(ciphertext)? else { return Ok(Taken::Done) };
+                let Some(message) = self.decrypt_once(ciphertext)? else { return Ok(Taken::Done) };
                 self.reply_confirmed(number, opened, &message.plaintext)
             }
             EnvelopeBody::Message(ciphertext) => {
@@ -167,6 +167,22 @@ impl Step<'_> {
             self.ops.push(AgentOp::ChangeSkipped(self.id, changes));
         }
         Ok(Some(body.map(|plaintext| Plain { plaintext, pq }).map_err(fault)))
+    }
+
+    /// The same for what has no number: nothing, if it came before. What its sender believes to be lost comes again, and the ratchet
+    /// may have gone on by then with what came through another queue.
+    pub(super) fn decrypt_once(&mut self, ciphertext: &bytes::Bytes) -> Result<Option<Plain>, AgentError> {
+        let hash = sha256(ciphertext);
+        match self.decrypt(ciphertext) {
+            Ok(message) => {
+                self.ops.push(AgentOp::PutSeen(self.id, hash, self.now()));
+                message.transpose()
+            }
+            Err(error) => match self.ask(AgentQuery::Seen(self.id, hash)) {
+                Some(Found::Seen(false)) => Err(error),
+                _ => Ok(None),
+            },
+        }
     }
 
     /// The other side may speak a newer version by now.

@@ -250,7 +250,7 @@ impl Step<'_> {
         if opened.e2e_key.is_none() || opened.sender_key.is_some() {
             return Err(PROHIBITED_MESSAGE);
         }
-        let Some(message) = self.decrypt(ciphertext)?.transpose()? else { return Ok(Taken::Done) };
+        let Some(message) = self.decrypt_once(ciphertext)? else { return Ok(Taken::Done) };
         let content = decode_all(&message.plaintext.into(), AgentMessage::decode);
         if !matches!(content, Ok(AgentMessage::ConnInfo(_))) {
             return Err(PROHIBITED_MESSAGE);

@@ -148,6 +148,10 @@ impl Step<'_> {
         let AddedQueue { queue, replaced } = first(added)?;
         let replaced = replaced.ok_or(BAD_QUEUE)?;
         let queue = queue.agree(versions).ok_or(AgentError::Peer(PeerError::Version))?;
+        if self.connection()?.state.progress == Progress::Allowed {
+            // He heard that he was let in, although his server may not have said so.
+            self.connected();
+        }
         let send = &self.connection()?.send;
         let QueueAddress { server, sender_id, .. } = queue.address.clone();
         let added = SenderQueue { server, sender_id };

@@ -171,6 +171,9 @@ impl Agent {
     }
 
     fn subscribed(&mut self, id: LinkId, queue: &EntityId, answer: Result<Answer, RequestError>) {
+        if self.links.get(id).is_none_or(|link| link.queues().get(queue).is_none()) {
+            self.links.contest(queue);
+        }
         let Some(link) = self.links.get(id) else { return };
         let is_in_flight = link.queues().state(queue) == Some(SubscriptionState::InFlight);
         match answer {
@@ -251,6 +254,12 @@ impl Agent {
                     self.batch_over(id);
                 }
             }
+            // What ended came before a SUB that is on its way: its answer follows.
+            ClientEvent::End(queue) if !self.is_subscribed(id, &queue) => {}
+            ClientEvent::End(queue) if self.is_contested(id, &queue) => {
+                self.links.later(id, &queue);
+                self.tell_down(id, &queue);
+            }
             ClientEvent::End(queue) | ClientEvent::Deleted(queue) => {
                 self.links.with_queues(id, |queues| {
                     queues.give_up(&queue, SubscriptionState::Ended);
@@ -278,6 +287,19 @@ impl Agent {
         self.heed(&server, queue, Some(&error));
         let event = Event::Error(Some(connection), to_error(server, error));
         self.outputs.push_back(AgentOutput::Event(event));
+    }
+
+    /// Whether a session of our own ended a subscription: one of a user whose the queue was, with a SUB that came late.
+    fn is_contested(&mut self, id: LinkId, queue: &EntityId) -> bool {
+        let mut doings = self.requests.values().map(|pending| &pending.doing);
+        let is_asked =
+            doings.any(|doing| matches!(doing, Doing::Subscribe(of, asked) if *of != id && asked == queue));
+        self.links.with_queues(id, |queues| queues.take_contested(queue)) == Some(true) || is_asked
+    }
+
+    fn is_subscribed(&self, id: LinkId, queue: &EntityId) -> bool {
+        let state = self.links.get(id).and_then(|link| link.queues().state(queue));
+        state == Some(SubscriptionState::Subscribed)
     }
 
     /// A message of a queue. While nothing is to be received it stays at its server.

@@ -95,8 +95,9 @@ impl Agent {
             Ok(Found::Connections(connections)) => {
                 connections.into_iter().for_each(|connection| self.work(connection, Work::Resume));
                 let held = self.starting.take().map(|starting| starting.held);
-                held.into_iter().flatten().for_each(|(id, call)| self.call(id, call));
+                // Before those that a call deletes now.
                 self.resume_users();
+                held.into_iter().flatten().for_each(|(id, call)| self.call(id, call));
                 self.begin_clean_up();
             }
             Ok(_) | Err(StoreFailure) => self.start_again(),

@@ -1,7 +1,5 @@
 //! What the order of inputs must not change. Conversations are played with the shell, in the runtime crate.
 
-use std::collections::BTreeMap;
-
 use super::store::{AgentOp, BatchId, MemoryAgentStore};
 use super::*;
 use crate::crypto::X25519PrivateKey;
@@ -21,13 +19,19 @@ struct World {
 }
 
 impl World {
-    fn new() -> Self {
+    /// One that does not know yet what there is.
+    fn fresh() -> Self {
         let address = ServerAddress::new(vec!["127.0.0.1".parse::<Host>().unwrap()], None, [1; 32]).unwrap();
-        let servers = BTreeMap::from([(UserId(1), vec![UserServer::new(address)])]);
-        let config = AgentConfig { servers, ..AgentConfig::default() };
+        let users = [UserId(1), UserId(2)].map(|user| (user, vec![UserServer::new(address.clone())]));
+        let config = AgentConfig { servers: users.into(), ..AgentConfig::default() };
         let agent = Agent::new(Arc::new(config), [7; 32], NOW);
         let mut world = Self { agent, store: MemoryAgentStore::new(), outputs: VecDeque::new() };
         world.drain();
+        world
+    }
+
+    fn new() -> Self {
+        let mut world = Self::fresh();
         for _ in 0..6 {
             world.serve();
         }
@@ -58,6 +62,21 @@ impl World {
     fn store_batch(&mut self, id: BatchId, ops: Vec<AgentOp>) {
         self.store.run(ops).unwrap();
         self.input(AgentInput::Stored(id, Ok(())));
+    }
+
+    /// The store does all that it is asked; what else is asked.
+    fn serve_all(&mut self) -> Vec<AgentOutput> {
+        let mut others = Vec::new();
+        while let Some(output) = self.outputs.pop_front() {
+            match output {
+                output @ (AgentOutput::Store(_) | AgentOutput::Read(..)) => {
+                    self.outputs.push_front(output);
+                    self.serve();
+                }
+                output => others.push(output),
+            }
+        }
+        others
     }
 
     fn connect(&mut self) -> LinkId {
@@ -151,4 +170,87 @@ fn a_queue_to_which_a_prepared_link_does_not_lead_is_deleted() {
     world.input(AgentInput::Answer(deleted.expect("DEL"), Ok(Answer::Done)));
     world.serve();
     assert_eq!(world.store.connections(), 0);
+}
+
+/// A queue is given to another user and back: what ended before its last SUB, and is told behind that, does not end it.
+#[test]
+fn what_ended_before_a_subscription_does_not_end_it() {
+    let mut world = World::new();
+    world.input(AgentInput::Call(CallId(1), Call::Invite { user: UserId(1), pq: false }));
+    let link = world.connect();
+    let command = world.request();
+    world.input(AgentInput::Answer(command, Ok(created())));
+    let made = world.serve_all().into_iter().find_map(|output| match output {
+        AgentOutput::Reply(_, Ok(Reply::Invitation(connection, _))) => Some(connection),
+        _ => None,
+    });
+    let connection = made.expect("an invitation");
+    let give = |world: &mut World, user| {
+        world.input(AgentInput::Call(CallId(2), Call::ChangeUser { connection, user: UserId(user) }));
+        let outputs = world.serve_all();
+        assert!(outputs.iter().any(|output| matches!(output, AgentOutput::Reply(_, Ok(Reply::Done)))));
+        outputs
+    };
+    give(&mut world, 2);
+    let outputs = give(&mut world, 1);
+    let subscribe = outputs.iter().find_map(|output| match output {
+        AgentOutput::Request(of, command, _) if *of == link => Some(*command),
+        _ => None,
+    });
+    world.input(AgentInput::Told(link, ClientEvent::End(EntityId::new(&[1; 24]).unwrap())));
+    let answer = Answer::Subscribed { service: None, message: None };
+    world.input(AgentInput::Answer(subscribe.expect("SUB"), Ok(answer)));
+    assert_eq!(world.agent.subscriptions().subscribed, 1);
+    // But what ends behind it does.
+    world.input(AgentInput::Told(link, ClientEvent::End(EntityId::new(&[1; 24]).unwrap())));
+    assert_eq!(world.agent.subscriptions().subscribed, 0);
+}
+
+/// The call came before the agent knew what there is.
+#[test]
+fn a_user_who_is_deleted_at_the_start_is_deleted_once() {
+    let mut world = World::fresh();
+    let delete = Call::DeleteUser { user: UserId(2), keep_queues: false };
+    world.input(AgentInput::Call(CallId(1), delete));
+    let told = world.serve_all();
+    let is_told = |output: &&AgentOutput| matches!(output, AgentOutput::Event(Event::UserDeleted(UserId(2))));
+    assert_eq!(told.iter().filter(is_told).count(), 1);
+}
+
+/// The same, and the SUB of the former user's session comes to the server last.
+#[test]
+fn a_subscription_that_the_agent_took_from_itself_is_made_anew() {
+    let mut world = World::new();
+    world.input(AgentInput::Call(CallId(1), Call::Invite { user: UserId(1), pq: false }));
+    let link = world.connect();
+    let command = world.request();
+    world.input(AgentInput::Answer(command, Ok(created())));
+    let made = world.serve_all().into_iter().find_map(|output| match output {
+        AgentOutput::Reply(_, Ok(Reply::Invitation(connection, _))) => Some(connection),
+        _ => None,
+    });
+    let connection = made.expect("an invitation");
+    let mut commands = Vec::new();
+    for user in [2, 1] {
+        world.input(AgentInput::Call(CallId(2), Call::ChangeUser { connection, user: UserId(user) }));
+        for output in world.serve_all() {
+            match output {
+                AgentOutput::Connect(of, ..) => world.input(AgentInput::LinkReady(of, None)),
+                AgentOutput::Request(_, command, _) => commands.push(command),
+                _ => {}
+            }
+        }
+        let more = world.serve_all().into_iter();
+        commands.extend(more.filter_map(|output| match output {
+            AgentOutput::Request(_, command, _) => Some(command),
+            _ => None,
+        }));
+    }
+    assert_eq!(commands.len(), 2);
+    for command in commands.into_iter().rev() {
+        let answer = Answer::Subscribed { service: None, message: None };
+        world.input(AgentInput::Answer(command, Ok(answer)));
+    }
+    world.input(AgentInput::Told(link, ClientEvent::End(EntityId::new(&[1; 24]).unwrap())));
+    assert_eq!(world.agent.subscriptions().waiting, 1);
 }

@@ -300,6 +300,12 @@ impl Request {
         )
     }
 
+    /// Whether it goes [through](Self::through) a relay.
+    #[must_use]
+    pub const fn is_through_relay(&self) -> bool {
+        matches!(self.route, Route::Relay(_))
+    }
+
     /// Refuses what no server of any version could accept.
     pub(super) fn check(&self) -> Result<(), Rejection> {
         if matches!(self.route, Route::Relay(_)) && !self.is_for_proxy() {

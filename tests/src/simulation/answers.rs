@@ -29,7 +29,7 @@ impl Peer {
             return event(shared, model, peer, link, &received, mark);
         }
         let Some(Pending { sent, rkeys }) = link.pending.remove(received.correlation.as_bytes()) else {
-            return shared.expect(false, || "an answer to no command".into());
+            return shared.trace.expect(false, || "an answer to no command".into());
         };
         shared.counts.answers += 1;
         if let Some(queue) = sent.received_queue() {
@@ -83,25 +83,27 @@ fn event(
             return;
         }
         // Of a queue whose creation was not answered yet, or never.
-        return shared.expect(matches!(received.message, BrokerMessage::End | BrokerMessage::Deld), || {
-            "an event of an unknown queue".into()
-        });
+        return shared
+            .trace
+            .expect(matches!(received.message, BrokerMessage::End | BrokerMessage::Deld), || {
+                "an event of an unknown queue".into()
+            });
     };
     match &received.message {
         BrokerMessage::Msg { .. } => message(shared, model, peer, link, index, &received.message, mark),
         BrokerMessage::End | BrokerMessage::Deld => {
-            shared.note("client hears END or DELD: queue", &[peer as u64, index as u64]);
+            shared.trace.note("client hears END or DELD: queue", &[peer as u64, index as u64]);
             let queue = &shared.queues[index];
             let is_deleted = matches!(received.message, BrokerMessage::Deld);
             let may =
                 !is_deleted || model.deleted.get(&queue.recipient_id).is_some_and(|at| *at < mark.durable);
-            shared.expect(may, || format!("DELD of queue {index}, which is not deleted for good"));
+            shared.trace.expect(may, || format!("DELD of queue {index}, which is not deleted for good"));
             let on_link = link.queues.entry(index).or_default();
             on_link.is_subscribed = false;
             on_link.in_flight = None;
         }
         BrokerMessage::Err(error) => super::moderation::event(shared, link, index, error),
-        _ => shared.expect(false, || "an event that is none".into()),
+        _ => shared.trace.expect(false, || "an event that is none".into()),
     }
 }
 
@@ -121,7 +123,9 @@ fn message(
     let history = model.history.get(&queue.recipient_id).map(Vec::as_slice).unwrap_or_default();
     let position = history.iter().position(|(known, at)| known == id && *at < mark.durable);
     let Some(position) = position else {
-        return shared.expect(false, || format!("a message of queue {index} was sent before it was durable"));
+        return shared
+            .trace
+            .expect(false, || format!("a message of queue {index} was sent before it was durable"));
     };
     let number = position as u64;
     let gone = |(id, _): &(MessageId, Place)| model.gone.get(id).is_some_and(|at| *at < mark.durable);
@@ -132,19 +136,21 @@ fn message(
     let nonce = Nonce::from_slice(id.as_bytes());
     let plain = queue.secret.box_key().open_padded(&nonce, body).ok();
     let opened = plain.and_then(|plain| decode_all(&plain.into(), ReceivedBody::decode).ok());
-    shared.note("client hears MSG: queue, message", &[peer as u64, index as u64, number]);
-    shared.expect(is_first, || format!("message {number} of queue {index} came before one that it follows"));
-    shared.expect(!again, || {
+    shared.trace.note("client hears MSG: queue, message", &[peer as u64, index as u64, number]);
+    shared
+        .trace
+        .expect(is_first, || format!("message {number} of queue {index} came before one that it follows"));
+    shared.trace.expect(!again, || {
         format!("message {number} of queue {index} came again after its ACK was answered")
     });
-    shared.expect(opened.is_some(), || format!("message {number} of queue {index} cannot be opened"));
+    shared.trace.expect(opened.is_some(), || format!("message {number} of queue {index} cannot be opened"));
     if let Some(ReceivedBody::Message { body, .. }) = opened {
         let body = body.to_vec();
         let is_stored = model.bodies.contains_key(&body);
-        shared.expect(is_stored, || format!("message {number} of queue {index} is not what was sent"));
+        shared.trace.expect(is_stored, || format!("message {number} of queue {index} is not what was sent"));
         let former = shared.messages.insert(id.clone(), (index, body.clone()));
         let same = former.is_none_or(|former| former == (index, body.clone()));
-        shared.expect(same, || "two messages have one id".into());
+        shared.trace.expect(same, || "two messages have one id".into());
         shared.queues[index].received.insert(body);
     }
     let on_link = link.queues.entry(index).or_default();
@@ -167,50 +173,56 @@ pub(super) fn accepted(
         // They are taken before.
         Sent::New(_) | Sent::Relay { .. } | Sent::Forward(_) => {}
         Sent::Send { queue: index, body, .. } => {
-            shared.note("client hears OK to SEND: queue", &[peer as u64, index as u64]);
+            shared.trace.note("client hears OK to SEND: queue", &[peer as u64, index as u64]);
             let is_durable = is_ok && durable(model.bodies.get(&body));
-            shared.expect(is_durable, || format!("SEND to queue {index} was answered before it was durable"));
+            shared
+                .trace
+                .expect(is_durable, || format!("SEND to queue {index} was answered before it was durable"));
             shared.queues[index].accepted.insert(body);
         }
         Sent::Key(..) | Sent::RKey { .. } | Sent::Off(_) | Sent::Del(_) => {
             changed(shared, model, link, sent, is_ok, mark);
         }
         Sent::Sub(index) => {
-            shared.note("client hears OK to SUB: queue", &[peer as u64, index as u64]);
+            shared.trace.note("client hears OK to SUB: queue", &[peer as u64, index as u64]);
             link.queues.entry(index).or_default().is_subscribed = true;
-            shared.expect(is_subscribed(link, answer), || "SUB was answered wrongly".into());
+            shared.trace.expect(is_subscribed(link, answer), || "SUB was answered wrongly".into());
         }
         Sent::Get(index) => match answer {
             BrokerMessage::Msg { .. } => message(shared, model, peer, link, index, answer, mark),
-            _ => shared.expect(is_ok, || "GET was answered wrongly".into()),
+            _ => shared.trace.expect(is_ok, || "GET was answered wrongly".into()),
         },
         Sent::Ack(index, id) => acknowledged(shared, model, peer, link, (index, id), answer, mark),
         Sent::SetLink(index, user) => {
             let at = model.linked.get(&(shared.queues[index].recipient_id.clone(), user.to_vec()));
             let is_durable = is_ok && durable(at);
-            shared.expect(is_durable, || format!("LSET of queue {index} was answered before it was durable"));
+            shared
+                .trace
+                .expect(is_durable, || format!("LSET of queue {index} was answered before it was durable"));
         }
         Sent::RemoveLink(_) | Sent::RemoveNotifier(_) => {
-            shared.expect(is_ok, || "LDEL or NDEL was answered wrongly".into());
+            shared.trace.expect(is_ok, || "LDEL or NDEL was answered wrongly".into());
         }
         Sent::ReadLink(index, key) => super::links::read(shared, model, (index, key), answer, mark),
         Sent::SetNotifier(index, keys) => {
             super::notifiers::created(shared, model, site, (index, *keys), answer, mark);
         }
         Sent::SubscribeNotifier(index) => {
-            shared.note("client hears OK to NSUB: notifier", &[peer as u64, index as u64]);
+            shared.trace.note("client hears OK to NSUB: notifier", &[peer as u64, index as u64]);
             link.notifiers.insert(index);
-            shared.expect(is_subscribed(link, answer), || "NSUB was answered wrongly".into());
+            shared.trace.expect(is_subscribed(link, answer), || "NSUB was answered wrongly".into());
         }
         Sent::Que(_) => {
-            shared.expect(matches!(answer, BrokerMessage::Info(_)), || "QUE was answered wrongly".into());
+            shared
+                .trace
+                .expect(matches!(answer, BrokerMessage::Info(_)), || "QUE was answered wrongly".into());
         }
         Sent::Resolve(name) => super::names::resolved(shared, &name, answer),
         Sent::SubscribeAll => super::services::subscribed(shared, model, link, answer, mark),
         Sent::Ping => {
-            shared.expect(matches!(answer, BrokerMessage::Pong), || "PING was answered wrongly".into());
+            shared.trace.expect(matches!(answer, BrokerMessage::Pong), || "PING was answered wrongly".into());
         }
-        Sent::Attack => shared.expect(false, || "a command without the right was answered OK".into()),
+        Sent::Attack => shared.trace.expect(false, || "a command without the right was answered OK".into()),
     }
 }
 
@@ -232,7 +244,7 @@ fn changed(shared: &mut Shared, model: &Model, link: &mut Link, sent: Sent, is_o
             let at = model.secured.get(&(queue.recipient_id.clone(), key.public()));
             queue.is_secured = true;
             queue.sender_key = Some(key);
-            shared.expect(is_ok && durable(at), || {
+            shared.trace.expect(is_ok && durable(at), || {
                 format!("KEY of queue {index} was answered before it was durable")
             });
         }
@@ -244,19 +256,19 @@ fn changed(shared: &mut Shared, model: &Model, link: &mut Link, sent: Sent, is_o
             let at = model.recipient_keys.get(&(queue.recipient_id.clone(), key.public()));
             let former = if is_last { queue.second_key.replace(key) } else { None };
             queue.former_keys.extend(former);
-            shared.expect(is_ok && durable(at), || {
+            shared.trace.expect(is_ok && durable(at), || {
                 format!("RKEY of queue {index} was answered before it was durable")
             });
         }
         Sent::Off(index) => {
             let at = model.suspended.get(&shared.queues[index].recipient_id);
-            shared.expect(is_ok && durable(at), || {
+            shared.trace.expect(is_ok && durable(at), || {
                 format!("OFF of queue {index} was answered before it was durable")
             });
         }
         Sent::Del(index) => {
             let at = model.deleted.get(&shared.queues[index].recipient_id);
-            shared.expect(is_ok && durable(at), || {
+            shared.trace.expect(is_ok && durable(at), || {
                 format!("DEL of queue {index} was answered before it was durable")
             });
             *link.queues.entry(index).or_default() = super::client::OnLink {
@@ -277,7 +289,7 @@ fn acknowledged(
     answer: &BrokerMessage,
     mark: Mark,
 ) {
-    shared.note("client hears an answer to ACK: queue", &[peer as u64, index as u64]);
+    shared.trace.note("client hears an answer to ACK: queue", &[peer as u64, index as u64]);
     let on_link = link.queues.entry(index).or_default();
     // Which message an ACK without an id was about is not told: perhaps one before the one in flight.
     if on_link.in_flight.as_ref() == Some(&id) {
@@ -285,8 +297,10 @@ fn acknowledged(
     }
     if !id.is_empty() {
         let is_durable = model.gone.get(&id).is_some_and(|at| *at < mark.durable);
-        shared.expect(is_durable, || format!("ACK of queue {index} was answered before it was durable"));
-        let at = (link.id, mark.output, shared.now.mono);
+        shared
+            .trace
+            .expect(is_durable, || format!("ACK of queue {index} was answered before it was durable"));
+        let at = (link.id, mark.output, shared.trace.now.mono);
         shared.queues[index].acknowledged.entry(id).or_insert(at);
     }
     match answer {
@@ -305,7 +319,7 @@ pub(super) fn refused(
     (sent, rkeys, version): (&Sent, Option<usize>, Version),
     error: &ErrorType,
 ) {
-    shared.note(&format!("client hears {error}"), &[peer as u64]);
+    shared.trace.note(&format!("client hears {error}"), &[peer as u64]);
     if super::moderation::refused(shared, version, sent, error) {
         return;
     }
@@ -319,18 +333,18 @@ pub(super) fn refused(
                 && queue.blocks_asked.is_empty()
                 && shared.options.store_fails + shared.options.store_loses_reply == 0;
             let may = queue.delete_asked || queue.off_asked || (queue.keys_tried > 0 && !is_sure);
-            shared.expect(may, || format!("SEND to queue {index} was refused"));
+            shared.trace.expect(may, || format!("SEND to queue {index} was refused"));
         }
         (Sent::Send { body, .. }, ErrorType::Quota) => {
             let is_full = model.over_quota.contains(body);
-            shared.expect(is_full, || "a queue was said to be full and was not".into());
+            shared.trace.expect(is_full, || "a queue was said to be full and was not".into());
         }
         (Sent::Key(index, _), ErrorType::Auth) => {
             let queue = &shared.queues[*index];
             let is_messaging = queue.mode == Some(QueueMode::Messaging);
             let lost = rkeys.is_some_and(|rkeys| rkeys != queue.rkeys_sent);
             let may = queue.delete_asked || queue.keys_tried > 1 || !is_messaging || lost;
-            shared.expect(may, || format!("KEY of queue {index} was refused"));
+            shared.trace.expect(may, || format!("KEY of queue {index} was refused"));
         }
         (
             Sent::Sub(index)
@@ -350,7 +364,7 @@ pub(super) fn refused(
             let lost = rkeys.is_some_and(|rkeys| rkeys != queue.rkeys_sent);
             let is_secured = queue.keys_tried > 0 && queue.mode == Some(QueueMode::Messaging);
             let may = queue.delete_asked || lost || is_secured;
-            shared.expect(may, || format!("LSET of queue {index} was refused"));
+            shared.trace.expect(may, || format!("LSET of queue {index} was refused"));
         }
         (Sent::Ack(index, id), ErrorType::NoMessage) => {
             let on_link = link.queues.entry(*index).or_default();
@@ -360,7 +374,7 @@ pub(super) fn refused(
         }
         (Sent::New(_) | Sent::Ping | Sent::SubscribeAll, ErrorType::Auth)
         | (_, ErrorType::Block | ErrorType::Session | ErrorType::Service) => {
-            shared.expect(false, || format!("a good command was refused: {error}"));
+            shared.trace.expect(false, || format!("a good command was refused: {error}"));
         }
         // The store failed, or the state of the connection forbids it.
         _ => {}
@@ -374,12 +388,12 @@ fn recipient_refused(shared: &mut Shared, link: &mut Link, index: usize, rkeys: 
     if lost && !may {
         return;
     }
-    shared.expect(may, || format!("a command of the recipient of queue {index} was refused"));
+    shared.trace.expect(may, || format!("a command of the recipient of queue {index} was refused"));
     let on_link = link.queues.entry(index).or_default();
     on_link.is_subscribed = false;
     on_link.in_flight = None;
 }
 
 fn wrong(shared: &mut Shared, command: &str) {
-    shared.expect(false, || format!("{command} was answered wrongly"));
+    shared.trace.expect(false, || format!("{command} was answered wrongly"));
 }

@@ -175,18 +175,18 @@ impl Link {
 
     /// Takes bytes; gives what was in them.
     pub(super) fn receive(&mut self, shared: &mut Shared, bytes: &[u8]) -> Vec<Received> {
-        self.heard_at = shared.now.mono;
+        self.heard_at = shared.trace.now.mono;
         let mut received = Vec::new();
-        let result = self.transport.receive(shared.now, bytes);
+        let result = self.transport.receive(shared.trace.now, bytes);
         let is_ready = self.parameters.is_some();
-        shared.expect(result.is_ok() || !is_ready, || "a client cannot read what it was sent".into());
+        shared.trace.expect(result.is_ok() || !is_ready, || "a client cannot read what it was sent".into());
         while let Some(event) = self.transport.poll_event() {
             match event {
                 TransportEvent::Ready(parameters) => self.parameters = Some(*parameters),
                 TransportEvent::Block(content) => {
                     let Some(parameters) = &self.parameters else { continue };
                     let items = decode_batch(&content).unwrap_or_default();
-                    shared.expect(!items.is_empty(), || "a block that is no batch".into());
+                    shared.trace.expect(!items.is_empty(), || "a block that is no batch".into());
                     for item in items {
                         let item =
                             ServerTransmission::decode(parameters.version, &parameters.session_id, &item);
@@ -198,13 +198,13 @@ impl Link {
                                 message,
                             })
                         });
-                        shared.expect(item.is_some(), || "a transmission that cannot be read".into());
+                        shared.trace.expect(item.is_some(), || "a transmission that cannot be read".into());
                         received.extend(item);
                     }
                 }
                 TransportEvent::Closed => {}
                 TransportEvent::BadBlock | TransportEvent::Service(_) => {
-                    shared.expect(false, || "a block that a client cannot open".into());
+                    shared.trace.expect(false, || "a block that a client cannot open".into());
                 }
             }
         }

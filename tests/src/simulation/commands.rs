@@ -91,7 +91,7 @@ impl Peer {
         let count = shared.dice.between(1, shared.options.commands);
         let mut items = Vec::new();
         for _ in 0..count {
-            items.extend(if shared.fault(shared.options.attack) {
+            items.extend(if shared.dice.fault(shared.options.attack) {
                 self.attack(shared)
             } else {
                 self.draw(shared)
@@ -195,7 +195,7 @@ impl Peer {
             106 => self.recipient(shared, queue, Sent::RemoveNotifier(queue)),
             107..113 => self.subscribe_notifier(shared),
             _ => {
-                shared.note("client sends PING", &[self.index as u64]);
+                shared.trace.note("client sends PING", &[self.index as u64]);
                 let link = self.link.as_mut()?;
                 link.transmission(shared, None, &EntityId::empty(), &Command::Ping, Sent::Ping)
             }
@@ -237,7 +237,7 @@ impl Peer {
             number: shared.counts.commands,
         };
         shared.asked.sends.insert(body.clone(), attempt);
-        shared.note(
+        shared.trace.note(
             "client sends SEND: queue, body",
             &[self.index as u64, index as u64, shared.counts.commands],
         );
@@ -268,7 +268,7 @@ impl Peer {
         let queue = &shared.queues[index];
         shared.asked.keys.insert((queue.recipient_id.clone(), key.public()));
         let entity = queue.sender_id.clone();
-        shared.note("client sends SKEY: queue", &[self.index as u64, index as u64]);
+        shared.trace.note("client sends SKEY: queue", &[self.index as u64, index as u64]);
         let command = Command::SKey(key.public());
         let sent = Sent::Key(index, key.clone());
         let link = self.link.as_mut()?;
@@ -333,7 +333,7 @@ impl Peer {
         let second = queue.second_key.clone().filter(|_| shared.counts.commands.is_multiple_of(2));
         let rkeys = second.is_some().then_some(queue.rkeys_sent);
         let key = second.unwrap_or_else(|| queue.recipient_key.clone());
-        shared.note(&format!("client sends {name}: queue"), &[self.index as u64, index as u64]);
+        shared.trace.note(&format!("client sends {name}: queue"), &[self.index as u64, index as u64]);
         let link = self.link.as_mut()?;
         if let (Sent::Sub(_), Some(service)) = (&sent, link.service()) {
             shared.asked.joins.insert((id.clone(), service.id.clone()));
@@ -394,7 +394,7 @@ impl Peer {
             _ => (recipient, Command::Sub),
         };
         let is_unsigned = matches!(command, Command::Send { .. }) && shared.dice.chance(5_000);
-        shared.note("client sends an attack: queue", &[self.index as u64, index as u64]);
+        shared.trace.note("client sends an attack: queue", &[self.index as u64, index as u64]);
         let key = Some(&key).filter(|_| !is_unsigned);
         self.link.as_mut()?.transmission(shared, key, &entity, &command, Sent::Attack)
     }

@@ -17,7 +17,7 @@ impl World {
         }
         self.last_connection += 1;
         let id = ConnectionId(self.last_connection);
-        let now = self.shared.now;
+        let now = self.shared.trace.now;
         let service = self.peers[peer].membership.map(|membership| membership.service);
         let client = if let Some(server) = &mut self.sites[site].server {
             let ends = Ends::new(&mut self.shared, &self.transport, id, service);
@@ -32,7 +32,7 @@ impl World {
         };
         self.wires.insert(id, Wire { client: End::Peer(peer), site, ..Wire::default() });
         self.peers[peer].link = Some(Link::new(id, client, now.mono));
-        self.shared.note("client connects: connection", &[peer as u64, id.0]);
+        self.shared.trace.note("client connects: connection", &[peer as u64, id.0]);
         self.session_input(id, SessionInput::Received(&[]));
         self.flush(peer);
     }
@@ -43,19 +43,19 @@ impl World {
         for bytes in link.output() {
             let delay = self.shared.dice.delay(self.shared.options.network_delay);
             let event = Event::ToServer(link.id, bytes);
-            self.schedule.add_behind(Lane::ToServer(link.id), self.shared.now.mono, delay, event);
+            self.schedule.add_behind(Lane::ToServer(link.id), self.shared.trace.now.mono, delay, event);
         }
     }
 
     /// The client ends its connection; the server learns of it, unless the connection is dead.
     pub(super) fn disconnect(&mut self, peer: usize) {
         let Some(link) = self.peers[peer].link.take() else { return };
-        self.shared.note("client disconnects: connection", &[peer as u64, link.id.0]);
+        self.shared.trace.note("client disconnects: connection", &[peer as u64, link.id.0]);
         let Some(wire) = self.wires.get(&link.id).filter(|wire| !wire.is_dead) else { return };
         debug_assert!(wire.client == End::Peer(peer), "a wire leads to its client");
         let delay = self.shared.dice.delay(self.shared.options.network_delay);
         let lane = Lane::ToServer(link.id);
-        self.schedule.add_behind(lane, self.shared.now.mono, delay, Event::ServerEof(link.id));
+        self.schedule.add_behind(lane, self.shared.trace.now.mono, delay, Event::ServerEof(link.id));
     }
 
     pub(super) fn reach_server(&mut self, id: ConnectionId, mut bytes: Vec<u8>) {
@@ -63,7 +63,7 @@ impl World {
             return;
         }
         self.cut(id, &mut bytes);
-        self.shared.note("bytes to the server: connection", &[id.0, bytes.len() as u64]);
+        self.shared.trace.note("bytes to the server: connection", &[id.0, bytes.len() as u64]);
         if let Some(wire) = self.wires.get_mut(&id) {
             wire.inbox.push_back(bytes);
         }
@@ -109,19 +109,19 @@ impl World {
 
     /// Perhaps the connection ends within these bytes: both ends learn of it, or neither.
     fn cut(&mut self, id: ConnectionId, bytes: &mut Vec<u8>) {
-        let is_cut = self.shared.fault(self.shared.options.cut);
-        if !is_cut && !self.shared.fault(self.shared.options.silence) {
+        let is_cut = self.shared.dice.fault(self.shared.options.cut);
+        if !is_cut && !self.shared.dice.fault(self.shared.options.silence) {
             return;
         }
         self.shared.counts.cuts += 1;
         bytes.truncate(self.shared.dice.below(bytes.len() + 1));
-        self.shared.note(if is_cut { "cut: connection" } else { "silence: connection" }, &[id.0]);
+        self.shared.trace.note(if is_cut { "cut: connection" } else { "silence: connection" }, &[id.0]);
         let Some(wire) = self.wires.get_mut(&id) else { return };
         wire.is_dead = true;
         if is_cut {
             for event in [Event::ServerEof(id), Event::ClientEof(id)] {
                 let delay = self.shared.dice.delay(self.shared.options.network_delay);
-                self.schedule.add(self.shared.now.mono + delay, event);
+                self.schedule.add(self.shared.trace.now.mono + delay, event);
             }
         }
     }

@@ -56,7 +56,7 @@ impl Peer {
             link,
             service,
         };
-        shared.note("client sends NEW", &[self.index as u64, subscribe.into()]);
+        shared.trace.note("client sends NEW", &[self.index as u64, subscribe.into()]);
         self.send_creation(shared, creation, mode, correlation)
     }
 
@@ -112,7 +112,7 @@ fn choose_link(
     if version < Version::SHORT_LINKS || !shared.dice.chance(6_000) {
         return None;
     }
-    let is_wrong = shared.fault(1_000);
+    let is_wrong = shared.dice.fault(1_000);
     let number = shared.counts.commands;
     let data = LinkData {
         fixed: Bytes::from(format!("link made by {number}")),
@@ -148,17 +148,17 @@ pub(super) fn created(
     answer: &BrokerMessage,
     mark: Mark,
 ) {
-    let wrong = |shared: &mut Shared| shared.expect(false, || "NEW was answered wrongly".into());
+    let wrong = |shared: &mut Shared| shared.trace.expect(false, || "NEW was answered wrongly".into());
     let BrokerMessage::Ids(ids) = answer else { return wrong(shared) };
     let is_durable = model.created.get(&ids.recipient_id).is_some_and(|at| *at < mark.durable);
-    shared.expect(is_durable, || "NEW was answered before it was durable".into());
+    shared.trace.expect(is_durable, || "NEW was answered before it was durable".into());
     for id in [&ids.recipient_id, &ids.sender_id].into_iter().chain(&ids.link_id) {
         let is_new = shared.ids.insert(id.clone());
-        shared.expect(is_new, || "an id was given out twice".into());
+        shared.trace.expect(is_new, || "an id was given out twice".into());
     }
     let Ok(secret) = creation.dh_key.diffie_hellman(&ids.dh_key) else { return wrong(shared) };
     let index = shared.queues.len();
-    shared.note("client hears IDS: queue", &[peer as u64, index as u64]);
+    shared.trace.note("client hears IDS: queue", &[peer as u64, index as u64]);
     link.queues.entry(index).or_default().is_subscribed = creation.subscribe;
     if creation.subscribe {
         shared.asked.reads.insert(ids.recipient_id.clone());
@@ -167,7 +167,9 @@ pub(super) fn created(
     let version = link.parameters.as_ref().map(|parameters| parameters.version);
     let mode = ids.mode.filter(|_| version >= Some(Version::SKEY));
     let same = model.mode(&recipient) == mode;
-    shared.expect(same || version < Some(Version::SKEY), || "a queue is not what it was created for".into());
+    shared
+        .trace
+        .expect(same || version < Some(Version::SKEY), || "a queue is not what it was created for".into());
     let chosen = creation.link.as_ref();
     let same = chosen.is_some() == ids.link_id.is_some()
         && chosen.is_none_or(|link| {
@@ -175,7 +177,9 @@ pub(super) fn created(
         })
         && creation.notifier.is_some() == ids.notifier.is_some()
         && creation.service == ids.service_id;
-    shared.expect(same, || "a queue has another link, notifier or service than it was created with".into());
+    shared
+        .trace
+        .expect(same, || "a queue has another link, notifier or service than it was created with".into());
     let link_id = ids.link_id.clone();
     let link_id = link_id.unwrap_or_else(|| EntityId::from(shared.dice.entropy().bytes::<24>()));
     let fixed = chosen.map_or_else(|| format!("link of {index}").into(), |link| link.data.fixed.clone());

@@ -8,27 +8,31 @@ use super::features::Features;
 use super::shell::ShellOptions;
 
 /// Chance, as a function of the seed.
-pub(super) struct Dice(SeededEntropy);
+pub(super) struct Dice {
+    entropy: SeededEntropy,
+    /// There are no faults for the time being.
+    pub(super) is_calm: bool,
+}
 
 impl Dice {
     pub(super) fn new(seed: u64) -> Self {
         let mut bytes = [0; 32];
         bytes[..8].copy_from_slice(&seed.to_le_bytes());
-        Self(SeededEntropy::new(bytes))
+        Self { entropy: SeededEntropy::new(bytes), is_calm: false }
     }
 
     /// A seed for a machine.
     pub(super) fn seed(&mut self) -> [u8; 32] {
-        self.0.fork_seed()
+        self.entropy.fork_seed()
     }
 
     pub(super) const fn entropy(&mut self) -> &mut SeededEntropy {
-        &mut self.0
+        &mut self.entropy
     }
 
     /// A number below `end`; 0 if there is none.
     pub(super) fn below(&mut self, end: usize) -> usize {
-        let drawn = u64::from_le_bytes(self.0.bytes()) % (end.max(1) as u64);
+        let drawn = u64::from_le_bytes(self.entropy.bytes()) % (end.max(1) as u64);
         usize::try_from(drawn).expect("below a usize")
     }
 
@@ -39,6 +43,11 @@ impl Dice {
     /// True `rate` times in 10,000.
     pub(super) fn chance(&mut self, rate: usize) -> bool {
         rate > 0 && self.below(10_000) < rate
+    }
+
+    /// Whether a fault of this rate happens now.
+    pub(super) fn fault(&mut self, rate: usize) -> bool {
+        !self.is_calm && self.chance(rate)
     }
 
     /// A delay: mostly short, at most `max` milliseconds.

@@ -35,7 +35,7 @@ impl Peer {
             }
             None => Command::LGet,
         };
-        shared.note("client sends LKEY or LGET: queue", &[self.index as u64, index as u64]);
+        shared.trace.note("client sends LKEY or LGET: queue", &[self.index as u64, index as u64]);
         let link = self.link.as_mut()?;
         link.transmission(shared, key.as_ref(), &link_id, &command, Sent::ReadLink(index, key.clone()))
     }
@@ -50,7 +50,7 @@ pub(super) fn read(
     mark: Mark,
 ) {
     let BrokerMessage::Lnk { sender_id, data } = answer else {
-        return shared.expect(false, || "LGET or LKEY was answered wrongly".into());
+        return shared.trace.expect(false, || "LGET or LKEY was answered wrongly".into());
     };
     let queue = &mut shared.queues[index];
     let is_durable = |at: Option<&usize>| at.is_some_and(|at| *at < mark.durable);
@@ -63,6 +63,7 @@ pub(super) fn read(
         is_durable(at)
     });
     shared
+        .trace
         .expect(is_set && is_its_own, || format!("the link of queue {index} leads to what it does not have"));
-    shared.expect(secured, || format!("LKEY of queue {index} was answered before it was durable"));
+    shared.trace.expect(secured, || format!("LKEY of queue {index} was answered before it was durable"));
 }

@@ -31,6 +31,8 @@ mod notifiers;
 mod relays;
 mod rounds;
 mod routing;
+mod runner;
+mod schedule;
 mod server;
 mod services;
 mod setup;
@@ -38,35 +40,41 @@ mod shared;
 mod shell;
 mod site;
 mod store;
+mod trace;
 mod world;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 pub use agents::{
-    AGENT_FEATURES_FIRST, AgentCounts, AgentOutcome, Everywhere, Story, crash_everywhere, run_agents,
+    AGENT_FEATURES_FIRST, AGENT_WHOLE_FIRST, AgentCounts, Everywhere, Story, crash_everywhere, run_agents,
 };
 pub use clients::{ClientCounts, run_clients};
 pub use features::FIRST as FEATURES_FIRST;
+pub use runner::{Worlds, number};
 pub use shared::Counts;
 
+use trace::Trace;
 use world::World;
 
 /// What came of a world.
-pub struct Outcome {
+pub struct Outcome<C> {
     /// A hash of everything that happened: the same for the same seed.
     pub trace: u64,
     /// How much happened.
-    pub counts: Counts,
+    pub counts: C,
     /// What was wrong.
     pub failure: Option<String>,
 }
 
 /// Lives the world of a seed, and prints what happens if asked to.
 #[must_use]
-pub fn run(seed: u64, is_verbose: bool) -> Outcome {
+pub fn run(seed: u64, is_verbose: bool) -> Outcome<Counts> {
     let mut world = World::new(seed, is_verbose);
     let panicked = catch_unwind(AssertUnwindSafe(|| world.live())).is_err();
-    let shared = &mut world.shared;
-    shared.expect(!panicked, || "a panic".into());
-    Outcome { trace: shared.trace_hash(), counts: shared.counts, failure: shared.failure.take() }
+    outcome(&mut world.shared.trace, world.shared.counts, panicked)
+}
+
+fn outcome<C>(trace: &mut Trace, counts: C, panicked: bool) -> Outcome<C> {
+    trace.expect(!panicked, || "a panic".into());
+    Outcome { trace: trace.hash(), counts, failure: trace.failure.take() }
 }

@@ -21,7 +21,7 @@ pub(super) struct Order {
 impl World {
     /// While there are faults, the operator may do something to a queue.
     pub(super) fn perhaps_moderate(&mut self, site: usize) {
-        if !self.shared.fault(self.shared.options.features.moderation) {
+        if !self.shared.dice.fault(self.shared.options.features.moderation) {
             return;
         }
         let here: Vec<_> =
@@ -69,7 +69,7 @@ impl World {
             }
         };
         let kind = order.block.map_or(2, |block| block.is_some().into());
-        self.shared.note("operator unblocks, blocks or deletes: queue", &[kind, at as u64]);
+        self.shared.trace.note("operator unblocks, blocks or deletes: queue", &[kind, at as u64]);
         self.last_order += 1;
         let number = ModerationId(self.last_order);
         self.orders.insert(number, order);
@@ -85,7 +85,7 @@ impl World {
     /// The operator is told what came of an order: if it was carried out, for good.
     pub(super) fn moderated(&mut self, number: ModerationId, result: Result<bool, StoreFailure>) {
         let Some(Order { site, queue, block }) = self.orders.remove(&number) else { return };
-        self.shared.note("operator hears of queue", &[queue as u64, result.map_or(2, u64::from)]);
+        self.shared.trace.note("operator hears of queue", &[queue as u64, result.map_or(2, u64::from)]);
         let id = &self.shared.queues[queue].recipient_id;
         let store = &self.sites[site].store;
         let place =
@@ -102,7 +102,9 @@ impl World {
             Ok(false) => store.model.deleted.contains_key(id),
             Err(StoreFailure) => true,
         };
-        self.shared.expect(holds, || format!("the operator was told wrongly what became of queue {queue}"));
+        self.shared
+            .trace
+            .expect(holds, || format!("the operator was told wrongly what became of queue {queue}"));
     }
 }
 
@@ -114,7 +116,7 @@ pub(super) fn refused(shared: &mut Shared, version: Version, sent: &Sent, error:
     match error {
         ErrorType::Blocked(info) => {
             let may = !ignores_blocks && queue.was_blocked(*info, version);
-            shared.expect(may, || format!("queue {index} was said to be blocked"));
+            shared.trace.expect(may, || format!("queue {index} was said to be blocked"));
             true
         }
         // All that old versions are told. A queue that may be deleted is taken for that.
@@ -128,7 +130,7 @@ pub(super) fn refused(shared: &mut Shared, version: Version, sent: &Sent, error:
 
 /// ERR as an event: a queue was blocked.
 pub(super) fn event(shared: &mut Shared, link: &Link, index: usize, error: &ErrorType) {
-    shared.note("client hears that a queue is blocked", &[index as u64]);
+    shared.trace.note("client hears that a queue is blocked", &[index as u64]);
     let version = link.parameters.as_ref().map_or(Version::MIN, |parameters| parameters.version);
     let queue = &shared.queues[index];
     let may = match error {
@@ -136,7 +138,7 @@ pub(super) fn event(shared: &mut Shared, link: &Link, index: usize, error: &Erro
         ErrorType::Auth => version < Version::BLOCKED && !queue.blocks_asked.is_empty(),
         _ => false,
     };
-    shared.expect(may, || format!("an error about queue {index} came from nowhere"));
+    shared.trace.expect(may, || format!("an error about queue {index} came from nowhere"));
 }
 
 impl super::shared::SimQueue {

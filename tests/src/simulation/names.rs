@@ -20,7 +20,7 @@ impl Peer {
         if link.parameters.as_ref()?.version < Version::NAMES {
             return None;
         }
-        shared.note("client sends RSLV", &[self.index as u64]);
+        shared.trace.note("client sends RSLV", &[self.index as u64]);
         link.transmission(shared, None, &EntityId::empty(), &Command::Rslv(name.clone()), Sent::Resolve(name))
     }
 }
@@ -38,13 +38,13 @@ pub(super) fn resolve(name: &Name) -> (Result<Box<NameRecord>, NameError>, Durat
 
 /// The answer to RSLV.
 pub(super) fn resolved(shared: &mut Shared, name: &Name, answer: &BrokerMessage) {
-    shared.note("client hears of a name", &[]);
+    shared.trace.note("client hears of a name", &[]);
     let is_right = match (resolve(name).0, answer) {
         (Ok(record), BrokerMessage::RName(told)) => record == *told,
         (Err(error), BrokerMessage::Err(ErrorType::Name(told))) => error == *told,
         _ => false,
     };
-    shared.expect(is_right, || "a name was resolved to something else".into());
+    shared.trace.expect(is_right, || "a name was resolved to something else".into());
 }
 
 fn record(name: &Name) -> NameRecord {

@@ -1,7 +1,6 @@
 //! Connections: bytes on their way, cuts, silence, slow readers.
 
-use std::collections::{BTreeMap, VecDeque};
-use std::time::Duration;
+use std::collections::VecDeque;
 
 use smp_core::Timestamp;
 use smp_core::server::proxy::{ProxyReply, ProxyRequest, RelayId};
@@ -14,6 +13,9 @@ use smp_core::wire::names::Name;
 use super::client::Mark;
 use super::relays::News;
 use super::store::Released;
+
+/// What is going to happen, in order.
+pub(super) type Schedule = super::schedule::Schedule<Event, Lane>;
 
 /// Something that is going to happen.
 pub(super) enum Event {
@@ -116,46 +118,9 @@ pub(super) struct Wire {
     pub(super) stalled_until: Timestamp,
 }
 
-/// What is going to happen, in order.
-#[derive(Default)]
-pub(super) struct Schedule {
-    events: BTreeMap<(Timestamp, u64), Event>,
-    last: u64,
-    /// When the last of each lane is going to happen.
-    lanes: BTreeMap<Lane, Timestamp>,
-}
-
-impl Schedule {
-    pub(super) fn add(&mut self, at: Timestamp, event: Event) {
-        self.last += 1;
-        self.events.insert((at, self.last), event);
-    }
-
-    /// Adds an event behind those of its lane.
-    pub(super) fn add_behind(
-        &mut self,
-        lane: Lane,
-        now: Timestamp,
-        delay: Duration,
-        event: Event,
-    ) -> Timestamp {
-        let last = self.lanes.entry(lane).or_default();
-        *last = (*last).max(now + delay);
-        let at = *last;
-        self.add(at, event);
-        at
-    }
-
-    pub(super) fn next_at(&self) -> Option<Timestamp> {
-        self.events.first_key_value().map(|((at, _), _)| *at)
-    }
-
-    pub(super) fn pop(&mut self) -> Option<Event> {
-        self.events.pop_first().map(|(_, event)| event)
-    }
-
-    /// Whether nothing is under way but what clients do of themselves.
-    pub(super) fn is_quiet(&self) -> bool {
-        self.events.values().all(|event| matches!(event, Event::Act(_)))
+impl Event {
+    /// Whether it is what clients do of themselves.
+    pub(super) const fn is_of_itself(&self) -> bool {
+        matches!(self, Self::Act(_))
     }
 }

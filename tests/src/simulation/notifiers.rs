@@ -42,7 +42,7 @@ impl Peer {
         let drawn = shared.dice.below(here.len());
         let index = *here.get(drawn)?;
         let (id, key) = (shared.notifiers[index].id.clone(), shared.notifiers[index].key.clone());
-        shared.note("client sends NSUB: notifier", &[self.index as u64, index as u64]);
+        shared.trace.note("client sends NSUB: notifier", &[self.index as u64, index as u64]);
         let link = self.link.as_mut()?;
         if let Some(service) = link.service() {
             if service.role != ServiceRole::Notifier {
@@ -64,7 +64,7 @@ pub(super) fn created(
     mark: Mark,
 ) {
     let BrokerMessage::Nid(created) = answer else {
-        return shared.expect(false, || "NKEY was answered wrongly".into());
+        return shared.trace.expect(false, || "NKEY was answered wrongly".into());
     };
     added(shared, model, site, (queue, keys), created, mark);
 }
@@ -79,9 +79,11 @@ pub(super) fn added(
     mark: Mark,
 ) {
     let is_durable = model.notified.get(&created.notifier_id).is_some_and(|at| *at < mark.durable);
-    shared.expect(is_durable, || format!("the notifier of queue {queue} was told of before it was durable"));
+    shared
+        .trace
+        .expect(is_durable, || format!("the notifier of queue {queue} was told of before it was durable"));
     let is_new = shared.ids.insert(created.notifier_id.clone());
-    shared.expect(is_new, || "an id was given out twice".into());
+    shared.trace.expect(is_new, || "an id was given out twice".into());
     let (key, dh_key) = keys;
     let Ok(secret) = dh_key.diffie_hellman(&created.dh_key) else { return };
     let id = created.notifier_id.clone();
@@ -101,34 +103,36 @@ pub(super) fn event(
     let Some(index) = shared.notifiers.iter().position(of_site) else { return false };
     match message {
         BrokerMessage::End | BrokerMessage::Deld => {
-            shared.note("client hears END or DELD: notifier", &[index as u64]);
+            shared.trace.note("client hears END or DELD: notifier", &[index as u64]);
             link.notifiers.remove(&index);
         }
         BrokerMessage::NMsg { nonce, metadata } => {
             let notification = Notification { nonce: *nonce, encrypted: metadata.clone() };
             told(shared, model, index, &notification, mark);
             let is_subscribed = link.notifiers.contains(&index) || link.service().is_some();
-            shared.expect(is_subscribed, || format!("notifier {index} was told where it is not subscribed"));
+            shared
+                .trace
+                .expect(is_subscribed, || format!("notifier {index} was told where it is not subscribed"));
         }
-        _ => shared.expect(false, || "an event that is none".into()),
+        _ => shared.trace.expect(false, || "an event that is none".into()),
     }
     true
 }
 
 /// NMSG: of a message that is stored for good, for the first time.
 fn told(shared: &mut Shared, model: &Model, index: usize, notification: &Notification, mark: Mark) {
-    shared.note("client hears NMSG: notifier", &[index as u64]);
+    shared.trace.note("client hears NMSG: notifier", &[index as u64]);
     let notifier = &mut shared.notifiers[index];
     let Ok(meta) = notification.open(&notifier.secret) else {
-        return shared.expect(false, || format!("a notification of notifier {index} cannot be opened"));
+        return shared.trace.expect(false, || format!("a notification of notifier {index} cannot be opened"));
     };
     let is_new = notifier.told.insert(meta.message_id.clone());
     let history = model.history.get(&shared.queues[notifier.queue].recipient_id);
     let is_stored = history.is_some_and(|history| {
         history.iter().any(|(message, at)| *message == meta.message_id && *at < mark.durable)
     });
-    shared.expect(is_new, || format!("notifier {index} was told twice of a message"));
-    shared.expect(is_stored, || format!("notifier {index} was told of a message that is not stored"));
+    shared.trace.expect(is_new, || format!("notifier {index} was told twice of a message"));
+    shared.trace.expect(is_stored, || format!("notifier {index} was told of a message that is not stored"));
 }
 
 /// What must hold when everything has come to its end: at most one subscriber, and nothing waits for one.
@@ -140,10 +144,10 @@ pub(super) fn check_settled(shared: &mut Shared, model_of: &[&Model], links: &[&
         };
         let subscribers = links.iter().filter(|link| is_subscribed(link)).count();
         let waiting = model_of[notifier.site].notifications(&notifier.id);
-        shared.expect(subscribers <= 1, || {
+        shared.trace.expect(subscribers <= 1, || {
             format!("{subscribers} clients think that they are subscribed to notifier {index}")
         });
-        shared.expect(subscribers == 0 || waiting == 0, || {
+        shared.trace.expect(subscribers == 0 || waiting == 0, || {
             format!("{waiting} notifications wait for notifier {index}, which is subscribed")
         });
     }

@@ -68,7 +68,7 @@ impl Relays {
 impl World {
     /// Gives the proxy of a site an input, and carries out what follows.
     pub(super) fn proxy_input(&mut self, site: usize, input: ProxyInput) {
-        let now = self.shared.now;
+        let now = self.shared.trace.now;
         let Some(relays) = self.sites[site].relays() else { return };
         relays.proxy.handle(now, input);
         loop {
@@ -76,8 +76,9 @@ impl World {
             let due = relays.proxy.poll_timeout();
             let Some(output) = relays.proxy.poll_output() else { return };
             self.shared
+                .trace
                 .expect(due.is_some_and(|due| due <= now.mono), || "the proxy hides its output".into());
-            if self.shared.fault(self.shared.options.crash) {
+            if self.shared.dice.fault(self.shared.options.crash) {
                 return self.crash(site);
             }
             self.proxy_output(site, output);
@@ -88,18 +89,20 @@ impl World {
         match output {
             ProxyOutput::Connect(id, address) => self.connect_relay(site, id, &address),
             ProxyOutput::Forward(id, forward, transmission) => {
-                self.shared.note("proxy forwards: relay, command", &[site as u64, id.0, forward.0]);
+                self.shared.trace.note("proxy forwards: relay, command", &[site as u64, id.0, forward.0]);
                 let request = Request::forward(&transmission);
                 self.relay_input(site, id, ClientInput::Command(CommandId(forward.0), request), None);
-                if self.shared.fault(self.shared.options.features.repeats) {
-                    self.shared.note("proxy forwards again: relay, command", &[site as u64, id.0, forward.0]);
+                if self.shared.dice.fault(self.shared.options.features.repeats) {
+                    self.shared
+                        .trace
+                        .note("proxy forwards again: relay, command", &[site as u64, id.0, forward.0]);
                     let command = CommandId(forward.0 | REPEATED);
                     let request = Request::forward(&transmission);
                     self.relay_input(site, id, ClientInput::Command(command, request), None);
                 }
             }
             ProxyOutput::Disconnect(id) => {
-                self.shared.note("proxy disconnects: relay", &[site as u64, id.0]);
+                self.shared.trace.note("proxy disconnects: relay", &[site as u64, id.0]);
                 self.relay_input(site, id, ClientInput::Close, None);
             }
             ProxyOutput::Reply(id, reply) => {
@@ -113,17 +116,17 @@ impl World {
     /// A link to a relay, unless the attempt fails at once.
     fn connect_relay(&mut self, site: usize, id: RelayId, address: &ServerAddress) {
         let target = (0..self.sites.len()).find(|site| address_of(*site) == *address);
-        let is_refused = self.shared.fault(self.shared.options.cut);
+        let is_refused = self.shared.dice.fault(self.shared.options.cut);
         let up = target.filter(|target| self.sites[*target].is_up() && !is_refused);
         let Some(target) = up else {
             let target = target.unwrap_or(NOWHERE);
-            self.shared.note("proxy is refused: relay, site", &[site as u64, id.0, target as u64]);
+            self.shared.trace.note("proxy is refused: relay, site", &[site as u64, id.0, target as u64]);
             let delay = self.shared.dice.delay(self.shared.options.network_delay);
             return self.inside(site, delay, Inside::Relay(id, News::Failed(target)));
         };
         self.last_connection += 1;
         let connection = ConnectionId(self.last_connection);
-        let now = self.shared.now;
+        let now = self.shared.trace.now;
         let ends = Ends::of_relay(&mut self.shared, &self.transport, connection);
         let (seed, client_seed) = (self.shared.dice.seed(), self.shared.dice.seed());
         let session = Session::new(self.config.clone(), ends.server, seed, now);
@@ -140,7 +143,7 @@ impl World {
         if let Some(relays) = self.sites[site].relays() {
             relays.links.insert(id, link);
         }
-        self.shared.note("proxy connects: relay, connection", &[site as u64, id.0, connection.0]);
+        self.shared.trace.note("proxy connects: relay, connection", &[site as u64, id.0, connection.0]);
         self.session_input(connection, SessionInput::Received(&[]));
         self.drain_relay(site, id, None);
     }
@@ -153,20 +156,22 @@ impl World {
         input: ClientInput<'_>,
         mark: Option<Mark>,
     ) {
-        let now = self.shared.now;
+        let now = self.shared.trace.now;
         let Some(link) = self.sites[site].relay(id) else { return };
         link.client.handle(now, input);
         self.drain_relay(site, id, mark);
     }
 
     fn drain_relay(&mut self, site: usize, id: RelayId, mark: Option<Mark>) {
-        let now = self.shared.now.mono;
+        let now = self.shared.trace.now.mono;
         loop {
             let Some(link) = self.sites[site].relay(id) else { return };
             let due = link.client.poll_timeout();
             let Some(output) = link.client.poll_output() else { return };
-            self.shared.expect(due.is_some_and(|due| due <= now), || "a relay link hides its output".into());
-            if self.shared.fault(self.shared.options.crash) {
+            self.shared
+                .trace
+                .expect(due.is_some_and(|due| due <= now), || "a relay link hides its output".into());
+            if self.shared.dice.fault(self.shared.options.crash) {
                 return self.crash(site);
             }
             self.relay_output(site, id, output, mark);
@@ -174,7 +179,7 @@ impl World {
     }
 
     fn relay_output(&mut self, site: usize, id: RelayId, output: ClientOutput, mark: Option<Mark>) {
-        let now = self.shared.now.mono;
+        let now = self.shared.trace.now.mono;
         let max = self.shared.options.network_delay;
         let Some(link) = self.sites[site].relay(id) else { return };
         let connection = link.connection;
@@ -200,8 +205,8 @@ impl World {
                 self.tell_proxy(site, (id, connection), News::Connected(parameters));
             }
             ClientOutput::Answer(CommandId(forward), answer) if forward & REPEATED != 0 => {
-                self.shared.note("relay answers what was repeated: command", &[forward & !REPEATED]);
-                self.shared.expect(answer.is_err(), || "a relay carried a command out twice".into());
+                self.shared.trace.note("relay answers what was repeated: command", &[forward & !REPEATED]);
+                self.shared.trace.expect(answer.is_err(), || "a relay carried a command out twice".into());
             }
             ClientOutput::Answer(CommandId(forward), answer) => {
                 let answer = forwarded(&mut self.shared, answer, mark);
@@ -213,10 +218,12 @@ impl World {
             ClientOutput::Event(event) => {
                 let is_bad =
                     matches!(event, ClientEvent::MalformedBlock | ClientEvent::MalformedTransmission);
-                self.shared.expect(!is_bad, || "a proxy cannot read what its relay sent".into());
+                self.shared.trace.expect(!is_bad, || "a proxy cannot read what its relay sent".into());
             }
             ClientOutput::Close(reason) => {
-                self.shared.note(&format!("relay link closes, {reason:?}: relay"), &[site as u64, id.0]);
+                self.shared
+                    .trace
+                    .note(&format!("relay link closes, {reason:?}: relay"), &[site as u64, id.0]);
                 self.end_relay(site, id);
             }
         }
@@ -236,12 +243,17 @@ impl World {
     pub(super) fn forget_relay(&mut self, site: usize, link: RelayLink) {
         match link.session {
             Some(session) => _ = self.shared.routing.ended.insert(session),
-            None => _ = self.shared.routing.failures.insert((site, link.target), self.shared.now.mono),
+            None => _ = self.shared.routing.failures.insert((site, link.target), self.shared.trace.now.mono),
         }
         let id = link.connection;
         if self.wires.get(&id).is_some_and(|wire| !wire.is_dead) {
             let delay = self.shared.dice.delay(self.shared.options.network_delay);
-            self.schedule.add_behind(Lane::ToServer(id), self.shared.now.mono, delay, Event::ServerEof(id));
+            self.schedule.add_behind(
+                Lane::ToServer(id),
+                self.shared.trace.now.mono,
+                delay,
+                Event::ServerEof(id),
+            );
         }
     }
 
@@ -255,7 +267,7 @@ impl World {
             News::Connected(parameters) => ProxyInput::Connected(id, parameters),
             News::Failed(target) => {
                 // The proxy remembers it from now on.
-                self.shared.routing.failures.insert((site, target), self.shared.now.mono);
+                self.shared.routing.failures.insert((site, target), self.shared.trace.now.mono);
                 ProxyInput::ConnectFailed(id, broker(NETWORK))
             }
             News::Lost => ProxyInput::Lost(id),
@@ -299,7 +311,7 @@ fn forwarded(
         Ok(Answer::Forwarded(response)) => {
             let correlation = response.correlation_id.as_bytes().to_vec();
             let former = mark.and_then(|mark| shared.routing.marks.insert(correlation, mark));
-            shared.expect(mark.is_some() && former.is_none(), || {
+            shared.trace.expect(mark.is_some() && former.is_none(), || {
                 "a forwarded command was answered twice, or from nowhere".into()
             });
             Ok(response)
@@ -310,7 +322,7 @@ fn forwarded(
             Err(broker(NETWORK))
         }
         Ok(_) | Err(_) => {
-            shared.expect(false, || "a proxy cannot open what its relay answered".into());
+            shared.trace.expect(false, || "a proxy cannot open what its relay answered".into());
             Err(ErrorType::Crypto)
         }
     }

@@ -14,24 +14,25 @@ impl World {
     /// Lives through all rounds, until something is wrong.
     pub(super) fn live(&mut self) {
         for round in 0..self.shared.options.rounds {
-            self.shared.note("round begins", &[round as u64]);
-            self.shared.is_calm = false;
+            self.shared.trace.note("round begins", &[round as u64]);
+            self.shared.dice.is_calm = false;
             self.acts_left = self.shared.options.acts;
-            while self.acts_left > 0 && self.shared.failure.is_none() {
+            while self.acts_left > 0 && self.shared.trace.failure.is_none() {
                 self.step();
             }
             self.calm_down();
-            let end = self.shared.now.mono + CALM_MAX;
-            while self.shared.failure.is_none() && !self.is_settled() {
-                let is_late = self.shared.now.mono > end;
+            let end = self.shared.trace.now.mono + CALM_MAX;
+            while self.shared.trace.failure.is_none() && !self.is_settled() {
+                let is_late = self.shared.trace.now.mono > end;
                 if is_late {
                     let what = self.unsettled().unwrap_or_default();
                     self.shared
+                        .trace
                         .expect(false, || format!("without faults not everything came to an end: {what}"));
                 }
                 self.step();
             }
-            if self.shared.failure.is_some() {
+            if self.shared.trace.failure.is_some() {
                 return;
             }
             self.check_settled();
@@ -46,18 +47,18 @@ impl World {
         }
         let pause =
             Duration::from_millis(
-                self.shared.dice.below(if self.shared.is_calm { 200 } else { 2_000 }) as u64
+                self.shared.dice.below(if self.shared.dice.is_calm { 200 } else { 2_000 }) as u64
             );
-        self.schedule.add(self.shared.now.mono + pause, Event::Act(peer));
+        self.schedule.add(self.shared.trace.now.mono + pause, Event::Act(peer));
         self.acts_left = self.acts_left.saturating_sub(1);
-        if self.shared.fault(self.shared.options.clock_jump) {
+        if self.shared.dice.fault(self.shared.options.clock_jump) {
             self.jump();
         }
         self.perhaps_stop_shell(self.peers[peer].site);
         self.perhaps_moderate(self.peers[peer].site);
-        let now = self.shared.now.mono;
+        let now = self.shared.trace.now.mono;
         let Some(link) = &self.peers[peer].link else {
-            if !self.shared.is_calm || self.has_to_do(peer) {
+            if !self.shared.dice.is_calm || self.has_to_do(peer) {
                 self.connect(peer);
             }
             return;
@@ -65,11 +66,11 @@ impl World {
         let waits_since = if link.parameters.is_none() { Some(link.opened_at) } else { None };
         let waits_since = waits_since.or_else(|| (!link.pending.is_empty()).then_some(link.heard_at));
         let waits_long = waits_since.is_some_and(|since| now.since(since) > PATIENCE);
-        if !self.shared.is_calm && (waits_long || self.shared.dice.chance(200)) {
+        if !self.shared.dice.is_calm && (waits_long || self.shared.dice.chance(200)) {
             return self.disconnect(peer);
         }
         if link.parameters.is_some() {
-            if self.shared.is_calm {
+            if self.shared.dice.is_calm {
                 let site = self.peers[peer].site;
                 self.peers[peer].tidy_up(&mut self.shared, &self.sites[site].store.model);
             } else {
@@ -87,8 +88,8 @@ impl World {
 
     /// The end of all faults. Clients give up connections that are dead, and those on which they used GET; services begin anew.
     fn calm_down(&mut self) {
-        self.shared.note("faults end", &[]);
-        self.shared.is_calm = true;
+        self.shared.trace.note("faults end", &[]);
+        self.shared.dice.is_calm = true;
         self.quiet_since = None;
         self.unblock_some();
         let links = self.peers.iter_mut().filter_map(|peer| peer.link.as_mut());
@@ -109,7 +110,7 @@ impl World {
             self.quiet_since = None;
             return false;
         }
-        let now = self.shared.now.mono;
+        let now = self.shared.trace.now.mono;
         now.since(*self.quiet_since.get_or_insert(now)) >= QUIET
     }
 
@@ -118,7 +119,9 @@ impl World {
         if !self.sites.iter().all(Site::is_up) {
             return Some("a server is missing".into());
         }
-        if !self.schedule.is_quiet() || !self.sites.iter().all(|site| site.store.is_quiet()) {
+        if !self.schedule.is_quiet(Event::is_of_itself)
+            || !self.sites.iter().all(|site| site.store.is_quiet())
+        {
             return Some("something is under way".into());
         }
         self.peers.iter().find_map(|peer| {
@@ -165,7 +168,7 @@ impl World {
 
     /// Everything that was accepted has arrived, and every queue has at most one subscriber, which is its owner.
     fn check_settled(&mut self) {
-        self.shared.note("settled", &[]);
+        self.shared.trace.note("settled", &[]);
         for index in 0..self.shared.queues.len() {
             let queue = &self.shared.queues[index];
             let model = &self.sites[queue.site].store.model;
@@ -181,13 +184,14 @@ impl World {
             let missing = if is_kept { 0 } else { queue.accepted.difference(&queue.received).count() };
             let is_deleted = queue.delete_asked;
             let shared = &mut self.shared;
-            shared.expect(subscribers <= 1, || {
+            shared.trace.expect(subscribers <= 1, || {
                 format!("{subscribers} clients think that they are subscribed to queue {index}")
             });
-            shared.expect(is_empty || is_deleted, || {
+            shared.trace.expect(is_empty || is_deleted, || {
                 format!("queue {index} has messages, its subscriber has none")
             });
             shared
+                .trace
                 .expect(missing == 0, || format!("{missing} accepted messages of queue {index} never came"));
         }
         let models: Vec<_> = self.sites.iter().map(|site| &site.store.model).collect();
@@ -202,31 +206,31 @@ impl World {
         // Of those that went silent the server learns by the probes of its sockets.
         let dead = self.wires.iter().filter(|(_, wire)| wire.is_dead).map(|(id, _)| *id);
         for id in dead.collect::<Vec<_>>() {
-            self.schedule.add(self.shared.now.mono, Event::ServerEof(id));
+            self.schedule.add(self.shared.trace.now.mono, Event::ServerEof(id));
         }
-        let end = self.shared.now.mono + CALM_MAX;
+        let end = self.shared.trace.now.mono + CALM_MAX;
         while self.sites.iter().any(|site| !site.connections().is_empty())
             || self.relay_links() > 0
-            || !self.schedule.is_quiet()
+            || !self.schedule.is_quiet(Event::is_of_itself)
         {
-            if self.shared.failure.is_some() || self.shared.now.mono > end {
+            if self.shared.trace.failure.is_some() || self.shared.trace.now.mono > end {
                 break;
             }
             self.step();
         }
         let left: usize = self.sites.iter().map(Site::subscriptions).sum();
         let relays = self.relay_links();
-        self.shared.expect(relays == 0, || format!("{relays} relays and their commands are left"));
-        self.shared.expect(left == 0, || format!("{left} subscriptions of nobody are left"));
+        self.shared.trace.expect(relays == 0, || format!("{relays} relays and their commands are left"));
+        self.shared.trace.expect(left == 0, || format!("{left} subscriptions of nobody are left"));
         (0..self.sites.len()).for_each(|site| self.stop_shell_at_the_end(site));
     }
 
     /// The wall clock of the server's machine is set, by up to two days.
     fn jump(&mut self) {
         let hours = i64::try_from(self.shared.dice.below(96)).unwrap_or(0) - 48;
-        self.shared.note("clock jumps: hours + 48", &[(hours + 48).unsigned_abs()]);
-        let unix = self.shared.now.unix.as_millis() + hours * 3_600_000;
-        self.shared.now.unix = UnixTime::from_millis(unix);
+        self.shared.trace.note("clock jumps: hours + 48", &[(hours + 48).unsigned_abs()]);
+        let unix = self.shared.trace.now.unix.as_millis() + hours * 3_600_000;
+        self.shared.trace.now.unix = UnixTime::from_millis(unix);
     }
 }
 

@@ -76,10 +76,10 @@ impl Peer {
     pub(super) fn tidy_up_routing(&mut self, shared: &mut Shared) -> Option<Vec<u8>> {
         let queue = self.left_to_route(shared)?;
         let on_relays = &mut self.link.as_mut()?.on_relays;
-        if shared.now.mono < on_relays.tried_at + PAUSE {
+        if shared.trace.now.mono < on_relays.tried_at + PAUSE {
             return None;
         }
-        on_relays.tried_at = shared.now.mono;
+        on_relays.tried_at = shared.trace.now.mono;
         self.forward(shared, queue, false)
     }
 
@@ -121,7 +121,7 @@ impl Peer {
         };
         let entity = shared.queues[index].sender_id.clone();
         let name = if matches!(inner, Sent::Key(..)) { "SKEY" } else { "SEND" };
-        shared.note(&format!("client forwards {name}: queue"), &[self.index as u64, index as u64]);
+        shared.trace.note(&format!("client forwards {name}: queue"), &[self.index as u64, index as u64]);
         let link = self.link.as_mut()?;
         let (forwarded, pfwd) =
             Forwarded::seal(shared, (relay, target), key.as_ref(), (entity, &command), inner)?;
@@ -162,10 +162,10 @@ impl Peer {
     /// PRXY.
     fn ask_relay(&mut self, shared: &mut Shared, target: usize) -> Option<Vec<u8>> {
         let link = self.link.as_mut().filter(|link| link.may_route(shared))?;
-        shared.note("client sends PRXY: site", &[self.index as u64, target as u64]);
+        shared.trace.note("client sends PRXY: site", &[self.index as u64, target as u64]);
         let password = shared.options.password.then(password);
         let command = Command::Prxy(RelayRequest { relay: address_of(target), password });
-        let sent = Sent::Relay { target, asked_at: shared.now.mono };
+        let sent = Sent::Relay { target, asked_at: shared.trace.now.mono };
         link.transmission(shared, None, &EntityId::empty(), &command, sent)
     }
 }
@@ -210,7 +210,7 @@ impl Forwarded {
         let layer = ForwardLayer::of_client(&secret, &correlation);
         let encrypted = layer.seal_command(&batch).expect("a short command").into();
         let pfwd = Command::Pfwd(ForwardRequest { version: relay.version, key: ours.public(), encrypted });
-        let sent_at = shared.now.mono;
+        let sent_at = shared.trace.now.mono;
         Some((Self { inner, target, relay, layer, correlation, entity, sent_at }, pfwd))
     }
 
@@ -236,24 +236,24 @@ pub(super) fn offered(
 ) {
     match answer {
         BrokerMessage::PKey(session) => {
-            shared.note("client hears PKEY: site", &[target as u64]);
+            shared.trace.note("client hears PKEY: site", &[target as u64]);
             let known = check_session(shared, (site, target), session);
-            shared.expect(known.is_some(), || "a session with a relay that is not with it".into());
+            shared.trace.expect(known.is_some(), || "a session with a relay that is not with it".into());
             link.on_relays.known.extend(known.map(|known| (target, known)));
         }
         BrokerMessage::Err(error) => {
-            shared.note(&format!("client hears {error} to PRXY: site"), &[target as u64]);
+            shared.trace.note(&format!("client hears {error} to PRXY: site"), &[target as u64]);
             let failed_at = shared.routing.failures.get(&(site, target));
             let ttl = config(&shared.options).limits.relay_failure_ttl;
             let may = is_network(error) && failed_at.is_some_and(|at| *at + ttl >= asked_at);
-            shared.expect(may, || format!("a session with a relay was refused: {error}"));
+            shared.trace.expect(may, || format!("a session with a relay was refused: {error}"));
         }
-        _ => shared.expect(false, || "PRXY was answered wrongly".into()),
+        _ => shared.trace.expect(false, || "PRXY was answered wrongly".into()),
     }
 }
 
 fn check_session(shared: &Shared, places: (usize, usize), session: &RelaySession) -> Option<KnownRelay> {
-    let key = relay_key(&session.key, identity().fingerprint(), shared.now.unix).ok()?;
+    let key = relay_key(&session.key, identity().fingerprint(), shared.trace.now.unix).ok()?;
     let version = session.versions.intersect(VersionRange::PROXIED)?.max();
     let leads = shared.routing.sessions.get(&session.session_id) == Some(&places);
     leads.then(|| KnownRelay { session: session.session_id.clone(), version, key })
@@ -271,14 +271,14 @@ pub(super) fn routed(
     let sealed = match answer {
         BrokerMessage::PRes(sealed) => sealed,
         BrokerMessage::Err(error) => return not_routed(shared, link, &forwarded, error),
-        _ => return shared.expect(false, || "PFWD was answered wrongly".into()),
+        _ => return shared.trace.expect(false, || "PFWD was answered wrongly".into()),
     };
     let mark = shared.routing.marks.remove(forwarded.correlation.as_bytes());
     let message = forwarded.open(sealed);
     let Some((mark, message)) = mark.zip(message) else {
-        return shared.expect(false, || "an answer to PFWD that the relay did not give".into());
+        return shared.trace.expect(false, || "an answer to PFWD that the relay did not give".into());
     };
-    shared.note("client hears of its relay: site", &[peer as u64, forwarded.target as u64]);
+    shared.trace.note("client hears of its relay: site", &[peer as u64, forwarded.target as u64]);
     shared.counts.forwards += 1;
     link.on_relays.is_answered = true;
     let Forwarded { inner, target, relay, correlation, entity, .. } = forwarded;
@@ -291,10 +291,10 @@ pub(super) fn routed(
 
 /// The proxy could not forward, or does not know what became of it: because the session has ended or no answer came in time.
 fn not_routed(shared: &mut Shared, link: &mut Link, forwarded: &Forwarded, error: &ErrorType) {
-    shared.note(&format!("client hears {error} to PFWD: site"), &[forwarded.target as u64]);
+    shared.trace.note(&format!("client hears {error} to PFWD: site"), &[forwarded.target as u64]);
     let limits = config(&shared.options).limits;
     let has_ended = shared.routing.ended.contains(&forwarded.relay.session);
-    let is_late = shared.now.mono.since(forwarded.sent_at) >= limits.relay_answer;
+    let is_late = shared.trace.now.mono.since(forwarded.sent_at) >= limits.relay_answer;
     let may = match error {
         ErrorType::Proxy(error) => match &**error {
             ProxyError::NoSession | ProxyError::Broker(BrokerErrorType::Network(_)) => has_ended,
@@ -303,7 +303,7 @@ fn not_routed(shared: &mut Shared, link: &mut Link, forwarded: &Forwarded, error
         },
         _ => false,
     };
-    shared.expect(may, || format!("a command was not forwarded: {error}"));
+    shared.trace.expect(may, || format!("a command was not forwarded: {error}"));
     link.on_relays.sender = 0;
     if has_ended {
         let is_same = |known: &KnownRelay| known.session == forwarded.relay.session;

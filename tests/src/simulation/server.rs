@@ -11,7 +11,7 @@ use super::world::World;
 impl World {
     /// Gives a session an input, and carries out what follows.
     pub(super) fn session_input(&mut self, id: ConnectionId, input: SessionInput<'_>) {
-        let now = self.shared.now;
+        let now = self.shared.trace.now;
         let Some(site) = self.site_of(id) else { return };
         let Some(session) = self.sites[site].session(id) else { return };
         session.handle(now, input);
@@ -20,8 +20,9 @@ impl World {
             let due = session.poll_timeout();
             let Some(output) = session.poll_output() else { break };
             self.shared
+                .trace
                 .expect(due.is_some_and(|due| due <= now.mono), || "a session hides its output".into());
-            if self.shared.fault(self.shared.options.crash) {
+            if self.shared.dice.fault(self.shared.options.crash) {
                 return self.crash(site);
             }
             self.session_output(site, id, output);
@@ -33,7 +34,7 @@ impl World {
     }
 
     fn session_output(&mut self, site: usize, id: ConnectionId, output: SessionOutput) {
-        let now = self.shared.now.mono;
+        let now = self.shared.trace.now.mono;
         let inside = self.shared.dice.delay(self.shared.options.inside_delay);
         match output {
             SessionOutput::Send(bytes) => self.output(id, bytes),
@@ -49,7 +50,7 @@ impl World {
                 self.inside_behind(Lane::ToProxy(id), site, inside, Inside::ToProxy(id, request));
             }
             SessionOutput::Close(reason) => {
-                self.shared.note(&format!("server closes, {reason:?}: connection"), &[id.0]);
+                self.shared.trace.note(&format!("server closes, {reason:?}: connection"), &[id.0]);
                 if let Some(server) = &mut self.sites[site].server {
                     server.sessions.remove(&id);
                 }
@@ -66,9 +67,9 @@ impl World {
     /// The store looks up, now or when it answers, or fails.
     pub(super) fn look_up(&mut self, site: usize, id: ConnectionId, look_up: LookUpId, keys: Vec<QueueKey>) {
         let delay = self.shared.dice.delay(self.shared.options.store_delay);
-        let records = if self.shared.fault(self.shared.options.store_fails) {
+        let records = if self.shared.dice.fault(self.shared.options.store_fails) {
             LookUp::Done(Err(StoreFailure))
-        } else if self.shared.fault(self.shared.options.store_fails) {
+        } else if self.shared.dice.fault(self.shared.options.store_fails) {
             let mut found = self.sites[site].store.look_up(&keys);
             let failing = self.shared.dice.below(found.len());
             found.splice(failing..=failing, [Err(StoreFailure)]);
@@ -83,9 +84,9 @@ impl World {
 
     /// Bytes for a client: its socket takes them, then they are on their way.
     pub(super) fn output(&mut self, id: ConnectionId, bytes: Vec<u8>) {
-        self.shared.note_bytes(&bytes);
-        let now = self.shared.now.mono;
-        let stalls = self.shared.fault(self.shared.options.stall);
+        self.shared.trace.note_bytes(&bytes);
+        let now = self.shared.trace.now.mono;
+        let stalls = self.shared.dice.fault(self.shared.options.stall);
         let stall = std::time::Duration::from_millis(self.shared.dice.below(50_000) as u64);
         let Some(wire) = self.wires.get_mut(&id) else { return };
         if stalls {
@@ -106,7 +107,7 @@ impl World {
 
     /// Gives the broker an input, and carries out what follows.
     pub(super) fn broker_input(&mut self, site: usize, input: BrokerInput) {
-        let now = self.shared.now;
+        let now = self.shared.trace.now;
         let Some(server) = &mut self.sites[site].server else { return };
         server.broker.handle(now, input);
         loop {
@@ -114,8 +115,9 @@ impl World {
             let due = server.broker.poll_timeout();
             let Some(output) = server.broker.poll_output() else { return };
             self.shared
+                .trace
                 .expect(due.is_some_and(|due| due <= now.mono), || "the broker hides its output".into());
-            if self.shared.fault(self.shared.options.crash) {
+            if self.shared.dice.fault(self.shared.options.crash) {
                 return self.crash(site);
             }
             match output {
@@ -131,16 +133,16 @@ impl World {
 
     /// The store takes a batch over.
     pub(super) fn submit(&mut self, site: usize, batch: Batch) {
-        let fate = if self.shared.fault(self.shared.options.store_fails) {
+        let fate = if self.shared.dice.fault(self.shared.options.store_fails) {
             Fate::Fails
-        } else if self.shared.fault(self.shared.options.store_fails) {
+        } else if self.shared.dice.fault(self.shared.options.store_fails) {
             Fate::FailsAt(self.shared.dice.below(batch.ops.len()))
-        } else if self.shared.fault(self.shared.options.store_loses_reply) {
+        } else if self.shared.dice.fault(self.shared.options.store_loses_reply) {
             Fate::LosesReply
         } else {
             Fate::Done
         };
-        self.shared.note("store gets: batch, operations", &[batch.id.0, batch.ops.len() as u64]);
+        self.shared.trace.note("store gets: batch, operations", &[batch.id.0, batch.ops.len() as u64]);
         self.sites[site].store.hand(batch, fate);
         let delay = self.shared.dice.delay(self.shared.options.store_delay);
         self.inside_behind(Lane::Store(site), site, delay, Inside::Apply);
@@ -149,7 +151,7 @@ impl World {
     /// The store carries out a batch; its reply may be overtaken by others.
     pub(super) fn apply(&mut self, site: usize) {
         match self.sites[site].store.apply(&self.shared.asked) {
-            Err(fault) => self.shared.take(Err(fault)),
+            Err(fault) => self.shared.trace.take(Err(fault)),
             Ok(None) => {}
             Ok(Some(released)) => {
                 let delay = self.shared.dice.delay(self.shared.options.store_delay);

@@ -130,7 +130,7 @@ impl Peer {
             ServiceRole::Notifier => Command::NSubs(set),
             _ => Command::Subs(set),
         };
-        shared.note("client sends SUBS or NSUBS", &[self.index as u64]);
+        shared.trace.note("client sends SUBS or NSUBS", &[self.index as u64]);
         link.transmission(shared, Some(&key), &id, &command, Sent::SubscribeAll)
     }
 
@@ -154,13 +154,13 @@ pub(super) fn subscribed(
     mark: Mark,
 ) {
     let BrokerMessage::Soks(set) = answer else {
-        return shared.expect(false, || "SUBS was answered wrongly".into());
+        return shared.trace.expect(false, || "SUBS was answered wrongly".into());
     };
-    shared.note("client hears SOKS: connection, queues", &[link.id.0, set.count.unsigned_abs()]);
+    shared.trace.note("client hears SOKS: connection, queues", &[link.id.0, set.count.unsigned_abs()]);
     let is_known = link
         .service()
         .is_some_and(|service| model.services.get(&service.id).is_some_and(|at| *at < mark.durable));
-    shared.expect(is_known, || "a service subscribed that may be forgotten".into());
+    shared.trace.expect(is_known, || "a service subscribed that may be forgotten".into());
     link.on_service.has_all = true;
     link.on_service.told = Some(*set);
 }
@@ -169,17 +169,17 @@ pub(super) fn subscribed(
 pub(super) fn event(shared: &mut Shared, link: &mut Link, received: &Received) -> bool {
     match &received.message {
         BrokerMessage::Alls => {
-            shared.note("client hears ALLS: connection", &[link.id.0]);
+            shared.trace.note("client hears ALLS: connection", &[link.id.0]);
             let is_messaging = link.service().is_some_and(|service| service.role == ServiceRole::Messaging);
             let OnService { has_all, all_told, .. } = link.on_service;
             let is_due = received.entity.is_empty() && is_messaging && has_all && !all_told;
-            shared.expect(is_due, || "ALLS came to who had not subscribed to all, or twice".into());
+            shared.trace.expect(is_due, || "ALLS came to who had not subscribed to all, or twice".into());
             link.on_service.all_told = true;
         }
         BrokerMessage::Ends(_) => {
-            shared.note("client hears ENDS: connection", &[link.id.0]);
+            shared.trace.note("client hears ENDS: connection", &[link.id.0]);
             let is_own = link.service().is_some_and(|service| service.id == received.entity);
-            shared.expect(is_own, || "the subscription of another service ended".into());
+            shared.trace.expect(is_own, || "the subscription of another service ended".into());
             link.on_service = OnService::default();
             link.notifiers.clear();
             for queue in link.queues.values_mut() {

@@ -83,7 +83,7 @@ impl Ends {
     /// The client's end of a connection with TLS.
     pub(super) fn tls_client(shared: &mut Shared, service: Option<usize>) -> Transport {
         let config = client_config(shared, service);
-        Transport::client(config, shared.dice.seed(), shared.now)
+        Transport::client(config, shared.dice.seed(), shared.trace.now)
     }
 
     pub(super) fn new(
@@ -112,7 +112,7 @@ impl Ends {
         (id, service): (ConnectionId, Option<usize>),
         client: ClientTransportConfig,
     ) -> Self {
-        let (ours, theirs, now) = (shared.dice.seed(), shared.dice.seed(), shared.now);
+        let (ours, theirs, now) = (shared.dice.seed(), shared.dice.seed(), shared.trace.now);
         if shared.options.tls {
             return Self {
                 client: Transport::client(client, ours, now),

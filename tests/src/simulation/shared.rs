@@ -1,20 +1,20 @@
 //! What everything in a world shares: chance, time, the trace, and what the peers know of queues.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::ops::AddAssign;
 
 use bytes::Bytes;
+use smp_core::Timestamp;
 use smp_core::crypto::{AuthPrivateKey, DhSecret};
 use smp_core::server::ConnectionId;
 use smp_core::wire::error::BlockingInfo;
 use smp_core::wire::{EntityId, MessageId, QueueMode};
-use smp_core::{Now, Timestamp, UnixTime};
 
 use super::dice::{Dice, Options};
 use super::model::Asked;
 use super::notifiers::SimNotifier;
 use super::relays::Routing;
+use super::trace::Trace;
 
 /// A queue, as its users know it.
 pub(super) struct SimQueue {
@@ -95,9 +95,6 @@ impl SimQueue {
 pub(super) struct Shared {
     pub(super) dice: Dice,
     pub(super) options: Options,
-    pub(super) now: Now,
-    /// There are no faults for the time being.
-    pub(super) is_calm: bool,
     pub(super) queues: Vec<SimQueue>,
     pub(super) asked: Asked,
     pub(super) routing: Routing,
@@ -108,9 +105,7 @@ pub(super) struct Shared {
     pub(super) messages: BTreeMap<MessageId, (usize, Vec<u8>)>,
     /// Commands and answers that were exchanged, and messages that were received.
     pub(super) counts: Counts,
-    pub(super) failure: Option<String>,
-    hash: DefaultHasher,
-    is_verbose: bool,
+    pub(super) trace: Trace,
 }
 
 /// How much happened in a world.
@@ -159,8 +154,6 @@ impl Shared {
         Self {
             dice,
             options,
-            now: Now { mono: Timestamp::ZERO, unix: UnixTime::from_secs(1_800_000_000) },
-            is_calm: false,
             queues: Vec::new(),
             asked: Asked::default(),
             routing: Routing::default(),
@@ -168,51 +161,12 @@ impl Shared {
             notifiers: Vec::new(),
             messages: BTreeMap::new(),
             counts,
-            failure: None,
-            hash: DefaultHasher::new(),
-            is_verbose,
+            trace: Trace::new(is_verbose),
         }
     }
 
     /// Whether a client has queues to receive from.
     pub(super) fn has_queues(&self, peer: usize) -> bool {
         self.queues.iter().any(|queue| queue.owner == peer && !queue.delete_asked)
-    }
-
-    /// Whether a fault of this rate happens now.
-    pub(super) fn fault(&mut self, rate: usize) -> bool {
-        !self.is_calm && self.dice.chance(rate)
-    }
-
-    /// Adds to the trace.
-    #[allow(clippy::print_stdout, reason = "the trace is for whoever replays a seed")]
-    pub(super) fn note(&mut self, what: &str, numbers: &[u64]) {
-        (self.now.mono.as_micros(), what, numbers).hash(&mut self.hash);
-        if self.is_verbose {
-            let micros = self.now.mono.as_micros();
-            println!("{:>6}.{:06} {what} {numbers:?}", micros / 1_000_000, micros % 1_000_000);
-        }
-    }
-
-    /// Adds bytes to the hash of the trace.
-    pub(super) fn note_bytes(&mut self, bytes: &[u8]) {
-        self.hash.write(bytes);
-    }
-
-    pub(super) fn trace_hash(&self) -> u64 {
-        self.hash.finish()
-    }
-
-    /// Ends the world unless `holds`.
-    pub(super) fn expect(&mut self, holds: bool, otherwise: impl FnOnce() -> String) {
-        if !holds {
-            self.failure.get_or_insert_with(otherwise);
-        }
-    }
-
-    pub(super) fn take(&mut self, verdict: Result<(), String>) {
-        if let Err(fault) = verdict {
-            self.failure.get_or_insert(fault);
-        }
     }
 }

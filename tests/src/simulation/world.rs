@@ -14,6 +14,7 @@ use super::client::Peer;
 use super::moderation::Order;
 use super::network::{Event, Inside, Lane, Life, LookUp, Schedule, Wire};
 use super::relays::Relays;
+use super::schedule::Next;
 use super::setup::{config, identity};
 use super::shared::Shared;
 use super::site::{Server, Site, Whose};
@@ -74,19 +75,13 @@ impl World {
     pub(super) fn step(&mut self) {
         self.shared.counts.events += 1;
         let timer = self.next_timer();
-        let event = self.schedule.next_at();
-        match (timer, event) {
-            (Some((due, timer)), event) if event.is_none_or(|at| due <= at) => {
-                self.shared.now = self.shared.now.advanced_to(due);
-                self.timeout(timer);
-            }
-            (_, Some(at)) => {
-                self.shared.now = self.shared.now.advanced_to(at);
-                if let Some(event) = self.schedule.pop() {
-                    self.happen(event);
-                }
-            }
-            _ => self.shared.expect(false, || "nothing will ever happen again".into()),
+        let Some((at, next)) = self.schedule.next(timer) else {
+            return self.shared.trace.expect(false, || "nothing will ever happen again".into());
+        };
+        self.shared.trace.now = self.shared.trace.now.advanced_to(at);
+        match next {
+            Next::Timer(timer) => self.timeout(timer),
+            Next::Event(event) => self.happen(event),
         }
     }
 
@@ -109,7 +104,7 @@ impl World {
             Whose::Proxy => ("timer of the proxy", 0),
             Whose::Relay(id) => ("timer of a relay link", id.0),
         };
-        self.shared.note(name, &[site as u64, number]);
+        self.shared.trace.note(name, &[site as u64, number]);
         if self.sites[site].shell.is_some() {
             return self.advance_shell(site);
         }
@@ -124,8 +119,8 @@ impl World {
             return;
         }
         let next = self.sites[site].poll_timeout(whose);
-        let now = self.shared.now.mono;
-        self.shared.expect(next.is_none_or(|next| next > now), || "a timer does not advance".into());
+        let now = self.shared.trace.now.mono;
+        self.shared.trace.expect(next.is_none_or(|next| next > now), || "a timer does not advance".into());
     }
 
     fn happen(&mut self, event: Event) {
@@ -168,7 +163,9 @@ impl World {
                 self.broker_input(site, BrokerInput::Moderate(id, moderation))
             }
             Inside::StoreDone(released) => {
-                self.shared.note("store answers: batch", &[released.id.0, released.reply.is_ok().into()]);
+                self.shared
+                    .trace
+                    .note("store answers: batch", &[released.id.0, released.reply.is_ok().into()]);
                 self.sites[site].store.release(released.durable);
                 self.broker_input(site, BrokerInput::StoreDone(released.id, released.reply));
             }
@@ -191,13 +188,13 @@ impl World {
     /// Plans something within a site, unless its server is another one by then.
     pub(super) fn inside(&mut self, site: usize, delay: Duration, event: Inside) {
         let event = Event::Inside(self.sites[site].life, event);
-        self.schedule.add(self.shared.now.mono + delay, event);
+        self.schedule.add(self.shared.trace.now.mono + delay, event);
     }
 
     /// The same, behind what is on this lane.
     pub(super) fn inside_behind(&mut self, lane: Lane, site: usize, delay: Duration, event: Inside) {
         let event = Event::Inside(self.sites[site].life, event);
-        self.schedule.add_behind(lane, self.shared.now.mono, delay, event);
+        self.schedule.add_behind(lane, self.shared.trace.now.mono, delay, event);
     }
 
     /// Where the server of a connection is.
@@ -208,12 +205,12 @@ impl World {
     /// A server starts, with what its store kept.
     fn start(&mut self, site: usize) {
         self.new_life(site);
-        self.shared.note("server starts", &[site as u64, self.sites[site].life.number]);
+        self.shared.trace.note("server starts", &[site as u64, self.sites[site].life.number]);
         if self.start_shell(site) {
             return;
         }
-        let broker = Broker::new(self.config.clone(), self.shared.now);
-        let relays = self.config.proxy.then(|| Relays::new(self.config.clone(), self.shared.now));
+        let broker = Broker::new(self.config.clone(), self.shared.trace.now);
+        let relays = self.config.proxy.then(|| Relays::new(self.config.clone(), self.shared.trace.now));
         self.sites[site].server = Some(Server { broker, sessions: BTreeMap::new(), relays });
         self.broker_input(site, BrokerInput::Timeout);
     }
@@ -229,7 +226,7 @@ impl World {
         self.shared.counts.crashes += 1;
         let losable = self.sites[site].store.losable();
         let survive = self.shared.dice.below(losable + 1);
-        self.shared.note(
+        self.shared.trace.note(
             "server crashes: operations that were not durable, of them kept",
             &[site as u64, losable as u64, survive as u64],
         );
@@ -245,13 +242,18 @@ impl World {
         state.server = None;
         state.shell = None;
         let verdict = state.store.crash(survive, &self.shared.asked);
-        self.shared.take(verdict);
+        self.shared.trace.take(verdict);
         relays.into_values().for_each(|link| self.forget_relay(site, link));
         for id in connections {
             let delay = self.shared.dice.delay(self.shared.options.network_delay);
-            self.schedule.add_behind(Lane::ToClient(id), self.shared.now.mono, delay, Event::ClientEof(id));
+            self.schedule.add_behind(
+                Lane::ToClient(id),
+                self.shared.trace.now.mono,
+                delay,
+                Event::ClientEof(id),
+            );
         }
         let delay = Duration::from_millis(self.shared.dice.below(5_000) as u64);
-        self.schedule.add(self.shared.now.mono + delay, Event::Restart(site));
+        self.schedule.add(self.shared.trace.now.mono + delay, Event::Restart(site));
     }
 }

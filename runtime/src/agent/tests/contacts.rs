@@ -397,6 +397,23 @@ fn envelope(body: EnvelopeBody) -> Vec<u8> {
     out
 }
 
+/// Its sender did not hear that the server has it, and sends it again: to the app that is nothing new, also when it has dealt with it.
+#[test]
+fn a_request_that_was_dealt_with_is_not_told_again() {
+    let world = World::new(1);
+    let mut alice = world.person(1, 0);
+    let (address, request) = address_of(&world, &alice);
+    let (_, invitation) = world.person(2, 0).invite(true);
+    let mut eve = Stranger { world: &world, request, entropy: SeededEntropy::new([8; 32]) };
+    let body = EnvelopeBody::Invitation { request: Box::new(invitation), info: "eve".into() };
+    eve.seal(envelope(body.clone()), true);
+    let asked = request_to(&mut alice);
+    world.runtime.block_on(alice.agent().reject(address, asked.invitation)).unwrap();
+    eve.seal(envelope(body), true);
+    assert!(alice.others_within(HOUR).is_empty());
+    assert!(waiting(&world, &alice, address).is_empty());
+}
+
 /// Each is told as an error, and what comes behind it is not held up.
 #[test]
 fn anything_but_a_request_is_refused() {

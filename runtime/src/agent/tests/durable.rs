@@ -369,6 +369,12 @@ fn what_was_done_before_a_crash_is_told_after_it() {
     text.extend(request.bytes());
     keep(&mut bob, named(1), TaskKind::Command(text.into()));
     joined(&mut bob, "kept", named(1));
+    // Somebody has used the invitation: the app was told of it.
+    alice.others_within(HOUR);
+    let made = Bytes::from_static(b"\x01\0\0\0\0\0\0\0\x01F");
+    keep(&mut alice, at_alice, TaskKind::Command(made));
+    assert!(!alice.others_within(HOUR).iter().any(|event| matches!(event, Event::Finished { .. })));
+    assert!(alice.store.connection(at_alice).tasks.is_empty());
 }
 
 /// Wherever the store fails and the agent ends, what was kept is done once, and told: again when nothing says that it was.

@@ -408,6 +408,11 @@ impl Links {
         self.with_queues(id, |queues| queues.later(queue, now, &limits));
     }
 
+    /// A queue was subscribed by the session of a link that does not have it any more.
+    pub(super) fn contest(&mut self, queue: &EntityId) {
+        self.links.values_mut().for_each(|link| link.queues.contest(queue));
+    }
+
     /// An acknowledgement of a queue was not carried out, or nobody knows: the server sends nothing more of that queue until
     /// it hears of the message that it sent last. It sends that message again with the answer to SUB.
     pub(super) fn not_acknowledged(

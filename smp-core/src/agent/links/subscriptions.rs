@@ -44,6 +44,8 @@ pub(in super::super) struct Subscription {
     is_up: bool,
     /// The server counts it among the queues of the user's service.
     is_associated: bool,
+    /// A SUB of another session was on its way when it was subscribed here: the next END may be that session's.
+    is_contested: bool,
     /// How often in a row the server could not subscribe it.
     failures: u8,
 }
@@ -85,7 +87,7 @@ impl Subscription {
         is_associated: bool,
     ) -> Self {
         let state = SubscriptionState::Wanted;
-        Self { connection, number, key, state, is_up: false, is_associated, failures: 0 }
+        Self { connection, number, key, state, is_up: false, is_associated, is_contested: false, failures: 0 }
     }
 }
 
@@ -251,6 +253,16 @@ impl Subscriptions {
     /// Whether the app held the queue for subscribed; from now on it does not.
     pub(in super::super) fn take_up(&mut self, id: &EntityId) -> bool {
         self.queues.get_mut(id).is_some_and(|queue| std::mem::take(&mut queue.is_up))
+    }
+
+    /// Another session may have subscribed a queue, and ended our subscription.
+    pub(super) fn contest(&mut self, id: &EntityId) {
+        self.queues.get_mut(id).into_iter().for_each(|queue| queue.is_contested = true);
+    }
+
+    /// Whether that is so; from now on it is not.
+    pub(in super::super) fn take_contested(&mut self, id: &EntityId) -> bool {
+        self.queues.get_mut(id).is_some_and(|queue| std::mem::take(&mut queue.is_contested))
     }
 
     /// There is no session: all are wanted again, but for those that were given up.

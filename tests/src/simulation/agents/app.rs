@@ -5,18 +5,21 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use smp_core::Timestamp;
+use smp_core::agent::store::Progress;
 use smp_core::agent::{
     AgentInput, Call, CallId, ConfirmationId, ConnectionId, Event as AgentEvent, LocalMessageId,
     MessageEvent, Reply,
 };
 use smp_core::wire::agent::{AgentCommandError, AgentError, ConnectionError, sizes, version};
 use smp_core::wire::command::MessageFlags;
-use smp_core::wire::error::{BrokerErrorType, ErrorType};
+use smp_core::wire::error::{BrokerErrorType, ErrorType, ProxyError};
 
+use super::addresses::{Address, AtAddress};
+use super::durable::Durable;
 use super::model::{Acknowledged, Fate, Leaving, Sent, Side, Step};
 use super::more::{Device, More};
 use super::schedule::Event;
-use super::world::{USER, World};
+use super::world::World;
 
 /// An app. What it knows of its connections is in the model; the rest dies with its process.
 #[derive(Default)]
@@ -46,6 +49,9 @@ pub(super) enum Action {
     Rejoin,
     Allow(ConfirmationId),
     TellAgain,
+    /// Ask how the connection is.
+    Status,
+    Address(AtAddress),
     Send,
     Acknowledge(LocalMessageId),
     More(More),
@@ -53,16 +59,20 @@ pub(super) enum Action {
 
 impl Asked {
     /// Calls of a connection that are not made at the same time.
-    const fn is_handshake(&self) -> bool {
-        !matches!(self.action, Action::Send | Action::Acknowledge(_) | Action::More(_))
+    pub(super) const fn is_handshake(&self) -> bool {
+        match self.action {
+            Action::Send | Action::Acknowledge(_) | Action::More(_) => false,
+            Action::Address(AtAddress::Forget(_)) => false,
+            _ => true,
+        }
     }
 }
 
 impl World {
     /// An app does something of itself.
     pub(super) fn act(&mut self, person: usize) {
-        let pause = self.sim.dice.below(if self.sim.is_calm { 500 } else { 5_000 });
-        let next = self.sim.now.mono + Duration::from_millis(pause as u64);
+        let pause = self.sim.dice.below(if self.sim.dice.is_calm { 500 } else { 5_000 });
+        let next = self.sim.trace.now.mono + Duration::from_millis(pause as u64);
         self.schedule.add(next, Event::Act(person));
         self.acts_left = self.acts_left.saturating_sub(1);
         let state = &self.people[person];
@@ -70,10 +80,10 @@ impl World {
             return;
         }
         let is_useless = state.app.wants_restart || state.keeping.is_broken;
-        if is_useless && (self.sim.is_calm || self.sim.dice.chance(3_000)) {
+        if is_useless && (self.sim.dice.is_calm || self.sim.dice.chance(3_000)) {
             return self.crash_agent(person, 0);
         }
-        if self.act_on_device(person) {
+        if self.act_on_device(person) || self.act_on_users(person) {
             return;
         }
         let possible = self.possible(person);
@@ -94,13 +104,20 @@ impl World {
                 let is_of = |asked: &&Asked| (asked.talk, asked.side) == (talk, side);
                 let mut calls = app.calls.values().filter(is_of);
                 let mut add = |action| possible.push(Asked { talk, side, action });
-                let is_asking = calls.clone().any(Asked::is_handshake);
+                let is_waiting = self.waits_for_durable(person, (talk, side), Asked::is_handshake);
+                let is_asking = calls.clone().any(Asked::is_handshake) || is_waiting;
                 match who.step {
                     _ if is_asking || who.is_refused => {}
+                    Step::Nothing if state.address.is_some() => {
+                        self.possible_at_address(talk, side, &mut add);
+                    }
                     Step::Nothing if side == 0 => add(Action::Invite),
                     Step::Nothing if state.request.is_some() => add(Action::Join),
                     Step::Begun => add(Action::Rejoin),
                     Step::Done | Step::Allowed if who.asks_again => add(Action::TellAgain),
+                    Step::Done | Step::Allowed if who.asks_status && self.sim.options.features.status => {
+                        add(Action::Status);
+                    }
                     Step::Done if side == 0 => {
                         who.confirmations.iter().for_each(|id| add(Action::Allow(*id)))
                     }
@@ -111,7 +128,7 @@ impl World {
                 if knows && who.sent.len() < wanted && !calls.any(|asked| asked.action == Action::Send) {
                     add(Action::Send);
                 }
-                let is_free = app.busy_until <= self.sim.now.mono || self.sim.is_calm;
+                let is_free = app.busy_until <= self.sim.trace.now.mono || self.sim.dice.is_calm;
                 let mut open = who.heard.open.iter().filter(|_| is_free);
                 if let Some(open) = open.find(|open| open.acknowledged != Acknowledged::Asked) {
                     add(Action::Acknowledge(open.id));
@@ -130,8 +147,9 @@ impl World {
     fn ask(&mut self, person: usize, asked: Asked) {
         self.sim.counts.calls += 1;
         let id = CallId(self.sim.counts.calls);
-        self.sim.note(&format!("asks {asked:?}: person, call"), &[person as u64, id.0]);
+        self.sim.trace.note(&format!("asks {asked:?}: person, call"), &[person as u64, id.0]);
         let call = self.call(asked);
+        let call = self.perhaps_durable(person, asked, id.0, call);
         self.people[person].app.calls.insert(id, asked);
         self.agent_input(person, AgentInput::Call(id, call));
     }
@@ -147,17 +165,20 @@ impl World {
         let notification = self.sim.dice.chance(5_000);
         let state = &mut self.talks[talk];
         let connection = state.sides[side].connection;
+        let user = state.sides[side].user;
         let known = connection.unwrap_or_else(|| ConnectionId::generate(self.sim.dice.entropy()));
         let info = format!("{talk}/{side}").into();
         match action {
-            Action::Invite => Call::Invite { user: USER, pq: link_pq },
+            Action::Invite => Call::Invite { user, pq: link_pq },
             Action::Join => {
                 let request = state.request.clone().expect("an invitation");
                 let who = &mut state.sides[side];
                 (who.connection, who.step) = (Some(known), Step::Begun);
-                Call::Join { connection: known, user: USER, request, info, pq }
+                Call::Join { connection: known, user, request, info, pq }
             }
             Action::Rejoin => Call::Rejoin(known),
+            Action::Address(action) => self.call_at_address((talk, side), action, known),
+            Action::Status => Call::Status(known),
             Action::Allow(confirmation) => Call::Allow { connection: known, confirmation, info },
             Action::TellAgain => {
                 state.sides[side].heard.is_wanted_again = true;
@@ -184,42 +205,53 @@ impl World {
                     false => Call::Acknowledge(known, id),
                 }
             }
-            Action::More(more) => state.sides[side].asks(more, known, self.sim.now.mono),
+            Action::More(more) => state.sides[side].asks(more, known, self.sim.trace.now.mono),
         }
     }
 
     /// The agent answers a call.
     pub(super) fn replied(&mut self, person: usize, id: CallId, reply: Result<Reply, AgentError>) {
+        if self.departed(person, id, &reply) {
+            return;
+        }
         if self.people[person].app.device.was_asked(id) {
-            return self.sim.expect(reply.is_ok(), || "the device was not told".into());
+            return self.sim.trace.expect(reply.is_ok(), || "the device was not told".into());
         }
         let Some(asked) = self.people[person].app.calls.remove(&id) else {
-            return self.sim.expect(false, || "a call was answered that was not made".into());
+            return self.sim.trace.expect(false, || "a call was answered that was not made".into());
         };
         let outcome = reply.as_ref().map(|reply| format!("{reply:?}"));
-        self.sim.note(&format!("is answered {outcome:?}: person, call"), &[person as u64, id.0]);
+        self.sim.trace.note(&format!("is answered {outcome:?}: person, call"), &[person as u64, id.0]);
+        let Some(reply) = self.durable_answered(person, id.0, reply) else { return };
         let is_broken = self.people[person].keeping.is_broken;
         let verdict = match reply {
             Ok(reply) => self.succeeded(asked, reply),
-            Err(error) => self.failed(asked, &error, is_broken),
+            Err(error) => self.failed(person, asked, &error, is_broken),
         };
-        self.sim.take(verdict);
+        self.sim.trace.take(verdict);
     }
 
-    fn succeeded(&mut self, asked: Asked, reply: Reply) -> Result<(), String> {
+    pub(super) fn succeeded(&mut self, asked: Asked, reply: Reply) -> Result<(), String> {
         let talk = &mut self.talks[asked.talk];
         let who = &mut talk.sides[asked.side];
         match (asked.action, reply) {
+            // Another one was made before a crash.
+            (Action::Invite, Reply::Invitation(..)) if who.step != Step::Nothing => {}
             (Action::Invite, Reply::Invitation(connection, request)) => {
                 (who.connection, who.step) = (Some(connection), Step::Done);
                 talk.request = Some(request);
             }
-            (Action::Join | Action::Rejoin, Reply::Joined { connection, can_send }) => {
-                if who.connection != Some(connection) {
-                    return Err("another connection was joined".into());
-                }
-                who.step = Step::Done;
-                who.may_send |= can_send;
+            (Action::Join | Action::Rejoin, reply @ Reply::Joined { .. }) => return who.has_joined(reply),
+            (Action::Address(action), reply) => {
+                talk.done_at_address(action, reply)?;
+                let request = talk.request.iter().filter(|_| action == AtAddress::Create);
+                let queues = request.flat_map(|request| request.queues());
+                self.ciphers.addresses.extend(queues.map(|queue| queue.address.sender_id.clone()));
+            }
+            (Action::Status, Reply::Status(status)) => {
+                who.asks_status = false;
+                who.knows_connected = status.summary.progress == Progress::Connected;
+                who.may_send |= who.knows_connected;
             }
             (Action::Allow(_), Reply::Done) => who.step = Step::Allowed,
             (Action::TellAgain, Reply::Done) => (who.asks_again, who.heard.is_wanted_again) = (false, false),
@@ -234,7 +266,21 @@ impl World {
         Ok(())
     }
 
-    fn failed(&mut self, asked: Asked, error: &AgentError, is_broken: bool) -> Result<(), String> {
+    pub(super) fn failed(
+        &mut self,
+        person: usize,
+        asked: Asked,
+        error: &AgentError,
+        is_broken: bool,
+    ) -> Result<(), String> {
+        if self.shows_durable(person, asked, error) {
+            return Ok(());
+        }
+        if let Action::Address(action) = asked.action
+            && self.talks[asked.talk].failed_at_address(action, error)
+        {
+            return Ok(());
+        }
         let is_left = self.talks[asked.talk].is_left();
         let is_renewing = self.talks[asked.talk].sides.iter().any(|who| who.renewals > 0);
         let who = &mut self.talks[asked.talk].sides[asked.side];
@@ -284,7 +330,7 @@ impl World {
 
     /// The agent tells something.
     pub(super) fn told(&mut self, person: usize, event: AgentEvent) {
-        self.sim.note(&format!("is told {event:?}: person"), &[person as u64]);
+        self.sim.trace.note(&format!("is told {event:?}: person"), &[person as u64]);
         let verdict = match event {
             AgentEvent::Message(message) => self.told_message(person, &message),
             AgentEvent::Confirmation { connection, confirmation, info, .. } => {
@@ -293,25 +339,21 @@ impl World {
                     if !who.confirmations.contains(&confirmation) {
                         who.confirmations.push(confirmation);
                     }
-                    let is_expected = side == 0 && who.step == Step::Done && info == format!("{talk}/1");
+                    let is_asked = who.step == Step::Done || who.step == Step::Begun;
+                    let is_expected = side == 0 && is_asked && info == format!("{talk}/1");
                     is_expected.then_some(()).ok_or_else(|| "somebody used an invitation, but who?".into())
                 })
             }
             AgentEvent::Info(connection, info) => {
                 self.side_of(person, connection).and_then(|(talk, side)| {
-                    let who = &mut self.talks[talk].sides[side];
-                    who.infos += 1;
-                    let is_expected = side == 1 && who.infos == 1 && info == format!("{talk}/0");
-                    is_expected.then_some(()).ok_or_else(|| "somebody answered, but who?".into())
+                    let is_expected = side == 1 && info == format!("{talk}/0");
+                    is_expected.then_some(()).ok_or("somebody answered, but who?")?;
+                    self.talks[talk].sides[side].told_info()
                 })
             }
-            AgentEvent::Connected(connection) => self.side_of(person, connection).and_then(|(talk, side)| {
-                let who = &mut self.talks[talk].sides[side];
-                who.connected += 1;
-                who.may_send = true;
-                let is_expected = who.connected == 1 && (side == 1 || !who.confirmations.is_empty());
-                is_expected.then_some(()).ok_or_else(|| "a side was connected once more".into())
-            }),
+            AgentEvent::Connected(connection) => self
+                .side_of(person, connection)
+                .and_then(|(talk, side)| self.talks[talk].sides[side].told_connected(side)),
             AgentEvent::Sent(connection, id, _) => self.told_sent(person, connection, id),
             AgentEvent::Up(..) | AgentEvent::Down(..) => Ok(()),
             AgentEvent::Error(None, AgentError::Critical { .. })
@@ -331,14 +373,14 @@ impl World {
             AgentEvent::NotSent(_, _, error) => Err(format!("a message was given up: {error}")),
             event => self.told_more(person, event),
         };
-        self.sim.take(verdict);
+        self.sim.trace.take(verdict);
     }
 
     fn told_message(&mut self, person: usize, message: &MessageEvent) -> Result<(), String> {
         self.sim.counts.messages += 1;
-        if self.sim.fault(self.sim.options.late) {
+        if self.sim.dice.fault(self.sim.options.late) {
             let time = Duration::from_millis(self.sim.dice.below(60_000) as u64);
-            self.people[person].app.busy_until = self.sim.now.mono + time;
+            self.people[person].app.busy_until = self.sim.trace.now.mono + time;
         }
         let (talk, side) = self.side_of(person, message.connection)?;
         self.talks[talk].told(side, message)
@@ -372,8 +414,17 @@ impl World {
     /// The process of a person died, and with it his calls.
     pub(super) fn forget_calls(&mut self, person: usize) {
         self.people[person].app = App::default();
-        let sides = self.talks.iter_mut().flat_map(|talk| &mut talk.sides);
-        sides.filter(|who| who.person == person).for_each(Side::crashed);
+        for talk in &mut self.talks {
+            let owner = talk.sides[1].person;
+            talk.address.iter_mut().filter(|_| owner == person).for_each(Address::crashed);
+            talk.sides.iter_mut().filter(|who| who.person == person).for_each(Side::crashed);
+        }
+        self.people[person].durables.values_mut().for_each(Durable::crashed);
+        self.people[person].departed.crashed();
+        let leaving = self.people[person].departed.leaving;
+        if leaving != Leaving::No {
+            self.leave_with_user(person, leaving);
+        }
     }
 }
 
@@ -381,12 +432,22 @@ impl World {
 pub(super) fn is_passing(error: &AgentError) -> bool {
     match error {
         AgentError::Internal(_) => true,
-        AgentError::Broker { error, .. } => {
-            matches!(error, BrokerErrorType::Timeout | BrokerErrorType::Network(_))
-        }
-        AgentError::Smp { error, .. } => {
-            matches!(error, ErrorType::Internal | ErrorType::Store(_) | ErrorType::Quota)
-        }
+        AgentError::Broker { error, .. } => is_passing_failure(error),
+        AgentError::Smp { error, .. } => is_passing_answer(error),
+        AgentError::Proxy { error, .. } => match error {
+            ProxyError::Broker(error) => is_passing_failure(error),
+            ProxyError::Protocol(error) => is_passing_answer(error),
+            ProxyError::NoSession => true,
+            ProxyError::BasicAuth => false,
+        },
         _ => false,
     }
+}
+
+const fn is_passing_failure(error: &BrokerErrorType) -> bool {
+    matches!(error, BrokerErrorType::Timeout | BrokerErrorType::Network(_))
+}
+
+const fn is_passing_answer(error: &ErrorType) -> bool {
+    matches!(error, ErrorType::Internal | ErrorType::Store(_) | ErrorType::Quota)
 }

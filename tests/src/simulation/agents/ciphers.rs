@@ -1,6 +1,6 @@
 //! What leaves agents: opened, to see that it was kept before, and that no key of a ratchet encrypts two messages.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use smp_core::agent::store::{Outgoing, OutgoingContent};
@@ -11,7 +11,7 @@ use smp_core::crypto::ratchet::RatchetMessage;
 use smp_core::wire::agent::{AgentEnvelope, EnvelopeBody};
 use smp_core::wire::codec::{Reader, decode_all};
 use smp_core::wire::command::Command;
-use smp_core::wire::{ClientMessage, ClientMessageEnvelope};
+use smp_core::wire::{ClientMessage, ClientMessageEnvelope, EntityId};
 
 use super::keeping::{Keeping, SendPlace};
 
@@ -23,6 +23,8 @@ pub(super) struct Ciphers {
     by_key: BTreeMap<[u8; 16], Bytes>,
     /// Which bytes left for a message of a person, at most as often as it was sent.
     left: BTreeMap<(usize, ConnectionId, LocalMessageId), Vec<Bytes>>,
+    /// Queues of contact addresses: what goes there no ratchet encrypts.
+    pub(super) addresses: BTreeSet<EntityId>,
 }
 
 impl Ciphers {
@@ -37,6 +39,9 @@ impl Ciphers {
         request: &Request,
     ) -> Result<(), String> {
         let Command::Send { body, .. } = request.command() else { return Ok(()) };
+        if self.addresses.contains(request.entity()) {
+            return Ok(());
+        }
         let place =
             keeping.send_place(request.entity()).ok_or("a message left for a queue that is not kept")?;
         let kept = keeping.next_deliveries(place);

@@ -94,7 +94,7 @@ pub fn crash_everywhere(story: Story, step: usize) -> Everywhere {
     let mut all = Everywhere::default();
     let mut first = world(story, false);
     first.live();
-    if let Some(fault) = first.sim.failure.take() {
+    if let Some(fault) = first.sim.trace.failure.take() {
         all.failures.push(format!("without a crash: {fault}"));
         return all;
     }
@@ -127,4 +127,4 @@ fn world(story: Story, is_verbose: bool) -> World {
 }
 
 /// Machines of a kind that a world may have.
-const MACHINES: usize = 4;
+pub(super) const MACHINES: usize = 4;

@@ -17,8 +17,10 @@
 //! To add something that apps do: a variant of `app::Action` with when it is possible, what is asked and what the reply
 //! means; if it makes a promise, a rule in `model`, and in `rounds::unsettled` what has to have happened in the end.
 
+mod addresses;
 mod app;
 mod ciphers;
+mod durable;
 mod everywhere;
 mod features;
 mod keeping;
@@ -27,45 +29,37 @@ mod more;
 mod network;
 mod options;
 mod person;
+mod relays;
 mod rounds;
 mod schedule;
 mod server;
 mod sim;
 mod site;
+mod users;
 mod world;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 pub use everywhere::{Everywhere, Story, crash_everywhere};
-pub use features::FIRST as AGENT_FEATURES_FIRST;
+pub use features::{FIRST as AGENT_FEATURES_FIRST, WHOLE_FIRST as AGENT_WHOLE_FIRST};
 pub use sim::AgentCounts;
 
+use super::{Outcome, outcome};
 use features::Features;
 use options::Options;
 use world::World;
 
-/// What came of a world of agents.
-pub struct AgentOutcome {
-    /// A hash of everything that happened: the same for the same seed.
-    pub trace: u64,
-    /// How much happened.
-    pub counts: AgentCounts,
-    /// What was wrong.
-    pub failure: Option<String>,
-}
-
 /// Lives the world of a seed, and prints what happens if asked to.
 #[must_use]
-pub fn run_agents(seed: u64, is_verbose: bool) -> AgentOutcome {
+pub fn run_agents(seed: u64, is_verbose: bool) -> Outcome<AgentCounts> {
     let mut dice = super::dice::Dice::new(seed);
     let mut options = Options::draw(&mut dice);
-    options.features = Features::draw(seed, options.talks.len());
+    options.features = Features::draw(seed, options.talks.len(), options.people.len());
+    options.suit_features();
     live(World::new(dice, options, is_verbose))
 }
 
-fn live(mut world: World) -> AgentOutcome {
+fn live(mut world: World) -> Outcome<AgentCounts> {
     let panicked = catch_unwind(AssertUnwindSafe(|| world.live())).is_err();
-    let sim = &mut world.sim;
-    sim.expect(!panicked, || "a panic".into());
-    AgentOutcome { trace: sim.trace_hash(), counts: sim.counts, failure: sim.failure.take() }
+    outcome(&mut world.sim.trace, world.sim.counts, panicked)
 }

@@ -4,9 +4,14 @@ use std::collections::BTreeSet;
 
 use bytes::Bytes;
 use smp_core::Timestamp;
-use smp_core::agent::{ConfirmationId, ConnectionId, LocalMessageId, MessageEvent, ReceivedReceipt};
+use smp_core::agent::{
+    ConfirmationId, ConnectionId, LocalMessageId, MessageEvent, ReceivedReceipt, Reply, UserId,
+};
 use smp_core::wire::ConnectionRequest;
 use smp_core::wire::agent::MessageIntegrity;
+
+use super::addresses::Address;
+use super::world::USER;
 
 /// A connection of two people.
 pub(super) struct Talk {
@@ -15,6 +20,8 @@ pub(super) struct Talk {
     pub(super) request: Option<Box<ConnectionRequest>>,
     /// Who invited, and who joins.
     pub(super) sides: [Side; 2],
+    /// The invitation goes through a contact address: see `addresses`.
+    pub(super) address: Option<Address>,
     /// The network or servers may fail: when a queue that was left cannot be reached, the next one does not wait for it.
     pub(super) has_faults: bool,
 }
@@ -22,6 +29,12 @@ pub(super) struct Talk {
 /// One of two people, and what his app keeps of the connection.
 pub(super) struct Side {
     pub(super) person: usize,
+    /// Which of his users it is.
+    pub(super) user: UserId,
+    /// From how many queues he receives.
+    pub(super) queues: usize,
+    /// How often he gave it to another one.
+    pub(super) changes: usize,
     /// His name of the connection.
     pub(super) connection: Option<ConnectionId>,
     pub(super) step: Step,
@@ -31,6 +44,12 @@ pub(super) struct Side {
     pub(super) confirmations: Vec<ConfirmationId>,
     /// He may send, as far as he was told.
     pub(super) may_send: bool,
+    /// His process is new, and he has not asked how the connection is.
+    pub(super) asks_status: bool,
+    /// He asked, and was told that they are connected.
+    pub(super) knows_connected: bool,
+    /// Connections whose request was rejected.
+    pub(super) former: Vec<(ConnectionId, Leaving)>,
     /// How often he was told who the other one is, and that they are connected.
     pub(super) infos: usize,
     pub(super) connected: usize,
@@ -65,8 +84,9 @@ pub(super) enum Step {
 }
 
 /// How far somebody is with deleting the connection.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
 pub(super) enum Leaving {
+    #[default]
     No,
     Asked,
     Left,
@@ -140,7 +160,8 @@ pub(super) enum Acknowledged {
 
 impl Talk {
     pub(super) fn new(index: usize, (first, second): (usize, usize)) -> Self {
-        Self { index, request: None, sides: [Side::new(first), Side::new(second)], has_faults: false }
+        let sides = [Side::new(first), Side::new(second)];
+        Self { index, request: None, sides, address: None, has_faults: false }
     }
 
     /// The next message of a side: of its own kind, so that it is known wherever it comes.
@@ -163,9 +184,14 @@ impl Talk {
         }
         let number = sender.sent.iter().position(|sent| sent.body == message.body);
         let number = number.ok_or("a message was told that was not sent")?;
-        let is_explained = self.has_faults && hearer.moves > 0;
+        let is_explained = self.has_faults && (hearer.moves > 0 || hearer.queues > 1);
         if message.integrity != MessageIntegrity::Ok && !is_explained {
             return Err(format!("message {number} was told as {:?}", message.integrity));
+        }
+        // Who let the other one in may hear of him before he knows that they are connected.
+        let is_met = hearer.connected > 0 || (side == 0 && !hearer.confirmations.is_empty());
+        if !is_met && hearer.crashes == 0 {
+            return Err("a message was told before who sends".into());
         }
         let heard = &mut hearer.heard;
         if let Some(open) = heard.open.iter_mut().find(|open| open.number == number) {
@@ -179,7 +205,7 @@ impl Talk {
             return Ok(());
         }
         heard.open.retain(|open| !open.perhaps);
-        if let Some(open) = heard.open.first().filter(|_| !is_explained) {
+        if let Some(open) = heard.open.first().filter(|_| !is_explained && hearer.queues == 1) {
             let last = open.number;
             return Err(format!("message {number} was told before {last} was acknowledged"));
         }
@@ -283,10 +309,16 @@ impl Side {
     fn new(person: usize) -> Self {
         Self {
             person,
+            user: USER,
+            queues: 1,
+            changes: 0,
             connection: None,
             step: Step::Nothing,
             asks_again: false,
             confirmations: Vec::new(),
+            asks_status: false,
+            knows_connected: false,
+            former: Vec::new(),
             may_send: false,
             infos: 0,
             connected: 0,
@@ -310,6 +342,7 @@ impl Side {
             self.leaving = Leaving::No;
         }
         (self.asks_again, self.heard.is_wanted_again) = (true, false);
+        self.asks_status = true;
         for sent in &mut self.sent {
             sent.crashed_since = true;
             if sent.fate == Fate::Asked {
@@ -322,6 +355,60 @@ impl Side {
                 open.unknown();
             }
         }
+    }
+
+    /// He has used an invitation or an address.
+    ///
+    /// # Errors
+    /// If it was for another connection.
+    pub(super) fn has_joined(&mut self, reply: Reply) -> Result<(), String> {
+        let Reply::Joined { connection, can_send } = reply else { return Err("another answer".into()) };
+        if self.former.iter().any(|(id, _)| *id == connection) {
+            // It was rejected before he knew that it is there.
+            return Ok(());
+        }
+        if self.connection != Some(connection) {
+            return Err("another connection was joined".into());
+        }
+        if self.step != Step::Allowed {
+            self.step = Step::Done;
+        }
+        self.may_send |= can_send;
+        Ok(())
+    }
+
+    /// His request was rejected: he begins anew, with another connection.
+    pub(super) fn ask_anew(&mut self) {
+        self.former.extend(self.connection.take().map(|connection| (connection, Leaving::No)));
+        self.step = Step::Nothing;
+    }
+
+    /// A connection whose request was rejected is deleted.
+    pub(super) fn forgot(&mut self, connection: ConnectionId) {
+        let former = self.former.iter_mut().find(|(id, _)| *id == connection);
+        former.into_iter().for_each(|(_, leaving)| *leaving = (*leaving).max(Leaving::Left));
+    }
+
+    /// He was told who the other one is.
+    ///
+    /// # Errors
+    /// If he was before, or if he is told too late.
+    pub(super) fn told_info(&mut self) -> Result<(), String> {
+        self.infos += 1;
+        let is_expected = self.infos == 1 && self.connected == 0;
+        is_expected.then_some(()).ok_or_else(|| "somebody answered once more".into())
+    }
+
+    /// He was told that both can send: once, and after he knows who the other one is, unless he lost that in a crash.
+    ///
+    /// # Errors
+    /// If not.
+    pub(super) fn told_connected(&mut self, side: usize) -> Result<(), String> {
+        self.connected += 1;
+        self.may_send = true;
+        let knows = if side == 1 { self.infos > 0 } else { !self.confirmations.is_empty() };
+        let is_expected = self.connected == 1 && (knows || self.crashes > 0);
+        is_expected.then_some(()).ok_or_else(|| "a side was connected once more, or to nobody".into())
     }
 
     /// He was told that the server has one of his messages.

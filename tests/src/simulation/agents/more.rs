@@ -5,12 +5,15 @@ use std::time::Duration;
 
 use smp_core::Timestamp;
 use smp_core::agent::store::{ReceiveSwitch, SyncState};
-use smp_core::agent::{AgentInput, Call, CallId, ConnectionId, Event as AgentEvent, SwitchPhase, SwitchSide};
+use smp_core::agent::{
+    AgentInput, Call, CallId, ConnectionId, Event as AgentEvent, SwitchPhase, SwitchSide, UserId,
+};
 use smp_core::crypto::ratchet::PqEncryption;
 use smp_core::wire::agent::{AgentCommandError, AgentError, ConnectionError, PeerError, RatchetError};
 
+use super::addresses::AtAddress;
 use super::app::Action;
-use super::model::{Leaving, Side, Talk};
+use super::model::{Leaving, Side, Step, Talk};
 use super::sim::Sim;
 use super::world::World;
 
@@ -25,6 +28,8 @@ pub(super) enum More {
     AbortSwitch,
     /// Agree on a new ratchet.
     Renew,
+    /// Give the connection to another user.
+    Give(UserId),
     Delete(bool),
 }
 
@@ -64,14 +69,14 @@ impl World {
         let rate = self.sim.options.features.device;
         let Device { is_offline, rest, .. } = self.people[person].app.device;
         let is_away = is_offline || rest != Rest::No;
-        let acts = match self.sim.is_calm {
+        let acts = match self.sim.dice.is_calm {
             true => is_away,
             false => self.sim.dice.chance(if is_away { rate.saturating_mul(5) } else { rate }),
         };
         if !acts {
             return false;
         }
-        let chosen = if self.sim.is_calm { 0 } else { self.sim.dice.below(4) };
+        let chosen = if self.sim.dice.is_calm { 0 } else { self.sim.dice.below(4) };
         let patience = Duration::from_millis(self.sim.dice.below(20_000) as u64);
         let device = &mut self.people[person].app.device;
         let call = match chosen {
@@ -96,7 +101,7 @@ impl World {
         };
         self.sim.counts.calls += 1;
         let id = CallId(self.sim.counts.calls);
-        self.sim.note(&format!("tells of the device, {chosen}: person, call"), &[person as u64, id.0]);
+        self.sim.trace.note(&format!("tells of the device, {chosen}: person, call"), &[person as u64, id.0]);
         self.people[person].app.device.calls.insert(id);
         self.agent_input(person, AgentInput::Call(id, call));
         true
@@ -114,6 +119,16 @@ impl World {
             && (!deletion.is_late || who.sent.len() >= self.sim.options.messages)
         {
             add(Action::More(More::Delete(deletion.wait_delivery)));
+        }
+        for (id, _) in who.former.iter().filter(|(_, leaving)| *leaving == Leaving::No) {
+            if !self.is_forgetting(*id) {
+                add(Action::Address(AtAddress::Forget(*id)));
+            }
+        }
+        let is_invitation = self.talks[talk].address.is_none();
+        let may_give = is_invitation && side == 0 && who.step == Step::Done && who.confirmations.is_empty();
+        if may_give && who.changes < features.changes && !self.is_asking_more(talk, side) {
+            add(Action::More(More::Give(UserId(3 - who.user.0))));
         }
         let (moves, renewals) = (features.rotations * rounds, features.resyncs * rounds);
         if moves + renewals == 0 || self.is_asking_more(talk, side) || self.talks[talk].is_left() {
@@ -136,7 +151,7 @@ impl World {
         // has more patience.
         let patience = if side == 0 { PATIENCE } else { PATIENCE * 4 };
         let is_needed =
-            kept.state.sync != SyncState::Ok && self.sim.now.mono.since(who.renewed_at) > patience;
+            kept.state.sync != SyncState::Ok && self.sim.trace.now.mono.since(who.renewed_at) > patience;
         let is_wanted = kept.state.sync == SyncState::Ok && who.renewals < renewals;
         if is_connected && renewals > 0 && (is_needed || is_wanted) {
             add(Action::More(More::Renew));
@@ -147,6 +162,13 @@ impl World {
         let person = self.talks[talk].sides[side].person;
         let mut calls = self.people[person].app.calls.values();
         calls.any(|asked| (asked.talk, asked.side) == (talk, side) && matches!(asked.action, Action::More(_)))
+            || self.waits_for_durable(person, (talk, side), |asked| matches!(asked.action, Action::More(_)))
+    }
+
+    /// Whether a connection whose request was rejected is being deleted.
+    fn is_forgetting(&self, connection: ConnectionId) -> bool {
+        let mut calls = self.people.iter().flat_map(|person| person.app.calls.values());
+        calls.any(|asked| asked.action == Action::Address(AtAddress::Forget(connection)))
     }
 
     /// The agent tells something that is not about handshakes and messages.
@@ -160,6 +182,22 @@ impl World {
             AgentEvent::RatchetSync { connection, state, error } => {
                 let place = self.side_of(person, connection);
                 place.and_then(|(talk, _)| self.talks[talk].told_sync(state, error))
+            }
+            AgentEvent::Request(request) => {
+                self.sim.counts.requests += 1;
+                let is_it = |talk: &&mut Talk| {
+                    let address = talk.address.as_ref().and_then(|address| address.connection);
+                    talk.sides[1].person == person && address == Some(request.connection)
+                };
+                let talk = self.talks.iter_mut().find(is_it);
+                talk.ok_or("a request at an unknown address")?.told_request(&request)
+            }
+            event @ AgentEvent::Finished { .. } => self.told_finished(person, event),
+            AgentEvent::UserDeleted(user) => self.told_user_deleted(person, user),
+            AgentEvent::QueueDeleted { connection, .. } | AgentEvent::Deleted(connection)
+                if self.is_of_nobody(person, connection) =>
+            {
+                self.told_forgotten(connection, matches!(event, AgentEvent::Deleted(_)))
             }
             AgentEvent::QueueDeleted { connection, error, .. } => {
                 self.people[person].was_told_errors |= error.is_some();
@@ -176,6 +214,24 @@ impl World {
             }
             event => Err(format!("an event that cannot be: {event:?}")),
         }
+    }
+
+    /// Whether a connection is none of those that people talk in: its request was rejected, or its user is deleted.
+    fn is_of_nobody(&self, person: usize, connection: ConnectionId) -> bool {
+        let is_deleting = self.people[person].departed.leaving != Leaving::No;
+        let sides = self.talks.iter().flat_map(|talk| &talk.sides);
+        let mut former = sides.flat_map(|who| &who.former);
+        let is_known = self.side_of(person, connection).is_ok();
+        !is_known && (is_deleting || former.any(|(id, _)| *id == connection))
+    }
+
+    /// Something of such a connection is deleted.
+    fn told_forgotten(&mut self, connection: ConnectionId, is_over: bool) -> Result<(), String> {
+        let sides = self.talks.iter_mut().flat_map(|talk| &mut talk.sides);
+        let former = sides.flat_map(|who| &mut who.former).find(|(id, _)| *id == connection);
+        let Some((_, leaving)) = former.filter(|_| is_over) else { return Ok(()) };
+        let was = std::mem::replace(leaving, Leaving::Over);
+        (was != Leaving::Over).then_some(()).ok_or_else(|| "a connection was deleted twice".into())
     }
 
     /// Whether something else that happened is the reason of an error.
@@ -201,6 +257,10 @@ impl Side {
                 self.aborts += 1;
                 Call::AbortSwitch(connection)
             }
+            More::Give(user) => {
+                self.changes += 1;
+                Call::ChangeUser { connection, user }
+            }
             More::Renew => {
                 (self.renewals, self.renewed_at) = (self.renewals + 1, now);
                 Call::Synchronize { connection, force: true }
@@ -213,9 +273,13 @@ impl Side {
     }
 
     pub(super) fn was_done(&mut self, more: More) {
-        if let More::Delete(_) = more {
-            self.leaving = self.leaving.max(Leaving::Left);
-            self.heard.open.clear();
+        match more {
+            More::Delete(_) => {
+                self.leaving = self.leaving.max(Leaving::Left);
+                self.heard.open.clear();
+            }
+            More::Give(user) => self.user = user,
+            _ => {}
         }
     }
 
@@ -224,6 +288,8 @@ impl Side {
         let is_later = *error == AgentError::Command(AgentCommandError::Prohibited);
         match more {
             More::Switch => is_later && self.moves > 1,
+            // Somebody used the invitation.
+            More::Give(_) => is_later && (!self.confirmations.is_empty() || self.crashes > 0),
             // It went on meanwhile.
             More::AbortSwitch | More::Renew => is_later,
             // It was deleted before a crash, or never was.

@@ -5,6 +5,7 @@ use std::sync::OnceLock;
 
 use smp_core::agent::{AgentInput, LinkId};
 use smp_core::client::{Client, ClientInput, ClientLimits, ClientOutput};
+use smp_core::server::proxy::RelayId;
 use smp_core::server::{ConnectionId, Session, SessionInput};
 use smp_core::transport::{ClientOptions, ClientTransportConfig, PlainPeer, Transport};
 use smp_core::wire::error::{BrokerErrorType, NetworkError};
@@ -16,12 +17,25 @@ use super::person::Session as PersonSession;
 use super::schedule::{Event, InPerson, Lane};
 use super::world::World;
 
+/// Who is at the client's end of a connection, and which of his processes.
+#[derive(Clone, Copy)]
+pub(super) enum End {
+    Person {
+        person: usize,
+        life: u64,
+        link: LinkId,
+    },
+    /// A server, as a proxy.
+    Relay {
+        site: usize,
+        life: u64,
+        link: RelayId,
+    },
+}
+
 /// A connection.
 pub(super) struct Wire {
-    /// Whose, and which of his process.
-    pub(super) person: usize,
-    life: u64,
-    link: LinkId,
+    pub(super) client: End,
     /// Where the server is.
     pub(super) site: usize,
     /// Nothing passes any more; whether anybody learns of it is another matter.
@@ -38,15 +52,17 @@ impl World {
         let id = ConnectionId(self.last_connection);
         let site = (0..self.sites.len()).find(|site| address_of(*site) == *address);
         let site = site.filter(|site| self.sites[*site].server.is_some());
-        let is_refused = self.sim.fault(self.sim.options.refuse);
+        let is_refused = self.sim.dice.fault(self.sim.options.refuse);
         let Some(site) = site.filter(|_| !is_refused) else {
-            self.sim.note("refused: person, link", &[person as u64, link.0]);
+            self.sim.trace.note("refused: person, link", &[person as u64, link.0]);
             self.sim.counts.cuts += u64::from(is_refused);
-            self.people[person].sessions.insert(link, PersonSession { connection: id, client: None });
+            self.people[person]
+                .sessions
+                .insert(link, PersonSession { connection: id, site: None, client: None });
             return self.tell_agent(person, link, id, AgentInput::LinkLost(link, LOST));
         };
-        self.sim.note("connects: person, link, connection", &[person as u64, link.0, id.0]);
-        let now = self.sim.now;
+        self.sim.trace.note("connects: person, link, connection", &[person as u64, link.0, id.0]);
+        let now = self.sim.trace.now;
         let (client, server) = self.ends(self.sim.options.servers[site], id);
         let session = Session::new(self.config.clone(), server, self.sim.dice.seed(), now);
         if let Some(server) = &mut self.sites[site].server {
@@ -55,14 +71,17 @@ impl World {
         let client = Client::new(ClientLimits::default(), client, self.sim.dice.seed(), now);
         let life = self.people[person].life;
         let (inbox, is_dead, eof) = (VecDeque::new(), false, false);
-        self.wires.insert(id, Wire { person, life, link, site, is_dead, inbox, eof });
-        self.people[person].sessions.insert(link, PersonSession { connection: id, client: Some(client) });
+        let end = End::Person { person, life, link };
+        self.wires.insert(id, Wire { client: end, site, is_dead, inbox, eof });
+        self.people[person]
+            .sessions
+            .insert(link, PersonSession { connection: id, site: Some(site), client: Some(client) });
         self.session_input(id, SessionInput::Received(&[]));
         self.drain_client(person, link);
     }
 
     /// Both ends of a connection. TLS is left out: it has its own tests.
-    fn ends(&mut self, version: Version, id: ConnectionId) -> (Transport, Transport) {
+    pub(super) fn ends(&mut self, version: Version, id: ConnectionId) -> (Transport, Transport) {
         static CONFIGS: [OnceLock<ClientTransportConfig>; Version::MAX.0 as usize + 1] =
             [const { OnceLock::new() }; Version::MAX.0 as usize + 1];
         let config = CONFIGS[usize::from(version.0)].get_or_init(|| {
@@ -73,7 +92,7 @@ impl World {
         session_id[..8].copy_from_slice(&id.0.to_be_bytes());
         let at_server = PlainPeer { session_id, has_alpn: true, ..PlainPeer::default() };
         let at_client = PlainPeer { certificates: identity().chain().to_vec(), ..at_server.clone() };
-        let (now, dice) = (self.sim.now, &mut self.sim.dice);
+        let (now, dice) = (self.sim.trace.now, &mut self.sim.dice);
         let client = Transport::plain_client(config.clone(), at_client, dice.seed(), now);
         let server = Transport::plain_server(self.transport.clone(), at_server, dice.seed(), now);
         (client, server)
@@ -81,7 +100,7 @@ impl World {
 
     /// Gives the client of a link an input, and carries out what follows.
     pub(super) fn client_input(&mut self, person: usize, link: LinkId, input: ClientInput<'_>) {
-        let now = self.sim.now;
+        let now = self.sim.trace.now;
         let Some(client) = self.people[person].client(link) else { return };
         client.handle(now, input);
         self.drain_client(person, link);
@@ -104,7 +123,7 @@ impl World {
                     self.tell_agent(person, link, id, AgentInput::Told(link, event));
                 }
                 ClientOutput::Close(reason) => {
-                    self.sim.note(&format!("client closes, {reason:?}: connection"), &[id.0]);
+                    self.sim.trace.note(&format!("client closes, {reason:?}: connection"), &[id.0]);
                     session.client = None;
                     self.tell_agent(person, link, id, AgentInput::LinkLost(link, LOST));
                     self.leave(id);
@@ -115,25 +134,25 @@ impl World {
 
     /// What a client tells comes in order, unless the agent gives the session up before.
     fn tell_agent(&mut self, person: usize, link: LinkId, id: ConnectionId, input: AgentInput) {
-        let delay = self.sim.delay(self.sim.options.inside_delay);
+        let delay = self.sim.dice.delay(self.sim.options.inside_delay);
         let event = InPerson::Link(link, id, input);
         self.in_person_behind(Lane::FromLink(id), person, delay, event);
     }
 
     fn write_to_server(&mut self, person: usize, link: LinkId, id: ConnectionId, bytes: Vec<u8>) {
-        let (now, max) = (self.sim.now.mono, self.sim.options.network_delay);
-        let taken = self.sim.delay(max);
+        let (now, max) = (self.sim.trace.now.mono, self.sim.options.network_delay);
+        let taken = self.sim.dice.delay(max);
         let event = InPerson::Taken(link, id, bytes.len());
         self.in_person_behind(Lane::TakenByClient(id), person, taken, event);
-        let delay = self.sim.delay(max);
+        let delay = self.sim.dice.delay(max);
         self.schedule.add_behind(Lane::ToServer(id), now, delay, Event::ToServer(id, bytes));
     }
 
     pub(super) fn write_to_client(&mut self, id: ConnectionId, bytes: Vec<u8>) {
-        let (now, max) = (self.sim.now.mono, self.sim.options.network_delay);
-        let taken = self.sim.delay(max);
+        let (now, max) = (self.sim.trace.now.mono, self.sim.options.network_delay);
+        let taken = self.sim.dice.delay(max);
         self.schedule.add_behind(Lane::Taken(id), now, taken, Event::Taken(id, bytes.len()));
-        let delay = self.sim.delay(max);
+        let delay = self.sim.dice.delay(max);
         self.schedule.add_behind(Lane::ToClient(id), now, delay, Event::ToClient(id, bytes));
     }
 
@@ -142,7 +161,7 @@ impl World {
             return;
         }
         self.cut(id, &mut bytes);
-        self.sim.note_bytes(&bytes);
+        self.sim.trace.note_bytes(&bytes);
         if let Some(wire) = self.wires.get_mut(&id) {
             wire.inbox.push_back(bytes);
         }
@@ -172,45 +191,55 @@ impl World {
             return;
         }
         self.cut(id, &mut bytes);
-        self.sim.note_bytes(&bytes);
-        if let Some((person, link)) = self.client_of(id) {
-            self.client_input(person, link, ClientInput::Received(&bytes));
-        }
+        self.sim.trace.note_bytes(&bytes);
+        self.client_of(id, ClientInput::Received(&bytes));
     }
 
     pub(super) fn client_eof(&mut self, id: ConnectionId) {
         let Some(wire) = self.wires.get_mut(&id) else { return };
         wire.is_dead = true;
-        if let Some((person, link)) = self.client_of(id) {
-            self.client_input(person, link, ClientInput::Eof);
-        }
+        self.client_of(id, ClientInput::Eof);
     }
 
-    /// The client at the end of a connection, if it is still there.
-    fn client_of(&self, id: ConnectionId) -> Option<(usize, LinkId)> {
-        let wire = self.wires.get(&id)?;
-        let person = &self.people[wire.person];
-        let session = person.sessions.get(&wire.link).filter(|_| person.life == wire.life)?;
-        (session.connection == id).then_some((wire.person, wire.link))
+    /// Something comes to the client at the end of a connection, if it is still there.
+    fn client_of(&mut self, id: ConnectionId, input: ClientInput<'_>) {
+        match self.wires.get(&id).map(|wire| wire.client) {
+            Some(End::Person { person, life, link }) => {
+                let state = &self.people[person];
+                let session = state.sessions.get(&link).filter(|_| state.life == life);
+                if session.is_some_and(|session| session.connection == id) {
+                    self.client_input(person, link, input);
+                }
+            }
+            Some(End::Relay { site, life, link }) if self.sites[site].life == life => {
+                self.relay_input(site, link, input);
+            }
+            _ => {}
+        }
     }
 
     /// The client has ended a connection, or has died; the server learns of it, unless the connection is dead.
     pub(super) fn leave(&mut self, id: ConnectionId) {
         if self.wires.get(&id).is_some_and(|wire| !wire.is_dead) {
-            let delay = self.sim.delay(self.sim.options.network_delay);
-            self.schedule.add_behind(Lane::ToServer(id), self.sim.now.mono, delay, Event::ServerEof(id));
+            let delay = self.sim.dice.delay(self.sim.options.network_delay);
+            self.schedule.add_behind(
+                Lane::ToServer(id),
+                self.sim.trace.now.mono,
+                delay,
+                Event::ServerEof(id),
+            );
         }
     }
 
     /// Perhaps the connection ends within these bytes: both ends learn of it, or neither.
     fn cut(&mut self, id: ConnectionId, bytes: &mut Vec<u8>) {
-        let is_cut = self.sim.fault(self.sim.options.cut);
-        if !is_cut && !self.sim.fault(self.sim.options.silence) {
+        let is_cut = self.sim.dice.fault(self.sim.options.cut);
+        if !is_cut && !self.sim.dice.fault(self.sim.options.silence) {
             return;
         }
         self.sim.counts.cuts += 1;
         bytes.truncate(self.sim.dice.below(bytes.len() + 1));
-        self.sim.note(if is_cut { "cut: connection" } else { "silence: connection" }, &[id.0]);
+        self.sim.trace.note(if is_cut { "cut: connection" } else { "silence: connection" }, &[id.0]);
         if is_cut {
             self.end_wire(id);
         } else if let Some(wire) = self.wires.get_mut(&id) {
@@ -223,8 +252,8 @@ impl World {
         let Some(wire) = self.wires.get_mut(&id) else { return };
         wire.is_dead = true;
         for event in [Event::ServerEof(id), Event::ClientEof(id)] {
-            let delay = self.sim.delay(self.sim.options.network_delay);
-            self.schedule.add(self.sim.now.mono + delay, event);
+            let delay = self.sim.dice.delay(self.sim.options.network_delay);
+            self.schedule.add(self.sim.trace.now.mono + delay, event);
         }
     }
 }

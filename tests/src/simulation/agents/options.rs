@@ -3,6 +3,7 @@
 use smp_core::wire::Version;
 
 use super::super::dice::Dice;
+use super::everywhere::MACHINES;
 use super::features::Features;
 
 /// What kind of a world it is. Rates are of 10,000, times of milliseconds.
@@ -82,6 +83,26 @@ impl Options {
             crash_agent: perhaps(dice, 300),
             late: perhaps(dice, 5_000),
             features: Features::default(),
+        }
+    }
+
+    /// Changes what could not be with the features of the world.
+    pub(super) fn suit_features(&mut self) {
+        if !self.features.receive_queues.is_empty() {
+            let servers = self.servers.len().max(2);
+            self.servers.resize(servers, Version::MAX);
+            self.people.iter_mut().for_each(|of| of.extend(0..servers));
+            for of in &mut self.people {
+                let mut known = [false; MACHINES];
+                of.retain(|server| !std::mem::replace(&mut known[*server], true));
+            }
+        }
+        if self.features.outages > 0 {
+            self.crash_server = self.crash_server.max(20);
+        }
+        if !self.features.networks.is_empty() {
+            // Older servers are no proxies.
+            self.servers.iter_mut().for_each(|version| *version = (*version).max(Version(8)));
         }
     }
 

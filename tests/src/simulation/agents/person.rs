@@ -5,14 +5,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use smp_core::Timestamp;
-use smp_core::agent::{Agent, AgentConfig, AgentInput, AgentOutput, LinkId};
-use smp_core::client::{Client, ClientInput};
+use smp_core::agent::{Agent, AgentConfig, AgentInput, AgentOutput, LinkId, ProxyMode};
+use smp_core::client::{Client, ClientInput, Request};
 use smp_core::server::ConnectionId as WireId;
 
 use super::app::App;
+use super::durable::Durable;
 use super::everywhere::{How, Victim};
 use super::keeping::{Fate, Job, Keeping};
 use super::schedule::{Event, InPerson, Lane};
+use super::users::Departed;
 use super::world::World;
 
 /// Somebody with an agent, perhaps between a crash and the next start.
@@ -24,6 +26,9 @@ pub(super) struct Person {
     pub(super) keeping: Keeping,
     pub(super) sessions: BTreeMap<LinkId, Session>,
     pub(super) app: App,
+    /// Calls that the agent keeps, by their correlation.
+    pub(super) durables: BTreeMap<u64, Durable>,
+    pub(super) departed: Departed,
     /// Errors of which something else was the reason.
     pub(super) was_told_errors: bool,
 }
@@ -31,6 +36,8 @@ pub(super) struct Person {
 /// The client of a link; nothing, if it was refused or has ended.
 pub(super) struct Session {
     pub(super) connection: WireId,
+    /// The server, if the attempt was not refused.
+    pub(super) site: Option<usize>,
     pub(super) client: Option<Client>,
 }
 
@@ -50,6 +57,8 @@ impl Person {
             keeping: Keeping::default(),
             sessions: BTreeMap::new(),
             app: App::default(),
+            durables: BTreeMap::new(),
+            departed: Departed::default(),
             was_told_errors: false,
         }
     }
@@ -81,8 +90,8 @@ impl World {
     pub(super) fn start_agent(&mut self, person: usize) {
         let state = &mut self.people[person];
         state.life += 1;
-        self.sim.note("agent starts: person, number", &[person as u64, state.life]);
-        let agent = Agent::new(state.config.clone(), self.sim.dice.seed(), self.sim.now);
+        self.sim.trace.note("agent starts: person, number", &[person as u64, state.life]);
+        let agent = Agent::new(state.config.clone(), self.sim.dice.seed(), self.sim.trace.now);
         state.agent = Some(agent);
         self.drain_agent(person);
     }
@@ -91,26 +100,27 @@ impl World {
     pub(super) fn crash_agent(&mut self, person: usize, survive: usize) {
         self.sim.counts.agent_crashes += 1;
         self.sim
+            .trace
             .note("agent crashes: person, jobs of its store that are done", &[person as u64, survive as u64]);
         let state = &mut self.people[person];
         state.life += 1;
         state.agent = None;
         let verdict = state.keeping.crash(survive);
         let sessions = std::mem::take(&mut state.sessions);
-        self.sim.take(verdict);
+        self.sim.trace.take(verdict);
         sessions.into_values().for_each(|session| self.leave(session.connection));
         self.forget_calls(person);
         let delay = Duration::from_millis(self.sim.dice.below(20_000) as u64);
-        self.schedule.add(self.sim.now.mono + delay, Event::StartAgent(person));
+        self.schedule.add(self.sim.trace.now.mono + delay, Event::StartAgent(person));
     }
 
     pub(super) fn happen_in_person(&mut self, person: usize, event: InPerson) {
         match event {
             InPerson::Keep => match self.people[person].keeping.work() {
-                Err(fault) => self.sim.take(Err(fault)),
+                Err(fault) => self.sim.trace.take(Err(fault)),
                 Ok(None) => {}
                 Ok(Some(reply)) => {
-                    let delay = self.sim.delay(self.sim.options.keep_delay);
+                    let delay = self.sim.dice.delay(self.sim.options.keep_delay);
                     self.in_person_behind(Lane::Kept(person), person, delay, InPerson::Agent(reply));
                 }
             },
@@ -135,29 +145,29 @@ impl World {
 
     /// Gives an agent an input, and carries out what follows.
     pub(super) fn agent_input(&mut self, person: usize, input: AgentInput) {
-        let now = self.sim.now;
+        let now = self.sim.trace.now;
         let Some(agent) = &mut self.people[person].agent else { return };
         agent.handle(now, input);
         self.drain_agent(person);
     }
 
     fn drain_agent(&mut self, person: usize) {
-        let now = self.sim.now.mono;
+        let now = self.sim.trace.now.mono;
         loop {
             let Some(agent) = &mut self.people[person].agent else { return };
             let due = agent.poll_timeout();
             let Some(output) = agent.poll_output() else {
                 let check = agent.check();
-                return self.sim.take(check.map_err(str::to_owned));
+                return self.sim.trace.take(check.map_err(str::to_owned));
             };
-            self.sim.expect(due.is_some_and(|due| due <= now), || "an agent hides its output".into());
+            self.sim.trace.expect(due.is_some_and(|due| due <= now), || "an agent hides its output".into());
             let victim = Victim::Agent(person);
             self.effects[victim] += 1;
             let planned = self.is_planned(victim);
             if planned == Some(How::Before) {
                 return self.crash_agent(person, 0);
             }
-            if self.sim.fault(self.sim.options.crash_agent) {
+            if self.sim.dice.fault(self.sim.options.crash_agent) {
                 let waiting = self.people[person].keeping.waiting();
                 let survive = self.sim.dice.below(waiting + 1);
                 return self.crash_agent(person, survive);
@@ -183,16 +193,17 @@ impl World {
                 self.connect(person, link, &address);
             }
             AgentOutput::Request(link, id, request) => {
-                self.sim.note(
+                self.sim.trace.note(
                     &format!("{request:?} leaves: person, link, command"),
                     &[person as u64, link.0, id.0],
                 );
                 let verdict = self.ciphers.leaves(person, &self.people[person].keeping, &request);
-                self.sim.take(verdict);
+                self.sim.trace.take(verdict);
+                self.check_route(person, link, &request);
                 self.client_input(person, link, ClientInput::Command(id, *request));
             }
             AgentOutput::Disconnect(link) => {
-                self.sim.note("agent disconnects: person, link", &[person as u64, link.0]);
+                self.sim.trace.note("agent disconnects: person, link", &[person as u64, link.0]);
                 if let Some(session) = self.people[person].sessions.remove(&link) {
                     self.leave(session.connection);
                 }
@@ -200,22 +211,40 @@ impl World {
         }
     }
 
+    /// Servers that are not to see the address of who sends are not sent to but through proxies. Here none of them fails so that another
+    /// way would be tried.
+    fn check_route(&mut self, person: usize, link: LinkId, request: &Request) {
+        let Some(network) = self.sim.options.features.networks.get(person) else { return };
+        let session = self.people[person].sessions.get(&link).and_then(|session| session.site);
+        let is_unknown = session.is_none_or(|site| !self.sim.options.people[person].contains(&site));
+        let is_private = match network.proxy {
+            ProxyMode::Always => true,
+            ProxyMode::Unknown => is_unknown,
+            ProxyMode::Unprotected => is_unknown && !network.has_socks,
+            ProxyMode::Never => false,
+        };
+        let is_open = request.is_for_proxy() && !request.is_through_relay();
+        self.sim.trace.expect(!(is_private && is_open), || "a server sees who sends to it".into());
+        let is_useless = request.is_through_relay() && network.proxy == ProxyMode::Never;
+        self.sim.trace.expect(!is_useless, || "a proxy is used that nobody wants".into());
+    }
+
     fn keep(&mut self, person: usize, job: Job, is_refused: bool) {
-        let fate = if is_refused || self.sim.fault(self.sim.options.keep_fails) {
+        let fate = if is_refused || self.sim.dice.fault(self.sim.options.keep_fails) {
             Fate::Fails
-        } else if self.sim.fault(self.sim.options.keep_breaks) {
+        } else if self.sim.dice.fault(self.sim.options.keep_breaks) {
             Fate::Breaks(self.sim.dice.chance(5_000))
         } else {
             Fate::Done
         };
         self.people[person].keeping.hand(job, fate);
-        let delay = self.sim.delay(self.sim.options.keep_delay);
+        let delay = self.sim.dice.delay(self.sim.options.keep_delay);
         self.in_person_behind(Lane::Keep(person), person, delay, InPerson::Keep);
     }
 
     /// Plans something within a person's process, behind what is on this lane, unless there is another process by then.
     pub(super) fn in_person_behind(&mut self, lane: Lane, person: usize, delay: Duration, event: InPerson) {
         let event = Event::Person(person, self.people[person].life, event);
-        self.schedule.add_behind(lane, self.sim.now.mono, delay, event);
+        self.schedule.add_behind(lane, self.sim.trace.now.mono, delay, event);
     }
 }

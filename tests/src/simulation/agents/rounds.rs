@@ -3,28 +3,29 @@
 use std::time::Duration;
 
 use smp_core::agent::Activity;
-use smp_core::agent::store::{Progress, SyncState};
+use smp_core::agent::store::{Progress, SendQueue, SyncState};
 use smp_core::server::store::QueueKey;
 
 use super::super::relays::address_of;
 use super::features::Deletion;
 use super::model::{Leaving, Side, Step, Talk};
+use super::schedule::Event;
 use super::world::World;
 
 impl World {
     /// Lives through all rounds, until something is wrong.
     pub(super) fn live(&mut self) {
         for round in 0..self.sim.options.rounds {
-            self.sim.note("round begins", &[round as u64]);
+            self.sim.trace.note("round begins", &[round as u64]);
             self.round = round;
-            self.sim.is_calm = false;
+            self.sim.dice.is_calm = false;
             self.acts_left = self.sim.options.acts;
-            while self.acts_left > 0 && self.sim.failure.is_none() {
+            while self.acts_left > 0 && self.sim.trace.failure.is_none() {
                 self.step();
             }
             self.calm_down();
             self.settle();
-            if self.sim.failure.is_some() {
+            if self.sim.trace.failure.is_some() {
                 return;
             }
             self.check_settled();
@@ -35,20 +36,22 @@ impl World {
 
     /// The end of all faults. Connections that went silent end; a system would see to that some time.
     fn calm_down(&mut self) {
-        self.sim.note("faults end", &[]);
-        self.sim.is_calm = true;
+        self.sim.trace.note("faults end", &[]);
+        self.sim.dice.is_calm = true;
         self.quiet_since = None;
         let dead = self.wires.iter().filter(|(_, wire)| wire.is_dead).map(|(id, _)| *id);
         dead.collect::<Vec<_>>().into_iter().for_each(|id| self.end_wire(id));
     }
 
     fn settle(&mut self) {
-        let end = self.sim.now.mono + CALM_MAX;
+        let end = self.sim.trace.now.mono + CALM_MAX;
         let events = self.sim.counts.events + EVENTS_MAX;
-        while self.sim.failure.is_none() && !self.is_settled() {
-            if self.sim.now.mono > end || self.sim.counts.events > events {
+        while self.sim.trace.failure.is_none() && !self.is_settled() {
+            if self.sim.trace.now.mono > end || self.sim.counts.events > events {
                 let what = self.unsettled().unwrap_or_default();
-                self.sim.expect(false, || format!("without faults not everything came to an end: {what}"));
+                self.sim
+                    .trace
+                    .expect(false, || format!("without faults not everything came to an end: {what}"));
             }
             self.step();
         }
@@ -60,7 +63,7 @@ impl World {
             self.quiet_since = None;
             return false;
         }
-        let now = self.sim.now.mono;
+        let now = self.sim.trace.now.mono;
         now.since(*self.quiet_since.get_or_insert(now)) >= QUIET
     }
 
@@ -71,7 +74,10 @@ impl World {
         }
         for (index, person) in self.people.iter().enumerate() {
             let Some(agent) = &person.agent else { return Some(format!("agent {index} is missing")) };
-            if agent.activity() != Activity::default() {
+            // Who sends to a queue that nobody empties waits for that.
+            let may_be_busy =
+                self.is_deserted(index) && agent.activity().requests + agent.activity().storing == 0;
+            if agent.activity() != Activity::default() && !may_be_busy {
                 return Some(format!("agent {index} is busy: {:?}", agent.activity()));
             }
             let subscriptions = agent.subscriptions();
@@ -79,6 +85,13 @@ impl World {
                 return Some(format!(
                     "agent {index} is not subscribed to all of its queues: {subscriptions:?}"
                 ));
+            }
+            if let Some(what) = self.unsettled_user(index) {
+                return Some(what);
+            }
+            let open = self.open_durables(index);
+            if open > 0 {
+                return Some(format!("{open} calls that agent {index} keeps have not ended"));
             }
             if !person.app.calls.is_empty() || !self.possible(index).is_empty() {
                 return Some(format!("app {index} has something left to do"));
@@ -97,7 +110,20 @@ impl World {
         if let Some(what) = self.talks.iter().find_map(|talk| self.unsettled_queues(talk)) {
             return Some(what);
         }
-        (!self.schedule.is_quiet()).then(|| "something is under way".into())
+        (!self.schedule.is_quiet(Event::is_of_itself)).then(|| "something is under way".into())
+    }
+
+    /// Whether the other side of a connection is gone, and has left its queues where they are.
+    fn is_deserted(&self, person: usize) -> bool {
+        let departure = self.sim.options.features.departure.filter(|departure| departure.keep_queues);
+        let left = departure.map(|departure| (departure.person, departure.user));
+        let mut talks = self.talks.iter().filter(|talk| talk.is_left());
+        talks.any(|talk| {
+            let [first, second] = &talk.sides;
+            let is_pair =
+                |one: &Side, other: &Side| one.person == person && Some((other.person, other.user)) == left;
+            is_pair(first, second) || is_pair(second, first)
+        })
     }
 
     /// Nothing is kept of a connection that was deleted; what was accepted before came, if that was asked for.
@@ -107,7 +133,10 @@ impl World {
             if who.leaving == Leaving::No {
                 let is_connected = kept.is_some_and(|kept| kept.state.progress == Progress::Connected);
                 let waits = |deletion: &Option<Deletion>| deletion.is_some_and(|how| how.wait_delivery);
-                let has_all = self.sim.options.features.deletions.get(talk.index).is_some_and(waits);
+                // With their user connections are deleted at once.
+                let is_with_user = self.people[talk.sides[1 - side].person].departed.leaving != Leaving::No;
+                let has_all =
+                    !is_with_user && self.sim.options.features.deletions.get(talk.index).is_some_and(waits);
                 if is_connected && has_all && talk.missing(side) > 0 {
                     return Some("what was sent before a connection was deleted did not come".into());
                 }
@@ -120,6 +149,11 @@ impl World {
 
     /// Each side sends where the other one receives, and nothing is left of the queues that others took the place of.
     fn unsettled_queues(&self, talk: &Talk) -> Option<String> {
+        let former = talk.sides[0].former.iter();
+        let keeping = &self.people[talk.sides[0].person].keeping;
+        if former.filter_map(|(id, _)| keeping.connection(*id)).count() > 0 {
+            return Some("a connection whose request was rejected is kept".into());
+        }
         let kept = |side: &Side| self.people[side.person].keeping.connection(side.connection?);
         if talk.is_left() {
             return None;
@@ -130,6 +164,21 @@ impl World {
         for (receiver, sender, mover) in
             [(&first, &second, &talk.sides[0]), (&second, &first, &talk.sides[1])]
         {
+            if mover.queues > 1 {
+                let is_known = |queue: &SendQueue| {
+                    let mut queues = receiver.receive.iter();
+                    queues.any(|of| (&of.server, &of.sender_id) == (&queue.server, &queue.sender_id))
+                };
+                if receiver.receive.len() > mover.queues
+                    || !sender.send.iter().all(is_known)
+                    || sender.send.is_empty()
+                {
+                    return Some(
+                        "a side sends where the other one does not receive, of several queues".into(),
+                    );
+                }
+                continue;
+            }
             // Of a queue that was given up the other side hears when the next one comes.
             let is_alone = receiver.receive.len() == 1 && (mover.aborts > 0 || sender.send.len() == 1);
             if !is_alone || receiver.state.sync != SyncState::Ok {
@@ -150,17 +199,21 @@ impl World {
 
     /// Both sides of every connection agree that they are connected, and nothing is left to do.
     fn check_settled(&mut self) {
-        self.sim.note("settled", &[]);
+        self.sim.trace.note("settled", &[]);
         let kept = self.talks.iter().filter(|talk| !talk.is_left());
         for side in kept.flat_map(|talk| &talk.sides) {
             let keeping = &self.people[side.person].keeping;
             let kept = side.connection.and_then(|id| keeping.connection(id));
-            let progress = kept.map(|connection| connection.state.progress);
-            self.sim.expect(progress == Some(Progress::Connected), || {
+            let (progress, user) = kept.map(|kept| (kept.state.progress, kept.state.user)).unzip();
+            self.sim.trace.expect(user == Some(side.user) || side.crashes > 0, || {
+                "a connection is of another user".into()
+            });
+            self.sim.trace.expect(progress == Some(Progress::Connected), || {
                 format!("a side is {progress:?} when everything has come to its end")
             });
-            let was_told = side.connected == 1 || side.crashes > 0;
-            self.sim.expect(was_told, || "a side was not told that it is connected".into());
+            let was_told = side.connected == 1
+                || side.crashes > 0 && (side.knows_connected || !self.sim.options.features.status);
+            self.sim.trace.expect(was_told, || "a side was not told that it is connected".into());
         }
         self.check_left_queues();
         for (index, person) in self.people.iter().enumerate() {
@@ -168,7 +221,7 @@ impl World {
             let sides = self.talks.iter().filter(|talk| talk.is_left()).flat_map(|talk| &talk.sides);
             let was_left = sides.filter(|side| side.person == index && side.leaving == Leaving::No).count();
             let unfinished = person.keeping.unfinished();
-            self.sim.expect(unfinished <= was_left, || {
+            self.sim.trace.expect(unfinished <= was_left, || {
                 format!("{unfinished} connections have something left to do")
             });
         }
@@ -187,7 +240,7 @@ impl World {
                 left += usize::from(found.into_iter().any(|found| matches!(found, Ok(Some(_)))));
             }
         }
-        self.sim.expect(left == 0, || format!("{left} queues were left, and are still there"));
+        self.sim.trace.expect(left == 0, || format!("{left} queues were left, and are still there"));
     }
 }
 

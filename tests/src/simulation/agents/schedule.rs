@@ -1,14 +1,15 @@
-//! What is going to happen, and in which order.
+//! What is going to happen.
 
-use std::collections::BTreeMap;
-use std::time::Duration;
-
-use smp_core::Timestamp;
 use smp_core::agent::{AgentInput, LinkId};
+use smp_core::server::proxy::{ProxyReply, ProxyRequest, RelayId};
 use smp_core::server::store::{Found, QueueKey, StoreFailure};
 use smp_core::server::{BrokerReply, BrokerRequest, ConnectionId, LookUpId};
 
+use super::relays::News;
 use super::site::Released;
+
+/// What is going to happen, in order.
+pub(super) type Schedule = super::super::schedule::Schedule<Event, Lane>;
 
 /// Something that is going to happen.
 pub(super) enum Event {
@@ -38,6 +39,12 @@ pub(super) enum InServer {
     Apply,
     StoreDone(Released),
     LookedUp(ConnectionId, LookUpId, LookUp),
+    ToProxy(ConnectionId, ProxyRequest),
+    FromProxy(ConnectionId, ProxyReply),
+    /// A link tells the proxy of its relay.
+    Relay(RelayId, News),
+    /// The socket of a link took this many bytes.
+    RelaySent(RelayId, usize),
 }
 
 /// A look-up of a server that is under way.
@@ -83,41 +90,13 @@ pub(super) enum Lane {
     Store(usize),
     Keep(usize),
     Kept(usize),
+    ToProxy(ConnectionId),
+    FromProxy(ConnectionId),
 }
 
-/// What is going to happen, in order.
-#[derive(Default)]
-pub(super) struct Schedule {
-    events: BTreeMap<(Timestamp, u64), Event>,
-    last: u64,
-    /// When the last of each lane is going to happen.
-    lanes: BTreeMap<Lane, Timestamp>,
-}
-
-impl Schedule {
-    pub(super) fn add(&mut self, at: Timestamp, event: Event) {
-        self.last += 1;
-        self.events.insert((at, self.last), event);
-    }
-
-    /// Adds an event behind those of its lane.
-    pub(super) fn add_behind(&mut self, lane: Lane, now: Timestamp, delay: Duration, event: Event) {
-        let last = self.lanes.entry(lane).or_default();
-        *last = (*last).max(now + delay);
-        let at = *last;
-        self.add(at, event);
-    }
-
-    pub(super) fn next_at(&self) -> Option<Timestamp> {
-        self.events.first_key_value().map(|((at, _), _)| *at)
-    }
-
-    pub(super) fn pop(&mut self) -> Option<Event> {
-        self.events.pop_first().map(|(_, event)| event)
-    }
-
-    /// Whether nothing is under way but what apps do of themselves.
-    pub(super) fn is_quiet(&self) -> bool {
-        self.events.values().all(|event| matches!(event, Event::Act(_)))
+impl Event {
+    /// Whether it is what apps do of themselves.
+    pub(super) const fn is_of_itself(&self) -> bool {
+        matches!(self, Self::Act(_))
     }
 }

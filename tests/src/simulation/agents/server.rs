@@ -3,10 +3,13 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use smp_core::client::ClientInput;
+use smp_core::server::proxy::ProxyInput;
 use smp_core::server::store::{Batch, StoreFailure};
 use smp_core::server::{Broker, BrokerInput, BrokerOutput, ConnectionId, SessionInput, SessionOutput};
 
 use super::everywhere::Victim;
+use super::relays::Relays;
 use super::schedule::{Event, InServer, Lane, LookUp};
 use super::site::{Fate, Server};
 use super::world::World;
@@ -16,9 +19,10 @@ impl World {
     pub(super) fn start_server(&mut self, site: usize) {
         let state = &mut self.sites[site];
         state.life += 1;
-        self.sim.note("server starts: server, number", &[site as u64, state.life]);
-        let broker = Broker::new(self.config.clone(), self.sim.now);
-        state.server = Some(Server { broker, sessions: BTreeMap::new() });
+        self.sim.trace.note("server starts: server, number", &[site as u64, state.life]);
+        let broker = Broker::new(self.config.clone(), self.sim.trace.now);
+        let relays = self.config.proxy.then(|| Relays::new(self.config.clone(), self.sim.trace.now));
+        state.server = Some(Server { broker, sessions: BTreeMap::new(), relays });
         self.broker_input(site, BrokerInput::Timeout);
     }
 
@@ -28,15 +32,25 @@ impl World {
         let state = &mut self.sites[site];
         state.life += 1;
         let survive = self.sim.dice.below(state.store.losable() + 1);
-        self.sim.note("server crashes: server, operations kept", &[site as u64, survive as u64]);
+        self.sim.trace.note("server crashes: server, operations kept", &[site as u64, survive as u64]);
         state.store.crash(survive);
         let server = state.server.take();
-        for id in server.into_iter().flat_map(|server| server.sessions.into_keys()) {
-            let delay = self.sim.delay(self.sim.options.network_delay);
-            self.schedule.add_behind(Lane::ToClient(id), self.sim.now.mono, delay, Event::ClientEof(id));
+        let (sessions, relays) = server.map(|server| (server.sessions, server.relays)).unzip();
+        let links = relays.flatten().into_iter().flat_map(|relays| relays.links.into_values());
+        links.for_each(|link| self.leave(link.connection()));
+        for id in sessions.into_iter().flat_map(BTreeMap::into_keys) {
+            let delay = self.sim.dice.delay(self.sim.options.network_delay);
+            self.schedule.add_behind(
+                Lane::ToClient(id),
+                self.sim.trace.now.mono,
+                delay,
+                Event::ClientEof(id),
+            );
         }
-        let delay = Duration::from_millis(self.sim.dice.below(20_000) as u64);
-        self.schedule.add(self.sim.now.mono + delay, Event::StartServer(site));
+        let is_long = self.sim.dice.chance(self.sim.options.features.outages);
+        let longest = if is_long { OUTAGE_MAX } else { 20_000 };
+        let delay = Duration::from_millis(self.sim.dice.below(longest) as u64);
+        self.schedule.add(self.sim.trace.now.mono + delay, Event::StartServer(site));
     }
 
     pub(super) fn happen_in_server(&mut self, site: usize, event: InServer) {
@@ -46,15 +60,21 @@ impl World {
             InServer::FromBroker(id, reply) => self.session_input(id, SessionInput::FromBroker(reply)),
             InServer::Apply => {
                 if let Some(released) = self.sites[site].store.apply() {
-                    let delay = self.sim.delay(self.sim.options.store_delay);
+                    let delay = self.sim.dice.delay(self.sim.options.store_delay);
                     self.in_server(site, delay, InServer::StoreDone(released));
                 }
             }
             InServer::StoreDone(released) => {
-                self.sim.note("store of a server answers: ok", &[site as u64, released.reply.is_ok().into()]);
+                self.sim
+                    .trace
+                    .note("store of a server answers: ok", &[site as u64, released.reply.is_ok().into()]);
                 self.sites[site].store.release(&released);
                 self.broker_input(site, BrokerInput::StoreDone(released.id, released.reply));
             }
+            InServer::ToProxy(id, request) => self.proxy_input(site, ProxyInput::Request(id, request)),
+            InServer::FromProxy(id, reply) => self.session_input(id, SessionInput::FromProxy(reply)),
+            InServer::Relay(id, news) => self.hear_of_relay(site, id, news),
+            InServer::RelaySent(id, count) => self.relay_input(site, id, ClientInput::Sent(count)),
             InServer::LookedUp(id, look_up, found) => {
                 let store = &self.sites[site].store;
                 let found = found.found(|keys| store.look_up(keys));
@@ -65,7 +85,7 @@ impl World {
 
     /// Gives a session an input, and carries out what follows.
     pub(super) fn session_input(&mut self, id: ConnectionId, input: SessionInput<'_>) {
-        let now = self.sim.now;
+        let now = self.sim.trace.now;
         let Some(site) = self.wires.get(&id).map(|wire| wire.site) else { return };
         let Some(session) = self.sites[site].session(id) else { return };
         session.handle(now, input);
@@ -83,13 +103,13 @@ impl World {
     }
 
     fn session_output(&mut self, site: usize, id: ConnectionId, output: SessionOutput) {
-        let now = self.sim.now.mono;
-        let inside = self.sim.delay(self.sim.options.inside_delay);
+        let now = self.sim.trace.now.mono;
+        let inside = self.sim.dice.delay(self.sim.options.inside_delay);
         match output {
             SessionOutput::Send(bytes) => self.write_to_client(id, bytes),
             SessionOutput::LookUp(look_up, keys) => {
-                let delay = self.sim.delay(self.sim.options.store_delay);
-                let fails = self.sim.fault(self.sim.options.store_fails);
+                let delay = self.sim.dice.delay(self.sim.options.store_delay);
+                let fails = self.sim.dice.fault(self.sim.options.store_fails);
                 let found = if fails { LookUp::Failed(StoreFailure) } else { LookUp::Later(keys) };
                 self.in_server(site, delay, InServer::LookedUp(id, look_up, found));
             }
@@ -97,24 +117,27 @@ impl World {
                 self.in_server_behind(Lane::ToBroker(id), site, inside, InServer::ToBroker(id, request));
             }
             SessionOutput::Close(reason) => {
-                self.sim.note(&format!("server closes, {reason:?}: connection"), &[id.0]);
+                self.sim.trace.note(&format!("server closes, {reason:?}: connection"), &[id.0]);
                 if let Some(server) = &mut self.sites[site].server {
                     server.sessions.remove(&id);
                 }
                 self.in_server_behind(Lane::ToBroker(id), site, inside, InServer::Disconnected(id));
                 if self.wires.get(&id).is_some_and(|wire| !wire.is_dead) {
-                    let delay = self.sim.delay(self.sim.options.network_delay);
+                    let delay = self.sim.dice.delay(self.sim.options.network_delay);
                     self.schedule.add_behind(Lane::ToClient(id), now, delay, Event::ClientEof(id));
                 }
             }
-            // Worlds of agents have no names, and their servers no relays.
-            SessionOutput::Resolve(..) | SessionOutput::ToProxy(_) | SessionOutput::Event(_) => {}
+            SessionOutput::ToProxy(request) => {
+                self.in_server_behind(Lane::ToProxy(id), site, inside, InServer::ToProxy(id, request));
+            }
+            // Worlds of agents have no names.
+            SessionOutput::Resolve(..) | SessionOutput::Event(_) => {}
         }
     }
 
     /// Gives the broker an input, and carries out what follows.
     pub(super) fn broker_input(&mut self, site: usize, input: BrokerInput) {
-        let now = self.sim.now;
+        let now = self.sim.trace.now;
         let Some(server) = &mut self.sites[site].server else { return };
         server.broker.handle(now, input);
         loop {
@@ -126,7 +149,7 @@ impl World {
             match output {
                 BrokerOutput::Store(batch) => self.submit(site, batch),
                 BrokerOutput::Reply(id, reply) => {
-                    let delay = self.sim.delay(self.sim.options.inside_delay);
+                    let delay = self.sim.dice.delay(self.sim.options.inside_delay);
                     let event = InServer::FromBroker(id, reply);
                     self.in_server_behind(Lane::FromBroker(id), site, delay, event);
                 }
@@ -135,34 +158,37 @@ impl World {
         }
     }
 
-    fn dies_before_effect(&mut self, site: usize) -> bool {
+    pub(super) fn dies_before_effect(&mut self, site: usize) -> bool {
         self.effects[Victim::Server(site)] += 1;
-        self.is_planned(Victim::Server(site)).is_some() || self.sim.fault(self.sim.options.crash_server)
+        self.is_planned(Victim::Server(site)).is_some() || self.sim.dice.fault(self.sim.options.crash_server)
     }
 
     /// The store takes a batch over.
     fn submit(&mut self, site: usize, batch: Batch) {
-        let fate = if self.sim.fault(self.sim.options.store_fails) {
+        let fate = if self.sim.dice.fault(self.sim.options.store_fails) {
             Fate::Fails
-        } else if self.sim.fault(self.sim.options.store_loses_reply) {
+        } else if self.sim.dice.fault(self.sim.options.store_loses_reply) {
             Fate::LosesReply
         } else {
             Fate::Done
         };
         self.sites[site].store.hand(batch, fate);
-        let delay = self.sim.delay(self.sim.options.store_delay);
+        let delay = self.sim.dice.delay(self.sim.options.store_delay);
         self.in_server_behind(Lane::Store(site), site, delay, InServer::Apply);
     }
 
     /// Plans something within a server, unless there is another one by then.
-    fn in_server(&mut self, site: usize, delay: Duration, event: InServer) {
+    pub(super) fn in_server(&mut self, site: usize, delay: Duration, event: InServer) {
         let event = Event::Server(site, self.sites[site].life, event);
-        self.schedule.add(self.sim.now.mono + delay, event);
+        self.schedule.add(self.sim.trace.now.mono + delay, event);
     }
 
     /// The same, behind what is on this lane.
     pub(super) fn in_server_behind(&mut self, lane: Lane, site: usize, delay: Duration, event: InServer) {
         let event = Event::Server(site, self.sites[site].life, event);
-        self.schedule.add_behind(lane, self.sim.now.mono, delay, event);
+        self.schedule.add_behind(lane, self.sim.trace.now.mono, delay, event);
     }
 }
+
+/// For how many milliseconds a server stays away that is away for long.
+const OUTAGE_MAX: usize = 15 * 60_000;

@@ -4,10 +4,13 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use bytes::Bytes;
 use smp_core::Timestamp;
+use smp_core::server::proxy::RelayId;
 use smp_core::server::store::{
     Batch, BatchId, BatchReply, Found, MemoryStore, OpResult, QueueKey, QueueOp, StoreFailure,
 };
 use smp_core::server::{Broker, ConnectionId, Session};
+
+use super::relays::Relays;
 
 /// A server, perhaps between a crash and the next start, and its store.
 #[derive(Default)]
@@ -22,6 +25,17 @@ pub(super) struct Site {
 pub(super) struct Server {
     pub(super) broker: Broker,
     pub(super) sessions: BTreeMap<ConnectionId, Session>,
+    /// Its proxy, in worlds with private routing.
+    pub(super) relays: Option<Relays>,
+}
+
+/// Whose timer it is.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(super) enum Whose {
+    Broker,
+    Session(ConnectionId),
+    Proxy,
+    Relay(RelayId),
 }
 
 /// The reference store, with a log that says what a crash may lose: operations are durable when a reply of their batch or a
@@ -54,21 +68,33 @@ pub(super) struct Released {
 }
 
 impl Site {
-    /// The first timer, and of which session it is; the broker's if of none.
-    pub(super) fn next_timer(&self) -> Option<(Timestamp, Option<ConnectionId>)> {
+    /// The first timer, and whose it is.
+    pub(super) fn next_timer(&self) -> Option<(Timestamp, Whose)> {
         let server = self.server.as_ref()?;
         let sessions = server.sessions.iter();
-        let sessions = sessions.filter_map(|(id, session)| Some((session.poll_timeout()?, Some(*id))));
-        sessions.chain(server.broker.poll_timeout().map(|due| (due, None))).min()
+        let sessions =
+            sessions.filter_map(|(id, session)| Some((session.poll_timeout()?, Whose::Session(*id))));
+        let links = server.relays.iter().flat_map(|relays| &relays.links);
+        let links = links.filter_map(|(id, link)| Some((link.client.poll_timeout()?, Whose::Relay(*id))));
+        let proxy = server.relays.as_ref().and_then(|relays| relays.proxy.poll_timeout());
+        let broker = server.broker.poll_timeout().map(|due| (due, Whose::Broker));
+        sessions.chain(links).chain(broker).chain(proxy.map(|due| (due, Whose::Proxy))).min()
     }
 
     /// When a timer fires next.
-    pub(super) fn poll_timeout(&self, session: Option<ConnectionId>) -> Option<Timestamp> {
+    pub(super) fn poll_timeout(&self, whose: Whose) -> Option<Timestamp> {
         let server = self.server.as_ref()?;
-        match session {
-            Some(id) => server.sessions.get(&id)?.poll_timeout(),
-            None => server.broker.poll_timeout(),
+        match whose {
+            Whose::Broker => server.broker.poll_timeout(),
+            Whose::Session(id) => server.sessions.get(&id)?.poll_timeout(),
+            Whose::Proxy => server.relays.as_ref()?.proxy.poll_timeout(),
+            Whose::Relay(id) => server.relays.as_ref()?.links.get(&id)?.client.poll_timeout(),
         }
+    }
+
+    /// The proxy, in worlds with private routing.
+    pub(super) fn relays(&mut self) -> Option<&mut Relays> {
+        self.server.as_mut()?.relays.as_mut()
     }
 
     pub(super) fn session(&mut self, id: ConnectionId) -> Option<&mut Session> {

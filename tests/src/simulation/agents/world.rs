@@ -6,12 +6,15 @@ use std::sync::Arc;
 use smp_core::Timestamp;
 use smp_core::agent::{AgentConfig, AgentInput, UserId, UserServer};
 use smp_core::client::ClientInput;
+use smp_core::server::proxy::ProxyInput;
 use smp_core::server::{BrokerInput, ConnectionId, ServerConfig, SessionInput};
 use smp_core::transport::ServerTransportConfig;
 
 use super::super::dice::Dice;
 use super::super::relays::address_of;
+use super::super::schedule::Next;
 use super::super::setup::identity;
+use super::addresses::Address;
 use super::ciphers::Ciphers;
 use super::everywhere::{Effects, How, Victim};
 use super::model::Talk;
@@ -20,7 +23,7 @@ use super::options::Options;
 use super::person::{Person, Whose};
 use super::schedule::{Event, Schedule};
 use super::sim::Sim;
-use super::site::Site;
+use super::site::{Site, Whose as InServer};
 
 /// Servers, people, and what is between them.
 pub(super) struct World {
@@ -45,7 +48,7 @@ pub(super) struct World {
 /// Whose timer it is.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 enum Timer {
-    Server(usize, Option<ConnectionId>),
+    Server(usize, InServer),
     Person(usize, Whose),
 }
 
@@ -53,16 +56,18 @@ impl World {
     pub(super) fn new(dice: Dice, options: Options, is_verbose: bool) -> Self {
         let mut sim = Sim::new(dice, options, is_verbose);
         let options = sim.options.clone();
-        sim.note(&format!("{options:?}"), &[]);
+        sim.trace.note(&format!("{options:?}"), &[]);
         let mut config = ServerConfig::default();
+        config.proxy = !options.features.networks.is_empty();
         config.message_quota = u32::try_from(options.quota).expect("a small number");
-        let talks = options.talks.iter().enumerate();
         let mut world = Self {
             config: Arc::new(config),
             transport: ServerTransportConfig::new(identity(), Default::default()).expect("a usable identity"),
             sites: options.servers.iter().map(|_| Site::default()).collect(),
-            people: options.people.iter().map(|servers| Person::new(config_of(servers))).collect(),
-            talks: talks.map(|(index, people)| Talk::new(index, *people)).collect(),
+            people: (0..options.people.len())
+                .map(|person| Person::new(config_of(&options, person)))
+                .collect(),
+            talks: (0..options.talks.len()).map(|talk| talk_of(&options, talk)).collect(),
             ciphers: Ciphers::default(),
             wires: BTreeMap::new(),
             schedule: Schedule::default(),
@@ -73,8 +78,6 @@ impl World {
             last_connection: 0,
             sim,
         };
-        let has_faults = world.sim.options.has_network_faults();
-        world.talks.iter_mut().for_each(|talk| talk.has_faults = has_faults);
         (0..world.sites.len()).for_each(|site| world.start_server(site));
         (0..world.people.len()).for_each(|person| world.start_agent(person));
         (0..world.people.len()).for_each(|person| world.schedule.add(Timestamp::ZERO, Event::Act(person)));
@@ -85,19 +88,13 @@ impl World {
     pub(super) fn step(&mut self) {
         self.sim.counts.events += 1;
         let timer = self.next_timer();
-        let event = self.schedule.next_at();
-        match (timer, event) {
-            (Some((due, timer)), event) if event.is_none_or(|at| due <= at) => {
-                self.sim.now = self.sim.now.advanced_to(due);
-                self.timeout(timer);
-            }
-            (_, Some(at)) => {
-                self.sim.now = self.sim.now.advanced_to(at);
-                if let Some(event) = self.schedule.pop() {
-                    self.happen(event);
-                }
-            }
-            _ => self.sim.expect(false, || "nothing will ever happen again".into()),
+        let Some((at, next)) = self.schedule.next(timer) else {
+            return self.sim.trace.expect(false, || "nothing will ever happen again".into());
+        };
+        self.sim.trace.now = self.sim.trace.now.advanced_to(at);
+        match next {
+            Next::Timer(timer) => self.timeout(timer),
+            Next::Event(event) => self.happen(event),
         }
     }
 
@@ -122,15 +119,17 @@ impl World {
 
     /// A timer that came must not come again at once.
     fn timeout(&mut self, timer: Timer) {
-        self.sim.note(&format!("{timer:?}"), &[]);
+        self.sim.trace.note(&format!("{timer:?}"), &[]);
         let lives = |world: &Self| match timer {
             Timer::Server(site, _) => world.sites[site].life,
             Timer::Person(person, _) => world.people[person].life,
         };
         let life = lives(self);
         match timer {
-            Timer::Server(site, None) => self.broker_input(site, BrokerInput::Timeout),
-            Timer::Server(_, Some(id)) => self.session_input(id, SessionInput::Timeout),
+            Timer::Server(site, InServer::Broker) => self.broker_input(site, BrokerInput::Timeout),
+            Timer::Server(_, InServer::Session(id)) => self.session_input(id, SessionInput::Timeout),
+            Timer::Server(site, InServer::Proxy) => self.proxy_input(site, ProxyInput::Timeout),
+            Timer::Server(site, InServer::Relay(id)) => self.relay_input(site, id, ClientInput::Timeout),
             Timer::Person(person, Whose::Agent) => self.agent_input(person, AgentInput::Timeout),
             Timer::Person(person, Whose::Client(link)) => {
                 self.client_input(person, link, ClientInput::Timeout);
@@ -143,8 +142,9 @@ impl World {
             Timer::Server(site, session) => self.sites[site].poll_timeout(session),
             Timer::Person(person, whose) => self.people[person].poll_timeout(whose),
         };
-        let now = self.sim.now.mono;
+        let now = self.sim.trace.now.mono;
         self.sim
+            .trace
             .expect(next.is_none_or(|next| next > now), || format!("a timer does not advance: {timer:?}"));
     }
 
@@ -181,12 +181,34 @@ impl World {
     }
 }
 
-/// The settings of a person with these servers.
-fn config_of(servers: &[usize]) -> Arc<AgentConfig> {
+/// The settings of a person.
+fn config_of(options: &Options, person: usize) -> Arc<AgentConfig> {
+    let features = &options.features;
     let server = |site: &usize| UserServer::new(address_of(*site));
-    let servers = [(USER, servers.iter().map(server).collect())].into();
-    Arc::new(AgentConfig { servers, ..AgentConfig::default() })
+    let of_user: Vec<_> = options.people[person].iter().map(server).collect();
+    let users = if features.users.is_empty() { 1..=1 } else { 1..=2 };
+    let mut config = AgentConfig {
+        servers: users.map(|user| (UserId(user), of_user.clone())).collect(),
+        network: features.networks.get(person).copied().unwrap_or_default(),
+        ..AgentConfig::default()
+    };
+    config.limits.receive_queues = features.receive_queues.get(person).copied().unwrap_or(1);
+    Arc::new(config)
 }
 
-/// Everybody has one user.
+/// A talk with what it has beside messages.
+fn talk_of(options: &Options, index: usize) -> Talk {
+    let features = &options.features;
+    let mut talk = Talk::new(index, options.talks[index]);
+    talk.has_faults = options.has_network_faults();
+    let rejections = features.addresses.get(index).copied().flatten();
+    talk.address = rejections.map(Address::new);
+    for (side, who) in talk.sides.iter_mut().enumerate() {
+        who.user = features.users.get(index).map_or(USER, |users| users[side]);
+        who.queues = features.receive_queues.get(who.person).copied().unwrap_or(1);
+    }
+    talk
+}
+
+/// The user of everybody who has one.
 pub(super) const USER: UserId = UserId(1);

@@ -18,7 +18,7 @@ impl World {
         let Some(options) = &self.shared.options.shell else { return false };
         let (config, transport) = ((*self.config).clone(), self.transport.clone());
         let (limits, seed) = (options.limits, self.shared.dice.seed());
-        self.sites[site].shell = Some(Shell::start(config, transport, seed, self.shared.now, limits));
+        self.sites[site].shell = Some(Shell::start(config, transport, seed, self.shared.trace.now, limits));
         self.inside(site, Duration::ZERO, Inside::Step);
         true
     }
@@ -62,18 +62,20 @@ impl World {
                 if !self.shared.dice.chance(reset) {
                     return Some(event);
                 }
-                self.shared.note("the server's connection breaks", &[id.0]);
+                self.shared.trace.note("the server's connection breaks", &[id.0]);
                 shell.reset(id);
             }
             Event::ClientEof(id) => {
                 // The client ends its side too.
                 let delay = self.shared.dice.delay(self.shared.options.network_delay);
                 let lane = Lane::ToServer(id);
-                self.schedule.add_behind(lane, self.shared.now.mono, delay, Event::ServerEof(id));
+                self.schedule.add_behind(lane, self.shared.trace.now.mono, delay, Event::ServerEof(id));
                 return Some(event);
             }
             Event::Inside(_, Inside::StoreDone(released)) => {
-                self.shared.note("store answers: batch", &[released.id.0, released.reply.is_ok().into()]);
+                self.shared
+                    .trace
+                    .note("store answers: batch", &[released.id.0, released.reply.is_ok().into()]);
                 store.release(released.durable);
                 shell.store_done(released.id.0, released.reply);
             }
@@ -97,11 +99,11 @@ impl World {
 
     /// A timer of the shell fires.
     pub(in super::super) fn advance_shell(&mut self, site: usize) {
-        let now = self.shared.now;
+        let now = self.shared.trace.now;
         if let Some(shell) = &mut self.sites[site].shell {
             shell.advance(now);
             let is_late = shell.next_timer().is_some_and(|next| next <= now.mono);
-            self.shared.expect(!is_late, || "a timer of the shell does not advance".into());
+            self.shared.trace.expect(!is_late, || "a timer of the shell does not advance".into());
         }
         self.wake_shell(site);
     }
@@ -119,15 +121,15 @@ impl World {
 
     /// Polls one task, and carries out what it did, unless the server crashes before.
     fn step_shell(&mut self, site: usize) {
-        let now = self.shared.now;
+        let now = self.shared.trace.now;
         let Some(shell) = &mut self.sites[site].shell else { return };
         shell.is_scheduled = false;
         shell.advance(now);
         let effects = shell.step(&mut self.shared.dice);
-        self.shared.expect(shell.polls < POLLS, || "the shell spins".into());
-        self.shared.expect(shell.errors() == 0, || "the shell logged an error".into());
+        self.shared.trace.expect(shell.polls < POLLS, || "the shell spins".into());
+        self.shared.trace.expect(shell.errors() == 0, || "the shell logged an error".into());
         for effect in effects {
-            if self.shared.fault(self.shared.options.crash) {
+            if self.shared.dice.fault(self.shared.options.crash) {
                 return self.crash(site);
             }
             self.shell_effect(site, effect);
@@ -160,11 +162,11 @@ impl World {
 
     /// The server ended its side of a connection, of which the client learns.
     fn shell_ended(&mut self, id: ConnectionId) {
-        self.shared.note("server ends connection", &[id.0]);
+        self.shared.trace.note("server ends connection", &[id.0]);
         if self.wires.get(&id).is_some_and(|wire| !wire.is_dead) {
             let delay = self.shared.dice.delay(self.shared.options.network_delay);
             let lane = Lane::ToClient(id);
-            self.schedule.add_behind(lane, self.shared.now.mono, delay, Event::ClientEof(id));
+            self.schedule.add_behind(lane, self.shared.trace.now.mono, delay, Event::ClientEof(id));
         }
     }
 
@@ -174,8 +176,8 @@ impl World {
             return;
         };
         let full = options.full;
-        if self.shared.fault(full) {
-            self.shared.note("the store is full", &[]);
+        if self.shared.dice.fault(full) {
+            self.shared.trace.note("the store is full", &[]);
             shell.fill_store(true);
             let pause = Duration::from_millis(self.shared.dice.below(3_000) as u64);
             self.inside(site, pause, Inside::StoreReady);
@@ -192,7 +194,7 @@ impl World {
             ServerEvent::Accepted(_) | ServerEvent::Session(..) => {}
             ServerEvent::Closed(_, Disconnect::Session(_) | Disconnect::Io(_)) => {}
             ServerEvent::Closed(_, Disconnect::Cut) if shell.is_stopping() => {}
-            event => self.shared.expect(false, || format!("an event without a reason: {event:?}")),
+            event => self.shared.trace.expect(false, || format!("an event without a reason: {event:?}")),
         }
     }
 
@@ -201,7 +203,7 @@ impl World {
         let Some(shell) = self.sites[site].shell.as_mut().filter(|shell| !shell.is_stopping()) else {
             return;
         };
-        self.shared.note("server is told to stop", &[site as u64]);
+        self.shared.trace.note("server is told to stop", &[site as u64]);
         shell.stop(grace);
         self.wake_shell(site);
     }
@@ -210,7 +212,7 @@ impl World {
     pub(in super::super) fn perhaps_stop_shell(&mut self, site: usize) {
         let Some(options) = &self.shared.options.shell else { return };
         let (rate, grace) = (options.stop, options.grace);
-        if self.shared.fault(rate) {
+        if self.shared.dice.fault(rate) {
             let grace = self.shared.dice.below(grace + 1);
             self.stop_shell(site, Duration::from_millis(grace as u64));
         }
@@ -218,9 +220,9 @@ impl World {
 
     /// The server has stopped: nothing of it is left, everything that it did is durable, and another one may start.
     fn shell_stopped(&mut self, site: usize, stopped: Result<Stopped, StoreFailure>) {
-        self.shared.note("server has stopped", &[site as u64]);
+        self.shared.trace.note("server has stopped", &[site as u64]);
         self.shared.counts.stops += 1;
-        self.shared.expect(stopped.is_ok(), || "stopping failed".into());
+        self.shared.trace.expect(stopped.is_ok(), || "stopping failed".into());
         let mut left = Vec::new();
         while let Some(shell) = self.sites[site].shell.as_mut().filter(|shell| shell.is_ready()) {
             left.extend(shell.step(&mut self.shared.dice));
@@ -229,12 +231,12 @@ impl World {
             if let Effect::Event(event) = effect {
                 self.shell_event(site, &event);
             } else {
-                self.shared.expect(false, || "a server did something after it had stopped".into());
+                self.shared.trace.expect(false, || "a server did something after it had stopped".into());
             }
         }
         let shell = self.sites[site].shell.take();
         let left = shell.map_or((0, 0), |shell| (shell.tasks(), shell.connections().count()));
-        self.shared.expect(left == (0, 0), || {
+        self.shared.trace.expect(left == (0, 0), || {
             format!("{} tasks and {} connections are left after the end", left.0, left.1)
         });
         self.end(site, self.sites[site].store.losable());
@@ -243,10 +245,10 @@ impl World {
     /// When all clients have gone: the server stops in order, soon.
     pub(in super::super) fn stop_shell_at_the_end(&mut self, site: usize) {
         self.stop_shell(site, GRACE);
-        let end = self.shared.now.mono + GRACE;
-        while self.sites[site].shell.is_some() && self.shared.failure.is_none() {
-            let is_late = self.shared.now.mono > end;
-            self.shared.expect(!is_late, || "the server does not stop".into());
+        let end = self.shared.trace.now.mono + GRACE;
+        while self.sites[site].shell.is_some() && self.shared.trace.failure.is_none() {
+            let is_late = self.shared.trace.now.mono > end;
+            self.shared.trace.expect(!is_late, || "the server does not stop".into());
             self.step();
         }
     }
