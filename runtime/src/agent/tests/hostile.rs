@@ -163,7 +163,7 @@ fn envelopes_that_make_no_sense_are_told_and_dropped() {
         envelope(0, nonsense(2)),
         envelope(65535, nonsense(3)),
         envelope(7, EnvelopeBody::Message(Vec::new().into())),
-        envelope(7, EnvelopeBody::Confirmation { keys: None, ciphertext: vec![3; 300].into() }),
+        envelope(7, EnvelopeBody::Confirmation { keys: None, ciphertext: vec![4; 300].into() }),
         envelope(7, EnvelopeBody::Invitation { request: Box::new(request), info: "bob".into() }),
         envelope(7, EnvelopeBody::RatchetKeys { keys: keys.clone(), info: "nonsense".into() }),
         envelope(7, EnvelopeBody::Confirmation { keys: Some(keys), ciphertext: vec![3; 300].into() }),
