@@ -338,7 +338,7 @@ pub enum Reply {
     /// This address was prepared.
     Prepared(Box<PreparedLink>),
     /// The root key of a link, if there is one.
-    LinkRoot(Option<LinkRoot>),
+    LinkRoot(Option<Box<LinkRoot>>),
     /// This link leads there now.
     Link(Box<ShortLink>),
     /// What a link leads to, verified: the request to use, and what its owner shows.

@@ -297,9 +297,10 @@ const HEAD: usize = 1 + 12 + 8 + 24 + 2 * PKCS8 + 32;
 impl PreparedLink {
     /// One with this name.
     pub(super) fn sample(connection: ConnectionId) -> Self {
-        let server = ServerAddress::new(vec!["smp.example".parse().unwrap()], None, [1; 32]).unwrap();
+        let host = "smp.example".parse().expect("a name");
+        let server = ServerAddress::new(vec![host], None, [1; 32]).expect("one host");
         let (versions, identity) = (AgentVersions::default(), LinkIdentity::default());
         let made = Self::new(UserId(1), server, identity, versions, &mut SeededEntropy::new([1; 32]));
-        Self { connection, ..made.unwrap() }
+        Self { connection, ..made.expect("a server") }
     }
 }

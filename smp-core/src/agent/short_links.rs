@@ -170,7 +170,7 @@ impl Step<'_> {
     pub(super) fn tell_root(&mut self, id: CallId) -> Result<(), AgentError> {
         self.connection()?;
         let link = self.linked_queue().ok().and_then(|queue| queue.link);
-        self.reply(id, Ok(Reply::LinkRoot(link.map(|link| LinkRoot(link.root)))));
+        self.reply(id, Ok(Reply::LinkRoot(link.map(|link| Box::new(LinkRoot(link.root))))));
         Ok(())
     }
 

@@ -269,7 +269,7 @@ fn a_flood_of_gaps_is_taken_in_turn() {
     for (number, message) in sent.into_iter().enumerate() {
         // Of each three one is held back, and two go through different queues.
         let delivery = Delivery { connection: attack.at_bob, queue: FIRST, message };
-        let elsewhere = Delivery { queue: BESIDE, ..delivery.clone() };
+        let elsewhere = Delivery { queue: BESIDE, ..delivery };
         match number % 3 {
             0 => attack.bob.store.put(vec![AgentOp::DeleteDelivery(delivery)]),
             1 => {}

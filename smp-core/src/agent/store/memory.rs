@@ -27,7 +27,7 @@ pub struct MemoryAgentStore {
     confirmations: BTreeMap<ConfirmationId, Arc<Confirmation>>,
     invitations: BTreeMap<InvitationId, Arc<Invitation>>,
     statistics: Option<Arc<Statistics>>,
-    notices: Arc<BTreeMap<(Vec<u8>, Vec<u8>), ServerNotice>>,
+    notices: Arc<BTreeMap<NoticeName, ServerNotice>>,
 }
 
 /// A connection and what belongs to it.
@@ -448,7 +448,10 @@ impl<Q: Clone> Queues<Q> {
 /// Later than any time.
 const NEVER: UnixTime = UnixTime::from_millis(i64::MAX);
 
-fn name_of_notice(server: &ServerAddress, queue: &EntityId) -> (Vec<u8>, Vec<u8>) {
+/// A server and a queue there.
+type NoticeName = (Vec<u8>, Vec<u8>);
+
+fn name_of_notice(server: &ServerAddress, queue: &EntityId) -> NoticeName {
     let mut name = Vec::new();
     server.encode(&mut name);
     (name, queue.as_bytes().to_vec())

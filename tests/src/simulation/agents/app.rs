@@ -60,11 +60,10 @@ pub(super) enum Action {
 impl Asked {
     /// Calls of a connection that are not made at the same time.
     pub(super) const fn is_handshake(&self) -> bool {
-        match self.action {
-            Action::Send | Action::Acknowledge(_) | Action::More(_) => false,
-            Action::Address(AtAddress::Forget(_)) => false,
-            _ => true,
-        }
+        !matches!(
+            self.action,
+            Action::Send | Action::Acknowledge(_) | Action::More(_) | Action::Address(AtAddress::Forget(_))
+        )
     }
 }
 
