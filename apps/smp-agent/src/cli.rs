@@ -131,6 +131,7 @@ COMMANDS
                       of queues from which is received `receiving`, `waiting` and `ended`; then what was counted: `sent-direct`,
                       `received`, `acknowledged` and so on
   STATS RESET         count anew: OK
+  OFF                 receive no more messages: OK. Servers refuse them; those that are there still come
   DEL                 delete the connection: OK; later DELD, when nothing is left of it
   SUB                 from now on this client has the events of the connection: OK. What waits is told again: CONF, REQ,
                       and MSG until it is acknowledged

@@ -45,6 +45,7 @@ pub(crate) fn begin(
         AgentCommand::Subscribe => begun.subscribe(),
         AgentCommand::Send(body) => begun.send(body),
         AgentCommand::Acknowledge { message, receipt } => begun.acknowledge(message, receipt),
+        AgentCommand::Suspend => begun.suspend(),
         AgentCommand::Delete => begun.delete(),
         AgentCommand::Switch => begun.switch(),
         AgentCommand::SyncRatchet { force } => begun.sync_ratchet(force),
@@ -54,8 +55,6 @@ pub(crate) fn begin(
             let reset = begun.desk.agent.reset_statistics();
             return begun.answer(reset, |_| ());
         }
-        // Suspended queues: not in the agent yet.
-        _ => Err(PROHIBITED),
     };
     done.unwrap_or_else(|error| Box::pin(ready((name, AgentEvent::Error(error)))))
 }
@@ -212,6 +211,11 @@ impl Begun {
         Ok(self.answer(deleted, |_| ()))
     }
 
+    fn suspend(self) -> Done {
+        let suspended = self.desk.agent.suspend_queues(self.connection()?);
+        Ok(self.answer(suspended, |_| ()))
+    }
+
     fn switch(self) -> Done {
         let switched = self.desk.agent.switch(self.connection()?);
         Ok(self.answer(switched, |_| ()))
@@ -265,5 +269,4 @@ pub(crate) fn draw_connection() -> Result<agent::ConnectionId, AgentError> {
 
 /// The one user of this agent.
 pub(crate) const USER: UserId = UserId(1);
-const PROHIBITED: AgentError = AgentError::Command(AgentCommandError::Prohibited);
 const NOT_FOUND: AgentError = AgentError::Connection(ConnectionError::NotFound);

@@ -32,9 +32,7 @@ impl World {
 
     fn new() -> Self {
         let mut world = Self::fresh();
-        for _ in 0..6 {
-            world.serve();
-        }
+        assert!(world.serve_all().is_empty(), "a start asks the store alone");
         world
     }
 

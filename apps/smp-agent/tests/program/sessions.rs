@@ -86,6 +86,13 @@ fn a_connection_is_looked_after_and_deleted() {
     other.expect("", "STATS RESET", "OK");
     assert!(!other.ask("", "STATS").body.contains("connected"));
 
+    // Suspended it takes nothing more.
+    other.expect(&at_alice, "OFF", "OK");
+    let refused = bob.ask(&at_bob, "SEND :too late");
+    assert_eq!(refused.word(0), "MID");
+    let failed = bob.event().line;
+    assert!(failed.starts_with("MERR ") && failed.ends_with(" AUTH"), "{failed}");
+
     // And deleted it is gone for all.
     other.expect(&at_alice, "DEL", "OK");
     assert_eq!(alice.event().line, "DELD");
