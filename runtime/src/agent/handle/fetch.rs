@@ -8,7 +8,7 @@ use smp_core::wire::agent::AgentError;
 use super::{Agent, done, other_reply};
 
 impl Agent {
-    /// The same agent, whose [`Self::invite`], [`Self::create_address`], [`Self::create_with_link`], [`Self::join`], [`Self::rejoin`]
+    /// The same agent, whose [`Self::invite`], [`Self::create_address`], both with a link too, [`Self::create_for_link`], [`Self::join`], [`Self::rejoin`]
     /// and [`Self::accept`] make queues like this, also when they are [kept](Self::run_durably).
     #[must_use]
     pub fn making(&self, options: QueueOptions) -> Self {
