@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use smp_core::SeededEntropy;
-use smp_core::agent::store::{AgentQuery, Found, QueueNumber, WaitingQueue};
+use smp_core::agent::store::{AgentQuery, Found, MemoryAgentStore, QueueNumber, WaitingQueue};
 use smp_core::agent::{Agent, AgentConfig, AgentInput, AgentOutput, ConnectionId, Event, LinkId, UserId};
 use smp_core::client::{
     Answer, Client, ClientInput, ClientLimits, ClientOutput, CommandId, QueueKeys, Request,
@@ -153,17 +153,10 @@ impl World {
                     let queues = queues.take().expect("read once");
                     self.input(AgentInput::Read(id, Ok(Found::Queues(queues))));
                 }
-                AgentOutput::Read(id, AgentQuery::LastUser) => {
-                    self.input(AgentInput::Read(id, Ok(Found::LastUser(UserId(0)))));
-                }
-                AgentOutput::Read(id, AgentQuery::Users) => {
-                    self.input(AgentInput::Read(id, Ok(Found::Users(Vec::new()))));
-                }
-                AgentOutput::Read(id, AgentQuery::Services) => {
-                    self.input(AgentInput::Read(id, Ok(Found::Services(Vec::new()))));
-                }
-                AgentOutput::Read(id, _) => {
-                    self.input(AgentInput::Read(id, Ok(Found::Connections(Vec::new()))));
+                // There is nothing else.
+                AgentOutput::Read(id, query) => {
+                    let found = MemoryAgentStore::default().read(&query);
+                    self.input(AgentInput::Read(id, Ok(found)));
                 }
                 AgentOutput::Connect(link, server, ..) => {
                     let at = usize::from(server.port().expect("a port") - 5223);
