@@ -55,6 +55,8 @@ pub(crate) fn begin(
             let reset = begun.desk.agent.reset_statistics();
             return begun.answer(reset, |_| ());
         }
+        // A word that this program does not know.
+        _ => Err(AgentError::Command(AgentCommandError::Prohibited)),
     };
     done.unwrap_or_else(|error| Box::pin(ready((name, AgentEvent::Error(error)))))
 }
