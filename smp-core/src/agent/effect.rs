@@ -3,9 +3,10 @@
 use super::links::LinkId;
 use super::names::Resolving;
 use super::queues::QueuePurpose;
+use super::send::is_confirmation;
 use super::short_links::NewLink;
 use super::statistics::Counter;
-use super::store::{Outgoing, OutgoingContent, QueueNumber, WaitingQueue};
+use super::store::{Outgoing, QueueNumber, WaitingQueue};
 use super::{Agent, AgentOutput, Call, CallId, ConnectionDescription, ConnectionId, Event, Reply, UserId};
 use crate::client::{QueueKeys, ReceivedMessage, Request};
 use crate::crypto::X25519PrivateKey;
@@ -153,9 +154,6 @@ impl Doing {
 
     /// Whether nobody waits for it: while there is no network it is not tried.
     pub(super) fn is_patient(&self) -> bool {
-        let is_confirmation = |message: &Outgoing| {
-            matches!(message.content, OutgoingContent::Ratchet { confirmation: Some(_), .. })
-        };
         match self {
             Self::Deliver(_, _, message, _) => !is_confirmation(message),
             Self::Relay(_, _, is_patient) => *is_patient,

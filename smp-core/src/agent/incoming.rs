@@ -124,10 +124,13 @@ impl Step<'_> {
     /// when [`AgentLimits::full_retry`](super::AgentLimits::full_retry) is over, as other agents do.
     pub(super) fn drained(&mut self, number: QueueNumber) -> Result<Taken, AgentError> {
         let state = &self.connection()?.state;
-        let may = state.progress == Progress::Connected && state.sync <= SyncState::Allowed;
-        if let Some(queue) = self.receive_queue(number).filter(|_| may) {
-            let queue = SenderQueue { server: queue.server.clone(), sender_id: queue.sender_id.clone() };
+        let (is_connected, sync) = (state.progress == Progress::Connected, state.sync);
+        let Some(queue) = self.receive_queue(number).filter(|_| is_connected) else { return Ok(Taken::Done) };
+        let queue = SenderQueue { server: queue.server.clone(), sender_id: queue.sender_id.clone() };
+        if sync <= SyncState::Allowed || sync == SyncState::Agreed && self.has_sending_chain() {
             self.enqueue(AMessage::QueueContinue(queue), MessageFlags { notification: false })?;
+        } else {
+            self.repeat_keys()?;
         }
         Ok(Taken::Done)
     }
@@ -136,12 +139,21 @@ impl Step<'_> {
     fn go_on(&mut self, queue: &SenderQueue) -> Result<Taken, AgentError> {
         let is_it = |of: &&SendQueue| of.server == queue.server && of.sender_id == queue.sender_id;
         let number = self.connection()?.send.iter().find(is_it).map(|queue| queue.number);
-        if let Some(number) = number {
-            let attempt = self.running.queues.entry(number).or_default();
-            (attempt.again_at, attempt.pause) = (None, Duration::ZERO);
-            self.effects.push(Effect::Deliver(number));
-        }
+        number.into_iter().for_each(|number| self.go_on_in(number));
         Ok(Taken::Done)
+    }
+
+    /// The other side sent keys, or has a new ratchet. Without one it could not say that its queues are not full any more.
+    pub(super) fn go_on_everywhere(&mut self) -> Result<(), AgentError> {
+        let numbers: Vec<_> = self.connection()?.send.iter().map(|queue| queue.number).collect();
+        numbers.into_iter().for_each(|number| self.go_on_in(number));
+        Ok(())
+    }
+
+    fn go_on_in(&mut self, number: QueueNumber) {
+        let attempt = self.running.queues.entry(number).or_default();
+        (attempt.again_at, attempt.pause) = (None, Duration::ZERO);
+        self.effects.push(Effect::Deliver(number));
     }
 
     pub(super) fn tell(&mut self, incoming: &Incoming) {

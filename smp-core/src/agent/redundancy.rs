@@ -31,6 +31,7 @@ use super::establish::FIRST;
 use super::queues::can_secure;
 use super::receive::{PROHIBITED_MESSAGE, Taken};
 use super::seal::OpenedMessage;
+use super::send::is_confirmation;
 use super::step::{PROHIBITED, Step};
 use super::store::{
     AgentOp, Delivery, Origin, Outgoing, OutgoingContent, Progress, QueueNumber, QueueStage, ReceiptState,
@@ -177,15 +178,20 @@ impl Step<'_> {
             matches!(error, RequestError::Server(ErrorType::Quota) | RequestError::Relay(ErrorType::Quota));
         let is_over = is_temporary(error) && !is_full && now.since(since) >= patience;
         let Some(next) = self.next_send_queue(number) else { return false };
-        if is_refused(error) {
-            self.ops.push(AgentOp::MoveDeliveries(self.id, number, next));
-            self.lose_send(number);
-        } else if is_over {
-            self.running.queues.remove(&number);
-            self.ops.push(AgentOp::MoveDeliveries(self.id, number, next));
-            self.send_last(number);
-        } else {
+        let is_gone = is_refused(error);
+        if !is_gone && !is_over {
             return false;
+        }
+        // The other side has it, or we would not be connected: only the answer was lost.
+        if is_confirmation(message) {
+            self.dealt_with(number, message);
+        }
+        self.ops.push(AgentOp::MoveDeliveries(self.id, number, next));
+        if is_gone {
+            self.lose_send(number);
+        } else {
+            self.running.queues.remove(&number);
+            self.send_last(number);
         }
         self.send_first(next);
         self.effects.push(Effect::Deliver(next));

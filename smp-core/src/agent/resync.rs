@@ -15,6 +15,9 @@
 //! the last keys that each has sent. Older agents do neither: they want a new beginning when keys come that they did not
 //! expect ([`SyncState::Required`]), and agree when one side then asks once more.
 //!
+//! Who has no ratchet to send with, and whose queue was full and is not any more, sends its keys once more. They are known, and say
+//! that the other side may go on sending.
+//!
 //! Messages of the old ratchet that come later cannot be read any more. But a queue keeps its order: what went before the keys
 //! comes before them, and nothing is sent until the new ratchet is in use. So where nothing was wrong before, nothing is lost.
 
@@ -81,7 +84,10 @@ impl Step<'_> {
         let hash = keys_hash::<X448PrivateKey>(theirs);
         match self.ask(AgentQuery::Seen(self.id, hash)) {
             Some(Found::Seen(false)) => {}
-            _ => return Ok(Taken::Done),
+            _ => {
+                self.go_on_everywhere()?;
+                return Ok(Taken::Done);
+            }
         }
         self.ops.push(AgentOp::PutSeen(self.id, hash, self.now()));
         let connection = self.connection()?;
@@ -102,6 +108,7 @@ impl Step<'_> {
             self.enqueue_keys(&ours.public(), true)?;
         }
         self.agree(ratchet, ours, role)?;
+        self.go_on_everywhere()?;
         Ok(Taken::Done)
     }
 
@@ -111,6 +118,7 @@ impl Step<'_> {
             let last = self.connection()?.state.counters.received;
             self.enqueue(AMessage::RatchetReady(last), MessageFlags { notification: true })?;
         }
+        self.go_on_everywhere()?;
         Ok(Taken::Done)
     }
 
@@ -207,6 +215,15 @@ impl Step<'_> {
             self.enqueue(AMessage::RatchetReady(last), MessageFlags { notification: true })?;
         }
         Ok(())
+    }
+
+    /// Our keys once more, if they are not agreed on, or nothing was sent with what they agreed on.
+    pub(super) fn repeat_keys(&mut self) -> Result<(), AgentError> {
+        let connection = self.connection()?;
+        let is_answer = connection.state.sync == SyncState::Agreed;
+        let Agreement::Renewing(_, keys) = &connection.agreement else { return Ok(()) };
+        let keys = keys.public();
+        self.enqueue_keys(&keys, is_answer)
     }
 
     /// Our keys, which no ratchet encrypts. They have a number of the sender's like other messages.

@@ -186,7 +186,7 @@ impl Step<'_> {
             let error = AgentError::Internal("a message cannot be sealed".to_owned());
             return self.not_sent(number, &message, error);
         };
-        let is_first = matches!(&message.content, OutgoingContent::Ratchet { confirmation: Some(_), .. });
+        let is_first = is_confirmation(&message);
         let attempt = self.running.queues.entry(number).or_default();
         let key = (can_secure(&queue) || !is_first || attempt.is_signed).then(|| queue.key.clone());
         attempt.is_under_way = true;
@@ -228,7 +228,7 @@ impl Step<'_> {
         let is_full =
             matches!(error, RequestError::Server(ErrorType::Quota) | RequestError::Relay(ErrorType::Quota));
         let expiry = if is_full { limits.full_expiry } else { limits.message_expiry };
-        let is_first = matches!(&message.content, OutgoingContent::Ratchet { confirmation: Some(_), .. });
+        let is_first = is_confirmation(message);
         let is_called_for = is_first && self.running.call.is_some();
         if is_temporary(&error) && !is_older(expiry) && !is_called_for {
             let (min, max) = match is_full {
@@ -392,6 +392,11 @@ impl Step<'_> {
             self.prepare_spares();
         }
     }
+}
+
+/// Whether the whole envelope is a confirmation: of the handshake, or one that introduces us in another queue.
+pub(super) const fn is_confirmation(message: &Outgoing) -> bool {
+    matches!(message.content, OutgoingContent::Ratchet { confirmation: Some(_), .. })
 }
 
 /// Whether it is a message of the app.

@@ -85,6 +85,19 @@ impl World {
         link
     }
 
+    /// Makes an invitation; its session and its connection.
+    fn invite(&mut self) -> (LinkId, ConnectionId) {
+        self.input(AgentInput::Call(CallId(1), Call::Invite { user: UserId(1), pq: false }));
+        let link = self.connect();
+        let command = self.request();
+        self.input(AgentInput::Answer(command, Ok(created())));
+        let made = self.serve_all().into_iter().find_map(|output| match output {
+            AgentOutput::Reply(_, Ok(Reply::Invitation(connection, _))) => Some(connection),
+            _ => None,
+        });
+        (link, made.expect("an invitation"))
+    }
+
     fn request(&mut self) -> CommandId {
         let Some(AgentOutput::Request(_, command, _)) = self.outputs.pop_front() else {
             panic!("no request")
@@ -174,15 +187,7 @@ fn a_queue_to_which_a_prepared_link_does_not_lead_is_deleted() {
 #[test]
 fn what_ended_before_a_subscription_does_not_end_it() {
     let mut world = World::new();
-    world.input(AgentInput::Call(CallId(1), Call::Invite { user: UserId(1), pq: false }));
-    let link = world.connect();
-    let command = world.request();
-    world.input(AgentInput::Answer(command, Ok(created())));
-    let made = world.serve_all().into_iter().find_map(|output| match output {
-        AgentOutput::Reply(_, Ok(Reply::Invitation(connection, _))) => Some(connection),
-        _ => None,
-    });
-    let connection = made.expect("an invitation");
+    let (link, connection) = world.invite();
     let give = |world: &mut World, user| {
         world.input(AgentInput::Call(CallId(2), Call::ChangeUser { connection, user: UserId(user) }));
         let outputs = world.serve_all();
@@ -219,15 +224,7 @@ fn a_user_who_is_deleted_at_the_start_is_deleted_once() {
 #[test]
 fn a_subscription_that_the_agent_took_from_itself_is_made_anew() {
     let mut world = World::new();
-    world.input(AgentInput::Call(CallId(1), Call::Invite { user: UserId(1), pq: false }));
-    let link = world.connect();
-    let command = world.request();
-    world.input(AgentInput::Answer(command, Ok(created())));
-    let made = world.serve_all().into_iter().find_map(|output| match output {
-        AgentOutput::Reply(_, Ok(Reply::Invitation(connection, _))) => Some(connection),
-        _ => None,
-    });
-    let connection = made.expect("an invitation");
+    let (link, connection) = world.invite();
     let mut commands = Vec::new();
     for user in [2, 1] {
         world.input(AgentInput::Call(CallId(2), Call::ChangeUser { connection, user: UserId(user) }));

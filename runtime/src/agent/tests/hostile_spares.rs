@@ -14,7 +14,7 @@ use smp_core::wire::agent::{
 use smp_core::wire::link::E2eParameters;
 use smp_core::wire::{Version, X448PublicKey};
 
-use super::redundancy::{MINUTE, redundant, servers_of, settle, texts};
+use super::redundancy::{MINUTE, over_two_servers, servers_of, texts};
 use super::*;
 use crate::Runtime;
 
@@ -32,10 +32,7 @@ struct Attack {
 impl Attack {
     /// Bob has introduced himself in the second queue of Alice's, or, as far as Alice knows, not yet.
     fn new(is_introduced: bool) -> Self {
-        let world = World::new(3);
-        let (mut alice, mut bob) = (redundant(&world, 1, &[0, 1]), world.person(2, 2));
-        let (at_alice, at_bob) = meet(&mut alice, &mut bob, false);
-        settle(&mut alice, &mut bob);
+        let (world, mut alice, bob, at_alice, at_bob) = over_two_servers();
         if !is_introduced {
             alice.stop();
             let mut queue = alice.store.connection(at_alice).receive[1].clone();

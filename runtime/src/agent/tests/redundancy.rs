@@ -31,6 +31,16 @@ pub(super) fn settle(one: &mut Person, other: &mut Person) {
     }
 }
 
+/// Alice receives from the first two servers, Bob from the third; they are connected, and Bob is ready for both of hers. With the
+/// names that each gave the connection.
+pub(super) fn over_two_servers() -> (World, Person, Person, ConnectionId, ConnectionId) {
+    let world = World::new(3);
+    let (mut alice, mut bob) = (redundant(&world, 1, &[0, 1]), world.person(2, 2));
+    let (at_alice, at_bob) = meet(&mut alice, &mut bob, false);
+    settle(&mut alice, &mut bob);
+    (world, alice, bob, at_alice, at_bob)
+}
+
 /// The servers from which somebody receives in a connection, as numbers, the first one first.
 pub(super) fn servers_of(person: &Person, connection: ConnectionId) -> Vec<usize> {
     let queues = person.store.connection(connection).receive;
@@ -111,10 +121,7 @@ fn a_connection_goes_on_while_a_server_is_gone() {
 #[test]
 fn messages_wait_for_those_before_them() {
     for (away, in_order) in [(3, true), (20, false)] {
-        let mut world = World::new(3);
-        let (mut alice, mut bob) = (redundant(&world, 1, &[0, 1]), world.person(2, 2));
-        let (at_alice, at_bob) = meet(&mut alice, &mut bob, false);
-        settle(&mut alice, &mut bob);
+        let (mut world, mut alice, mut bob, at_alice, at_bob) = over_two_servers();
         for number in 0..3 {
             bob.send(at_bob, vec![number]).unwrap();
         }
@@ -149,10 +156,7 @@ fn messages_wait_for_those_before_them() {
 /// The agent that keeps messages back, and the one that goes over to another queue, are started again meanwhile.
 #[test]
 fn order_is_kept_over_restarts() {
-    let mut world = World::new(3);
-    let (mut alice, mut bob) = (redundant(&world, 1, &[0, 1]), world.person(2, 2));
-    let (at_alice, at_bob) = meet(&mut alice, &mut bob, false);
-    settle(&mut alice, &mut bob);
+    let (mut world, mut alice, mut bob, at_alice, at_bob) = over_two_servers();
     for number in 0..3 {
         bob.send(at_bob, vec![number]).unwrap();
     }
@@ -174,10 +178,7 @@ fn order_is_kept_over_restarts() {
 /// A message went to the first server, which died before it said so; it comes through the other one, and later once more.
 #[test]
 fn what_comes_through_both_queues_is_told_once() {
-    let mut world = World::new(3);
-    let (mut alice, mut bob) = (redundant(&world, 1, &[0, 1]), world.person(2, 2));
-    let (at_alice, at_bob) = meet(&mut alice, &mut bob, false);
-    settle(&mut alice, &mut bob);
+    let (mut world, mut alice, mut bob, at_alice, at_bob) = over_two_servers();
     let first = servers_of(&alice, at_alice)[0];
     alice.stop();
     world.crash(first);
@@ -286,10 +287,7 @@ fn a_queue_is_used_after_the_introduction() {
 /// The queue in use is deleted at its server: the other one is used at once.
 #[test]
 fn a_queue_that_is_gone_is_left_at_once() {
-    let mut world = World::new(3);
-    let (mut alice, mut bob) = (redundant(&world, 1, &[0, 1]), world.person(2, 2));
-    let (at_alice, at_bob) = meet(&mut alice, &mut bob, false);
-    settle(&mut alice, &mut bob);
+    let (mut world, mut alice, mut bob, at_alice, at_bob) = over_two_servers();
     world.forget(servers_of(&alice, at_alice)[0]);
     bob.send(at_bob, "hello").unwrap();
     let told = alice.others_within(MINUTE * 5);
@@ -330,10 +328,7 @@ fn a_full_queue_is_not_left() {
 /// The app takes its time with a message: what is behind it in its queue comes before what came through the other one.
 #[test]
 fn order_is_kept_however_slow_the_app_is() {
-    let mut world = World::new(3);
-    let (mut alice, mut bob) = (redundant(&world, 1, &[0, 1]), world.person(2, 2));
-    let (at_alice, at_bob) = meet(&mut alice, &mut bob, false);
-    settle(&mut alice, &mut bob);
+    let (mut world, mut alice, mut bob, at_alice, at_bob) = over_two_servers();
     let [first, beside] = servers_of(&alice, at_alice)[..] else { panic!("two queues") };
     for number in 0..2 {
         bob.send(at_bob, vec![number]).unwrap();

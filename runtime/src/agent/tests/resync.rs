@@ -1,5 +1,7 @@
 //! Ratchets that parted, and new ones.
 
+use std::time::Duration;
+
 use smp_core::agent::store::{AgentOp, Agreement, SyncState};
 use smp_core::agent::{AgentVersions, ConnectionId};
 use smp_core::server::ServerConfig;
@@ -7,6 +9,7 @@ use smp_core::wire::agent::{AgentCommandError, AgentError, RatchetError};
 use smp_core::wire::{Version, VersionRange};
 
 use super::*;
+use crate::Runtime;
 
 const PROHIBITED: Result<(), AgentError> = Err(AgentError::Command(AgentCommandError::Prohibited));
 
@@ -217,4 +220,33 @@ fn an_old_agent_knows_no_new_ratchets() {
     alice.allow(at_alice, confirmation, "alice");
     alice.connected();
     assert_eq!(alice.synchronize(at_alice, true), PROHIBITED);
+}
+
+/// A new ratchet is wanted by whose queue is full: what is in it, and waits for it, comes without long pauses before the ratchets
+/// agree, though nothing can be encrypted that says so.
+#[test]
+fn a_full_queue_does_not_hold_up_an_agreement() {
+    for name in 1..9 {
+        let mut config = ServerConfig::default();
+        config.message_quota = 4;
+        let world = World::with(1, &config);
+        let (mut alice, mut bob) = (world.person(name, 0), world.person(name + 10, 0));
+        let (at_alice, at_bob) = meet(&mut alice, &mut bob, false);
+        for number in 0..12_u8 {
+            bob.send(at_bob, vec![number]).unwrap();
+        }
+        alice.synchronize(at_alice, true).unwrap();
+        let began = world.runtime.now().mono;
+        for number in 0..12_u8 {
+            let message = alice.message();
+            assert_eq!(message.body, [number][..]);
+            alice.acknowledge(&message);
+        }
+        assert_eq!(alice.sync(), (SyncState::Agreed, None));
+        assert_eq!(alice.sync(), (SyncState::Ok, None));
+        // Whoever waits for a full queue looks again after minutes.
+        assert!(world.runtime.now().mono.since(began) < Duration::from_secs(10));
+        bob.others_within(HOUR);
+        talk((&mut alice, at_alice), (&mut bob, at_bob), 5);
+    }
 }

@@ -1,12 +1,15 @@
 //! What else happens to connections that receive from several queues: rotation, loss, receipts, new ratchets, deletion, restarts.
 
+use std::future::Future;
+use std::task::{Context, Waker};
+
 use smp_core::agent::store::{QueueStage, SyncState};
 use smp_core::agent::{ConnectionId, Event};
 use smp_core::server::ServerConfig;
 use smp_core::wire::agent::{AgentCommandError, AgentError, MessageIntegrity};
 use smp_core::wire::error::ErrorType;
 
-use super::redundancy::{MINUTE, redundant, servers_of, settle, texts};
+use super::redundancy::{MINUTE, over_two_servers, redundant, servers_of, settle, texts};
 use super::*;
 
 const PROHIBITED: Result<(), AgentError> = Err(AgentError::Command(AgentCommandError::Prohibited));
@@ -189,10 +192,7 @@ fn a_new_ratchet_is_for_all_queues() {
 /// Keys for a new ratchet come through one queue while messages of the old one are in the other: these are read before.
 #[test]
 fn keys_for_a_new_ratchet_wait_for_the_messages_before_them() {
-    let mut world = World::new(3);
-    let (mut alice, mut bob) = (redundant(&world, 1, &[0, 1]), world.person(2, 2));
-    let (at_alice, at_bob) = meet(&mut alice, &mut bob, false);
-    settle(&mut alice, &mut bob);
+    let (mut world, mut alice, mut bob, at_alice, at_bob) = over_two_servers();
     let first = servers_of(&alice, at_alice)[0];
     alice.stop();
     for number in 0..3 {
@@ -220,10 +220,7 @@ fn keys_for_a_new_ratchet_wait_for_the_messages_before_them() {
 /// All queues are deleted at their servers, when these can be reached.
 #[test]
 fn all_queues_of_a_deleted_connection_are_deleted() {
-    let mut world = World::new(3);
-    let (mut alice, mut bob) = (redundant(&world, 1, &[0, 1]), world.person(2, 2));
-    let (at_alice, at_bob) = meet(&mut alice, &mut bob, false);
-    settle(&mut alice, &mut bob);
+    let (mut world, mut alice, mut bob, at_alice, at_bob) = over_two_servers();
     let [first, beside] = servers_of(&alice, at_alice)[..] else { panic!("two queues") };
     world.crash(beside);
     alice.runtime().block_on(alice.agent().delete(at_alice, false)).unwrap();
@@ -246,10 +243,7 @@ fn a_fail_over_goes_on_after_interruptions() {
     for who in 0..4_usize {
         for seconds in [0, 59, 60, 62, 90] {
             for turns in [0, 2, 5, 9, 14, 30] {
-                let mut world = World::new(3);
-                let (mut alice, mut bob) = (redundant(&world, 1, &[0, 1]), world.person(2, 2));
-                let (at_alice, at_bob) = meet(&mut alice, &mut bob, false);
-                settle(&mut alice, &mut bob);
+                let (mut world, mut alice, mut bob, at_alice, at_bob) = over_two_servers();
                 let [first, beside] = servers_of(&alice, at_alice)[..] else { panic!("two queues") };
                 (0..3).for_each(|number| _ = bob.send(at_bob, vec![number]).unwrap());
                 world.turn(turns);
@@ -302,6 +296,36 @@ fn an_introduction_goes_on_after_interruptions() {
             if !is_busy {
                 break;
             }
+        }
+    }
+}
+
+/// Whoever joins does not hear that his confirmation arrived, and that queue fails: the recipient has it, so that it goes nowhere else.
+#[test]
+fn a_confirmation_that_arrived_goes_to_no_other_queue() {
+    let mut unheard = 0;
+    for turns in 0.. {
+        let mut world = World::new(3);
+        let (mut alice, mut bob) = (redundant(&world, 1, &[0, 1]), world.person(2, 2));
+        let (at_alice, request) = alice.invite(false);
+        let at_bob = ConnectionId::new([1; 12]);
+        let mut joining = Box::pin(bob.agent().join(at_bob, world::USER, request, "bob".into(), false));
+        let is_busy = world.turn(turns);
+        let has_joined = joining.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready();
+        bob.stop();
+        // What was on its way to her server is there.
+        if let Some(Event::Confirmation { confirmation, .. }) = alice.others_within(MINUTE).pop() {
+            unheard += usize::from(!has_joined);
+            alice.allow(at_alice, confirmation, "alice");
+            world.crash(servers_of(&alice, at_alice)[0]);
+            bob.start();
+            bob.others_within(MINUTE * 5);
+            bob.send(at_bob, "hello").unwrap();
+            assert_eq!(alice.bodies(), ["hello"], "after {turns} turns");
+        }
+        if !is_busy {
+            assert!(unheard > 0, "the answer was always heard");
+            return;
         }
     }
 }

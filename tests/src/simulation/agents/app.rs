@@ -302,9 +302,10 @@ impl World {
                 }
                 is_passing(error)
             }
+            // It was deleted, but that was not answered before a crash.
             Action::TellAgain => {
                 who.heard.is_wanted_again = false;
-                is_passing(error)
+                is_passing(error) || (is_unknown && has_crashed && who.has_asked_to_leave)
             }
             Action::More(more) => who.was_refused(more, error) || is_passing(error),
             // With a broken disk only the next process knows.

@@ -63,6 +63,8 @@ pub(super) struct Side {
     pub(super) renewals: usize,
     pub(super) renewed_at: Timestamp,
     pub(super) leaving: Leaving,
+    /// He did, whatever became of it.
+    pub(super) has_asked_to_leave: bool,
     /// A server said that the other one's queue is gone.
     pub(super) is_refused: bool,
     /// What he wanted to send, in this order.
@@ -329,6 +331,7 @@ impl Side {
             renewals: 0,
             renewed_at: Timestamp::ZERO,
             leaving: Leaving::No,
+            has_asked_to_leave: false,
             is_refused: false,
             sent: Vec::new(),
             heard: Heard::default(),

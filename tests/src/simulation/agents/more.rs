@@ -266,7 +266,7 @@ impl Side {
                 Call::Synchronize { connection, force: true }
             }
             More::Delete(wait_delivery) => {
-                self.leaving = Leaving::Asked;
+                (self.leaving, self.has_asked_to_leave) = (Leaving::Asked, true);
                 Call::Delete { connection, wait_delivery }
             }
         }
