@@ -177,7 +177,9 @@ impl Step<'_> {
         let is_full =
             matches!(error, RequestError::Server(ErrorType::Quota) | RequestError::Relay(ErrorType::Quota));
         let is_over = is_temporary(error) && !is_full && now.since(since) >= patience;
-        let Some(next) = self.next_send_queue(number) else { return false };
+        // A queue that takes the place of another is not left before it is tested, or that would never end.
+        let is_in_test = self.send_queue(number).is_some_and(|queue| queue.switch.is_some());
+        let Some(next) = self.next_send_queue(number).filter(|_| !is_in_test) else { return false };
         let is_gone = is_refused(error);
         if !is_gone && !is_over {
             return false;
@@ -205,7 +207,12 @@ impl Step<'_> {
             // The first one is in use from the beginning.
             let is_tried = queue.number == FIRST || queue.stage == QueueStage::Active;
             let is_tried = is_tried && queue.stage != QueueStage::Disabled;
-            queue.number != number && is_tried && queue.replaces.is_none() && queue.switch.is_none()
+            let is_left = self.successor(queue.number).is_some();
+            queue.number != number
+                && is_tried
+                && !is_left
+                && queue.replaces.is_none()
+                && queue.switch.is_none()
         };
         connection.send.iter().find(is_ready).map(|queue| queue.number)
     }

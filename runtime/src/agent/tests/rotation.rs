@@ -190,6 +190,32 @@ fn messages_of_both_queues_come_in_order() {
     assert!(is_at(&alice, at_alice, &world.address(2)));
 }
 
+/// The new server is away for longer than a queue is waited for when there is another one: it is not left for the queue that it takes
+/// the place of.
+#[test]
+fn a_new_queue_is_not_left_for_the_old_one() {
+    let mut world = World::new(3);
+    let (mut alice, mut bob) = people(&world);
+    let (at_alice, at_bob) = meet_at(&world, &mut alice, &mut bob);
+    bob.stop();
+    assert_eq!(alice.switch(at_alice), Ok(()));
+    world.crash(2);
+    bob.start();
+    alice.others_within(HOUR);
+    world.crash(1);
+    world.start(2, ServerConfig::default());
+    alice.others_within(HOUR);
+    world.crash(2);
+    world.start(1, ServerConfig::default());
+    assert_eq!(phases(&mut bob).last(), Some(&(SwitchSide::Send, SwitchPhase::Secured)));
+    bob.send(at_bob, "hello").unwrap();
+    assert!(bob.others_within(HOUR).is_empty());
+    world.start(2, ServerConfig::default());
+    assert_eq!(phases(&mut bob), [(SwitchSide::Send, SwitchPhase::Completed)]);
+    assert_eq!(alice.bodies(), ["hello"]);
+    assert!(is_at(&alice, at_alice, &world.address(2)));
+}
+
 /// Whoever does not want it any more keeps the old queue, and may begin again.
 #[test]
 fn a_switch_is_given_up_and_begun_again() {

@@ -149,7 +149,9 @@ impl World {
         }
         // Who asks while keys come throws away what they agree on, and when both sides do so in turn they never agree. So one side
         // has more patience.
+        // Both have more each time: every new ratchet takes messages, of which few get through when both queues hold one and are full.
         let patience = if side == 0 { PATIENCE } else { PATIENCE * 4 };
+        let patience = patience * u32::try_from(who.renewals.max(1)).expect("not so many");
         let is_needed =
             kept.state.sync != SyncState::Ok && self.sim.trace.now.mono.since(who.renewed_at) > patience;
         let is_wanted = kept.state.sync == SyncState::Ok && who.renewals < renewals;
