@@ -293,8 +293,7 @@ impl Agent {
         actor.running = storing.running;
         match storing.work {
             Work::Call(call, _) if !actor.running.is_command(call) => {
-                let error = AgentError::Internal("the store of the agent failed".to_owned());
-                self.reply(call, Err(error));
+                self.reply(call, Err(StoreFailure.into()));
             }
             work => actor.inbox.push_front(work),
         }

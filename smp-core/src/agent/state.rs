@@ -117,7 +117,7 @@ impl Agent {
                 };
                 Ok(Reply::Connections(wanted.map(summary).collect()))
             }
-            _ => Err(AgentError::Internal("the store of the agent failed".to_owned())),
+            _ => Err(StoreFailure.into()),
         };
         self.reply(call, reply);
     }

@@ -374,9 +374,8 @@ impl Agent {
     }
 
     pub(super) fn statistics_reset(&mut self, call: CallId, result: Result<(), StoreFailure>) {
-        let failed = |StoreFailure| AgentError::Internal("the store of the agent failed".to_owned());
         self.statistics_kept(result);
-        self.reply(call, result.map(|()| Reply::Done).map_err(failed));
+        self.reply(call, result.map(|()| Reply::Done).map_err(AgentError::from));
     }
 
     /// Tells the app what was counted, and how things are at servers.

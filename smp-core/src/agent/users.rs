@@ -188,20 +188,19 @@ impl Agent {
 
     /// What the store has done for a user, or has not.
     pub(super) fn user_written(&mut self, writer: Writer, result: Result<(), StoreFailure>) {
-        let failed = || AgentError::Internal("the store of the agent failed".to_owned());
         match (writer, result) {
             (Writer::UserMade(call, id, servers), Ok(())) => {
                 self.shared.users.insert(id, KnownUser { servers, is_deleted: false });
                 self.reply(call, Ok(Reply::User(id)));
             }
-            (Writer::UserMade(call, ..), Err(StoreFailure)) => self.reply(call, Err(failed())),
+            (Writer::UserMade(call, ..), Err(failure)) => self.reply(call, Err(failure.into())),
             (Writer::UserMarked(call, user), Ok(())) => {
                 self.reply(call, Ok(Reply::Done));
                 self.empty_user(user, Deletion::WithQueues, None);
             }
-            (Writer::UserMarked(call, user), Err(StoreFailure)) => {
+            (Writer::UserMarked(call, user), Err(failure)) => {
                 self.shared.users.entry(user).or_default().is_deleted = false;
-                self.reply(call, Err(failed()));
+                self.reply(call, Err(failure.into()));
             }
             (Writer::UserGone(user), Ok(())) => {
                 self.services.forget_user(user);
@@ -214,7 +213,7 @@ impl Agent {
             (Writer::UserGone(user), Err(StoreFailure)) => self.empty_later(user),
             (Writer::Service(user, server), result) => self.service_kept(user, *server, result),
             (Writer::ServiceOff(call), result) => {
-                self.reply(call, result.map(|()| Reply::Done).map_err(|_| failed()));
+                self.reply(call, result.map(|()| Reply::Done).map_err(AgentError::from));
             }
             (Writer::Statistics, result) => self.statistics_kept(result),
             (Writer::StatisticsReset(call), result) => self.statistics_reset(call, result),

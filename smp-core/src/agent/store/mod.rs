@@ -33,6 +33,8 @@ pub use service::UserService;
 pub use statistics::{ServerCounters, Statistics};
 pub use task::{Origin, Task, TaskKind};
 
+use crate::wire::agent::AgentError;
+
 /// The store could not carry out a batch or a read. The cause is logged where it happened.
 ///
 /// After a batch that was refused, see [`AgentOp`], the store goes on without it. When the disk failed, a durable
@@ -40,3 +42,10 @@ pub use task::{Origin, Task, TaskKind};
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 #[error("the store of the agent failed")]
 pub struct StoreFailure;
+
+/// What a call is told that could not be carried out for it.
+impl From<StoreFailure> for AgentError {
+    fn from(failure: StoreFailure) -> Self {
+        Self::Internal(failure.to_string())
+    }
+}
