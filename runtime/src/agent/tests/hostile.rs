@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use smp_core::agent::store::{Outgoing, OutgoingContent, SyncState};
+use smp_core::agent::store::{AgentOp, AgentQuery, Agreement, Found, Outgoing, OutgoingContent, SyncState};
 use smp_core::agent::{ConnectionId, Event};
+use smp_core::crypto::ratchet::SkippedKeys;
 use smp_core::server::ServerConfig;
 use smp_core::wire::agent::{
-    AMessage, AgentEnvelope, AgentError, AgentMessage, EnvelopeBody, MessageHash, PeerError, RatchetError,
-    version,
+    AMessage, AgentEnvelope, AgentError, AgentMessage, EnvelopeBody, MessageHash, MessageIntegrity,
+    PeerError, RatchetError, version,
 };
 use smp_core::wire::link::{ConnectionRequest, E2eParameters};
 use smp_core::wire::{Version, X448PublicKey};
@@ -75,6 +76,72 @@ fn a_ratchet_goes_on_by_so_many_steps_and_no_more() {
         alice.send(at_alice, "hello").unwrap();
         assert_eq!(bob.bodies(), ["hello"]);
     }
+}
+
+/// The ratchet of somebody goes on by so many steps whose messages nobody gets.
+fn skip(person: &mut Person, connection: ConnectionId, steps: u32) {
+    person.stop();
+    let mut agreement = person.store.connection(connection).agreement;
+    let Agreement::Ratchet(ratchet) = &mut agreement else { panic!("there is a ratchet") };
+    (0..steps).for_each(|_| _ = ratchet.encrypt_header(None).unwrap());
+    person.store.put(vec![AgentOp::PutAgreement(connection, agreement)]);
+    person.start();
+}
+
+/// How many keys of skipped messages are kept.
+fn skipped_keys(person: &Person, connection: ConnectionId) -> usize {
+    let Found::Skipped(keys) = person.store.copy().read(&AgentQuery::Skipped(connection)) else {
+        panic!("keys of skipped messages")
+    };
+    assert_eq!(person.store.connection(connection).state.skipped, u32::try_from(keys.len()).unwrap());
+    keys.len()
+}
+
+/// A peer skips as many messages as he may, over and over, in one chain of the ratchet and over many: so many keys are kept and no
+/// more, whatever he skips beside that is refused, and what he sends is received.
+#[test]
+fn a_flood_of_skipped_messages_fills_no_store() {
+    let world = World::new(2);
+    let (mut alice, mut bob) = (world.person(1, 0), world.person(2, 1));
+    let (at_alice, at_bob) = meet(&mut alice, &mut bob, false);
+    bob.send(at_bob, "first").unwrap();
+    assert_eq!(alice.bodies(), ["first"]);
+    let mut skipped = 0;
+    for round in 0..14 {
+        if round % 3 == 2 {
+            // Two chains at once: the end of one, and the beginning of the next.
+            skip(&mut bob, at_bob, 512);
+            alice.send(at_alice, "answer").unwrap();
+            assert_eq!(bob.bodies(), ["answer"]);
+            skipped += 512;
+        }
+        skip(&mut bob, at_bob, 512);
+        skipped += 512;
+        bob.send(at_bob, "hello").unwrap();
+        let message = alice.message();
+        assert_eq!((&message.body[..], message.integrity), (&b"hello"[..], MessageIntegrity::Ok), "{round}");
+        alice.acknowledge(&message);
+        assert_eq!(skipped_keys(&alice, at_alice), skipped.min(SkippedKeys::MAX), "{round}");
+    }
+    assert!(skipped > 2 * SkippedKeys::MAX);
+    // Each message beyond what may be skipped is told of, and nothing of it is kept.
+    skip(&mut bob, at_bob, 513);
+    for further in 0..3 {
+        bob.send(at_bob, "too far").unwrap();
+        let skipped = RatchetError::Skipped(514 + further);
+        assert_eq!(alice.sync(), (SyncState::Required, Some(skipped)));
+        assert_eq!(skipped_keys(&alice, at_alice), SkippedKeys::MAX);
+    }
+    assert_eq!(alice.synchronize(at_alice, false), Ok(()));
+    for person in [&mut alice, &mut bob] {
+        assert_eq!(person.sync(), (SyncState::Agreed, None));
+        assert_eq!(person.sync(), (SyncState::Ok, None));
+    }
+    assert_eq!(skipped_keys(&alice, at_alice), 0, "they are of no use any more");
+    bob.send(at_bob, "more").unwrap();
+    assert_eq!(alice.bodies(), ["more"]);
+    alice.send(at_alice, "hello").unwrap();
+    assert_eq!(bob.bodies(), ["hello"]);
 }
 
 /// What is in the ratchet's encryption is nonsense: told once each, and the next message comes.
