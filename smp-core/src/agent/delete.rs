@@ -187,11 +187,8 @@ impl Step<'_> {
 
     /// Whether a deleted connection has let go of a send queue, because nothing more goes through it.
     pub(super) fn let_go(&mut self, number: QueueNumber) -> bool {
-        let now = self.now().as_millis();
-        let wait = i64::try_from(self.shared.config.limits.delete_wait.as_millis()).unwrap_or(i64::MAX);
-        let Some(connection) = &mut self.connection else { return false };
-        let Some(deleted_at) = connection.state.deleted_at else { return false };
-        let is_over = now >= deleted_at.as_millis().saturating_add(wait);
+        let is_over = self.is_wait_over();
+        let Some(connection) = self.connection.as_mut().filter(|of| of.is_deleted()) else { return false };
         match &self.found {
             Some(Found::Outgoing(None)) => {
                 connection.send.retain(|queue| queue.number != number);
@@ -206,6 +203,13 @@ impl Step<'_> {
             }
             _ => false,
         }
+    }
+
+    /// Whether a deleted connection has no more time for what is to be sent.
+    pub(super) fn is_wait_over(&self) -> bool {
+        let wait = i64::try_from(self.shared.config.limits.delete_wait.as_millis()).unwrap_or(i64::MAX);
+        let deleted_at = self.connection.as_ref().and_then(|connection| connection.state.deleted_at);
+        deleted_at.is_some_and(|at| self.now().as_millis() >= at.as_millis().saturating_add(wait))
     }
 
     /// Whether the user of a connection that is being made is deleted meanwhile; then the connection is too.

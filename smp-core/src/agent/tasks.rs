@@ -90,6 +90,8 @@ impl Step<'_> {
                 return self.task_done();
             }
             Err(_) if self.invites_elsewhere() => return self.effects.push(Effect::Tasks),
+            // What waits for it will not be sent any more.
+            Err(_) if self.is_wait_over() => return self.task_given_up(),
             Err(error) if is_temporary(error) && !self.is_called_for() => return self.task_later(),
             Err(error) => error.clone(),
         };

@@ -213,6 +213,44 @@ fn a_deleted_connection_does_not_wait_for_ever() {
     assert_eq!(alice.agent_store_connections(), 0);
 }
 
+/// Messages wait for a queue that is to be secured at a server that is gone: no longer than for one that is.
+#[test]
+fn a_queue_that_cannot_be_secured_does_not_keep_a_deleted_connection() {
+    for restart in [false, true] {
+        for back_after in [Some(1), None] {
+            let mut world = World::new(2);
+            let (mut alice, mut bob) = (world.person(1, 0), world.person(2, 1));
+            let (at_alice, request) = alice.invite(false);
+            bob.join(request, "bob", false).1.unwrap();
+            let (confirmation, _) = alice.confirmation();
+            world.crash(1);
+            alice.allow(at_alice, confirmation, "alice");
+            alice.send(at_alice, "hello").unwrap();
+            delete(&world, &alice, at_alice, true).unwrap();
+            assert_eq!(told(&alice.others_within(HOUR)), ["deleted"]);
+            if restart {
+                alice.stop();
+                alice.start();
+            }
+            match back_after {
+                Some(hours) => {
+                    assert!(alice.others_within(HOUR * hours).is_empty());
+                    world.start(1, ServerConfig::default());
+                    assert_eq!(bob.info(), "alice");
+                    bob.connected();
+                    assert_eq!(bob.bodies(), ["hello"]);
+                    assert_eq!(told(&alice.others_within(HOUR)), ["Connected", "Sent", "Deleted"]);
+                }
+                None => {
+                    assert!(alice.others_within(HOUR * 46).is_empty());
+                    assert_eq!(told(&alice.others_within(HOUR * 2)), ["NotSent", "Deleted"]);
+                }
+            }
+            assert_eq!(alice.agent_store_connections(), 0);
+        }
+    }
+}
+
 /// A full queue is looked at again for longer than a deleted connection waits. Of each message that is left the app is told.
 #[test]
 fn a_full_queue_does_not_keep_a_deleted_connection() {
