@@ -240,12 +240,15 @@ impl Step<'_> {
         Ok(())
     }
 
-    /// The body of SEND with an invitation to all of our queues; to the first alone, if there is no room for more.
+    /// The body of SEND with an invitation to all of our queues; to the first alone, if there is no room for more: then nobody
+    /// will know the others.
     fn invitation_that_fits(&mut self, to: &QueueInfo, info: &Bytes) -> Result<Bytes, AgentError> {
         let mut addresses = self.addresses();
         match self.invitation_to(addresses.clone(), to, info) {
             Err(AgentError::Command(AgentCommandError::Large)) if addresses.len() > 1 => {
                 addresses.truncate(1);
+                self.retire_spares();
+                self.does_with(1);
                 self.invitation_to(addresses, to, info)
             }
             body => body,

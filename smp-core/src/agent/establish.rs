@@ -265,17 +265,20 @@ impl Step<'_> {
         };
         let max = self.shared.config.versions.client.max();
         let version = self.send_queue(FIRST).map_or(max, |queue| queue.version);
-        let made = &self.connection()?.receive;
-        let spares: Vec<_> = made.iter().skip(1).map(|queue| queue.number).collect();
-        let queues: Vec<_> =
-            made.iter().map(|queue| QueueInfo { version, address: address_of(queue) }).collect();
+        let queues: Vec<_> = self
+            .connection()?
+            .receive
+            .iter()
+            .map(|queue| QueueInfo { version, address: address_of(queue) })
+            .collect();
         let first = queues.first().cloned().ok_or(PROHIBITED)?;
+        let is_several = queues.len() > 1;
         let all = NonEmpty::new(queues).map_err(|_| PROHIBITED)?;
         let reply = |queues| AgentMessage::ConnInfoReply { queues, info: info.clone() };
         match self.enqueue_confirmation(FIRST, reply(all), keys.clone()) {
-            Err(AgentError::Command(AgentCommandError::Large)) if !spares.is_empty() => {
+            Err(AgentError::Command(AgentCommandError::Large)) if is_several => {
                 // There is no room for more than one.
-                spares.into_iter().for_each(|spare| self.retire(spare));
+                self.retire_spares();
                 self.enqueue_confirmation(FIRST, reply(NonEmpty::one(first)), keys)
             }
             result => result,

@@ -48,9 +48,20 @@ impl Step<'_> {
 
     /// Others are told of the queues that there are: no more are made.
     pub(super) fn does_with_these(&mut self) {
-        if let Some(connection) = &mut self.connection {
-            connection.state.receive_queues = u32::try_from(connection.receive.len()).unwrap_or(u32::MAX);
-        }
+        let queues = self.connection.as_ref().map_or(0, |connection| connection.receive.len());
+        self.does_with(u32::try_from(queues).unwrap_or(u32::MAX));
+    }
+
+    /// Others are told of so many.
+    pub(super) fn does_with(&mut self, queues: u32) {
+        self.connection.iter_mut().for_each(|connection| connection.state.receive_queues = queues);
+    }
+
+    /// Leaves all queues beside the first: nobody was told of them.
+    pub(super) fn retire_spares(&mut self) {
+        let queues = self.connection.iter().flat_map(|connection| &connection.receive);
+        let spares: Vec<_> = queues.skip(1).map(|queue| queue.number).collect();
+        spares.into_iter().for_each(|spare| self.retire(spare));
     }
 
     /// NEW of one more queue, if the connection is to have one and there is a server without one. False if not.

@@ -287,12 +287,14 @@ fn a_request_that_is_sent_again_is_the_same() {
     assert!(fewer > 0);
 }
 
-/// What is said of oneself leaves no room for a second queue.
+/// What is said of oneself leaves no room for a second queue: that is deleted, and not made again.
 #[test]
 fn a_request_has_one_queue_if_there_is_no_room_for_more() {
-    let world = World::new(3);
-    let (mut alice, bob) = (on(&world, 1, &[0]), on(&world, 2, &[1, 2]));
-    let (_, request) = address(&alice, 1);
+    let mut world = World::new(4);
+    let (mut alice, mut bob) = (on(&world, 1, &[0, 3]), on(&world, 2, &[1, 2]));
+    let (_, request) = address(&alice, 2);
+    // The next queue of the address is asked with the same.
+    world.crash(servers_of(&request)[0]);
     let mut len = 15_800;
     let asked = loop {
         let info = Bytes::from(vec![b'x'; len]);
@@ -307,6 +309,41 @@ fn a_request_has_one_queue_if_there_is_no_room_for_more() {
     };
     let [Event::Request(asked)] = &asked[..] else { panic!("no request: {asked:?}") };
     assert_eq!((asked.info.len(), asked.servers.len()), (len, 1));
+    let at_bob = named(u8::try_from(len % 200).unwrap() + 1);
+    has_one_queue(&world, &mut bob, at_bob, 1);
+    // Nobody can be asked before a restart.
+    world.crash(servers_of(&request)[1]);
+    assert!(join(&bob, 201, 2, request.clone(), vec![b'x'; len].into()).is_err());
+    has_one_queue(&world, &mut bob, named(201), 2);
+    bob.stop();
+    world.start(servers_of(&request)[1], ServerConfig::default());
+    bob.start();
+    alice.others_within(HOUR);
+    assert_eq!(bob.rejoin(named(201)), Ok(false));
+    let Event::Request(again) = alice.event() else { panic!("no request") };
+    assert_eq!(again.servers.len(), 1);
+    has_one_queue(&world, &mut bob, named(201), 2);
+    // It is the one that is used.
+    world.start(servers_of(&request)[0], ServerConfig::default());
+    let accepted = alice.agent().accept(named(8), USER, asked.invitation, "alice".into(), true);
+    alice.runtime().block_on(accepted).unwrap();
+    let (confirmation, _) = bob.confirmation();
+    bob.allow(at_bob, confirmation, "bob");
+    bob.connected();
+    alice.info();
+    alice.connected();
+    alice.send(named(8), "hello").unwrap();
+    assert_eq!(bob.bodies(), ["hello"]);
+}
+
+/// A connection has one queue and nothing to do, and so many are left on the servers of its owner.
+#[track_caller]
+fn has_one_queue(world: &World, person: &mut Person, connection: ConnectionId, all: u64) {
+    assert!(person.others_within(HOUR).is_empty());
+    let kept = person.store.connection(connection);
+    assert_eq!(kept.receive.len(), 1);
+    assert!(kept.tasks.iter().all(|task| matches!(task.kind, TaskKind::Invite { .. })));
+    assert_eq!(world.queues(1) + world.queues(2), all);
 }
 
 fn details() -> ContactDetails {
