@@ -253,7 +253,7 @@ pub enum Call {
         call: Box<Self>,
     },
     /// A call that makes queues, which are made like this: [`Self::Invite`], [`Self::CreateAddress`], [`Self::CreateWithLink`],
-    /// [`Self::CreateForLink`], [`Self::Join`], [`Self::Rejoin`], [`Self::Accept`]. Answered as that.
+    /// [`Self::CreateForLink`], [`Self::Join`], [`Self::Rejoin`], [`Self::Accept`]; or [`Self::PrepareLink`]. Answered as that.
     With(QueueOptions, Box<Self>),
     /// Several calls at once, but none of these. [`Reply::Many`].
     Many(Vec<Self>),

@@ -18,7 +18,7 @@ pub struct QueueOptions {
     /// ONLY_CREATE.
     pub only_create: bool,
     /// A contact address is refused, with [`AgentError::Notice`], on a server that blocked a queue of ours and gave notice
-    /// that it takes no new address for some time.
+    /// that it takes no new address for some time: also when it is only [prepared](Call::PrepareLink).
     pub check_notices: bool,
 }
 
@@ -31,7 +31,7 @@ impl Call {
         }
     }
 
-    /// Whether it makes queues, so that [`QueueOptions`] mean something for it.
+    /// Whether it makes queues, or prepares one, so that [`QueueOptions`] mean something for it.
     #[must_use]
     pub const fn makes_queues(&self) -> bool {
         matches!(
@@ -39,6 +39,7 @@ impl Call {
             Self::Invite { .. }
                 | Self::CreateAddress { .. }
                 | Self::CreateWithLink { .. }
+                | Self::PrepareLink { .. }
                 | Self::CreateForLink { .. }
                 | Self::Join { .. }
                 | Self::Rejoin(_)

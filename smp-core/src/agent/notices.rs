@@ -11,7 +11,7 @@ use super::queues::QueuePurpose;
 use super::step::Step;
 use super::store::{AgentOp, ServerNotice};
 use super::users::Writer;
-use super::{Agent, LinkId};
+use super::{Agent, LinkId, Shared};
 use crate::client::RequestError;
 use crate::time::UnixTime;
 use crate::wire::agent::AgentError;
@@ -51,13 +51,24 @@ impl Step<'_> {
         server: &ServerAddress,
         purpose: QueuePurpose,
     ) -> Result<(), AgentError> {
-        let QueueOptions { check_notices, .. } = self.running.options;
-        if !check_notices || purpose != QueuePurpose::Address {
-            return Ok(());
+        match purpose {
+            QueuePurpose::Address => self.shared.check_notices(server, self.running.options),
+            _ => Ok(()),
         }
-        let presets = &self.shared.config.preset_servers;
-        match self.shared.notices.until(server, presets) {
-            Some(until) if until.is_none_or(|until| self.now() < until) => Err(AgentError::Notice {
+    }
+}
+
+impl Shared {
+    /// The same for an address that is made, or prepared, like this.
+    pub(super) fn check_notices(
+        &self,
+        server: &ServerAddress,
+        options: QueueOptions,
+    ) -> Result<(), AgentError> {
+        let presets = &self.config.preset_servers;
+        let until = self.notices.until(server, presets).filter(|_| options.check_notices);
+        match until {
+            Some(until) if until.is_none_or(|until| self.now.unix < until) => Err(AgentError::Notice {
                 server: Box::new(server.clone()),
                 is_preset: is_among(server, presets),
                 expires_at: until,

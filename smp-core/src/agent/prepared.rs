@@ -15,6 +15,7 @@ use bytes::Bytes;
 use zeroize::Zeroizing;
 
 use super::effect::NewKeys;
+use super::making::QueueOptions;
 use super::queues::QueuePurpose;
 use super::servers::ServerRole;
 use super::short_links::NewLink;
@@ -201,10 +202,17 @@ impl fmt::Debug for PreparedLink {
 
 impl Agent {
     /// Prepares a link, which is about no connection yet.
-    pub(super) fn prepare_link(&mut self, id: CallId, user: UserId, identity: LinkIdentity) {
+    pub(super) fn prepare_link(
+        &mut self,
+        id: CallId,
+        user: UserId,
+        identity: LinkIdentity,
+        options: QueueOptions,
+    ) {
         let versions = self.shared.config.versions;
         let server = self.shared.choose_server(user, ServerRole::Storage, &[]);
         let prepared = server.and_then(|server| {
+            self.shared.check_notices(&server.address, options)?;
             PreparedLink::new(user, server.address, identity, versions, &mut self.shared.entropy)
         });
         self.reply(id, prepared.map(|prepared| Reply::Prepared(Box::new(prepared))));

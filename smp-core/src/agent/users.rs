@@ -11,7 +11,8 @@ use super::delete::Deletion;
 use super::servers::{ServerRole, choose};
 use super::store::{AgentOp, AgentQuery, Batch, BatchId, ConnectionState, Found, StoreFailure, User};
 use super::{
-    Agent, AgentOutput, Alarm, Call, CallId, ConnectionId, Event, Reader, Reply, Shared, UserId, UserServer,
+    Agent, AgentOutput, Alarm, Call, CallId, ConnectionId, Event, QueueOptions, Reader, Reply, Shared,
+    UserId, UserServer,
 };
 use crate::wire::ServerAddress;
 use crate::wire::agent::AgentError;
@@ -90,6 +91,10 @@ impl Shared {
 impl Agent {
     /// A call that is about no connection is carried out; others are given back.
     pub(super) fn call_about_users(&mut self, id: CallId, call: Call) -> Option<Call> {
+        let (options, call) = match call {
+            Call::With(options, call) if matches!(*call, Call::PrepareLink { .. }) => (options, *call),
+            call => (QueueOptions::default(), call),
+        };
         match call {
             Call::CreateUser { servers } => self.create_user(id, servers),
             Call::SetServers { user, servers } => {
@@ -106,7 +111,7 @@ impl Agent {
             Call::SetUserService { user, is_enabled } => self.set_user_service(id, user, is_enabled),
             Call::ResubscribeService(user) => self.resubscribe_service(id, user),
             Call::Connections(of) => self.list_connections(id, of),
-            Call::PrepareLink { user, identity } => self.prepare_link(id, user, *identity),
+            Call::PrepareLink { user, identity } => self.prepare_link(id, user, *identity, options),
             Call::Resolve { user, name } => self.resolve(id, user, name),
             Call::Statistics => self.tell_statistics(id),
             Call::ResetStatistics => self.reset_statistics(id),

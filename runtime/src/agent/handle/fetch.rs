@@ -9,7 +9,8 @@ use super::{Agent, done, other_reply};
 
 impl Agent {
     /// The same agent, whose [`Self::invite`], [`Self::create_address`], both with a link too, [`Self::create_for_link`], [`Self::join`], [`Self::rejoin`]
-    /// and [`Self::accept`] make queues like this, also when they are [kept](Self::run_durably).
+    /// and [`Self::accept`] make queues like this, also when they are [kept](Self::run_durably), and whose [`Self::prepare_link`] heeds notices
+    /// of servers if they do.
     #[must_use]
     pub fn making(&self, options: QueueOptions) -> Self {
         Self(std::sync::Arc::clone(&self.0), options)

@@ -16,7 +16,8 @@ impl Agent {
     /// [`Self::create_for_link`]. `identity` is what the app chooses of the link, such as its root key.
     ///
     /// # Errors
-    /// [`AgentError::NoUser`] when no servers are known for the user; `CMD LARGE` for more client data than fits.
+    /// [`AgentError::NoUser`] when no servers are known for the user; `CMD LARGE` for more client data than fits;
+    /// [`AgentError::Notice`] for a server that takes no new address, if the app [wants to know](smp_core::agent::QueueOptions::check_notices).
     pub fn prepare_link(
         &self,
         user: UserId,

@@ -4,7 +4,7 @@ use std::future::Future;
 use std::task::{Context, Waker};
 use std::time::Duration;
 
-use smp_core::agent::{ConnectionId, Event, LocalMessageId, QueueOptions};
+use smp_core::agent::{ConnectionId, Event, LinkIdentity, LocalMessageId, QueueOptions};
 use smp_core::server::{Moderation, ServerConfig};
 use smp_core::wire::agent::{AgentCommandError, AgentError, ConnectionError};
 use smp_core::wire::error::{BlockingInfo, BlockingReason, ErrorType, Notice};
@@ -301,13 +301,25 @@ fn queue_of(person: &Person, connection: ConnectionId) -> EntityId {
     person.store.connection(connection).receive[0].recipient_id.clone()
 }
 
-/// Whether an address is made when notices are heeded; if not, whether all preset servers are concerned, and for how many seconds from
-/// now.
-fn address(person: &Person) -> Result<ConnectionId, (bool, Option<i64>)> {
+/// Whether an address is made when notices are heeded.
+fn address(person: &Person) -> Result<ConnectionId, Refusal> {
     let making = person.agent().making(CHECKED).create_address(USER);
+    heeded(person, person.runtime().block_on(making)).map(|(connection, _)| connection)
+}
+
+/// Whether one is prepared.
+fn prepare(person: &Person, options: QueueOptions) -> Result<(), Refusal> {
+    let preparing = person.agent().making(options).prepare_link(USER, LinkIdentity::default());
+    heeded(person, person.runtime().block_on(preparing)).map(|_| ())
+}
+
+/// Whether all preset servers are concerned, and for how many seconds from now.
+type Refusal = (bool, Option<i64>);
+
+fn heeded<T>(person: &Person, made: Result<T, AgentError>) -> Result<T, Refusal> {
     let now = person.runtime().now().unix.as_millis();
-    match person.runtime().block_on(making) {
-        Ok((connection, _)) => Ok(connection),
+    match made {
+        Ok(made) => Ok(made),
         Err(AgentError::Notice { is_preset, expires_at, .. }) => {
             Err((is_preset, expires_at.map(|at| (at.as_millis() - now) / 1000)))
         }
@@ -334,9 +346,11 @@ fn a_server_that_blocked_a_queue_is_not_asked_for_an_address() {
     world.moderate(0, Moderation::Block(queue.clone(), blocked(Some(Some(7200)))));
     is_told_blocked(&mut alice, at);
     assert_eq!(address(&alice), Err((false, Some(7200))));
+    assert_eq!(prepare(&alice, CHECKED), Err((false, Some(7200))));
     // Only addresses, and only if the app asks for it.
     world.runtime.block_on(alice.agent().create_address(USER)).unwrap();
     world.runtime.block_on(alice.agent().making(CHECKED).invite(USER, false)).unwrap();
+    assert_eq!(prepare(&alice, QueueOptions::default()), Ok(()));
     world.pass(HOUR);
     assert_eq!(address(&alice), Err((false, Some(3600))));
     // It is kept, and when the server says the same again it begins not anew.
@@ -345,6 +359,7 @@ fn a_server_that_blocked_a_queue_is_not_asked_for_an_address() {
     is_told_blocked(&mut alice, at);
     assert_eq!(address(&alice), Err((false, Some(3600))));
     world.pass(HOUR);
+    assert_eq!(prepare(&alice, CHECKED), Ok(()));
     let second = address(&alice).unwrap();
     // They add up; without an end there is none.
     world.moderate(0, Moderation::Block(queue_of(&alice, second), blocked(Some(Some(10)))));
