@@ -125,7 +125,8 @@ COMMANDS
   ACK <number> <body> the same, and who sent it is told so (RCVD): OK
   SWCH                receive through a queue on another server: OK; later SWITCH, at both sides
   RSYNC, RSYNC FORCE  make a new ratchet, because messages cannot be read or nevertheless: OK; later RSYNC, at both sides
-  STAT                STAT <how the connection is>
+  STAT                STAT <how the connection is>: `contact` for an address, `rcv` or `snd` while the other side is waited for,
+                      then `duplex`; its version; whether both sides have the same ratchet; R= and S= with its servers
   STATS               STATS <time> <body>, without a connection: what was done at servers since then. A line of the body is a
                       server and what is not 0: of sessions `sessions=1`, `connecting` and `failed`;
                       of queues from which is received `receiving`, `waiting` and `ended`; then what was counted: `sent-direct`,

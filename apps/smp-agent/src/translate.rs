@@ -1,6 +1,6 @@
 //! Names and events of the agent, in the words of the plain text.
 
-use smp_core::agent::store::SyncState;
+use smp_core::agent::store::{Progress, SyncState};
 use smp_core::agent::{self, AgentStatistics, ConnectionDescription, Event, ServerStatistics};
 use smp_core::wire::agent::MessageIntegrity;
 use smp_core::wire::agent_text::{
@@ -87,9 +87,10 @@ pub(crate) fn news(event: Event) -> Vec<News> {
     }
 }
 
-/// How a connection is. An address is told as what it is for the agent: a connection that only receives.
+/// How a connection is.
 pub(crate) fn status(connection: ConnectionDescription) -> ConnectionStatus {
     let kind = match (connection.receive.is_empty(), connection.send.is_empty()) {
+        _ if connection.progress == Progress::Contact => ConnectionKind::Contact,
         (true, true) => ConnectionKind::New,
         (false, true) => ConnectionKind::Receiving,
         (true, false) => ConnectionKind::Sending,

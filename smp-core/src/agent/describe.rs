@@ -3,7 +3,7 @@
 use super::effect::Effect;
 use super::links::SubscriptionState;
 use super::step::Step;
-use super::store::{QueueStage, ReceiveSwitch, SendSwitch, SyncState};
+use super::store::{Progress, QueueStage, ReceiveSwitch, SendSwitch, SyncState};
 use super::{Agent, CallId, ConnectionId, Reply, UserId};
 use crate::wire::agent::{AgentError, version};
 use crate::wire::{EntityId, ServerAddress, Version};
@@ -11,6 +11,8 @@ use crate::wire::{EntityId, ServerAddress, Version};
 /// How a connection is. `ConnectionStats`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ConnectionDescription {
+    /// How far it is, or that it is an address.
+    pub progress: Progress,
     /// The agent version that both sides speak, as far as is known.
     pub version: Version,
     /// Whether the ratchets of both sides agree.
@@ -93,6 +95,7 @@ impl Step<'_> {
             switch: queue.switch,
         });
         let description = ConnectionDescription {
+            progress: state.progress,
             version: state.version,
             sync: state.sync,
             can_synchronize: state.version >= version::RATCHET_SYNC,

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod client;
+mod contacts;
 mod conversation;
 mod harness;
 mod sessions;

@@ -143,46 +143,6 @@ fn what_happens_while_no_client_is_there_waits() {
     bob.hears_nothing();
 }
 
-#[test]
-fn anybody_may_ask_at_an_address() {
-    let place = Place::new();
-    let [at_home, away] = ["home", "away"].map(|name| place.agent(name));
-    let (mut owner, mut guest) = (Client::to(&at_home), Client::to(&away));
-    let address = owner.ask("", "NEW CON");
-    let link = address.line.strip_prefix("INV simplex:/contact#").expect("an address");
-    let mut ask = |info: &str| {
-        let joined = guest.ask("", &format!("JOIN simplex:/contact#{link} :{info}"));
-        assert_eq!(joined.line, "OK");
-        joined.connection
-    };
-    let [one, two] = ["one", "two"].map(&mut ask);
-    let requests = [owner.event(), owner.event()];
-    // They wait for whoever subscribes.
-    let mut second = Client::to(&at_home);
-    second.expect(&address.connection, "SUB", "OK");
-    assert_eq!(owner.event().line, "END");
-    for request in &requests {
-        assert_eq!(request.word(0), "REQ");
-        assert_eq!(second.event(), *request);
-    }
-    let of = |info: &str| requests.iter().find(|request| request.body == info).unwrap().word(1);
-    second.expect("", &format!("RJCT {}", of("two")), "ERR CMD NO_CONN");
-    second.expect(&address.connection, &format!("RJCT {}", of("two")), "OK");
-    second.expect(&address.connection, &format!("RJCT {}", of("two")), "ERR CONN NOT_FOUND");
-    let accepted = second.ask("", &format!("ACPT {} :owner", of("one")));
-    assert_eq!(accepted.line, "OK");
-    let confirmed = guest.event();
-    assert_eq!((&*confirmed.connection, confirmed.word(0), &*confirmed.body), (&*one, "CONF", "owner"));
-    guest.expect(&one, &format!("LET {} :one", confirmed.word(1)), "OK");
-    assert_eq!((guest.event().line, second.event().line), ("CON".to_owned(), "INFO 3".to_owned()));
-    assert_eq!(second.event().line, "CON");
-    second.ask(&accepted.connection, "SEND :welcome");
-    assert_eq!(guest.event().body, "welcome");
-    second.expect(&address.connection, "SUB", "OK");
-    second.hears_nothing();
-    assert_ne!(one, two);
-}
-
 /// Each is answered with an error that names it, and the session goes on.
 #[test]
 fn what_is_wrong_is_answered() {
