@@ -22,9 +22,9 @@ use super::shared::Shared;
 use super::world::World;
 
 /// A proxy and its links.
-pub(super) struct Relays {
+pub(super) struct Relays<Link = RelayLink> {
     pub(super) proxy: Proxy,
-    pub(super) links: BTreeMap<RelayId, RelayLink>,
+    pub(super) links: BTreeMap<RelayId, Link>,
 }
 
 /// A connection to a relay, or one that is being made.
@@ -59,7 +59,7 @@ pub(super) struct Routing {
     pub(super) senders: u64,
 }
 
-impl Relays {
+impl<Link> Relays<Link> {
     pub(super) fn new(config: Arc<ServerConfig>, now: smp_core::Now) -> Self {
         Self { proxy: Proxy::new(config, Version::MAX, now), links: BTreeMap::new() }
     }
@@ -193,12 +193,7 @@ impl World {
                 self.schedule.add_behind(Lane::ToServer(connection), now, delay, event);
             }
             ClientOutput::Connected(_) => {
-                let Some(session) = link.client.session() else { return };
-                let parameters = RelayParameters {
-                    session_id: session.session_id.clone(),
-                    versions: session.versions,
-                    server_auth: session.server_auth.clone(),
-                };
+                let Some(parameters) = parameters(&link.client) else { return };
                 link.session = Some(parameters.session_id.clone());
                 let places = (site, link.target);
                 self.shared.routing.sessions.insert(parameters.session_id.clone(), places);
@@ -316,23 +311,42 @@ fn forwarded(
             });
             Ok(response)
         }
-        Err(RequestError::Server(error)) => Err(ErrorType::Proxy(Box::new(ProxyError::Protocol(error)))),
-        Err(RequestError::Timeout) => Err(broker(BrokerErrorType::Timeout)),
-        Err(RequestError::NotSent | RequestError::OutcomeUnknown | RequestError::Rejected(_)) => {
-            Err(broker(NETWORK))
-        }
-        Ok(_) | Err(_) => {
-            shared.trace.expect(false, || "a proxy cannot open what its relay answered".into());
-            Err(ErrorType::Crypto)
+        answer => {
+            let told = answer.err().and_then(not_forwarded);
+            let is_told = told.is_some();
+            shared.trace.expect(is_told, || "a proxy cannot open what its relay answered".into());
+            Err(told.unwrap_or(ErrorType::Crypto))
         }
     }
 }
 
-fn broker(error: BrokerErrorType) -> ErrorType {
+/// What the proxy is told of a relay that it is connected to now.
+pub(super) fn parameters(client: &Client) -> Option<RelayParameters> {
+    let session = client.session()?;
+    Some(RelayParameters {
+        session_id: session.session_id.clone(),
+        versions: session.versions,
+        server_auth: session.server_auth.clone(),
+    })
+}
+
+/// What a client is told whose command a relay did not answer, or refused; nothing, if no relay answers like this.
+pub(super) fn not_forwarded(error: RequestError) -> Option<ErrorType> {
+    match error {
+        RequestError::Server(error) => Some(ErrorType::Proxy(Box::new(ProxyError::Protocol(error)))),
+        RequestError::Timeout => Some(broker(BrokerErrorType::Timeout)),
+        RequestError::NotSent | RequestError::OutcomeUnknown | RequestError::Rejected(_) => {
+            Some(broker(NETWORK))
+        }
+        _ => None,
+    }
+}
+
+pub(super) fn broker(error: BrokerErrorType) -> ErrorType {
     ErrorType::Proxy(Box::new(ProxyError::Broker(error)))
 }
 
-const NETWORK: BrokerErrorType = BrokerErrorType::Network(NetworkError::Failed);
+pub(super) const NETWORK: BrokerErrorType = BrokerErrorType::Network(NetworkError::Failed);
 /// In the ids of commands that are forwarded a second time.
 const REPEATED: u64 = 1 << 63;
 /// A site that there is not.

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use smp_core::agent::AgentLimits;
 use smp_core::agent::store::QueueStage;
+use smp_core::agent::{AgentLimits, ConnectionId};
 use smp_runtime::agent::new_connection_id;
+use smp_tests::server::TestServer;
 
 use crate::world::{Person, USER, at, connect, impatient, server};
 
@@ -13,27 +14,13 @@ use crate::world::{Person, USER, at, connect, impatient, server};
 fn a_connection_outlives_a_server() {
     let mut servers = [server(), server()];
     let third = server();
-    let moment = Duration::from_millis(50);
-    let limits = AgentLimits {
-        receive_queues: 2,
-        fail_over: moment * 4,
-        retry_max: moment,
-        failure_memory: moment,
-        ..impatient()
-    };
+    let limits = AgentLimits { receive_queues: 2, ..quick() };
     let known = servers.iter().map(|server| at(server.address())).collect();
     let mut alice = Person::with(known, limits.clone());
     let mut bob = Person::with(vec![at(third.address())], limits);
 
     let (at_alice, at_bob) = connect(&mut alice, &mut bob);
-    let queues = || bob.describe(at_bob).send;
-    assert_eq!(queues().len(), 2);
-    while queues()[1].stage != QueueStage::Active {
-        std::thread::sleep(moment);
-    }
-    let first = queues()[0].server.port();
-    let gone = servers.iter_mut().find(|server| Some(server.address().socket.port()) == first);
-    gone.expect("one of them").pause();
+    pause_first(&mut servers, &bob, at_bob);
 
     for number in 0..20 {
         bob.send(at_bob, Bytes::from(vec![b'a' + number]));
@@ -51,12 +38,9 @@ fn a_connection_outlives_a_server() {
 fn a_short_link_outlives_its_server() {
     let mut servers = [server(), server()];
     let third = server();
-    let moment = Duration::from_millis(50);
-    let limits =
-        AgentLimits { fail_over: moment * 4, retry_max: moment, failure_memory: moment, ..impatient() };
     let known = servers.iter().map(|server| at(server.address())).collect();
-    let mut alice = Person::with(known, limits.clone());
-    let mut bob = Person::with(vec![at(third.address())], limits);
+    let mut alice = Person::with(known, quick());
+    let mut bob = Person::with(vec![at(third.address())], quick());
 
     let made = alice.agent().with_queues(2).invite_with_link(USER, "a profile".into(), true);
     let made = alice.wait(made).expect("a link");
@@ -71,14 +55,26 @@ fn a_short_link_outlives_its_server() {
     bob.connected();
     alice.connected();
 
-    let queues = || bob.describe(at_bob).send;
+    pause_first(&mut servers, &bob, at_bob);
+    bob.send(at_bob, "hello");
+    alice.hears("hello");
+}
+
+/// Who notices at once that a server is gone.
+fn quick() -> AgentLimits {
+    AgentLimits { fail_over: MOMENT * 4, retry_max: MOMENT, failure_memory: MOMENT, ..impatient() }
+}
+
+/// When somebody is ready for both queues of the other side, the server of the first stops.
+fn pause_first(servers: &mut [TestServer], person: &Person, connection: ConnectionId) {
+    let queues = || person.describe(connection).send;
     assert_eq!(queues().len(), 2);
     while queues()[1].stage != QueueStage::Active {
-        std::thread::sleep(moment);
+        std::thread::sleep(MOMENT);
     }
     let first = queues()[0].server.port();
     let gone = servers.iter_mut().find(|server| Some(server.address().socket.port()) == first);
     gone.expect("one of them").pause();
-    bob.send(at_bob, "hello");
-    alice.hears("hello");
 }
+
+const MOMENT: Duration = Duration::from_millis(50);

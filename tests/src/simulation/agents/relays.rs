@@ -1,27 +1,22 @@
 //! The proxies of servers, and their links to other servers: clients on the same network as everybody.
 
-use std::collections::{BTreeMap, VecDeque};
-use std::sync::Arc;
+use std::collections::VecDeque;
 
-use smp_core::Now;
 use smp_core::client::{
     Answer, Client, ClientInput, ClientLimits, ClientOutput, CommandId, Request, RequestError,
 };
-use smp_core::server::proxy::{ForwardId, Proxy, ProxyInput, ProxyOutput, RelayId, RelayParameters};
-use smp_core::server::{ConnectionId, ServerConfig, Session, SessionInput};
-use smp_core::wire::error::{BrokerErrorType, ErrorType, NetworkError, ProxyError};
-use smp_core::wire::{FwdResponse, ServerAddress, Version};
+use smp_core::server::proxy::{ForwardId, ProxyInput, ProxyOutput, RelayId, RelayParameters};
+use smp_core::server::{ConnectionId, Session, SessionInput};
+use smp_core::wire::error::ErrorType;
+use smp_core::wire::{FwdResponse, ServerAddress};
 
-use super::super::relays::address_of;
+use super::super::relays::{self, NETWORK, address_of, broker, not_forwarded, parameters};
 use super::network::{End, Wire};
 use super::schedule::{Event, InServer, Lane};
 use super::world::World;
 
 /// The proxy of a server, and its links.
-pub(super) struct Relays {
-    pub(super) proxy: Proxy,
-    pub(super) links: BTreeMap<RelayId, RelayLink>,
-}
+pub(super) type Relays = relays::Relays<RelayLink>;
 
 /// A connection to another server, or one that is being made.
 pub(super) struct RelayLink {
@@ -36,12 +31,6 @@ pub(super) enum News {
     Failed,
     Lost,
     Answered(ForwardId, Result<FwdResponse, ErrorType>),
-}
-
-impl Relays {
-    pub(super) fn new(config: Arc<ServerConfig>, now: Now) -> Self {
-        Self { proxy: Proxy::new(config, Version::MAX, now), links: BTreeMap::new() }
-    }
 }
 
 impl World {
@@ -133,12 +122,7 @@ impl World {
                 }
                 ClientOutput::Connected(_) => {
                     link.is_made = true;
-                    if let Some(session) = link.client.session() {
-                        let parameters = RelayParameters {
-                            session_id: session.session_id.clone(),
-                            versions: session.versions,
-                            server_auth: session.server_auth.clone(),
-                        };
+                    if let Some(parameters) = parameters(&link.client) {
                         self.tell_proxy(site, id, connection, News::Connected(parameters));
                     }
                 }
@@ -189,14 +173,6 @@ impl RelayLink {
 fn forwarded(answer: Result<Answer, RequestError>) -> Result<FwdResponse, ErrorType> {
     match answer {
         Ok(Answer::Forwarded(response)) => Ok(response),
-        Err(RequestError::Server(error)) => Err(ErrorType::Proxy(Box::new(ProxyError::Protocol(error)))),
-        Err(RequestError::Timeout) => Err(broker(BrokerErrorType::Timeout)),
-        _ => Err(broker(NETWORK)),
+        answer => Err(answer.err().and_then(not_forwarded).unwrap_or_else(|| broker(NETWORK))),
     }
 }
-
-fn broker(error: BrokerErrorType) -> ErrorType {
-    ErrorType::Proxy(Box::new(ProxyError::Broker(error)))
-}
-
-const NETWORK: BrokerErrorType = BrokerErrorType::Network(NetworkError::Failed);
