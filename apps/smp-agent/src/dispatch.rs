@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use smp_core::agent::{self, LocalMessageId, UserId};
+use smp_core::agent::{self, InitialKeys, LocalMessageId, UserId};
 use smp_core::wire::ConnectionRequest;
 use smp_core::wire::agent::{AgentCommandError, AgentError, ConnectionError};
 use smp_core::wire::agent_text::{
@@ -83,7 +83,7 @@ impl Begun {
             |(connection, request): (_, ConnectionRequest)| Linked { connection, request, link: None };
         match mode {
             ConnectionMode::Invitation => {
-                let made = agent.invite(USER, true);
+                let made = agent.invite(USER, InitialKeys::Later);
                 self.linked(async move { made.await.map(linked) })
             }
             ConnectionMode::Contact => {

@@ -30,9 +30,9 @@ pub enum Call {
     Invite {
         /// Whose.
         user: UserId,
-        /// Whether post-quantum encryption is wanted: then the link has a key for it, which makes it longer. It is used if whoever
-        /// joins wants it too; [`Self::SendWithPq`] can switch it on later.
-        pq: bool,
+        /// Whether post-quantum encryption is wanted. It is used if whoever joins wants it too; [`Self::SendWithPq`] can switch it on
+        /// later.
+        pq: InitialKeys,
     },
     /// Make a contact address, which anybody can use who has it. [`Reply::Invitation`]. Whoever does is told of by
     /// [`Event::Request`](super::Event::Request).
@@ -376,6 +376,25 @@ pub enum Reply {
     Name(Box<NameRecord>),
     /// The answers to several calls, in their order.
     Many(Vec<Result<Self, AgentError>>),
+}
+
+/// Whether post-quantum encryption is wanted of an invitation, and where its first key is. `InitialKeys`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum InitialKeys {
+    /// It is not.
+    Off,
+    /// It is, but the link has no key for it, and stays short: whoever joins sends the first one. What he sends until he hears of us
+    /// is not encrypted like this. `IKLinkPQ PQSupportOn`.
+    Later,
+    /// It is, and the link has a key, which makes it about 1.6 KB longer: everything is encrypted like this. `IKUsePQ`.
+    InLink,
+}
+
+/// Not at all, or from the beginning.
+impl From<bool> for InitialKeys {
+    fn from(pq: bool) -> Self {
+        if pq { Self::InLink } else { Self::Off }
+    }
 }
 
 impl Call {

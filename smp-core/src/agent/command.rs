@@ -1,7 +1,7 @@
 //! Calls as they are kept.
 //!
 //! ```text
-//! 1  user, pq                                   invite
+//! 1  user, pq, or `L`: later                    invite
 //! 2  user                                       make an address
 //! 3  user, pq, content                          make either with a short link
 //! 4  content                                    set the short link
@@ -24,7 +24,8 @@
 use bytes::Bytes;
 
 use super::{
-    Call, ConfirmationId, ConnectionId, InvitationId, LinkContent, PreparedLink, QueueOptions, UserId,
+    Call, ConfirmationId, ConnectionId, InitialKeys, InvitationId, LinkContent, PreparedLink, QueueOptions,
+    UserId,
 };
 use crate::crypto::Ed25519PrivateKey;
 use crate::wire::codec::{DecodeError, Decoded, Reader, decode_all, put_bool};
@@ -37,7 +38,11 @@ pub(super) fn encode(call: &Call) -> Option<Bytes> {
     match call {
         Call::Invite { user, pq } => {
             put_head(&mut out, INVITE, *user);
-            put_bool(&mut out, *pq);
+            out.push(match pq {
+                InitialKeys::Off => b'F',
+                InitialKeys::Later => b'L',
+                InitialKeys::InLink => b'T',
+            });
         }
         Call::CreateAddress { user } => put_head(&mut out, CREATE_ADDRESS, *user),
         Call::CreateWithLink { user, content, pq } => {
@@ -118,7 +123,16 @@ fn call(connection: ConnectionId, reader: &mut Reader<'_>) -> Decoded<Call> {
 
 fn plain_call(kind: u8, connection: ConnectionId, reader: &mut Reader<'_>) -> Decoded<Call> {
     Ok(match kind {
-        INVITE => Call::Invite { user: user(reader)?, pq: reader.bool()? },
+        INVITE => {
+            let user = user(reader)?;
+            let pq = match reader.u8()? {
+                b'F' => InitialKeys::Off,
+                b'L' => InitialKeys::Later,
+                b'T' => InitialKeys::InLink,
+                _ => return Err(DecodeError),
+            };
+            Call::Invite { user, pq }
+        }
         CREATE_ADDRESS => Call::CreateAddress { user: user(reader)? },
         CREATE_WITH_LINK => {
             let (user, pq) = (user(reader)?, reader.bool()?);
@@ -250,7 +264,7 @@ mod tests {
         let address = LinkContent { contact: Some(Box::new(details)), data: info.clone() };
         let content = || LinkContent { contact: None, data: "data".into() };
         vec![
-            Call::Invite { user, pq },
+            Call::Invite { user, pq: InitialKeys::InLink },
             Call::CreateAddress { user },
             Call::CreateWithLink { user, content: Box::new(address), pq },
             Call::SetLink(AT, Box::new(content())),
@@ -300,6 +314,10 @@ mod tests {
             longer.push(0);
             assert!(decode(AT, &longer.into()).is_none(), "call {number}");
             assert!((0..bytes.len()).rev().take(60).all(|end| decode(AT, &bytes.slice(..end)).is_none()));
+        }
+        for pq in [InitialKeys::Off, InitialKeys::Later, InitialKeys::InLink] {
+            let bytes = encode(&Call::Invite { user: UserId(1), pq }).expect("it can be kept");
+            assert!(matches!(decode(AT, &bytes), Some(Call::Invite { pq: read, .. }) if read == pq));
         }
         let with = |call| Call::With(QueueOptions::default(), Box::new(call));
         assert!(encode(&with(Call::Switch(AT))).is_none() && encode(&with(with(Call::Rejoin(AT)))).is_none());

@@ -24,7 +24,7 @@ use super::store::{
     AgentOp, Agreement, Connection, ConnectionState, Counters, Found, Origin, Progress, QueueNumber,
     QueueStage, SendQueue, SyncState, Task, TaskKind,
 };
-use super::{CallId, Reply, UserId};
+use super::{CallId, InitialKeys, Reply, UserId};
 use crate::crypto::AuthPrivateKey;
 use crate::crypto::ratchet::{KemOffer, Ratchet, X3dhKeys};
 use crate::wire::agent::{
@@ -40,14 +40,17 @@ const NO_VERSION: AgentError = AgentError::Peer(PeerError::Version);
 
 impl Step<'_> {
     /// Makes an invitation.
-    pub(super) fn invite(&mut self, id: CallId, user: UserId, pq: bool) -> Result<(), AgentError> {
+    pub(super) fn invite(&mut self, id: CallId, user: UserId, pq: InitialKeys) -> Result<(), AgentError> {
         if !self.shared.has_user(user) {
             return Err(AgentError::NoUser);
         }
-        let offer = if pq { KemOffer::Propose } else { KemOffer::Nothing };
+        let offer = match pq {
+            InitialKeys::InLink => KemOffer::Propose,
+            InitialKeys::Later | InitialKeys::Off => KemOffer::Nothing,
+        };
         let versions = self.shared.config.versions;
         let keys = X3dhKeys::generate(versions.ratchet.max(), offer, &mut self.shared.entropy);
-        let state = new_state(user, Progress::Created, versions.agent.max(), pq);
+        let state = new_state(user, Progress::Created, versions.agent.max(), pq != InitialKeys::Off);
         self.connection = Some(Connection {
             id: self.id,
             state,

@@ -66,7 +66,7 @@ mod waiting;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
-pub use call::{Call, CallId, LinkContent, LinkRoot, Reply};
+pub use call::{Call, CallId, InitialKeys, LinkContent, LinkRoot, Reply};
 pub use check::{Activity, Subscriptions};
 pub use config::{AgentConfig, AgentLimits, AgentVersions, UserServer};
 pub use describe::{

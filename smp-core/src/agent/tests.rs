@@ -87,7 +87,7 @@ impl World {
 
     /// Makes an invitation; its session and its connection.
     fn invite(&mut self) -> (LinkId, ConnectionId) {
-        self.input(AgentInput::Call(CallId(1), Call::Invite { user: UserId(1), pq: false }));
+        self.input(AgentInput::Call(CallId(1), Call::Invite { user: UserId(1), pq: false.into() }));
         let link = self.connect();
         let command = self.request();
         self.input(AgentInput::Answer(command, Ok(created())));
@@ -124,7 +124,7 @@ fn created() -> Answer {
 fn a_queue_is_subscribed_again_when_its_session_ended_before_it_was_stored() {
     for is_back in [false, true] {
         let mut world = World::new();
-        world.input(AgentInput::Call(CallId(1), Call::Invite { user: UserId(1), pq: false }));
+        world.input(AgentInput::Call(CallId(1), Call::Invite { user: UserId(1), pq: false.into() }));
         let link = world.connect();
         let command = world.request();
         world.input(AgentInput::Answer(command, Ok(created())));
@@ -134,7 +134,7 @@ fn a_queue_is_subscribed_again_when_its_session_ended_before_it_was_stored() {
             // Else the failure is remembered.
             world.input(AgentInput::Call(CallId(3), Call::Reconnect(None)));
             assert!(matches!(world.outputs.pop_front(), Some(AgentOutput::Reply(CallId(3), Ok(_)))));
-            world.input(AgentInput::Call(CallId(2), Call::Invite { user: UserId(1), pq: false }));
+            world.input(AgentInput::Call(CallId(2), Call::Invite { user: UserId(1), pq: false.into() }));
             world.connect();
             world.request();
         }

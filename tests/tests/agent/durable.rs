@@ -17,7 +17,7 @@ fn commands_outlive_the_agent() {
     let tested = alice.agent().test_server(at(server.address()));
     assert_eq!(alice.wait(tested), Ok(()));
 
-    keep(&alice, "first", Call::Invite { user: USER, pq: true });
+    keep(&alice, "first", Call::Invite { user: USER, pq: true.into() });
     alice.sleep();
     alice.servers = vec![at(server.address())];
     alice.wake();

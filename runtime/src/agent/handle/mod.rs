@@ -19,7 +19,9 @@ use std::future::{Future, poll_fn};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use smp_core::agent::{Call, ConfirmationId, ConnectionId, LocalMessageId, QueueOptions, Reply, UserId};
+use smp_core::agent::{
+    Call, ConfirmationId, ConnectionId, InitialKeys, LocalMessageId, QueueOptions, Reply, UserId,
+};
 use smp_core::wire::ConnectionRequest;
 use smp_core::wire::agent::AgentError;
 use smp_core::wire::command::MessageFlags;
@@ -62,17 +64,17 @@ impl Agent {
     /// Makes an invitation for one person, which is to reach that person on some other way. When it is used,
     /// [`Event::Confirmation`](smp_core::agent::Event::Confirmation) tells.
     ///
-    /// `pq` says that post-quantum encryption is wanted, and puts a key for it into the invitation, which makes it longer. It is
-    /// used if whoever joins wants it too; [`Self::send_with_pq`] can switch it on later.
+    /// `pq` says whether post-quantum encryption is wanted: with a key for it in the invitation, which makes that longer (`true`), or without
+    /// ([`InitialKeys::Later`]). It is used if whoever joins wants it too; [`Self::send_with_pq`] can switch it on later.
     ///
     /// # Errors
     /// [`AgentError::NoUser`] when no servers are known for the user; an error of the server that was chosen.
-    pub fn invite(
+    pub fn invite<Keys: Into<InitialKeys>>(
         &self,
         user: UserId,
-        pq: bool,
-    ) -> impl Future<Output = Result<(ConnectionId, ConnectionRequest), AgentError>> + Send + use<> {
-        let called = self.call(Call::Invite { user, pq });
+        pq: Keys,
+    ) -> impl Future<Output = Result<(ConnectionId, ConnectionRequest), AgentError>> + Send + use<Keys> {
+        let called = self.call(Call::Invite { user, pq: pq.into() });
         async move {
             match called.await? {
                 Reply::Invitation(connection, request) => Ok((connection, *request)),

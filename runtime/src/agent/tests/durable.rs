@@ -69,7 +69,7 @@ fn commands_are_done_when_servers_are_there() {
     let down = |world: &mut World| (0..2).for_each(|server| world.crash(server));
     let up = |world: &mut World| (0..2).for_each(|server| world.start(server, ServerConfig::default()));
     down(&mut world);
-    run(&alice, "invite", Call::Invite { user: USER, pq: true }).unwrap();
+    run(&alice, "invite", Call::Invite { user: USER, pq: true.into() }).unwrap();
     assert!(alice.others_within(HOUR).is_empty());
     restart(&mut alice);
     assert!(alice.others_within(HOUR).is_empty());
@@ -190,7 +190,7 @@ fn commands_that_fail_are_told_once() {
     assert_eq!(run(&bob, "1", Call::Users), Err(PROHIBITED));
     assert_eq!(run(&bob, "2", Call::Switch(named(1))), Err(NOT_FOUND));
     let nobody = smp_core::agent::UserId(7);
-    assert_eq!(run(&bob, "3", Call::Invite { user: nobody, pq: false }), Err(AgentError::NoUser));
+    assert_eq!(run(&bob, "3", Call::Invite { user: nobody, pq: false.into() }), Err(AgentError::NoUser));
     let (_, request) = alice.invite(false);
     assert_eq!(eve.join_as(named(1), request.clone(), "eve", false), Ok(true));
     run(&bob, "4", join(named(1), request)).unwrap();
@@ -229,7 +229,7 @@ fn a_connection_is_deleted_with_its_commands() {
         restart(&mut bob);
         assert!(bob.others_within(HOUR).is_empty());
         // So it is with a connection of which there is only a command.
-        run(&bob, "3", Call::Invite { user: USER, pq: false }).unwrap();
+        run(&bob, "3", Call::Invite { user: USER, pq: false.into() }).unwrap();
         if restarts {
             restart(&mut bob);
         }
@@ -259,7 +259,7 @@ fn commands_that_are_interrupted_anywhere_go_on() {
                 _ = run(person, correlation, call());
             }
         };
-        interrupted(&mut alice, "1", &|| Call::Invite { user: USER, pq: true });
+        interrupted(&mut alice, "1", &|| Call::Invite { user: USER, pq: true.into() });
         // If the agent ended with the event the app finds the connection.
         let (at_alice, request) = match ended(&mut alice).pop() {
             Some((_, connection, Ok(Reply::Invitation(_, request)))) => (connection, *request),
@@ -318,7 +318,7 @@ fn a_store_that_fails_delays_commands() {
     for after in 0..12 {
         let world = World::new(1);
         let (mut alice, mut bob) = (world.person(1, 0), world.person(2, 0));
-        run(&alice, "1", Call::Invite { user: USER, pq: false }).unwrap();
+        run(&alice, "1", Call::Invite { user: USER, pq: false.into() }).unwrap();
         alice.store.fail(after, 3);
         let (at_alice, request) = invitation(&mut alice, "1");
         run(&bob, "2", join(named(1), request)).unwrap();

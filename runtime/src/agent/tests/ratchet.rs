@@ -1,7 +1,8 @@
 //! Post-quantum encryption that is switched on and off, and ratchets that part.
 
-use smp_core::agent::ConnectionId;
+use smp_core::agent::{ConnectionId, InitialKeys};
 use smp_core::crypto::ratchet::PqEncryption;
+use smp_core::wire::ConnectionRequest;
 use smp_core::wire::agent::{AgentCommandError, AgentError, sizes, version};
 
 use super::*;
@@ -71,5 +72,42 @@ fn bodies_are_shorter_from_the_first_message_that_asks_for_it() {
         let message = alice.message();
         assert_eq!(message.body.len(), len);
         alice.acknowledge(&message);
+    }
+}
+
+/// The link has no key, and is as long as that of who does not want it. Who joins sends the first one: what he says before he hears
+/// of the other side is not encrypted with it, everything else is, if he wants it too.
+#[test]
+fn the_first_key_need_not_be_in_the_link() {
+    for is_wanted in [false, true] {
+        let world = World::new(2);
+        let (mut alice, mut bob) = (world.person(1, 0), world.person(2, 1));
+        let invite = |pq| world.runtime.block_on(alice.agent().invite(world::USER, pq)).unwrap();
+        let [(_, plain), (at_alice, request), (_, with_key)] =
+            [InitialKeys::Off, InitialKeys::Later, InitialKeys::InLink].map(invite);
+        let len = |request: &ConnectionRequest| request.to_string().len();
+        assert!(len(&request) == len(&plain) && len(&request) + 1500 < len(&with_key));
+        alice.stop();
+        alice.start();
+        let (at_bob, joined) = bob.join(request, "bob", is_wanted);
+        assert_eq!(joined, Ok(true));
+        bob.send(at_bob, "early").unwrap();
+        let (confirmation, _) = alice.confirmation();
+        let early = alice.message();
+        assert_eq!((&early.body[..], early.pq), (&b"early"[..], false));
+        alice.acknowledge(&early);
+        alice.allow(at_alice, confirmation, "alice");
+        assert_eq!(bob.info(), "alice");
+        bob.connected();
+        alice.connected();
+        for _ in 0..2 {
+            bob.send(at_bob, "hello").unwrap();
+            alice.send(at_alice, "hello").unwrap();
+            for person in [&mut alice, &mut bob] {
+                let message = person.message();
+                assert_eq!(message.pq, is_wanted);
+                person.acknowledge(&message);
+            }
+        }
     }
 }

@@ -100,7 +100,7 @@ fn a_call_says_how_many() {
     // Calls that make nothing have no queues to speak of.
     let with_two =
         |call| Call::With(QueueOptions { queues: Some(2), ..QueueOptions::default() }, Box::new(call));
-    for call in [Call::Users, with_two(Call::Invite { user: USER, pq: false })] {
+    for call in [Call::Users, with_two(Call::Invite { user: USER, pq: false.into() })] {
         let call = with_two(call);
         let kept = alice.runtime().block_on(alice.agent().run_durably("1", call));
         assert_eq!(kept, Err(PROHIBITED));
@@ -113,7 +113,7 @@ fn what_a_call_said_is_kept() {
     let mut world = World::new(5);
     let (mut alice, mut bob) = (on(&world, 1, &[0, 1]), on(&world, 2, &[2, 3, 4]));
     (0..2).for_each(|server| world.crash(server));
-    let call = Call::Invite { user: USER, pq: false };
+    let call = Call::Invite { user: USER, pq: false.into() };
     alice.runtime().block_on(alice.agent().with_queues(2).run_durably("1", call)).unwrap();
     alice.others_within(HOUR);
     alice.stop();

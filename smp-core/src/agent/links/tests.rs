@@ -242,7 +242,7 @@ fn a_failure_is_remembered_for_a_moment() {
         link = world.connect();
     }
     let invite = |world: &mut World, id: u64| {
-        world.input(AgentInput::Call(CallId(id), Call::Invite { user: UserId(1), pq: false }));
+        world.input(AgentInput::Call(CallId(id), Call::Invite { user: UserId(1), pq: false.into() }));
         world.outputs.pop_front()
     };
     for id in 1..50 {

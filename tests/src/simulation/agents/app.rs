@@ -168,7 +168,7 @@ impl World {
         let known = connection.unwrap_or_else(|| ConnectionId::generate(self.sim.dice.entropy()));
         let info = format!("{talk}/{side}").into();
         match action {
-            Action::Invite => Call::Invite { user, pq: link_pq },
+            Action::Invite => Call::Invite { user, pq: link_pq.into() },
             Action::Join => {
                 let request = state.request.clone().expect("an invitation");
                 let who = &mut state.sides[side];
