@@ -58,6 +58,9 @@
 //! network: [`Agent::prepare_link`], later [`Agent::create_for_link`]. What it shows is signed by the root key of the link
 //! ([`Agent::link_root`]), or by further owners whom that names ([`Agent::set_link_signed`]).
 //!
+//! The full link of an invitation has a key for post-quantum encryption if [`InitialKeys`](smp_core::agent::InitialKeys) say so; with a
+//! short link the key is in the data of that alone.
+//!
 //! # On demand
 //!
 //! A process that wakes up for a moment when it is notified starts its agent with [`AgentBuilder::on_demand`]: nothing is subscribed, and
