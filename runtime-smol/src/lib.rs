@@ -8,7 +8,7 @@ use std::fmt;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use smol::net::{TcpListener, TcpStream};
 use smol::{Executor, Timer};
@@ -22,16 +22,17 @@ use smp_runtime::adapter::{Names, SystemClock};
 /// not wait for names that strangers choose gets a `SmolRuntime` of its own.
 #[derive(Clone)]
 pub struct SmolRuntime {
-    executor: Option<Arc<Executor<'static>>>,
+    /// Not held: what runs on it holds this.
+    executor: Option<Weak<Executor<'static>>>,
     clock: SystemClock,
     names: Names,
 }
 
 impl SmolRuntime {
-    /// Its tasks run on this executor, and are dropped with it. Somebody must run it.
+    /// Its tasks run on this executor, and are dropped with it: it is for the embedder to hold and to run.
     #[must_use]
-    pub fn new(executor: Arc<Executor<'static>>) -> Self {
-        Self { executor: Some(executor), clock: SystemClock::new(), names: Names::default() }
+    pub fn new(executor: &Arc<Executor<'static>>) -> Self {
+        Self { executor: Some(Arc::downgrade(executor)), clock: SystemClock::new(), names: Names::default() }
     }
 
     /// Its tasks run on the threads of the process that [`smol::spawn`] uses: one, or as many as `SMOL_THREADS` says.
@@ -56,7 +57,8 @@ impl Runtime for SmolRuntime {
 
     fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
         match &self.executor {
-            Some(executor) => executor.spawn(task).detach(),
+            // Without an executor the task ends before it began.
+            Some(executor) => drop(executor.upgrade().map(|executor| executor.spawn(task).detach())),
             None => smol::spawn(task).detach(),
         }
     }

@@ -122,7 +122,7 @@ impl Engine {
         match self {
             Self::Tokio(tokio) => AnyRuntime::Tokio(TokioRuntime::new(tokio.handle().clone())),
             Self::AsyncStd => AnyRuntime::AsyncStd(AsyncStdRuntime::new()),
-            Self::Smol(own) => AnyRuntime::Smol(SmolRuntime::new(Arc::clone(&own.executor))),
+            Self::Smol(own) => AnyRuntime::Smol(SmolRuntime::new(&own.executor)),
         }
     }
 

@@ -69,9 +69,7 @@ fn conversation(on: Kind, one: Kind, other: Kind) -> u32 {
     alice.servers = bob.servers.clone();
     alice.restart();
     alice.wait(alice.agent().switch(at_alice)).expect("another server");
-    let completed = |event: &Event, end| {
-        matches!(event, Event::Switch { side, phase: SwitchPhase::Completed, .. } if *side == end)
-    };
+    let completed = |event: &Event, end| matches!(event, Event::Switch { side, phase: SwitchPhase::Completed, .. } if *side == end);
     while !completed(&alice.next_unsent(), SwitchSide::Receive) {}
     while !completed(&bob.next_unsent(), SwitchSide::Send) {}
     first.stop();
