@@ -59,6 +59,6 @@ fn tasks_end_with_their_executor() {
     });
     assert!(executor.try_tick());
     drop(executor);
-    runtime.spawn(async move { drop(inner.send(())) });
+    runtime.spawn(async move { _ = inner.send(()) });
     assert_eq!(receiver.try_recv(), Err(std::sync::mpsc::TryRecvError::Disconnected));
 }

@@ -35,7 +35,10 @@ fn main() -> ExitCode {
         for (one, other) in pairs() {
             let passed = catch_unwind(AssertUnwindSafe(|| conversation(on, one, other)));
             failed += usize::from(passed.is_err());
-            print!("  {:^19}", passed.map_or("FAILED".to_owned(), |count| format!("{count} messages")));
+            print!(
+                "  {:^19}",
+                passed.map_or_else(|_| "FAILED".to_owned(), |count| format!("{count} messages"))
+            );
         }
         println!();
     }
@@ -60,7 +63,7 @@ fn conversation(on: Kind, one: Kind, other: Kind) -> u32 {
     bob.wake();
     bob.hears("while he sleeps");
     choose(on);
-    restart(&mut first, &mut alice);
+    restart(&mut first, &alice);
     count += 1 + both_talk(&mut alice, at_alice, &mut bob, at_bob);
 
     renew(&mut alice, at_alice, &mut bob);
@@ -97,7 +100,7 @@ fn both_talk(alice: &mut Person, at_alice: ConnectionId, bob: &mut Person, at_bo
     2 * MANY + 2
 }
 
-fn restart(server: &mut TestServer, alice: &mut Person) {
+fn restart(server: &mut TestServer, alice: &Person) {
     server.pause();
     server.resume();
     alice.try_again();
