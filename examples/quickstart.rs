@@ -1,4 +1,4 @@
-//! `cargo run --release --example quickstart`
+//! `cargo run --release --example quickstart`, or with `-- --runtime tokio|async-std|smol` behind it.
 //!
 //! Starts a server with the embedded store on a free loopback port, in a temporary folder, and the agents of two people. Alice
 //! makes an invitation, Bob uses it, and they talk. The server is stopped while messages are on their way and started
@@ -8,24 +8,27 @@
 use std::error::Error;
 use std::net::SocketAddr;
 use std::path::Path;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use smp_core::agent::{ConnectionId, Event, UserId, UserServer};
 use smp_core::server::ServerConfig;
-use smp_core::transport::identity::{Algorithm, Authority, ServerIdentity, Subject};
+use smp_core::transport::identity::ServerIdentity;
 use smp_core::transport::{ServerOptions, ServerTransportConfig};
 use smp_core::wire::ServerAddress;
 use smp_core::wire::command::MessageFlags;
-use smp_core::{SeededEntropy, UnixTime};
+use smp_examples::new_identity;
+use smp_runtime::Runtime;
 use smp_runtime::agent::{Agent, Events, new_connection_id};
 use smp_runtime::server::{Server, ServerHandle};
+use smp_runtime_async_std::AsyncStdRuntime;
+use smp_runtime_smol::SmolRuntime;
 use smp_runtime_tokio::TokioRuntime;
 use smp_storage::agent::{SqliteAgentStore, SqliteOptions};
 use smp_storage::{Embedded, EmbeddedOptions};
+use tokio::runtime::Runtime as Tokio;
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
-type Running = ServerHandle<TokioRuntime, Embedded>;
-
+type Running<R> = Outcome<ServerHandle<R, Embedded>>;
 const USER: UserId = UserId(1);
 const BEFORE: [&str; 3] = ["hello", "are you there?", "can anybody read this?"];
 const ABSENT: [&str; 2] = ["the server is gone", "I will wait"];
@@ -38,17 +41,26 @@ struct Person {
     events: Events,
 }
 
-#[tokio::main]
-async fn main() -> Outcome<()> {
+fn main() -> Outcome<()> {
+    match &*std::env::args().skip(1).collect::<Vec<_>>().join(" ") {
+        "" | "--runtime tokio" => Tokio::new()?.block_on(async { run(TokioRuntime::current()?).await }),
+        "--runtime async-std" => async_std::task::block_on(run(AsyncStdRuntime::new())),
+        "--runtime smol" => smol::block_on(run(SmolRuntime::global())),
+        _ => Err("quickstart takes --runtime tokio, --runtime async-std, --runtime smol, or nothing".into()),
+    }
+}
+
+/// All of it, the same on every runtime.
+async fn run(runtime: impl Runtime) -> Outcome<()> {
     let folder = tempfile::tempdir()?;
     let identity = new_identity()?;
-    let server = start(&identity, folder.path(), 0).await?;
+    let server = start(&runtime, &identity, folder.path(), 0).await?;
     let port = server.addresses()[0].port();
     println!("server  listens on port {port}, with its store in a temporary folder");
     // An address names the place and pins the identity: whoever has it connects to this server or to none.
     let address = ServerAddress::new(vec!["127.0.0.1".parse()?], Some(port), *identity.fingerprint())?;
-    let mut alice = person("alice", folder.path(), &address)?;
-    let mut bob = person("bob", folder.path(), &address)?;
+    let mut alice = person(&runtime, "alice", folder.path(), &address)?;
+    let mut bob = person(&runtime, "bob", folder.path(), &address)?;
 
     // The link goes to Bob on any way that the two trust. It is for one person.
     let (at_alice, link) = alice.agent.invite(USER, true).await?;
@@ -71,12 +83,11 @@ async fn main() -> Outcome<()> {
     }
     bob.hear(&BEFORE).await?;
     server.stop(Duration::from_secs(5)).await?;
-    println!("server  stopped, before alice has read anything");
+    println!("server  stopped, before alice has read anything; it will be started again");
     for text in ABSENT {
         alice.send(at_alice, text).await?;
     }
-    let server = start(&identity, folder.path(), port).await?;
-    println!("server  started again");
+    let server = start(&runtime, &identity, folder.path(), port).await?;
     for text in AFTER {
         alice.send(at_alice, text).await?;
         bob.send(at_bob, text).await?;
@@ -124,27 +135,16 @@ impl Person {
 }
 
 /// An agent that keeps everything in a file.
-fn person(name: &'static str, folder: &Path, server: &ServerAddress) -> Outcome<Person> {
+fn person(on: &impl Runtime, name: &'static str, folder: &Path, server: &ServerAddress) -> Outcome<Person> {
     let store = SqliteAgentStore::open(folder.join(name), &SqliteOptions::default())?;
-    let server = UserServer::new(server.clone());
-    let (agent, events) = Agent::builder(TokioRuntime::current()?, store).user(USER, vec![server]).start()?;
+    let servers = vec![UserServer::new(server.clone())];
+    let (agent, events) = Agent::builder(on.clone(), store).user(USER, servers).start()?;
     Ok(Person { name, agent, events })
 }
 
-async fn start(identity: &ServerIdentity, folder: &Path, port: u16) -> Outcome<Running> {
+async fn start<R: Runtime>(on: &R, identity: &ServerIdentity, folder: &Path, port: u16) -> Running<R> {
     let store = Embedded::open(folder.join("server"), EmbeddedOptions::default())?;
     let transport = ServerTransportConfig::new(identity.clone(), ServerOptions::default())?;
-    let server = Server::new(TokioRuntime::current()?, store, transport, ServerConfig::default());
+    let server = Server::new(on.clone(), store, transport, ServerConfig::default());
     Ok(server.serve(&[SocketAddr::from(([127, 0, 0, 1], port))]).await?)
-}
-
-fn new_identity() -> Outcome<ServerIdentity> {
-    let mut seed = [0; 32];
-    getrandom::fill(&mut seed)?;
-    let entropy = &mut SeededEntropy::new(seed);
-    let now = UnixTime::from_secs(i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs())?);
-    let authority = Authority::generate(Algorithm::Ed25519, entropy, now)?;
-    let issued =
-        authority.issue(Subject { host: "localhost", algorithm: Algorithm::Ed25519 }, entropy, now)?;
-    Ok(ServerIdentity::new(vec![issued.certificate, authority.certificate().clone()], issued.key, now)?)
 }

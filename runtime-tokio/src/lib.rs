@@ -128,37 +128,33 @@
 //! # }
 //! ```
 
-mod names;
 mod stream;
 
 pub use stream::{TokioListener, TokioStream};
 
 use std::future::Future;
 use std::io;
-use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
-use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::net::SocketAddr;
+use std::time::Duration;
 
-use smp_core::{Now, Timestamp, UnixTime};
+use smp_core::{Now, Timestamp};
 use smp_runtime::Runtime;
+use smp_runtime::adapter::{Names, unix_time};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::{Handle, TryCurrentError};
 use tokio::time::Instant;
-
-use names::Names;
 
 /// A tokio runtime, with its I/O and time drivers on.
 ///
 /// The clock follows tokio's, so a test that pauses the time of tokio pauses it here.
 ///
-/// The system looks up 64 names at a time for all clones together, on tokio's threads for what blocks. Further names wait. A
-/// name that is asked for again meanwhile takes no further thread, and an IP address takes none. What must
+/// The system looks up 64 names at a time for all clones together ([`Names`]), on tokio's threads for what blocks. What must
 /// not wait for names that strangers choose gets a `TokioRuntime` of its own.
 #[derive(Clone, Debug)]
 pub struct TokioRuntime {
     handle: Handle,
     origin: Instant,
-    names: Arc<Names>,
+    names: Names,
 }
 
 impl TokioRuntime {
@@ -166,7 +162,7 @@ impl TokioRuntime {
     #[must_use]
     pub fn new(handle: Handle) -> Self {
         let _context = handle.enter();
-        Self { origin: Instant::now(), handle: handle.clone(), names: Arc::new(Names::new()) }
+        Self { origin: Instant::now(), handle: handle.clone(), names: Names::default() }
     }
 
     /// An adapter for the runtime that this runs in.
@@ -183,12 +179,7 @@ impl Runtime for TokioRuntime {
     type Listener = TokioListener;
 
     fn now(&self) -> Now {
-        // A clock before 1970 is not worth an error path: what is stored and sent then says 1970.
-        let unix = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        Now {
-            mono: Timestamp::ZERO + self.origin.elapsed(),
-            unix: UnixTime::from_millis(i64::try_from(unix.as_millis()).unwrap_or(i64::MAX)),
-        }
+        Now { mono: Timestamp::ZERO + self.origin.elapsed(), unix: unix_time() }
     }
 
     fn sleep_until(&self, at: Timestamp) -> impl Future<Output = ()> + Send + 'static {
@@ -208,16 +199,7 @@ impl Runtime for TokioRuntime {
         host: &str,
         port: u16,
     ) -> impl Future<Output = io::Result<Vec<SocketAddr>>> + Send + 'static {
-        let (tokio, names, host) = (self.handle.clone(), Arc::clone(&self.names), host.to_owned());
-        async move {
-            if let Ok(address) = host.parse::<IpAddr>() {
-                return Ok(vec![SocketAddr::new(address, port)]);
-            }
-            let system = |name: &str| (name, 0).to_socket_addrs().map(Iterator::collect);
-            let mut addresses: Vec<SocketAddr> = names.look_up(&tokio, &host, system).await?;
-            addresses.iter_mut().for_each(|address| address.set_port(port));
-            Ok(addresses)
-        }
+        self.names.resolve(host, port, |work| drop(self.handle.spawn_blocking(work)))
     }
 
     fn connect(&self, address: SocketAddr) -> impl Future<Output = io::Result<TokioStream>> + Send + 'static {

@@ -4,26 +4,19 @@ use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
 
+use smp_runtime::adapter::{reset_by_peer, set_stream};
 use smp_runtime::{ByteStream, Listener};
-use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 
-/// A TCP connection. A block leaves when it is written (`TCP_NODELAY`), and a dead peer is noticed after 90
-/// seconds.
+/// A TCP connection, set as [`set_stream`] does.
 #[derive(Debug)]
 pub struct TokioStream(TcpStream);
 
 impl TokioStream {
     pub(crate) fn new(stream: TcpStream) -> io::Result<Self> {
-        stream.set_nodelay(true)?;
-        let keep_alive = TcpKeepalive::new()
-            .with_time(Duration::from_secs(30))
-            .with_interval(Duration::from_secs(15))
-            .with_retries(4);
-        SockRef::from(&stream).set_tcp_keepalive(&keep_alive)?;
+        set_stream(&stream)?;
         Ok(Self(stream))
     }
 }
@@ -59,10 +52,7 @@ impl Listener for TokioListener {
 
     fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<(TokioStream, SocketAddr)>> {
         let (stream, address) = ready!(self.0.poll_accept(cx))?;
-        // Options cannot be set on a connection that its peer has reset already. The listener is fine.
-        let stream =
-            TokioStream::new(stream).map_err(|error| io::Error::new(io::ErrorKind::ConnectionAborted, error));
-        Poll::Ready(stream.map(|stream| (stream, address)))
+        Poll::Ready(TokioStream::new(stream).map(|stream| (stream, address)).map_err(reset_by_peer))
     }
 
     fn local_address(&self) -> io::Result<SocketAddr> {

@@ -20,6 +20,7 @@
 //! No task outlives what it belongs to: dropping a server's handle, or the last handle of a client, ends all
 //! of their tasks. A panic in one connection ends that connection alone. Logs name no address, queue or key.
 
+pub mod adapter;
 mod addresses;
 pub mod agent;
 pub mod client;

@@ -12,11 +12,11 @@ use smp_core::transport::{ServerOptions, ServerTransportConfig};
 use smp_core::wire::{Password, VersionRange};
 use smp_runtime::client::Connector;
 use smp_runtime::server::{Disconnect, HttpResolver, ResolverOptions, Server, ServerEvent, ServerHandle};
-use smp_runtime_tokio::TokioRuntime;
 use smp_storage::{Backend, Durability, Embedded, EmbeddedOptions, Memory};
 use tempfile::TempDir;
 
 use crate::peer::{Address, entropy, now, wait_until};
+use crate::runtimes::{AnyRuntime, Engine};
 
 /// Where a server keeps its queues.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -140,12 +140,12 @@ pub struct TestServer {
 
 struct Running {
     handle: Handle,
-    runtime: tokio::runtime::Runtime,
+    runtime: Engine,
 }
 
 enum Handle {
-    Memory(ServerHandle<TokioRuntime, Memory>),
-    Embedded(ServerHandle<TokioRuntime, Embedded>),
+    Memory(ServerHandle<AnyRuntime, Memory>),
+    Embedded(ServerHandle<AnyRuntime, Embedded>),
 }
 
 impl TestServer {
@@ -317,8 +317,7 @@ impl TestServer {
 
     #[track_caller]
     fn run_at(&mut self, at: SocketAddr) {
-        let mut builder = tokio::runtime::Builder::new_multi_thread();
-        let runtime = builder.worker_threads(1).enable_all().build().expect("a runtime");
+        let runtime = Engine::new();
         let handle = match self.store {
             Store::Memory => Handle::Memory(self.serve(&runtime, Memory::new(), at)),
             Store::Embedded => {
@@ -337,10 +336,10 @@ impl TestServer {
     #[track_caller]
     fn serve<B: Backend + 'static>(
         &self,
-        runtime: &tokio::runtime::Runtime,
+        runtime: &Engine,
         backend: B,
         at: SocketAddr,
-    ) -> ServerHandle<TokioRuntime, B> {
+    ) -> ServerHandle<AnyRuntime, B> {
         let options = ServerOptions { versions: self.settings.versions, ..ServerOptions::default() };
         let transport =
             ServerTransportConfig::new(self.identity.clone(), options).expect("a configuration of TLS");
@@ -352,13 +351,13 @@ impl TestServer {
             | ServerEvent::Failed => faults.lock().unwrap_or_else(PoisonError::into_inner).push(event),
             _ => {}
         };
-        let tokio = TokioRuntime::new(runtime.handle().clone());
-        let mut server = Server::new(tokio.clone(), backend, transport, self.settings.server())
-            .outgoing(Connector::new(tokio.clone()));
+        let any = runtime.runtime();
+        let mut server = Server::new(any.clone(), backend, transport, self.settings.server())
+            .outgoing(Connector::new(any.clone()));
         if let Some((address, timeout)) = &self.settings.resolver {
             let address = address.parse().expect("an address of a resolver");
             let options = ResolverOptions { timeout: *timeout, ..ResolverOptions::default() };
-            let resolver = HttpResolver::new(tokio, address, options).expect("a resolver without TLS");
+            let resolver = HttpResolver::new(any, address, options).expect("a resolver without TLS");
             server = server.resolver(move |name| resolver.resolve(name));
         }
         let served = runtime.block_on(server.on_event(watch).serve(&[at]));

@@ -16,6 +16,7 @@
 //! The same calls give the same run: tasks are numbered in the order in which they were spawned, and those that are
 //! ready are offered in that order, however they were woken.
 
+pub mod conformance;
 mod network;
 #[cfg(test)]
 mod tests;
@@ -52,6 +53,8 @@ struct Machine {
     sleepers: BTreeMap<(Timestamp, u64), Waker>,
     last_sleeper: u64,
     listeners: BTreeMap<SocketAddr, Arc<Incoming>>,
+    /// The last one that a listener got because it wanted any.
+    last_port: u16,
     dial: Option<Dial>,
     names: BTreeMap<String, IpAddr>,
     largest_task: usize,
@@ -289,9 +292,13 @@ impl Runtime for TestRuntime {
         std::future::ready(self.dial(address))
     }
 
-    fn listen(&self, address: SocketAddr) -> impl Future<Output = io::Result<TestListener>> + Send {
+    fn listen(&self, mut address: SocketAddr) -> impl Future<Output = io::Result<TestListener>> + Send {
         let incoming = Arc::new(Incoming::default());
         let mut machine = self.machine();
+        if address.port() == 0 {
+            machine.last_port += 1;
+            address.set_port(machine.last_port);
+        }
         let taken = machine.listeners.get(&address).is_some_and(|incoming| incoming.is_open());
         std::future::ready(if taken {
             Err(io::ErrorKind::AddrInUse.into())
@@ -320,6 +327,8 @@ impl Default for Machine {
             sleepers: BTreeMap::new(),
             last_sleeper: 0,
             listeners: BTreeMap::new(),
+            // Those that the systems choose from (RFC 6335 section 6).
+            last_port: 49_151,
             dial: None,
             names: BTreeMap::new(),
             largest_task: 0,

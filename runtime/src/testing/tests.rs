@@ -122,3 +122,7 @@ fn a_watched_stream_has_room_again_when_it_is_told_so() {
     drop(task);
     assert_eq!(*lock(&seen), [&b"abcd"[..], b"e", b"ended", b"dropped"]);
 }
+
+mod conformance {
+    crate::runtime_conformance!(crate::testing::TestRuntime::default());
+}

@@ -16,9 +16,9 @@ use smp_core::wire::{ConnectionRequest, Host, Password, ServerAddress, Version, 
 use smp_runtime::Socks;
 use smp_runtime::agent::{Agent, Events, new_connection_id};
 use smp_runtime::client::Connector;
-use smp_runtime_tokio::TokioRuntime;
 use smp_storage::agent::{SqliteAgentStore, SqliteOptions};
 use smp_tests::peer::Address;
+use smp_tests::runtimes::Engine;
 use smp_tests::server::{Settings, Store, TestServer};
 use tempfile::TempDir;
 
@@ -117,7 +117,7 @@ pub(crate) fn range(min: u16, max: u16) -> VersionRange {
 
 /// Somebody with an agent, who may leave and come again.
 pub(crate) struct Person {
-    tokio: tokio::runtime::Runtime,
+    engine: Engine,
     folder: TempDir,
     pub(crate) servers: Vec<UserServer>,
     pub(crate) limits: AgentLimits,
@@ -144,11 +144,10 @@ impl Person {
     }
 
     pub(crate) fn made(servers: Vec<UserServer>, limits: AgentLimits, kind: Kind) -> Self {
-        let mut builder = tokio::runtime::Builder::new_multi_thread();
-        let tokio = builder.worker_threads(1).enable_all().build().expect("a runtime");
+        let engine = Engine::new();
         let folder = tempfile::tempdir().expect("a folder");
         let connectivity = VecDeque::new();
-        let mut person = Self { tokio, folder, servers, limits, kind, awake: None, connectivity };
+        let mut person = Self { engine, folder, servers, limits, kind, awake: None, connectivity };
         person.wake();
         person
     }
@@ -162,7 +161,7 @@ impl Person {
     pub(crate) fn wake(&mut self) {
         assert!(self.awake.is_none(), "one agent at a time");
         let store = SqliteAgentStore::open(self.file(), &SqliteOptions::default()).expect("a database");
-        let runtime = TokioRuntime::new(self.tokio.handle().clone());
+        let runtime = self.engine.runtime();
         let options = ClientOptions { versions: self.kind.smp, ..ClientOptions::default() };
         let mode = if self.kind.is_proxied { ProxyMode::Always } else { ProxyMode::Never };
         let agent = Agent::builder(runtime.clone(), store)
@@ -194,8 +193,7 @@ impl Person {
 
     #[track_caller]
     pub(crate) fn wait<T>(&self, future: impl Future<Output = T>) -> T {
-        let patient = async { tokio::time::timeout(PATIENCE, future).await };
-        self.tokio.block_on(patient).expect("this never ends")
+        self.engine.block_on_within(PATIENCE, future).expect("this never ends")
     }
 
     /// What happened next, beside which connections are up or down.
@@ -213,8 +211,8 @@ impl Person {
     #[track_caller]
     pub(crate) fn next_of_all(&mut self) -> Event {
         let (_, events) = self.awake.as_mut().expect("an agent");
-        let patient = async { tokio::time::timeout(PATIENCE, events.next()).await };
-        self.tokio.block_on(patient).expect("nothing happens").expect("an agent that works")
+        let next = self.engine.block_on_within(PATIENCE, events.next());
+        next.expect("nothing happens").expect("an agent that works")
     }
 
     /// What is kept, by an agent that sleeps.
