@@ -98,6 +98,7 @@ impl World {
         let mut possible = Vec::new();
         let app = &self.people[person].app;
         for (talk, state) in self.talks.iter().enumerate() {
+            self.possible_to_forget(person, talk, &mut possible);
             let stays = |who: &Side| who.person == person && who.leaving == Leaving::No;
             for (side, who) in state.sides.iter().enumerate().filter(|(_, who)| stays(who)) {
                 let is_of = |asked: &&Asked| (asked.talk, asked.side) == (talk, side);

@@ -11,7 +11,6 @@ use smp_core::agent::{
 use smp_core::crypto::ratchet::PqEncryption;
 use smp_core::wire::agent::{AgentCommandError, AgentError, ConnectionError, PeerError, RatchetError};
 
-use super::addresses::AtAddress;
 use super::app::Action;
 use super::model::{Leaving, Side, Step, Talk};
 use super::sim::Sim;
@@ -120,11 +119,6 @@ impl World {
         {
             add(Action::More(More::Delete(deletion.wait_delivery)));
         }
-        for (id, _) in who.former.iter().filter(|(_, leaving)| *leaving == Leaving::No) {
-            if !self.is_forgetting(*id) {
-                add(Action::Address(AtAddress::Forget(*id)));
-            }
-        }
         let is_invitation = self.talks[talk].address.is_none();
         let may_give = is_invitation && side == 0 && who.step == Step::Done && who.confirmations.is_empty();
         if may_give && who.changes < features.changes && !self.is_asking_more(talk, side) {
@@ -167,11 +161,6 @@ impl World {
             || self.waits_for_durable(person, (talk, side), |asked| matches!(asked.action, Action::More(_)))
     }
 
-    /// Whether a connection whose request was rejected is being deleted.
-    fn is_forgetting(&self, connection: ConnectionId) -> bool {
-        let mut calls = self.people.iter().flat_map(|person| person.app.calls.values());
-        calls.any(|asked| asked.action == Action::Address(AtAddress::Forget(connection)))
-    }
 
     /// The agent tells something that is not about handshakes and messages.
     pub(super) fn told_more(&mut self, person: usize, event: AgentEvent) -> Result<(), String> {
