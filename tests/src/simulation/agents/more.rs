@@ -161,7 +161,6 @@ impl World {
             || self.waits_for_durable(person, (talk, side), |asked| matches!(asked.action, Action::More(_)))
     }
 
-
     /// The agent tells something that is not about handshakes and messages.
     pub(super) fn told_more(&mut self, person: usize, event: AgentEvent) -> Result<(), String> {
         match event {
