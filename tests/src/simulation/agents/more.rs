@@ -228,7 +228,7 @@ impl World {
     pub(super) fn is_explained(&self, person: usize, connection: ConnectionId, error: &AgentError) -> bool {
         let Ok((talk, side)) = self.side_of(person, connection) else { return false };
         let who = &self.talks[talk].sides[side];
-        if self.talks[talk].is_left() {
+        if self.talks[talk].may_be_left() {
             return true;
         }
         // Keys for a queue that was given up.
@@ -299,6 +299,11 @@ impl Talk {
     /// Somebody deletes the connection, or has done so.
     pub(super) fn is_left(&self) -> bool {
         self.sides.iter().any(|who| who.leaving != Leaving::No)
+    }
+
+    /// The same, or somebody asked to delete it before a crash: it may be deleted before he asks again.
+    pub(super) fn may_be_left(&self) -> bool {
+        self.is_left() || self.sides.iter().any(|who| who.has_asked_to_leave)
     }
 
     /// A side was told that a queue is deleted, or the connection.
