@@ -50,6 +50,11 @@ impl Step<'_> {
                     self.effects.push(Effect::Unwatch(user, queue.server, queue.recipient_id));
                 }
                 self.give_up_call();
+                let not_found = AgentError::Connection(ConnectionError::NotFound);
+                if let Some((call, _)) = self.running.switching.take() {
+                    self.reply(call, Err(not_found.clone()));
+                }
+                self.end_fetching(&Err(not_found));
                 self.ops.push(AgentOp::DeleteConnection(self.id));
                 self.effects.push(Effect::Gone);
                 *self.running = Running::default();

@@ -1,14 +1,18 @@
 //! Local users, their servers and connections.
 
+use std::future::Future;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use smp_core::agent::store::{AgentOp, User};
 use smp_core::agent::{Event, UserId, UserServer};
 use smp_core::server::ServerConfig;
-use smp_core::wire::agent::{AgentCommandError, AgentError};
+use smp_core::wire::agent::{AgentCommandError, AgentError, ConnectionError};
 
 use super::world::USER;
 use super::*;
+
+const NOT_FOUND: AgentError = AgentError::Connection(ConnectionError::NotFound);
 
 fn servers(world: &World, number: usize) -> Vec<UserServer> {
     vec![UserServer::new(world.address(number))]
@@ -116,6 +120,33 @@ fn a_user_may_leave_without_a_word() {
         bob.send(at_bob, "who is there?").unwrap();
         assert!(matches!(bob.others_within(HOUR).as_slice(), [Event::Sent(..)]));
         assert!(alice.others_within(HOUR).is_empty(), "messages come for nobody");
+    }
+}
+
+/// Calls that wait for servers are answered when their connection goes.
+#[test]
+fn calls_end_with_the_user_of_their_connection() {
+    for keep_queues in [false, true] {
+        let world = World::new(3);
+        let (mut alice, mut bob) = (world.person(1, 0), world.person(2, 1));
+        let (at_alice, _) = meet(&mut alice, &mut bob, false);
+        alice.others_within(HOUR);
+        alice.stop();
+        let servers = vec![world.address(0), world.address(2)];
+        alice.settings = Some((servers, |agent| agent.on_demand()));
+        alice.start();
+        [0, 2].into_iter().for_each(|server| world.stores[server].hold(true));
+        let mut fetching = Box::pin(alice.agent().fetch(at_alice));
+        let mut switching = Box::pin(alice.agent().switch(at_alice));
+        world.runtime.run();
+        let mut context = Context::from_waker(Waker::noop());
+        assert!(fetching.as_mut().poll(&mut context).is_pending());
+        assert!(switching.as_mut().poll(&mut context).is_pending());
+        assert_eq!(world.runtime.block_on(alice.agent().delete_user(USER, keep_queues)), Ok(()));
+        [0, 2].into_iter().for_each(|server| world.stores[server].hold(false));
+        world.pass(HOUR);
+        assert_eq!(fetching.as_mut().poll(&mut context), Poll::Ready(Err(NOT_FOUND)), "{keep_queues}");
+        assert_eq!(switching.as_mut().poll(&mut context), Poll::Ready(Err(NOT_FOUND)), "{keep_queues}");
     }
 }
 

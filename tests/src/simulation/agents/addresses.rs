@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use smp_core::agent::{Call, ConnectionId, ContactRequest, InvitationId, Reply};
 use smp_core::wire::agent::{AgentCommandError, AgentError, ConnectionError};
 
-use super::app::{Action, is_passing};
+use super::app::{Action, Asked, is_passing};
 use super::model::{Leaving, Step, Talk};
 use super::world::World;
 
@@ -74,6 +74,18 @@ impl World {
                     Some((id, _)) => add(AtAddress::Accept(*id)),
                     None => {}
                 }
+            }
+        }
+    }
+
+    /// Connections whose request was rejected are deleted, also by who has left the one that he asked for after that.
+    pub(super) fn possible_to_forget(&self, person: usize, talk: usize, possible: &mut Vec<Asked>) {
+        let who = &self.talks[talk].sides[0];
+        let calls = &self.people[person].app.calls;
+        for (id, leaving) in who.former.iter().filter(|_| who.person == person) {
+            let asked = Asked { talk, side: 0, action: Action::Address(AtAddress::Forget(*id)) };
+            if *leaving == Leaving::No && !calls.values().any(|of| *of == asked) {
+                possible.push(asked);
             }
         }
     }

@@ -98,6 +98,7 @@ impl World {
         let mut possible = Vec::new();
         let app = &self.people[person].app;
         for (talk, state) in self.talks.iter().enumerate() {
+            self.possible_to_forget(person, talk, &mut possible);
             let stays = |who: &Side| who.person == person && who.leaving == Leaving::No;
             for (side, who) in state.sides.iter().enumerate().filter(|(_, who)| stays(who)) {
                 let is_of = |asked: &&Asked| (asked.talk, asked.side) == (talk, side);
@@ -280,7 +281,7 @@ impl World {
         {
             return Ok(());
         }
-        let is_left = self.talks[asked.talk].is_left();
+        let is_left = self.talks[asked.talk].may_be_left();
         let is_renewing = self.talks[asked.talk].sides.iter().any(|who| who.renewals > 0);
         let who = &mut self.talks[asked.talk].sides[asked.side];
         let is_later = *error == AgentError::Command(AgentCommandError::Prohibited);
@@ -397,7 +398,7 @@ impl World {
         let left = self.ciphers.of_message((person, connection, id));
         let had = left.iter().any(|body| self.sites.iter().any(|site| site.store.had(body)));
         // What left when its connection was deleted is not known.
-        if !had && !self.talks[talk].is_left() {
+        if !had && !self.talks[talk].may_be_left() {
             return Err("a message was told to be sent that no server has".into());
         }
         self.talks[talk].sides[side].told_sent(id)

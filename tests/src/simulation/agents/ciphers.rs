@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
-use smp_core::agent::store::{Outgoing, OutgoingContent};
+use smp_core::agent::store::{Outgoing, OutgoingContent, ReceiptState};
 use smp_core::agent::{ConnectionId, LocalMessageId};
 use smp_core::client::Request;
 use smp_core::crypto::Nonce;
@@ -19,8 +19,8 @@ use super::keeping::{Keeping, SendPlace};
 #[derive(Default)]
 pub(super) struct Ciphers {
     /// What was encrypted with each key of a ratchet. The chain that gives a message its key gives its header an
-    /// initialisation vector too, which both sides see: whoever uses the one again uses the other.
-    by_key: BTreeMap<[u8; 16], Bytes>,
+    /// initialisation vector too, which both sides see: whoever uses the one again uses the other. With the sender's number.
+    by_key: BTreeMap<[u8; 16], (Bytes, i64)>,
     /// Which bytes left for a message of a person, at most as often as it was sent.
     left: BTreeMap<(usize, ConnectionId, LocalMessageId), Vec<Bytes>>,
     /// Queues of contact addresses: what goes there no ratchet encrypts.
@@ -61,11 +61,20 @@ impl Ciphers {
             }
             EnvelopeBody::Invitation { .. } => return Err("an invitation left for a connection".into()),
         };
-        let is_it = |kept: &&Outgoing| encrypted(kept).is_some_and(|again| again == ciphertext);
-        let kept = kept.iter().find(is_it).ok_or("a message left that is not kept, or otherwise")?;
+        let is_it = |kept: &Outgoing| encrypted(kept).is_some_and(|again| again == ciphertext);
         let (_, header) = RatchetMessage::decode(&mut Reader::new(&ciphertext))
             .map_err(|_| "a message of a ratchet cannot be read")?;
-        let first = self.by_key.entry(header.iv).or_insert_with(|| ciphertext.clone());
+        let kept = match kept.into_iter().find(is_it) {
+            Some(kept) => kept,
+            None => {
+                let left = self.by_key.get(&header.iv).filter(|(first, _)| *first == ciphertext);
+                let sent = left.and_then(|(_, number)| keeping.sent(place.connection, *number));
+                // It waited for a session when the other side said that it has it.
+                let sent = sent.filter(|sent| sent.receipt == ReceiptState::Received);
+                sent.ok_or("a message left that is not kept, or otherwise")?
+            }
+        };
+        let (first, _) = self.by_key.entry(header.iv).or_insert_with(|| (ciphertext.clone(), kept.sender_id));
         if *first != ciphertext {
             return Err("a key of a ratchet encrypted two messages".into());
         }

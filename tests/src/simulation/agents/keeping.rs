@@ -148,6 +148,14 @@ impl Keeping {
         [place.queue].into_iter().chain(others).filter_map(next).collect()
     }
 
+    /// What is kept of a message that goes out or went, by the sender's number.
+    pub(super) fn sent(&self, connection: ConnectionId, number: i64) -> Option<Outgoing> {
+        match self.live.read(&AgentQuery::Sent(connection, number)) {
+            Found::Outgoing(outgoing) => outgoing.map(|outgoing| *outgoing),
+            _ => None,
+        }
+    }
+
     fn run(&mut self, ops: Vec<AgentOp>) -> Result<(), StoreFailure> {
         let (mut queues, mut received) = (Vec::new(), Vec::new());
         for op in &ops {

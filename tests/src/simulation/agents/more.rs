@@ -11,7 +11,6 @@ use smp_core::agent::{
 use smp_core::crypto::ratchet::PqEncryption;
 use smp_core::wire::agent::{AgentCommandError, AgentError, ConnectionError, PeerError, RatchetError};
 
-use super::addresses::AtAddress;
 use super::app::Action;
 use super::model::{Leaving, Side, Step, Talk};
 use super::sim::Sim;
@@ -120,11 +119,6 @@ impl World {
         {
             add(Action::More(More::Delete(deletion.wait_delivery)));
         }
-        for (id, _) in who.former.iter().filter(|(_, leaving)| *leaving == Leaving::No) {
-            if !self.is_forgetting(*id) {
-                add(Action::Address(AtAddress::Forget(*id)));
-            }
-        }
         let is_invitation = self.talks[talk].address.is_none();
         let may_give = is_invitation && side == 0 && who.step == Step::Done && who.confirmations.is_empty();
         if may_give && who.changes < features.changes && !self.is_asking_more(talk, side) {
@@ -165,12 +159,6 @@ impl World {
         let mut calls = self.people[person].app.calls.values();
         calls.any(|asked| (asked.talk, asked.side) == (talk, side) && matches!(asked.action, Action::More(_)))
             || self.waits_for_durable(person, (talk, side), |asked| matches!(asked.action, Action::More(_)))
-    }
-
-    /// Whether a connection whose request was rejected is being deleted.
-    fn is_forgetting(&self, connection: ConnectionId) -> bool {
-        let mut calls = self.people.iter().flat_map(|person| person.app.calls.values());
-        calls.any(|asked| asked.action == Action::Address(AtAddress::Forget(connection)))
     }
 
     /// The agent tells something that is not about handshakes and messages.
@@ -240,7 +228,7 @@ impl World {
     pub(super) fn is_explained(&self, person: usize, connection: ConnectionId, error: &AgentError) -> bool {
         let Ok((talk, side)) = self.side_of(person, connection) else { return false };
         let who = &self.talks[talk].sides[side];
-        if self.talks[talk].is_left() {
+        if self.talks[talk].may_be_left() {
             return true;
         }
         // Keys for a queue that was given up.
@@ -311,6 +299,11 @@ impl Talk {
     /// Somebody deletes the connection, or has done so.
     pub(super) fn is_left(&self) -> bool {
         self.sides.iter().any(|who| who.leaving != Leaving::No)
+    }
+
+    /// The same, or somebody asked to delete it before a crash: it may be deleted before he asks again.
+    pub(super) fn may_be_left(&self) -> bool {
+        self.is_left() || self.sides.iter().any(|who| who.has_asked_to_leave)
     }
 
     /// A side was told that a queue is deleted, or the connection.

@@ -124,12 +124,17 @@ impl SiteStore {
 
     /// A reply is given to the server.
     pub(super) fn release(&mut self, released: &Released) {
-        for op in self.log.get(self.durable..released.durable).unwrap_or_default() {
+        self.keep(released.durable);
+    }
+
+    /// No crash can take back the first operations of the log, as many as this.
+    fn keep(&mut self, durable: usize) {
+        for op in self.log.get(self.durable..durable).unwrap_or_default() {
             if let QueueOp::Append(append) = op {
                 self.had.insert(append.body.clone());
             }
         }
-        self.durable = self.durable.max(released.durable);
+        self.durable = self.durable.max(durable);
     }
 
     pub(super) fn look_up(&self, keys: &[QueueKey]) -> Vec<Found> {
@@ -148,8 +153,9 @@ impl SiteStore {
 
     /// The process dies. Of the operations that may be lost this many survive.
     pub(super) fn crash(&mut self, survive: usize) {
+        self.keep(self.durable + survive);
         let mut log = std::mem::take(&mut self.log);
-        log.truncate(self.durable + survive);
+        log.truncate(self.durable);
         let had = std::mem::take(&mut self.had);
         *self = Self { durable: log.len(), had, ..Self::default() };
         self.carry_out(log);
