@@ -31,7 +31,6 @@ use super::establish::FIRST;
 use super::queues::can_secure;
 use super::receive::{PROHIBITED_MESSAGE, Taken};
 use super::seal::OpenedMessage;
-use super::send::is_confirmation;
 use super::step::{PROHIBITED, Step};
 use super::store::{
     AgentOp, Delivery, Origin, Outgoing, OutgoingContent, Progress, QueueNumber, QueueStage, ReceiptState,
@@ -184,9 +183,12 @@ impl Step<'_> {
         if !is_gone && !is_over {
             return false;
         }
-        // The other side has it, or we would not be connected: only the answer was lost.
-        if is_confirmation(message) {
-            self.dealt_with(number, message);
+        match &message.content {
+            // What answers a confirmation goes through the first queue alone, and nothing overtakes it.
+            OutgoingContent::Ratchet { confirmation: Some(keys), .. } if keys.is_empty() => return false,
+            // It was answered, or we would not be connected: the other side has it, and only the server was not heard.
+            OutgoingContent::Ratchet { confirmation: Some(_), .. } => self.dealt_with(number, message),
+            _ => {}
         }
         self.ops.push(AgentOp::MoveDeliveries(self.id, number, next));
         if is_gone {

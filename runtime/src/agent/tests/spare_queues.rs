@@ -329,3 +329,27 @@ fn a_confirmation_that_arrived_goes_to_no_other_queue() {
         }
     }
 }
+
+/// Whoever is asked hears of the other side before its own confirmation arrived: messages do not overtake that through another queue.
+#[test]
+fn no_message_overtakes_a_confirmation_through_another_queue() {
+    let mut world = World::new(3);
+    let (mut alice, mut bob) = (world.person(1, 2), redundant(&world, 2, &[0, 1]));
+    let (at_alice, request) = alice.invite(false);
+    let (at_bob, joined) = bob.join(request, "bob", false);
+    assert_eq!(joined, Ok(true));
+    bob.send(at_bob, "early").unwrap();
+    let (confirmation, _) = alice.confirmation();
+    let [first, beside] = servers_of(&bob, at_bob)[..] else { panic!("two queues") };
+    world.crash(first);
+    alice.allow(at_alice, confirmation, "alice");
+    assert_eq!(alice.bodies(), ["early"]);
+    alice.send(at_alice, "hello").unwrap();
+    assert!(alice.store.connection(at_alice).send.len() == 2 && beside != first);
+    alice.others_within(MINUTE * 10);
+    assert!(bob.bodies().is_empty(), "it came before who sends it");
+    world.start(first, ServerConfig::default());
+    assert_eq!(bob.info(), "alice");
+    bob.connected();
+    assert_eq!(bob.bodies(), ["hello"]);
+}
