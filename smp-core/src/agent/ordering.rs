@@ -3,7 +3,8 @@
 //! A server sends one message of a queue at a time. So a message whose number is beyond the next one is kept back, neither
 //! decrypted nor acknowledged, while another queue of the connection may hold what is missing: until that one brings it, or
 //! another SUB there brings nothing, twice: a server sends what waits behind its answer to the first. A server that cannot be
-//! reached is waited for at most [`AgentLimits::order_wait`]; what is found there later is told out of its place. Keys for a new
+//! reached is waited for at most [`AgentLimits::order_wait`]; what is found there later is told out of its place. The confirmation
+//! of the handshake, which comes through the first queue, is waited for however long that takes. Keys for a new
 //! ratchet wait in the same way, as they have no number: with them what was encrypted before cannot be read any more.
 //!
 //! Nothing of this is kept: what was not acknowledged comes again. In memory is one message of a queue at most, whatever the other
@@ -15,8 +16,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::actor::{Attempt, Running};
 use super::effect::{Asked, Effect, is_temporary};
+use super::establish::FIRST;
 use super::step::Step;
-use super::store::{QueueNumber, QueueStage, ReceiveQueue};
+use super::store::{Progress, QueueNumber, QueueStage, ReceiveQueue};
 use crate::client::{Answer, ReceivedMessage, RequestError};
 use crate::time::Timestamp;
 
@@ -57,6 +59,10 @@ impl Step<'_> {
     /// Whether a message with this number of the sender's waits for others.
     pub(super) fn must_wait(&self, number: QueueNumber, sender_id: i64) -> bool {
         let Some(connection) = &self.connection else { return false };
+        // Before the confirmation nobody is known whose message it could be.
+        if number != FIRST && matches!(connection.state.progress, Progress::Joining | Progress::Joined) {
+            return true;
+        }
         if sender_id <= connection.state.counters.received.saturating_add(1) {
             return false;
         }
@@ -77,7 +83,8 @@ impl Step<'_> {
         let replaced = self.receive_queue(number).and_then(|queue| queue.replaces);
         let queues = self.connection.iter().flat_map(|connection| &connection.receive);
         queues.filter(move |queue| {
-            let is_used = queue.stage != QueueStage::Disabled && queue.e2e_secret.is_some();
+            let is_known = queue.e2e_secret.is_some() || queue.number == FIRST;
+            let is_used = queue.stage != QueueStage::Disabled && is_known;
             is_used && queue.number != number && queue.replaces.is_none() && Some(queue.number) != replaced
         })
     }
@@ -127,7 +134,10 @@ impl Step<'_> {
             Err(error) if is_temporary(error) => {
                 let deadline = ordering.next().map(|(_, held)| held.since + limits.order_wait);
                 ordering.probe.later(now, limits.retry_min, limits.retry_max);
-                ordering.probe.again_at = ordering.probe.again_at.min(deadline.map(|at| at.max(now)));
+                // What waits for the confirmation has none.
+                if let Some(deadline) = deadline.filter(|at| *at > now) {
+                    ordering.probe.again_at = ordering.probe.again_at.map(|at| at.min(deadline));
+                }
             }
             Ok(_) if ordering.looked.insert(number) => {
                 ordering.probe = Attempt::default();

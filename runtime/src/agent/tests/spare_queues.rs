@@ -353,3 +353,29 @@ fn no_message_overtakes_a_confirmation_through_another_queue() {
     bob.connected();
     assert_eq!(bob.bodies(), ["hello"]);
 }
+
+/// The same when the confirmation is at a server that has not delivered it.
+#[test]
+fn no_message_overtakes_a_confirmation_that_waits_at_its_server() {
+    let mut world = World::new(3);
+    let (mut alice, mut bob) = (world.person(1, 2), redundant(&world, 2, &[0, 1]));
+    let (at_alice, request) = alice.invite(false);
+    let (at_bob, joined) = bob.join(request, "bob", false);
+    assert_eq!(joined, Ok(true));
+    bob.send(at_bob, "early").unwrap();
+    bob.others_within(MINUTE);
+    let first = servers_of(&bob, at_bob)[0];
+    bob.stop();
+    let (confirmation, _) = alice.confirmation();
+    alice.allow(at_alice, confirmation, "alice");
+    assert_eq!(alice.bodies(), ["early"]);
+    world.crash(first);
+    alice.send(at_alice, "hello").unwrap();
+    alice.others_within(MINUTE * 5);
+    bob.start();
+    assert!(bob.bodies().is_empty(), "it came before who sends it");
+    world.start(first, ServerConfig::default());
+    assert_eq!(bob.info(), "alice");
+    bob.connected();
+    assert_eq!(bob.bodies(), ["hello"]);
+}
