@@ -66,8 +66,8 @@ impl Names {
         let (sender, receiver) = oneshot::channel();
         let begins = self.state().add(&name, system, sender);
         if let Some(begins) = begins {
-            let thread = Thread { names: self.clone(), work: Some((name.clone(), begins)) };
-            spawn(Box::new(move || thread.run()));
+            let thread = Thread { names: self.clone(), name: Some(name.clone()) };
+            spawn(Box::new(move || thread.run(begins)));
         }
         Resolving(Answer::Asked { receiver, port, name, names: self.clone() })
     }
@@ -119,21 +119,20 @@ impl State {
     }
 }
 
-/// A thread of the runtime's, and what it is to do.
+/// A thread of the runtime's, and the name that it has to look up, or is at.
 struct Thread {
     names: Names,
-    work: Option<(String, System)>,
+    name: Option<String>,
 }
 
 impl Thread {
-    fn run(mut self) {
-        while let Some((name, system)) = self.work.take() {
-            // While it is looked up the name stays in `self`, for `drop`.
-            self.work = Some((name.clone(), Box::new(|_| Ok(Vec::new()))));
+    fn run(mut self, first: System) {
+        let mut next = Some(first);
+        while let Some((name, system)) = self.name.clone().zip(next.take()) {
             let found = system(&name).map_err(Arc::new);
             let mut state = self.names.state();
             let lookup = state.lookups.remove(&name);
-            self.work = state.next();
+            (self.name, next) = state.next().unzip();
             drop(state);
             for caller in lookup.into_iter().flat_map(|lookup| lookup.callers) {
                 // Who does not wait any more is not told.
@@ -146,7 +145,7 @@ impl Thread {
 /// The runtime has stopped and drops what it had not begun, or the system's look-up panicked.
 impl Drop for Thread {
     fn drop(&mut self) {
-        let Some((name, _)) = self.work.take() else { return };
+        let Some(name) = self.name.take() else { return };
         let mut state = self.names.state();
         let mut dropped: Vec<_> = state.lookups.remove(&name).into_iter().collect();
         state.threads -= 1;

@@ -330,15 +330,21 @@ fn a_confirmation_that_arrived_goes_to_no_other_queue() {
     }
 }
 
-/// Whoever is asked hears of the other side before its own confirmation arrived: messages do not overtake that through another queue.
-#[test]
-fn no_message_overtakes_a_confirmation_through_another_queue() {
-    let mut world = World::new(3);
-    let (mut alice, mut bob) = (world.person(1, 2), redundant(&world, 2, &[0, 1]));
+/// Bob, who receives from two servers, has joined, and sent a message before he was allowed.
+fn joined_early() -> (World, Person, Person, ConnectionId, ConnectionId) {
+    let world = World::new(3);
+    let (alice, mut bob) = (world.person(1, 2), redundant(&world, 2, &[0, 1]));
     let (at_alice, request) = alice.invite(false);
     let (at_bob, joined) = bob.join(request, "bob", false);
     assert_eq!(joined, Ok(true));
     bob.send(at_bob, "early").unwrap();
+    (world, alice, bob, at_alice, at_bob)
+}
+
+/// Whoever is asked hears of the other side before its own confirmation arrived: messages do not overtake that through another queue.
+#[test]
+fn no_message_overtakes_a_confirmation_through_another_queue() {
+    let (mut world, mut alice, mut bob, at_alice, at_bob) = joined_early();
     let (confirmation, _) = alice.confirmation();
     let [first, beside] = servers_of(&bob, at_bob)[..] else { panic!("two queues") };
     world.crash(first);
@@ -357,12 +363,7 @@ fn no_message_overtakes_a_confirmation_through_another_queue() {
 /// The same when the confirmation is at a server that has not delivered it.
 #[test]
 fn no_message_overtakes_a_confirmation_that_waits_at_its_server() {
-    let mut world = World::new(3);
-    let (mut alice, mut bob) = (world.person(1, 2), redundant(&world, 2, &[0, 1]));
-    let (at_alice, request) = alice.invite(false);
-    let (at_bob, joined) = bob.join(request, "bob", false);
-    assert_eq!(joined, Ok(true));
-    bob.send(at_bob, "early").unwrap();
+    let (mut world, mut alice, mut bob, at_alice, at_bob) = joined_early();
     bob.others_within(MINUTE);
     let first = servers_of(&bob, at_bob)[0];
     bob.stop();
