@@ -1,5 +1,7 @@
 //! Queues that take the place of others.
 
+use std::time::Duration;
+
 use smp_core::agent::store::{OutgoingContent, ReceiveSwitch, SendSwitch, SyncState};
 use smp_core::agent::{ConnectionId, Event, SwitchPhase, SwitchSide};
 use smp_core::server::ServerConfig;
@@ -245,6 +247,26 @@ fn a_switch_is_given_up_and_begun_again() {
     bob.bodies();
     bob.send(at_bob, "hello").unwrap();
     assert_eq!(alice.bodies(), ["hello"]);
+}
+
+/// What was left to do at servers is done although the connection is gone too.
+#[test]
+fn a_queue_that_was_given_up_is_deleted_after_its_connection() {
+    let mut world = World::new(3);
+    let (mut alice, mut bob) = people(&world);
+    let (at_alice, _) = meet_at(&world, &mut alice, &mut bob);
+    // Those of other connections.
+    let (connections, queues) = (alice.agent_store_connections() - 1, world.queues(2));
+    bob.stop();
+    assert_eq!(alice.switch(at_alice), Ok(()));
+    world.crash(2);
+    assert_eq!(alice.abort_switch(at_alice), Ok(()));
+    assert_eq!(world.runtime.block_on(alice.agent().delete(at_alice, false)), Ok(()));
+    alice.others_within(Duration::from_secs(60));
+    assert_eq!(world.queues(2), queues + 1, "the server is away");
+    world.start(2, ServerConfig::default());
+    alice.others_within(HOUR);
+    assert_eq!((alice.agent_store_connections(), world.queues(2)), (connections, queues));
 }
 
 /// The new server is away for a while, which holds up no message; then the old one ends for ever, as soon as the other side may

@@ -5,7 +5,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use smp_core::agent::store::{AgentOp, User};
-use smp_core::agent::{Event, UserId, UserServer};
+use smp_core::agent::{Event, LinkIdentity, UserId, UserServer};
 use smp_core::server::ServerConfig;
 use smp_core::wire::agent::{AgentCommandError, AgentError, ConnectionError};
 
@@ -82,6 +82,8 @@ fn a_user_is_deleted_after_its_connections() {
         assert_eq!(world.runtime.block_on(alice.agent().delete_user(USER, false)), Ok(()));
         let again = world.runtime.block_on(alice.agent().delete_user(USER, false));
         assert_eq!((again, users(&world, &alice)), (Err(AgentError::NoUser), vec![second]));
+        let link = world.runtime.block_on(alice.agent().prepare_link(USER, LinkIdentity::default()));
+        assert_eq!(link.err(), Some(AgentError::NoUser), "its servers are not for use any more");
         let mut events = Vec::new();
         if restart {
             events.extend(alice.others_within(Duration::from_millis(1)));
@@ -165,6 +167,21 @@ fn what_is_being_made_goes_with_its_user() {
         assert_eq!(told(&events).1, [USER], "after {turns} turns, {invited:?}");
         assert_eq!((alice.agent_store_connections(), world.queues(0)), (0, 0), "after {turns} turns");
     }
+}
+
+/// Whoever asked for it is told.
+#[test]
+fn an_invitation_is_refused_when_its_user_went_meanwhile() {
+    let world = World::new(1);
+    let mut alice = world.person(1, 0);
+    world.stores[0].hold(true);
+    let inviting = alice.agent().invite(USER, false);
+    world.runtime.run();
+    assert_eq!(world.runtime.block_on(alice.agent().delete_user(USER, false)), Ok(()));
+    world.stores[0].hold(false);
+    assert_eq!(world.runtime.block_on(inviting).err(), Some(AgentError::NoUser));
+    assert_eq!(told(&alice.others_within(HOUR)).1, [USER]);
+    assert_eq!((alice.agent_store_connections(), world.queues(0)), (0, 0));
 }
 
 #[test]
