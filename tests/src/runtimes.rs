@@ -79,39 +79,51 @@ pub fn choose(kind: Kind) {
 
 /// A runtime that runs. When it is dropped its tasks are, but for async-std, which is that of the process.
 pub enum Engine {
-    /// With a thread of its own.
+    /// With threads of its own.
     Tokio(tokio::runtime::Runtime),
     /// That of the process.
     AsyncStd,
-    /// With a thread of its own.
+    /// With threads of its own.
     Smol(OwnSmol),
 }
 
-/// An executor of smol's and the thread that runs it.
+/// An executor of smol's and the threads that run it, each until its sender is dropped.
 pub struct OwnSmol {
     executor: Arc<Executor<'static>>,
-    thread: Option<(oneshot::Sender<()>, JoinHandle<()>)>,
+    threads: Vec<(oneshot::Sender<()>, JoinHandle<()>)>,
 }
 
 impl Engine {
-    /// One that runs, of the kind that was chosen.
+    /// One that runs, of the kind that was chosen, with one thread.
     ///
     /// # Panics
     /// When the system has no thread for it.
     #[must_use]
     pub fn new() -> Self {
-        match Kind::chosen() {
+        Self::with_threads(Kind::chosen(), 1)
+    }
+
+    /// One that runs, with so many threads. That of async-std has as many as there are processors.
+    ///
+    /// # Panics
+    /// When the system has no threads for it.
+    #[must_use]
+    pub fn with_threads(kind: Kind, threads: usize) -> Self {
+        match kind {
             Kind::Tokio => {
                 let mut builder = tokio::runtime::Builder::new_multi_thread();
-                Self::Tokio(builder.worker_threads(1).enable_all().build().expect("a runtime"))
+                Self::Tokio(builder.worker_threads(threads).enable_all().build().expect("a runtime"))
             }
             Kind::AsyncStd => Self::AsyncStd,
             Kind::Smol => {
                 let executor = Arc::<Executor<'_>>::default();
-                let (ends, end) = oneshot::channel();
-                let running = Arc::clone(&executor);
-                let thread = std::thread::spawn(move || _ = smol::block_on(running.run(end)));
-                Self::Smol(OwnSmol { executor, thread: Some((ends, thread)) })
+                let run = || {
+                    let (ends, end) = oneshot::channel();
+                    let running = Arc::clone(&executor);
+                    (ends, std::thread::spawn(move || _ = smol::block_on(running.run(end))))
+                };
+                let threads = (0..threads).map(|_| run()).collect();
+                Self::Smol(OwnSmol { executor, threads })
             }
         }
     }
@@ -153,7 +165,7 @@ impl Default for Engine {
 
 impl Drop for OwnSmol {
     fn drop(&mut self) {
-        if let Some((ends, thread)) = self.thread.take() {
+        for (ends, thread) in self.threads.drain(..) {
             drop(ends);
             // A task that panicked has been told of by its own thread.
             drop(thread.join());
