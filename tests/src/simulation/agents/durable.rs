@@ -5,7 +5,6 @@ use smp_core::wire::agent::{AgentError, ConnectionError};
 
 use super::addresses::{AtAddress, is_prohibited};
 use super::app::{Action, Asked, is_passing};
-use super::model::Leaving;
 use super::more::More;
 use super::world::World;
 
@@ -23,7 +22,7 @@ pub(super) struct Durable {
 enum Kept {
     Asked,
     Yes,
-    /// The process died before the answer.
+    /// The process died before the answer, or when the connection was to be deleted.
     Unknown,
     No,
 }
@@ -48,8 +47,8 @@ impl Action {
 }
 
 impl Durable {
-    /// It is kept, and did not end.
-    fn is_open(&self) -> bool {
+    /// The app waits for its end.
+    pub(super) fn is_open(&self) -> bool {
         self.kept == Kept::Yes && self.ended.is_none()
     }
 
@@ -64,6 +63,14 @@ impl Durable {
     /// The process of the app died.
     pub(super) const fn crashed(&mut self) {
         if matches!(self.kept, Kept::Asked) {
+            self.kept = Kept::Unknown;
+        }
+    }
+
+    /// A connection may have been deleted, and nobody was told. What is kept for it goes with it: then nothing is left that would tell
+    /// how that ended.
+    pub(super) fn may_be_deleted_with(&mut self, connection: ConnectionId) {
+        if self.connection == Some(connection) && self.is_open() {
             self.kept = Kept::Unknown;
         }
     }
@@ -127,7 +134,7 @@ impl World {
         (talk, side): (usize, usize),
         is_it: impl Fn(&Asked) -> bool,
     ) -> bool {
-        let mut durables = self.people[person].durables.values().filter(|durable| self.is_open(durable));
+        let mut durables = self.people[person].durables.values().filter(|durable| durable.is_open());
         durables
             .any(|durable| (durable.asked.talk, durable.asked.side) == (talk, side) && is_it(&durable.asked))
     }
@@ -177,16 +184,7 @@ impl World {
 
     /// Calls that are kept and did not end, but those of connections that were deleted.
     pub(super) fn open_durables(&self, person: usize) -> usize {
-        let open = self.people[person].durables.values().filter(|durable| self.is_open(durable));
+        let open = self.people[person].durables.values().filter(|durable| durable.is_open());
         open.filter(|durable| !self.talks[durable.asked.talk].is_left()).count()
-    }
-
-    /// Whether the app waits for the end of a call. What is kept for a connection goes with it when that is deleted: a crash may lose
-    /// the event that says so, and there is nothing left then that would tell it again.
-    fn is_open(&self, durable: &Durable) -> bool {
-        let is_its = |(id, leaving): &(ConnectionId, Leaving)| {
-            durable.connection == Some(*id) && *leaving >= Leaving::Left
-        };
-        durable.is_open() && !self.talks[durable.asked.talk].sides[0].former.iter().any(is_its)
     }
 }
