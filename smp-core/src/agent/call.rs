@@ -245,7 +245,8 @@ pub enum Call {
     /// Keep a call and carry it out as soon as it can be, also after a restart: one that makes, joins, accepts or allows a
     /// connection, switches its queue, or opens, sets or deletes a short link. [`Reply::Done`]: it is kept;
     /// [`Event::Finished`](super::Event::Finished) tells how it ended, when it succeeded, or failed so that to try again is of no use.
-    /// Such calls of a connection are carried out in their order. The asynchronous commands.
+    /// Such calls of a connection are carried out in their order. When the connection is deleted, they end with it; if the agent
+    /// crashes in that moment, no event tells of that. The asynchronous commands.
     Durable {
         /// Of the app's own, repeated in the event.
         correlation: Box<str>,

@@ -8,7 +8,7 @@
 //!
 //! Commands are tasks of their connection, and done one after another. A command stays in the store until the shell was given the
 //! event that tells how it ended: after a crash before that it is done again, or, where that would do harm, only told again.
-//! So the app hears of each at least once.
+//! So the app hears of each at least once, unless it deletes the connection: its commands go with that, and are told in the same step.
 //!
 //! A connection that a command is to make is kept as [`Progress::Prepared`] before. What is made of it takes its place only when it
 //! is there: until then `Running` has the prepared one, to which a failure leads back.

@@ -197,10 +197,11 @@ impl Agent {
                 self.wake(link);
                 self.subscribe(link);
             }
-            Effect::Leave(queue) => self.links.leave_queue(*queue),
+            Effect::Leave(queue) => _ = self.links.leave_queue(*queue),
             Effect::WatchAs(queue, like) => {
                 if self.links.is_left(&like) {
-                    return self.links.leave_queue(*queue);
+                    self.links.leave_queue(*queue);
+                    return;
                 }
                 let link = self.links.add_queue(*queue, None);
                 self.wake(link);

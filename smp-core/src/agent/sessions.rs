@@ -289,12 +289,14 @@ impl Agent {
         self.outputs.push_back(AgentOutput::Event(event));
     }
 
-    /// Whether a session of our own ended a subscription: one of a user whose the queue was, with a SUB that came late.
+    /// Whether a session of our own ended a subscription with a SUB that came late: one of a user whose the queue was, or an earlier
+    /// one of the same link.
     fn is_contested(&mut self, id: LinkId, queue: &EntityId) -> bool {
         let mut doings = self.requests.values().map(|pending| &pending.doing);
         let is_asked =
             doings.any(|doing| matches!(doing, Doing::Subscribe(of, asked) if *of != id && asked == queue));
-        self.links.with_queues(id, |queues| queues.take_contested(queue)) == Some(true) || is_asked
+        let is_contested = self.links.with_queues(id, |queues| queues.take_contested(queue)) == Some(true);
+        is_contested || is_asked || self.links.take_overtaken(id, queue)
     }
 
     fn is_subscribed(&self, id: LinkId, queue: &EntityId) -> bool {

@@ -80,12 +80,10 @@ impl Agent {
                 self.next_stage(Stage::Queues);
             }
             Ok(Found::Queues(queues)) => {
-                let (left, wanted): (Vec<_>, Vec<_>) =
-                    queues.into_iter().partition(|_| self.shared.config.on_demand);
-                left.into_iter().for_each(|queue| self.links.leave_queue(queue));
-                let links: BTreeSet<_> =
-                    wanted.into_iter().map(|queue| self.links.add_queue(queue, None)).collect();
-                for link in links {
+                let is_wanted = !self.shared.config.on_demand;
+                let queues = queues.into_iter();
+                let links: BTreeSet<_> = queues.map(|queue| self.links.add_known(queue, is_wanted)).collect();
+                for link in links.into_iter().filter(|_| is_wanted) {
                     self.wake(link);
                     // A call may have made the session before.
                     self.subscribe(link);

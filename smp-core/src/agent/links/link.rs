@@ -27,6 +27,8 @@ pub(in super::super) struct Link {
     pub(super) state: State,
     /// Names the session that there is, or was last; no two sessions have the same.
     pub(in super::super) session: u64,
+    /// Since when there is that session.
+    pub(super) ready_at: Timestamp,
     /// How long to wait after the next failure.
     pub(super) pause: Duration,
     /// When there was no session last, and why.
@@ -60,6 +62,7 @@ impl Link {
             place,
             state: State::Idle,
             session: 0,
+            ready_at: Timestamp::ZERO,
             pause,
             failure: None,
             held: Vec::new(),
@@ -104,6 +107,11 @@ impl Link {
             State::Idle | State::Waiting(_) => sessions.failed = usize::from(self.failure.is_some()),
         }
         sessions
+    }
+
+    /// Whether what an earlier session sent may come to the server after what this one did.
+    pub(super) fn is_young(&self, now: Timestamp) -> bool {
+        self.is_ready() && now < self.ready_at + OVERTAKEN
     }
 
     /// Whether a request waits for it, or for its answer.
@@ -152,3 +160,6 @@ impl Link {
         }
     }
 }
+
+/// For how long the network may hold up what a session sent that ended: systems send it again after pauses of up to two minutes.
+const OVERTAKEN: Duration = Duration::from_secs(120);

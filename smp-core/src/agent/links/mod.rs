@@ -321,8 +321,16 @@ impl Links {
         id
     }
 
+    /// Adds a queue that is known from the start of the agent. What the process before asked of its server may be on the way.
+    pub(super) fn add_known(&mut self, queue: WaitingQueue, is_wanted: bool) -> LinkId {
+        let queue_id = queue.recipient_id.clone();
+        let id = if is_wanted { self.add_queue(queue, None) } else { self.leave_queue(queue) };
+        self.with_queues(id, |queues| queues.was_asked(&queue_id));
+        id
+    }
+
     /// Adds a queue that is not subscribed, as the app wishes.
-    pub(super) fn leave_queue(&mut self, queue: WaitingQueue) {
+    pub(super) fn leave_queue(&mut self, queue: WaitingQueue) -> LinkId {
         let id = self.at(queue.user, &queue.server, Some(queue.connection));
         let WaitingQueue { connection, number, recipient_id, key, is_associated, .. } = queue;
         self.with_queues(id, |queues| {
@@ -330,6 +338,7 @@ impl Links {
             queues.add(recipient_id.clone(), queue, false);
             queues.give_up(&recipient_id, SubscriptionState::Unwanted);
         });
+        id
     }
 
     /// Whether a queue is not subscribed because the app wishes so.
@@ -413,6 +422,14 @@ impl Links {
         self.links.values_mut().for_each(|link| link.queues.contest(queue));
     }
 
+    /// Whether a subscription that ended may have been ended by an earlier session of ours, whose SUB came to the server late. That is
+    /// believed once, because another agent may have the queue.
+    pub(super) fn take_overtaken(&mut self, id: LinkId, queue: &EntityId) -> bool {
+        let now = self.now;
+        let Some(link) = self.links.get_mut(&id) else { return false };
+        link.is_young(now) && link.queues.take_asked(queue)
+    }
+
     /// An acknowledgement of a queue was not carried out, or nobody knows: the server sends nothing more of that queue until
     /// it hears of the message that it sent last. It sends that message again with the answer to SUB.
     pub(super) fn not_acknowledged(
@@ -453,7 +470,7 @@ impl Links {
     pub(super) fn ready(&mut self, id: LinkId) -> Vec<(CommandId, Request)> {
         let Some(link) = self.links.get_mut(&id) else { return Vec::new() };
         self.last_session += 1;
-        (link.state, link.session) = (State::Ready, self.last_session);
+        (link.state, link.session, link.ready_at) = (State::Ready, self.last_session, self.now);
         (link.pause, link.failure) = (self.config.limits.reconnect_min, None);
         let held = std::mem::take(&mut link.held);
         link.under_way.extend(held.iter().map(|(command, _)| *command));

@@ -46,6 +46,9 @@ pub(in super::super) struct Subscription {
     is_associated: bool,
     /// A SUB of another session was on its way when it was subscribed here: the next END may be that session's.
     is_contested: bool,
+    /// An earlier session of the same link, or an earlier process, may have sent a SUB that comes to the server later than that of
+    /// this session.
+    was_asked: bool,
     /// How often in a row the server could not subscribe it.
     failures: u8,
 }
@@ -87,7 +90,17 @@ impl Subscription {
         is_associated: bool,
     ) -> Self {
         let state = SubscriptionState::Wanted;
-        Self { connection, number, key, state, is_up: false, is_associated, is_contested: false, failures: 0 }
+        Self {
+            connection,
+            number,
+            key,
+            state,
+            is_up: false,
+            is_associated,
+            is_contested: false,
+            was_asked: false,
+            failures: 0,
+        }
     }
 }
 
@@ -265,7 +278,18 @@ impl Subscriptions {
         self.queues.get_mut(id).is_some_and(|queue| std::mem::take(&mut queue.is_contested))
     }
 
-    /// There is no session: all are wanted again, but for those that were given up.
+    /// An earlier session may have asked for a queue, and end our subscription when the server hears of that.
+    pub(super) fn was_asked(&mut self, id: &EntityId) {
+        self.queues.get_mut(id).into_iter().for_each(|queue| queue.was_asked = true);
+    }
+
+    /// Whether that is so; from now on it is not.
+    pub(in super::super) fn take_asked(&mut self, id: &EntityId) -> bool {
+        self.queues.get_mut(id).is_some_and(|queue| std::mem::take(&mut queue.was_asked))
+    }
+
+    /// There is no session: all are wanted again, but for those that were given up. Where a SUB has no answer the server may still
+    /// come to it.
     pub(in super::super) fn end_session(&mut self) {
         let is_left = |queue: &Subscription| {
             matches!(
@@ -273,8 +297,11 @@ impl Subscriptions {
                 SubscriptionState::InFlight | SubscriptionState::Subscribed | SubscriptionState::Waiting(_)
             )
         };
-        let left = self.queues.iter().filter(|(_, queue)| is_left(queue));
-        let left: Vec<_> = left.map(|(id, _)| id.clone()).collect();
+        let mut left = Vec::new();
+        for (id, queue) in self.queues.iter_mut().filter(|(_, queue)| is_left(queue)) {
+            queue.was_asked |= queue.state != SubscriptionState::Subscribed;
+            left.push(id.clone());
+        }
         left.iter().for_each(|id| self.set(id, SubscriptionState::Wanted));
         self.news.clear();
     }

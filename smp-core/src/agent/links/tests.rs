@@ -9,7 +9,7 @@ use super::super::{
     Agent, AgentConfig, AgentInput, AgentOutput, Call, CallId, ConnectionId, Event, UserId, UserServer,
 };
 use super::LinkId;
-use crate::client::{Answer, CommandId, RequestError};
+use crate::client::{Answer, ClientEvent, CommandId, RequestError};
 use crate::crypto::{AuthPrivateKey, Ed25519PrivateKey};
 use crate::entropy::SeededEntropy;
 use crate::time::{Now, Timestamp, UnixTime};
@@ -117,6 +117,22 @@ impl World {
             let answer = Answer::Subscribed { service: None, message: None };
             self.input(AgentInput::Answer(*command, Ok(answer)));
         }
+    }
+
+    /// The session is there, and the only queue is subscribed.
+    fn subscribe_all(&mut self) -> LinkId {
+        let link = self.connect();
+        self.input(AgentInput::LinkReady(link, None));
+        let batch = self.requests();
+        self.subscribe(&batch);
+        assert_eq!(self.up(), 1);
+        link
+    }
+
+    /// The server says that somebody else subscribed the first queue.
+    fn end(&mut self, link: LinkId) {
+        self.input(AgentInput::Told(link, ClientEvent::End(queue(0).recipient_id)));
+        assert!(matches!(self.outputs.pop_front(), Some(AgentOutput::Event(Event::Down(..)))));
     }
 
     fn refuse(&mut self, command: CommandId, error: ErrorType) {
@@ -274,4 +290,60 @@ fn a_server_that_cannot_be_used_is_told_once() {
         link = world.connect();
     }
     assert_eq!(told, 1);
+}
+
+/// A session that ended may have left a SUB that comes to the server later than that of the next one, also one of the process before.
+/// What it takes is subscribed once more. If that is taken again, another agent has the queue, and the app was told.
+#[test]
+fn what_an_earlier_session_asks_late_does_not_leave_a_queue_unsubscribed() {
+    let mut world = World::new(1, 1);
+    let link = world.subscribe_all();
+    world.end(link);
+    assert_eq!(world.wait(), Duration::from_secs(2));
+    assert_eq!(world.requests().len(), 1, "SUB once more");
+    // That one has no answer, and may come late too.
+    world.input(AgentInput::LinkLost(link, BrokerErrorType::Timeout));
+    while world.outputs.is_empty() {
+        world.wait();
+    }
+    let link = world.subscribe_all();
+    world.end(link);
+    world.wait();
+    let batch = world.requests();
+    world.subscribe(&batch);
+    assert_eq!(world.up(), 1);
+    world.end(link);
+    assert_eq!(world.agent.subscriptions().ended, 1, "another agent has it");
+}
+
+/// After a while nothing of an earlier session is on its way: another agent has the queue.
+#[test]
+fn what_ends_later_was_taken_by_another_agent() {
+    for (seconds, ended) in [(119, 0), (120, 1)] {
+        let mut world = World::new(1, 1);
+        let link = world.subscribe_all();
+        world.now = world.now.advanced_to(world.now.mono + Duration::from_secs(seconds));
+        world.end(link);
+        assert_eq!(world.agent.subscriptions().ended, ended, "after {seconds} s");
+    }
+}
+
+/// An earlier session whose SUB was answered has nothing on its way.
+#[test]
+fn a_session_whose_subscriptions_were_answered_takes_nothing_later() {
+    let mut world = World::new(1, 1);
+    let mut link = world.subscribe_all();
+    world.end(link);
+    world.wait();
+    let batch = world.requests();
+    world.subscribe(&batch);
+    assert_eq!(world.up(), 1);
+    world.input(AgentInput::LinkLost(link, BrokerErrorType::Timeout));
+    assert!(matches!(world.outputs.pop_front(), Some(AgentOutput::Event(Event::Down(..)))));
+    while world.outputs.is_empty() {
+        world.wait();
+    }
+    link = world.subscribe_all();
+    world.end(link);
+    assert_eq!(world.agent.subscriptions().ended, 1);
 }

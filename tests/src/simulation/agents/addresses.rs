@@ -90,6 +90,14 @@ impl World {
         }
     }
 
+    /// Perhaps the connection of a request that was rejected was deleted, if that was asked for.
+    pub(super) fn may_have_forgotten(&mut self, person: usize, action: Action) {
+        if let Action::Address(AtAddress::Forget(connection)) = action {
+            let durables = self.people[person].durables.values_mut();
+            durables.for_each(|durable| durable.may_be_deleted_with(connection));
+        }
+    }
+
     /// The call of an action.
     pub(super) fn call_at_address(
         &mut self,

@@ -276,6 +276,9 @@ impl World {
         if self.shows_durable(person, asked, error) {
             return Ok(());
         }
+        if is_broken {
+            self.may_have_forgotten(person, asked.action);
+        }
         if let Action::Address(action) = asked.action
             && self.talks[asked.talk].failed_at_address(action, error)
         {
@@ -414,7 +417,8 @@ impl World {
 
     /// The process of a person died, and with it his calls.
     pub(super) fn forget_calls(&mut self, person: usize) {
-        self.people[person].app = App::default();
+        let calls = std::mem::take(&mut self.people[person].app).calls;
+        calls.values().for_each(|asked| self.may_have_forgotten(person, asked.action));
         for talk in &mut self.talks {
             let owner = talk.sides[1].person;
             talk.address.iter_mut().filter(|_| owner == person).for_each(Address::crashed);

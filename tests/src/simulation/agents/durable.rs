@@ -11,6 +11,8 @@ use super::world::World;
 /// A call that is kept, as far as the app knows.
 pub(super) struct Durable {
     pub(super) asked: Asked,
+    /// The connection that it is for, unless it makes one: the side may have another one when the call ends.
+    connection: Option<ConnectionId>,
     kept: Kept,
     /// How it ended, and in which process of the app that was told last.
     ended: Option<Ended>,
@@ -20,7 +22,7 @@ pub(super) struct Durable {
 enum Kept {
     Asked,
     Yes,
-    /// The process died before the answer.
+    /// The process died before the answer, or when the connection was to be deleted.
     Unknown,
     No,
 }
@@ -50,15 +52,25 @@ impl Durable {
         self.kept == Kept::Yes && self.ended.is_none()
     }
 
-    /// Whether it is of this side of a talk, and was asked before a crash, so that nobody knows whether it is kept.
-    fn may_be_of(&self, asked: Asked) -> bool {
+    /// Whether it is of this side of a talk and of the connection that it has, and was asked before a crash, so that nobody knows
+    /// whether it is kept.
+    fn may_be_of(&self, asked: Asked, connection: Option<ConnectionId>) -> bool {
         let is_of_side = (self.asked.talk, self.asked.side) == (asked.talk, asked.side);
-        is_of_side && self.kept == Kept::Unknown && self.ended.is_none()
+        let is_of_connection = self.connection.is_none() || self.connection == connection;
+        is_of_side && is_of_connection && self.kept == Kept::Unknown && self.ended.is_none()
     }
 
     /// The process of the app died.
     pub(super) const fn crashed(&mut self) {
         if matches!(self.kept, Kept::Asked) {
+            self.kept = Kept::Unknown;
+        }
+    }
+
+    /// A connection may have been deleted, and nobody was told. What is kept for it goes with it: then nothing is left that would tell
+    /// how that ended.
+    pub(super) fn may_be_deleted_with(&mut self, connection: ConnectionId) {
+        if self.connection == Some(connection) && self.is_open() {
             self.kept = Kept::Unknown;
         }
     }
@@ -71,7 +83,8 @@ impl World {
         if !asked.action.may_be_durable() || !self.sim.dice.chance(rate) {
             return call;
         }
-        let durable = Durable { asked, kept: Kept::Asked, ended: None };
+        let connection = self.talks[asked.talk].sides[asked.side].connection;
+        let durable = Durable { asked, connection, kept: Kept::Asked, ended: None };
         self.people[person].durables.insert(number, durable);
         self.sim.counts.durable += 1;
         Call::Durable { correlation: number.to_string().into(), call: Box::new(call) }
@@ -101,8 +114,9 @@ impl World {
 
     /// Whether a call of which that was not known is kept, as another one shows.
     pub(super) fn is_kept_after_all(&mut self, person: usize, asked: Asked) -> bool {
+        let connection = self.talks[asked.talk].sides[asked.side].connection;
         let mut durables = self.people[person].durables.values_mut();
-        let found = durables.find(|durable| durable.may_be_of(asked));
+        let found = durables.find(|durable| durable.may_be_of(asked, connection));
         found.map(|durable| durable.kept = Kept::Yes).is_some()
     }
 
@@ -139,6 +153,8 @@ impl World {
         let durable = durable.filter(|durable| durable.kept != Kept::No);
         let durable = durable.ok_or("a call ended that is not kept")?;
         let asked = durable.asked;
+        let talk = &self.talks[asked.talk];
+        let is_former = talk.sides[0].former.iter().any(|(id, _)| *id == connection);
         let ended = Ended { life, connection, result: *result };
         if let Some(former) = &mut durable.ended {
             if former.life == life {
@@ -146,8 +162,6 @@ impl World {
             }
             let is_same = (former.connection, &former.result) == (connection, &ended.result);
             // What a connection was made with is not told again when it is deleted.
-            let talk = &self.talks[asked.talk];
-            let is_former = talk.sides[0].former.iter().any(|(id, _)| *id == connection);
             let is_left = (is_former || talk.is_left()) && ended.result.is_err();
             if !is_same && !is_left {
                 return Err("a call that was kept ended otherwise before".into());
@@ -162,6 +176,8 @@ impl World {
             Err(error) if is_passing(&error) => {
                 Err(format!("{:?} was given up, which might have succeeded: {error}", asked.action))
             }
+            // It was deleted. The one that there is in its place is where it was.
+            Err(AgentError::Connection(ConnectionError::NotFound)) if is_former => Ok(()),
             Err(error) => self.failed(person, asked, &error, false),
         }
     }

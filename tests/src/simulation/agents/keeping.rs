@@ -123,11 +123,11 @@ impl Keeping {
         }
     }
 
-    /// How many connections have something left to do.
-    pub(super) fn unfinished(&self) -> usize {
+    /// Connections that have something left to do.
+    pub(super) fn unfinished(&self) -> Vec<ConnectionId> {
         match self.live.read(&AgentQuery::Unfinished) {
-            Found::Connections(connections) => connections.len(),
-            _ => 0,
+            Found::Connections(connections) => connections,
+            _ => Vec::new(),
         }
     }
 

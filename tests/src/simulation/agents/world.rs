@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use smp_core::Timestamp;
 use smp_core::agent::{AgentConfig, AgentInput, UserId, UserServer};
@@ -193,6 +194,7 @@ fn config_of(options: &Options, person: usize) -> Arc<AgentConfig> {
         ..AgentConfig::default()
     };
     config.limits.receive_queues = features.receive_queues.get(person).copied().unwrap_or(1);
+    config.limits.delete_wait = DELETE_WAIT;
     Arc::new(config)
 }
 
@@ -210,5 +212,8 @@ fn talk_of(options: &Options, index: usize) -> Talk {
     talk
 }
 
+/// How long a connection that is deleted after delivery waits: nobody may ever empty the queue that it sends to, and when that is over
+/// has to be seen before the time is over in which everything comes to its end.
+const DELETE_WAIT: Duration = Duration::from_secs(3 * 3600);
 /// The user of everybody who has one.
 pub(super) const USER: UserId = UserId(1);
