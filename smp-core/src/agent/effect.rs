@@ -84,8 +84,8 @@ pub(super) enum Doing {
     Delete(ConnectionId, EntityId),
     /// QUE, for a call.
     QueueInfo(CallId, Box<ServerAddress>),
-    /// SUB.
-    Subscribe(LinkId, EntityId),
+    /// SUB, by its number.
+    Subscribe(LinkId, EntityId, u32),
     /// SUBS.
     SubscribeService(LinkId),
     /// LSET or LDEL at this server, for a call that is answered like this when it is done.

@@ -92,8 +92,8 @@ impl Agent {
     /// together share blocks.
     pub(super) fn subscribe(&mut self, id: LinkId) {
         self.subscribe_service(id);
-        for (queue, key) in self.links.take_batch(id) {
-            self.request(id, Request::subscribe(queue.clone(), key), Doing::Subscribe(id, queue));
+        for (queue, key, sub) in self.links.take_batch(id) {
+            self.request(id, Request::subscribe(queue.clone(), key), Doing::Subscribe(id, queue, sub));
         }
     }
 
@@ -153,7 +153,7 @@ impl Agent {
             self.heed(&queue.server, &queue.recipient_id, answer.as_ref().err());
         }
         match (doing.connection(), doing) {
-            (_, Doing::Subscribe(link, queue)) => self.subscribed(link, &queue, answer),
+            (_, Doing::Subscribe(link, queue, sub)) => self.subscribed(link, &queue, sub, answer),
             (_, Doing::SubscribeService(link)) => self.service_subscribed(link, answer),
             (_, Doing::QueueInfo(call, server)) => self.queue_told(call, *server, answer),
             (_, Doing::Resolve(resolving)) => self.resolved(*resolving, answer),
@@ -170,12 +170,12 @@ impl Agent {
         }
     }
 
-    fn subscribed(&mut self, id: LinkId, queue: &EntityId, answer: Result<Answer, RequestError>) {
+    fn subscribed(&mut self, id: LinkId, queue: &EntityId, sub: u32, answer: Result<Answer, RequestError>) {
         if self.links.get(id).is_none_or(|link| link.queues().get(queue).is_none()) {
             self.links.contest(queue);
         }
         let Some(link) = self.links.get(id) else { return };
-        let is_in_flight = link.queues().state(queue) == Some(SubscriptionState::InFlight);
+        let is_in_flight = link.queues().awaits(queue, sub);
         match answer {
             Ok(Answer::Subscribed { message, service }) => {
                 let is_associated = self.links.is_of_service(id, service.as_ref());
@@ -293,8 +293,8 @@ impl Agent {
     /// one of the same link.
     fn is_contested(&mut self, id: LinkId, queue: &EntityId) -> bool {
         let mut doings = self.requests.values().map(|pending| &pending.doing);
-        let is_asked =
-            doings.any(|doing| matches!(doing, Doing::Subscribe(of, asked) if *of != id && asked == queue));
+        let is_asked = doings
+            .any(|doing| matches!(doing, Doing::Subscribe(of, asked, _) if *of != id && asked == queue));
         let is_contested = self.links.with_queues(id, |queues| queues.take_contested(queue)) == Some(true);
         is_contested || is_asked || self.links.take_overtaken(id, queue)
     }

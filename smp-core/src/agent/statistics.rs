@@ -10,7 +10,7 @@ use std::collections::btree_map::Entry;
 
 use super::effect::Doing;
 use super::failure::is_temporary;
-use super::links::{LinkId, SubscriptionState};
+use super::links::LinkId;
 use super::queues::QueuePurpose;
 use super::routing::Proxied;
 use super::step::Step;
@@ -272,9 +272,8 @@ impl Agent {
 
     /// Whether the answer to a SUB comes too late.
     fn is_ignored(&self, doing: &Doing) -> bool {
-        let Doing::Subscribe(link, queue) = doing else { return false };
-        let state = self.links.get(*link).and_then(|link| link.queues().state(queue));
-        state != Some(SubscriptionState::InFlight)
+        let Doing::Subscribe(link, queue, sub) = doing else { return false };
+        !self.links.get(*link).is_some_and(|link| link.queues().awaits(queue, *sub))
     }
 
     /// Counts something that a server did with a link.

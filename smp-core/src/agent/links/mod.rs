@@ -459,7 +459,7 @@ impl Links {
     }
 
     /// The next queues to be subscribed, when those before are.
-    pub(super) fn take_batch(&mut self, id: LinkId) -> Vec<(EntityId, AuthPrivateKey)> {
+    pub(super) fn take_batch(&mut self, id: LinkId) -> Vec<(EntityId, AuthPrivateKey, u32)> {
         let max = self.config.limits.subscriptions;
         let Some(link) = self.links.get_mut(&id) else { return Vec::new() };
         let may = self.is_receiving && link.is_ready();

@@ -22,6 +22,8 @@ pub(in super::super) struct Subscriptions {
     associated: QueueSet,
     /// Whether it does, where that is to be kept.
     changes: BTreeMap<(ConnectionId, QueueNumber), bool>,
+    /// The number of the last SUB.
+    last_sub: u32,
 }
 
 /// How many queues are in which state.
@@ -49,6 +51,8 @@ pub(in super::super) struct Subscription {
     /// An earlier session of the same link, or an earlier process, may have sent a SUB that comes to the server later than that of
     /// this session.
     was_asked: bool,
+    /// The number of its last SUB.
+    last_sub: u32,
     /// How often in a row the server could not subscribe it.
     failures: u8,
 }
@@ -99,6 +103,7 @@ impl Subscription {
             is_associated,
             is_contested: false,
             was_asked: false,
+            last_sub: 0,
             failures: 0,
         }
     }
@@ -144,16 +149,28 @@ impl Subscriptions {
         self.queues.get(id).map(|queue| queue.state)
     }
 
-    /// Up to `max` queues that are to be subscribed, when all of the batch before have their answers; they are in flight
-    /// from now on.
-    pub(super) fn take_batch(&mut self, max: usize) -> Vec<(EntityId, AuthPrivateKey)> {
+    /// Up to `max` queues that are to be subscribed, when all of the batch before have their answers, each with the number of its
+    /// SUB; they are in flight from now on.
+    pub(super) fn take_batch(&mut self, max: usize) -> Vec<(EntityId, AuthPrivateKey, u32)> {
         if self.counts.wanted == 0 || self.counts.in_flight > 0 {
             return Vec::new();
         }
         let wanted = self.queues.iter().filter(|(_, queue)| queue.state == SubscriptionState::Wanted);
         let batch: Vec<_> = wanted.take(max).map(|(id, queue)| (id.clone(), queue.key.clone())).collect();
-        batch.iter().for_each(|(id, _)| self.set(id, SubscriptionState::InFlight));
-        batch
+        batch.into_iter().map(|(id, key)| (id.clone(), key, self.ask(&id))).collect()
+    }
+
+    fn ask(&mut self, id: &EntityId) -> u32 {
+        self.set(id, SubscriptionState::InFlight);
+        self.last_sub = self.last_sub.wrapping_add(1);
+        self.queues.get_mut(id).into_iter().for_each(|queue| queue.last_sub = self.last_sub);
+        self.last_sub
+    }
+
+    /// Whether a queue waits for the answer to this SUB. One that went to another session and came back waits for a later one.
+    pub(in super::super) fn awaits(&self, id: &EntityId, sub: u32) -> bool {
+        let queue = self.queues.get(id);
+        queue.is_some_and(|queue| queue.state == SubscriptionState::InFlight && queue.last_sub == sub)
     }
 
     /// SUB succeeded, or is known to have.

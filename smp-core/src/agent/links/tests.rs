@@ -347,3 +347,24 @@ fn a_session_whose_subscriptions_were_answered_takes_nothing_later() {
     world.end(link);
     assert_eq!(world.agent.subscriptions().ended, 1);
 }
+
+/// A queue goes to the session of another user while its SUB is on its way, and comes back. The answer to that SUB says nothing of the
+/// subscription, which the other session may have ended since; that to the next one does.
+#[test]
+fn the_answer_to_an_earlier_request_is_not_that_to_the_last() {
+    let mut world = World::new(1, 1);
+    let link = world.connect();
+    world.input(AgentInput::LinkReady(link, None));
+    let first = world.requests();
+    world.agent.links.unwatch(UserId(1), &server(), &queue(0).recipient_id);
+    world.agent.links.add_queue(queue(0), None);
+    world.agent.subscribe(link);
+    world.drain();
+    let second = world.requests();
+    world.subscribe(&first);
+    assert_eq!(world.agent.subscriptions().subscribed, 0);
+    world.input(AgentInput::Told(link, ClientEvent::End(queue(0).recipient_id)));
+    assert!(world.outputs.is_empty(), "what ended came before the SUB that is on its way");
+    world.subscribe(&second);
+    assert_eq!((world.up(), world.agent.subscriptions().subscribed), (1, 1));
+}
