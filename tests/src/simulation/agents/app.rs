@@ -284,11 +284,14 @@ impl World {
         {
             return Ok(());
         }
+        let is_unknown = *error == AgentError::Connection(ConnectionError::NotFound);
+        if asked.action == Action::Rejoin && is_unknown && !is_broken {
+            self.was_not_kept(person, asked);
+        }
         let is_left = self.talks[asked.talk].may_be_left();
         let is_renewing = self.talks[asked.talk].sides.iter().any(|who| who.renewals > 0);
         let who = &mut self.talks[asked.talk].sides[asked.side];
         let is_later = *error == AgentError::Command(AgentCommandError::Prohibited);
-        let is_unknown = *error == AgentError::Connection(ConnectionError::NotFound);
         let has_crashed = who.crashes > 0;
         let may = match asked.action {
             Action::Send => {

@@ -120,6 +120,14 @@ impl World {
         found.map(|durable| durable.kept = Kept::Yes).is_some()
     }
 
+    /// There is no such connection: what was to make it before a crash is not kept.
+    pub(super) fn was_not_kept(&mut self, person: usize, asked: Asked) {
+        let connection = self.talks[asked.talk].sides[asked.side].connection;
+        let durables = self.people[person].durables.values_mut();
+        let lost = durables.filter(|durable| durable.may_be_of(asked, connection));
+        lost.for_each(|durable| durable.kept = Kept::No);
+    }
+
     /// Whether a failure shows that the same was asked for before, and is kept.
     pub(super) fn shows_durable(&mut self, person: usize, asked: Asked, error: &AgentError) -> bool {
         let is_duplicate = *error == AgentError::Connection(ConnectionError::Duplicate);
