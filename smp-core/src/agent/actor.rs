@@ -123,6 +123,8 @@ struct Storing {
 /// Something that a connection has to take.
 pub(super) enum Work {
     Call(CallId, Box<Call>),
+    /// The call of a command, unless that was given up meanwhile.
+    Command(CallId, Box<Call>),
     /// A message of a server.
     Message(QueueNumber, ReceivedMessage),
     /// The answer to a request.
@@ -137,6 +139,15 @@ pub(super) enum Work {
     Tasks,
     /// The agent was started: everything that is left is taken up.
     Resume,
+}
+
+impl Work {
+    pub(super) fn call(&self) -> Option<&Call> {
+        match self {
+            Self::Call(_, call) | Self::Command(_, call) => Some(call),
+            _ => None,
+        }
+    }
 }
 
 impl Actor {
@@ -292,9 +303,7 @@ impl Agent {
         actor.stage = Stage::Ready(storing.previous);
         actor.running = storing.running;
         match storing.work {
-            Work::Call(call, _) if !actor.running.is_command(call) => {
-                self.reply(call, Err(StoreFailure.into()));
-            }
+            Work::Call(call, _) => self.reply(call, Err(StoreFailure.into())),
             work => actor.inbox.push_front(work),
         }
         self.pause(id);
@@ -370,7 +379,7 @@ impl Agent {
         let own = self.own_call();
         if let Some(actor) = self.actors.get_mut(&id) {
             actor.running.command.begin(own);
-            actor.inbox.push_back(Work::Call(own, call));
+            actor.inbox.push_back(Work::Command(own, call));
         }
     }
 

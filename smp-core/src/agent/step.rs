@@ -48,14 +48,12 @@ struct Changed {
 
 /// What has to be read before a work can be taken.
 pub(super) fn needs(connection: Option<&Connection>, running: &Running, work: &Work) -> Option<AgentQuery> {
-    if let Work::Call(_, call) = work
-        && let Call::Accept { invitation, .. } = call.bare()
-    {
+    if let Some(Call::Accept { invitation, .. }) = work.call().map(Call::bare) {
         return Some(AgentQuery::Invitation(*invitation));
     }
     let connection = connection?;
     match work {
-        Work::Call(_, call) => match &**call {
+        Work::Call(_, call) | Work::Command(_, call) => match &**call {
             Call::Allow { confirmation, .. } => Some(AgentQuery::Confirmation(*confirmation)),
             Call::Acknowledge(_, message) | Call::AcknowledgeWithReceipt { message, .. } => {
                 Some(AgentQuery::Incoming(connection.id, *message))
@@ -128,12 +126,17 @@ impl<'a> Step<'a> {
     }
 
     pub(super) fn take(&mut self, work: &Work) {
-        if self.connection.is_none() && !matches!(work, Work::Call(..)) {
+        let is_over = match work {
+            Work::Call(..) => false,
+            Work::Command(id, _) => !self.is_command(*id),
+            _ => self.connection.is_none(),
+        };
+        if is_over {
             // It was deleted, or given up.
             return;
         }
         match work {
-            Work::Call(id, call) => {
+            Work::Call(id, call) | Work::Command(id, call) => {
                 if let Err(error) = self.call(*id, call) {
                     self.reply(*id, Err(error));
                 }

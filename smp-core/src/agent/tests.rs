@@ -7,7 +7,7 @@ use crate::time::UnixTime;
 use crate::wire::agent::{LinkDataError, PeerError};
 use crate::wire::broker::CreatedQueue;
 use crate::wire::link::ContactDetails;
-use crate::wire::{EntityId, Host, QueueMode};
+use crate::wire::{ConnectionRequest, EntityId, Host, QueueMode};
 
 const NOW: Now = Now { mono: Timestamp::ZERO, unix: UnixTime::from_secs(1_700_000_000) };
 
@@ -87,15 +87,21 @@ impl World {
 
     /// Makes an invitation; its session and its connection.
     fn invite(&mut self) -> (LinkId, ConnectionId) {
+        let (link, connection, _) = self.invitation();
+        (link, connection)
+    }
+
+    fn invitation(&mut self) -> (LinkId, ConnectionId, Box<ConnectionRequest>) {
         self.input(AgentInput::Call(CallId(1), Call::Invite { user: UserId(1), pq: false.into() }));
         let link = self.connect();
         let command = self.request();
         self.input(AgentInput::Answer(command, Ok(created())));
         let made = self.serve_all().into_iter().find_map(|output| match output {
-            AgentOutput::Reply(_, Ok(Reply::Invitation(connection, _))) => Some(connection),
+            AgentOutput::Reply(_, Ok(Reply::Invitation(connection, request))) => Some((connection, request)),
             _ => None,
         });
-        (link, made.expect("an invitation"))
+        let (connection, request) = made.expect("an invitation");
+        (link, connection, request)
     }
 
     fn request(&mut self) -> CommandId {
@@ -248,4 +254,27 @@ fn a_subscription_that_the_agent_took_from_itself_is_made_anew() {
     }
     world.input(AgentInput::Told(link, ClientEvent::End(EntityId::new(&[1; 24]).unwrap())));
     assert_eq!(world.agent.subscriptions().waiting, 1);
+}
+
+/// The command that is about to be carried out is given up with its connection, and makes no other one.
+#[test]
+fn a_command_that_was_given_up_makes_no_connection() {
+    let mut world = World::new();
+    let (_, _, request) = world.invitation();
+    let at = ConnectionId::new([9; 12]);
+    let join = Call::Join { connection: at, user: UserId(1), request, info: "bob".into(), pq: false };
+    let durable = |number: &str, call| Call::Durable { correlation: number.into(), call: Box::new(call) };
+    world.input(AgentInput::Call(CallId(2), durable("1", join)));
+    world.input(AgentInput::Call(CallId(3), durable("2", Call::Rejoin(at))));
+    // The first is kept, and carried out when the second is kept too, if the connection is not deleted before.
+    while world.outputs.iter().all(|output| !matches!(output, AgentOutput::Reply(CallId(2), _))) {
+        world.serve();
+    }
+    let is_reply = |output: &AgentOutput| matches!(output, AgentOutput::Reply(..));
+    world.outputs.retain(|output| !is_reply(output));
+    world.input(AgentInput::Call(CallId(4), Call::Delete { connection: at, wait_delivery: false }));
+    let others = world.serve_all();
+    assert!(others.iter().any(|output| matches!(output, AgentOutput::Reply(CallId(4), Ok(Reply::Done)))));
+    assert!(!others.iter().any(|output| matches!(output, AgentOutput::Request(..))), "it is not carried out");
+    assert!(matches!(world.store.read(&AgentQuery::Connection(at)), Found::Connection(None)));
 }

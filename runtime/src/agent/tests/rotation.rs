@@ -328,7 +328,7 @@ fn no_queue_is_made_on_a_server_that_is_away() {
     assert!(is_at(&alice, at_alice, &world.address(0)));
     world.start(2, ServerConfig::default());
     // Until then the failure is remembered.
-    world.pass(std::time::Duration::from_secs(3));
+    world.pass(Duration::from_secs(3));
     assert_eq!(alice.switch(at_alice), Ok(()));
     bob.send(at_bob, "hello").unwrap();
     assert_eq!(alice.bodies(), ["hello"]);
