@@ -226,13 +226,14 @@ impl World {
 
     /// Whether something else that happened is the reason of an error.
     pub(super) fn is_explained(&self, person: usize, connection: ConnectionId, error: &AgentError) -> bool {
-        let Ok((talk, side)) = self.side_of(person, connection) else { return false };
-        let who = &self.talks[talk].sides[side];
+        let Ok((talk, _)) = self.side_of(person, connection) else { return false };
         if self.talks[talk].may_be_left() {
             return true;
         }
-        // Keys for a queue that was given up.
-        who.aborts > 0 && *error == AgentError::Peer(PeerError::Queue)
+        // Keys for a queue that was given up; or that one itself, when it comes so late that the queue whose place it was to take is
+        // gone.
+        let aborts = self.talks[talk].sides.iter().map(|who| who.aborts).sum::<usize>();
+        aborts > 0 && *error == AgentError::Peer(PeerError::Queue)
     }
 }
 
