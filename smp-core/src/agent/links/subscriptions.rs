@@ -75,8 +75,8 @@ pub(in super::super) enum SubscriptionState {
     InFlight,
     /// They come.
     Subscribed,
-    /// The server could not subscribe it, or did not take an acknowledgement: SUB goes again at this time. The session and its
-    /// other queues are not touched.
+    /// The server could not subscribe it, or did not take an acknowledgement, or another session of ours may have ended it: SUB goes
+    /// again at this time. The session and its other queues are not touched.
     Waiting(Timestamp),
     /// The server does not know the queue, or not our key. The app was told.
     Refused,
