@@ -56,6 +56,7 @@ impl Step<'_> {
         let counters = &mut self.connection()?.state.counters;
         let integrity =
             MessageIntegrity::check(counters.received, &counters.received_hash, sender_id, &previous_hash);
+        let is_late = sender_id < counters.received;
         if sender_id > counters.received {
             counters.received = sender_id;
             counters.received_hash = hash.clone();
@@ -93,7 +94,7 @@ impl Step<'_> {
                 self.ops.push(AgentOp::PutIncoming(Box::new(incoming)));
                 Ok(Taken::ByApp)
             }
-            AMessage::QueueAdd(added) => self.queue_added(added),
+            AMessage::QueueAdd(added) => self.queue_added(added, is_late),
             AMessage::QueueKey(keyed) => self.queue_keyed(keyed),
             AMessage::QueueUse(ready) => self.queue_ready(ready),
             // That it came through the new queue is what counts.

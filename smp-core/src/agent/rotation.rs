@@ -142,8 +142,13 @@ impl Step<'_> {
         self.retire(new);
     }
 
-    /// QADD: the other side wants to receive through another queue.
-    pub(super) fn queue_added(&mut self, added: NonEmpty<AddedQueue>) -> Result<Taken, AgentError> {
+    /// QADD: the other side wants to receive through another queue. One that comes later than what was sent after it may have been
+    /// given up since.
+    pub(super) fn queue_added(
+        &mut self,
+        added: NonEmpty<AddedQueue>,
+        is_late: bool,
+    ) -> Result<Taken, AgentError> {
         let versions = self.shared.config.versions.client;
         let AddedQueue { queue, replaced } = first(added)?;
         let replaced = replaced.ok_or(BAD_QUEUE)?;
@@ -168,10 +173,12 @@ impl Step<'_> {
             Some(_) => return Err(BAD_QUEUE),
             None => {}
         }
-        // Of several for one place the last counts.
-        let send = &self.connection()?.send;
-        let others: Vec<_> =
-            send.iter().filter(|queue| queue.replaces == Some(old)).map(|queue| queue.number).collect();
+        // Of several for one place the last counts. Which one that is nobody knows when this one is late: the one that there is stays
+        // beside it, until one of them is ready.
+        let mut others = self.successors(old);
+        if is_late {
+            others.pop();
+        }
         others.into_iter().for_each(|other| self.forget_send(other, old));
         let number = self.connection()?.next_send_number();
         let mut new = self.new_send_queue(number, &queue)?;
@@ -179,6 +186,12 @@ impl Step<'_> {
         self.add_send(new);
         self.switched(SwitchSide::Send, SwitchPhase::Started);
         self.answer_with_key(number)
+    }
+
+    /// The queues that are to take the place of one, in the order in which they were told of.
+    fn successors(&self, old: QueueNumber) -> Vec<QueueNumber> {
+        let send = self.connection.iter().flat_map(|connection| &connection.send);
+        send.filter(|queue| queue.replaces == Some(old)).map(|queue| queue.number).collect()
     }
 
     /// QKEY, as soon as the ratchets agree; it may be said again.
@@ -276,6 +289,8 @@ impl Step<'_> {
         queue.switch = Some(SendSwitch::Testing);
         let (server, sender_id) = (queue.server.clone(), queue.sender_id.clone());
         let old = queue.replaces.ok_or(BAD_QUEUE)?;
+        let others = self.successors(old).into_iter().filter(|other| *other != new);
+        others.for_each(|other| self.forget_send(other, old));
         self.send_first(new);
         self.ops.push(AgentOp::MoveDeliveries(id, old, new));
         self.enqueue(AMessage::QueueTest(NonEmpty::one(SenderQueue { server, sender_id })), NO_FLAGS)?;

@@ -218,6 +218,45 @@ fn a_new_queue_is_not_left_for_the_old_one() {
     assert!(is_at(&alice, at_alice, &world.address(2)));
 }
 
+/// What was said of a queue that was given up since comes late, after what was said of the next one: that one takes the place.
+#[test]
+fn a_queue_that_was_given_up_does_not_push_out_the_next_one() {
+    let mut world = World::new(3);
+    let (mut alice, mut bob) = people(&world);
+    let (at_alice, at_bob) = meet_at(&world, &mut alice, &mut bob);
+    let old = {
+        let queue = &alice.store.connection(at_alice).receive[0];
+        SenderQueue { server: queue.server.clone(), sender_id: queue.sender_id.clone() }
+    };
+    bob.stop();
+    assert_eq!(alice.switch(at_alice), Ok(()));
+    world.crash(2);
+    bob.start();
+    assert_eq!(phases_with_errors(&mut alice), [(SwitchSide::Receive, SwitchPhase::Confirmed)]);
+    let address = QueueAddress {
+        server: world.address(2),
+        sender_id: EntityId::from([9; 24]),
+        dh_key: DhPublicKey([9; 32]),
+        mode: None,
+    };
+    let queue = QueueUri { versions: VersionRange::new(Version(1), Version(4)).unwrap(), address };
+    let given_up = AMessage::QueueAdd(NonEmpty::one(AddedQueue { queue, replaced: Some(old) }));
+    world.crash(1);
+    say(&mut alice, at_alice, Some(1), &given_up);
+    world.start(1, ServerConfig::default());
+    alice.start();
+    bob.others_within(HOUR);
+    assert_eq!(bob.describe(at_bob).send.len(), 3, "the old one, the new one, and what came late");
+    world.start(2, ServerConfig::default());
+    let last = phases_with_errors(&mut alice).last().copied();
+    assert_eq!(last, Some((SwitchSide::Receive, SwitchPhase::Completed)));
+    assert!(is_at(&alice, at_alice, &world.address(2)));
+    bob.others_within(HOUR);
+    assert_eq!(bob.describe(at_bob).send.len(), 1);
+    bob.send(at_bob, "hello").unwrap();
+    assert_eq!(alice.bodies(), ["hello"]);
+}
+
 /// Whoever does not want it any more keeps the old queue, and may begin again.
 #[test]
 fn a_switch_is_given_up_and_begun_again() {
@@ -335,6 +374,21 @@ fn no_queue_is_made_on_a_server_that_is_away() {
     assert!(is_at(&alice, at_alice, &world.address(2)));
 }
 
+/// Stops somebody who is about to say this, under another number than its own if one is given. His server is away.
+fn say(person: &mut Person, connection: ConnectionId, number: Option<i64>, message: &AMessage) {
+    let sent = person.send(connection, "in disguise").unwrap();
+    person.stop();
+    person.store.change_sent(connection, sent, |sent| {
+        let OutgoingContent::Ratchet { plaintext, .. } = &mut sent.content else { panic!("it was sent") };
+        let id = number.unwrap_or(sent.sender_id);
+        let message =
+            AgentMessage::Message { id, previous_hash: MessageHash::NONE, message: message.clone() };
+        let mut bytes = Vec::new();
+        message.encode(&mut bytes);
+        *plaintext = bytes.into();
+    });
+}
+
 /// What a hostile agent says of queues is told as its fault, changes nothing and holds up nothing.
 #[test]
 fn nonsense_about_queues_is_refused() {
@@ -379,19 +433,7 @@ fn nonsense_about_queues_is_refused() {
     ];
     for message in all {
         world.crash(0);
-        let number = bob.send(at_bob, "in disguise").unwrap();
-        bob.stop();
-        bob.store.change_sent(at_bob, number, |sent| {
-            let OutgoingContent::Ratchet { plaintext, .. } = &mut sent.content else { panic!("it was sent") };
-            let message = AgentMessage::Message {
-                id: sent.sender_id,
-                previous_hash: MessageHash::NONE,
-                message: message.clone(),
-            };
-            let mut bytes = Vec::new();
-            message.encode(&mut bytes);
-            *plaintext = bytes.into();
-        });
+        say(&mut bob, at_bob, None, &message);
         world.start(0, ServerConfig::default());
         bob.start();
         let events = alice.others_within(HOUR);
