@@ -116,7 +116,8 @@ impl World {
     pub(super) fn is_kept_after_all(&mut self, person: usize, asked: Asked) -> bool {
         let connection = self.talks[asked.talk].sides[asked.side].connection;
         let mut durables = self.people[person].durables.values_mut();
-        let found = durables.find(|durable| durable.may_be_of(asked, connection));
+        // The last: an earlier one was for something that is over.
+        let found = durables.rfind(|durable| durable.may_be_of(asked, connection));
         found.map(|durable| durable.kept = Kept::Yes).is_some()
     }
 
