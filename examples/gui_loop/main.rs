@@ -60,12 +60,14 @@ fn main() -> Outcome<()> {
     }
 }
 
+type Call = Pin<Box<dyn Future<Output = Result<(), AgentError>>>>;
+
 /// What the main thread has.
 struct Window {
     agent: Agent,
     events: Events,
     /// What was begun and was not done yet.
-    calls: Vec<Pin<Box<dyn Future<Output = Result<(), AgentError>>>>>,
+    calls: Vec<Call>,
     /// What comes from Bob outside of SMP: a link, or why there is none.
     links: Receiver<Outcome<ConnectionRequest>>,
     answers: usize,
