@@ -5,7 +5,6 @@
 //! again; all of them arrive, in order. Prints what happens. Exits with an error if anything is lost.
 #![allow(clippy::print_stdout, reason = "it shows what it does")]
 
-use std::error::Error;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
@@ -16,7 +15,7 @@ use smp_core::transport::identity::ServerIdentity;
 use smp_core::transport::{ServerOptions, ServerTransportConfig};
 use smp_core::wire::ServerAddress;
 use smp_core::wire::command::MessageFlags;
-use smp_examples::new_identity;
+use smp_examples::{Outcome, local_address, new_identity};
 use smp_runtime::Runtime;
 use smp_runtime::agent::{Agent, Events, new_connection_id};
 use smp_runtime::server::{Server, ServerHandle};
@@ -27,7 +26,6 @@ use smp_storage::agent::{SqliteAgentStore, SqliteOptions};
 use smp_storage::{Embedded, EmbeddedOptions};
 use tokio::runtime::Runtime as Tokio;
 
-type Outcome<T> = Result<T, Box<dyn Error>>;
 type Running<R> = Outcome<ServerHandle<R, Embedded>>;
 const USER: UserId = UserId(1);
 const BEFORE: [&str; 3] = ["hello", "are you there?", "can anybody read this?"];
@@ -57,8 +55,7 @@ async fn run(runtime: impl Runtime) -> Outcome<()> {
     let server = start(&runtime, &identity, folder.path(), 0).await?;
     let port = server.addresses()[0].port();
     println!("server  listens on port {port}, with its store in a temporary folder");
-    // An address names the place and pins the identity: whoever has it connects to this server or to none.
-    let address = ServerAddress::new(vec!["127.0.0.1".parse()?], Some(port), *identity.fingerprint())?;
+    let address = local_address(&identity, port)?;
     let mut alice = person(&runtime, "alice", folder.path(), &address)?;
     let mut bob = person(&runtime, "bob", folder.path(), &address)?;
 

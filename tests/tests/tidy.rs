@@ -1,5 +1,10 @@
 //! House rules that a compiler does not check. Each failure names the file and the line.
 
+#[path = "tidy/purity.rs"]
+mod purity;
+#[path = "tidy/source.rs"]
+mod source;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -22,22 +27,6 @@ const UNFINISHED: &[&str] = &[
     concat!("todo", "!("),
     concat!("unimplemented", "!("),
     concat!("#[", "ignore"),
-];
-
-/// What the pure crate must not name: clocks, randomness, environment, files, sockets, threads, runtimes.
-const AMBIENT: &[&str] = &[
-    "Instant::now",
-    "SystemTime",
-    "thread_rng",
-    "OsRng",
-    "getrandom",
-    "std::fs",
-    "std::net",
-    "std::env",
-    "std::thread",
-    "std::process",
-    "tokio",
-    "async ",
 ];
 
 fn root() -> PathBuf {
@@ -149,19 +138,6 @@ fn nothing_is_left_to_do() {
         for (number, line) in text.lines().enumerate() {
             if UNFINISHED.iter().any(|word| line.contains(word)) {
                 faults.push(format!("{}:{}: {}", path.display(), number + 1, line.trim()));
-            }
-        }
-    }
-    report(&faults);
-}
-
-#[test]
-fn the_core_is_pure() {
-    let mut faults = Vec::new();
-    for (path, text) in rust_files("smp-core/src").into_iter().filter(|(path, _)| !is_test(path)) {
-        for (number, line) in code(&text) {
-            if let Some(word) = AMBIENT.iter().find(|word| line.contains(*word)) {
-                faults.push(format!("{}:{number}: {word}", path.display()));
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use std::future::poll_fn;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
 use smp_core::agent::Event;
 
@@ -25,6 +25,16 @@ impl Events {
     /// The next event; none when the agent has stopped. Dropping the future loses nothing.
     pub async fn next(&mut self) -> Option<Event> {
         poll_fn(|cx| self.poll_next(cx)).await
+    }
+
+    /// The next event if it is there already, without waiting: for a loop that comes by again anyway, such as that of a graphical
+    /// interface, which draws and takes what has come since the last time. `Pending` when there is none now, and
+    /// `Ready(None)` when the agent has stopped.
+    ///
+    /// Nobody is woken when there is one. The calls of [`Agent`](super::Agent) fit such a loop too: each begins when it is made, and its
+    /// future may be polled with [`Waker::noop`], or dropped, which cancels nothing.
+    pub fn try_next(&mut self) -> Poll<Option<Event>> {
+        self.poll_next(&Context::from_waker(Waker::noop()))
     }
 
     /// [`Self::next`], as a poll.

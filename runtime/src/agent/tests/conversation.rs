@@ -1,9 +1,13 @@
 //! Two people meet and talk.
 
+use std::task::Poll;
+use std::time::Duration;
+
 use smp_core::agent::Event;
 use smp_core::wire::agent::{
     AgentCommandError, AgentError, ConnectionError, MessageIntegrity, sizes, version,
 };
+use smp_core::wire::command::MessageFlags;
 
 use super::*;
 
@@ -129,4 +133,32 @@ fn an_invitation_is_for_one() {
     alice.connected();
     bob.send(at_bob, "hello").unwrap();
     assert_eq!(alice.message().body, "hello");
+}
+
+/// It gets what has come, once, and hears of the end.
+#[test]
+fn a_loop_takes_what_has_happened_without_waiting() {
+    let world = World::new(1);
+    let (mut alice, mut bob) = (world.person(1, 0), world.person(2, 0));
+    let (_, at_bob) = meet(&mut alice, &mut bob, false);
+    assert!(alice.others_within(HOUR).is_empty());
+    assert!(alice.events().try_next().is_pending());
+    // Nothing moves while it looks.
+    drop(bob.agent().send(at_bob, "hello".into(), MessageFlags { notification: true }));
+    for _ in 0..100 {
+        assert!(alice.events().try_next().is_pending());
+    }
+    world.pass(Duration::from_secs(1));
+    let Poll::Ready(Some(Event::Message(message))) = alice.events().try_next() else { panic!("no message") };
+    assert_eq!(message.body, "hello");
+    assert!(alice.events().try_next().is_pending());
+    alice.acknowledge(&message);
+
+    bob.send(at_bob, "hello again").unwrap();
+    assert_eq!(alice.message().body, "hello again");
+    let agent = alice.agent().clone();
+    alice.runtime().block_on(async move { agent.stop().await });
+    for _ in 0..2 {
+        assert!(matches!(alice.events().try_next(), Poll::Ready(None)));
+    }
 }

@@ -1,7 +1,7 @@
 //! Servers, and people with agents.
 
 use std::sync::{Arc, Mutex};
-use std::task::{Context, Poll, Waker};
+use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -316,6 +316,10 @@ impl Person {
         &self.runtime
     }
 
+    pub(super) fn events(&mut self) -> &mut Events {
+        &mut self.running.as_mut().unwrap().1
+    }
+
     pub(super) fn agent(&self) -> &Agent {
         &self.running.as_ref().unwrap().0
     }
@@ -400,8 +404,7 @@ impl Person {
         let end = self.runtime.now().mono + time;
         loop {
             self.runtime.run();
-            let events = &mut self.running.as_mut().unwrap().1;
-            if let Poll::Ready(event) = events.poll_next(&Context::from_waker(Waker::noop())) {
+            if let Poll::Ready(event) = self.events().try_next() {
                 return Some(event.expect("the agent runs"));
             }
             let next = self.runtime.next_timer().filter(|next| *next <= end)?;
