@@ -84,6 +84,8 @@ pub(crate) fn news(event: Event) -> Vec<News> {
         | Event::ServiceDown { .. }
         | Event::ServiceAll { .. }
         | Event::ServiceEnd { .. } => Vec::new(),
+        // What later agents tell has no words in the plain text.
+        _ => Vec::new(),
     }
 }
 

@@ -34,7 +34,6 @@ pub struct Connector<R> {
 
 /// How long connecting and closing may take, and what may wait for the caller.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[non_exhaustive]
 pub struct ConnectLimits {
     /// Resolving one of the server's names and connecting to one of its addresses. The handshakes after that
     /// have [`ClientOptions::handshake_timeout`]. Default: 15 seconds.

@@ -21,7 +21,6 @@ use crate::timer::Timer;
 /// How long to wait before another attempt. Each wait is a random part, at least half, of a delay that
 /// doubles with each failure: the clients of a server that restarts must not come back in lockstep.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[non_exhaustive]
 pub struct ReconnectLimits {
     /// The first delay. Default: 1 second.
     pub delay_min: Duration,

@@ -32,7 +32,6 @@ pub(super) struct Shared {
 
 /// How many events wait for the caller before the connection is not read any more.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[non_exhaustive]
 pub struct EventLimits {
     /// While this many wait, the connection is read only if a command waits for its answer, which may be
     /// behind more events. Default: 256; each may hold 16 KiB.

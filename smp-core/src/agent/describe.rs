@@ -10,6 +10,7 @@ use crate::wire::{EntityId, ServerAddress, Version};
 
 /// How a connection is. `ConnectionStats`.
 #[derive(Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ConnectionDescription {
     /// How far it is, or that it is an address.
     pub progress: Progress,
@@ -36,6 +37,7 @@ pub struct ConnectionDescription {
 
 /// A queue from which a connection receives.
 #[derive(Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ReceiveQueueDescription {
     /// Its server.
     pub server: ServerAddress,
@@ -66,6 +68,7 @@ pub enum SubscriptionStatus {
 
 /// A queue to which a connection sends.
 #[derive(Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct SendQueueDescription {
     /// Its server.
     pub server: ServerAddress,

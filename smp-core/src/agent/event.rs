@@ -13,6 +13,7 @@ use crate::wire::{EntityId, MessageId, QueueSet, ServerAddress};
 
 /// Something that happened.
 #[derive(Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Event {
     /// Somebody used an invitation. CONF.
     Confirmation {
@@ -139,6 +140,7 @@ pub enum Event {
 
 /// Somebody who wants to connect to a contact address.
 #[derive(Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ContactRequest {
     /// The address.
     pub connection: ConnectionId,
@@ -163,6 +165,7 @@ impl fmt::Debug for ContactRequest {
 
 /// A message that came.
 #[derive(Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct MessageEvent {
     /// The connection.
     pub connection: ConnectionId,
@@ -210,6 +213,7 @@ pub enum SwitchPhase {
 
 /// The other side has a message of ours, or what came in its place.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
 pub struct ReceivedReceipt {
     /// Our number of the message.
     pub message: LocalMessageId,

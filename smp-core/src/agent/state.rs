@@ -13,6 +13,7 @@ use crate::wire::{ConnectionRequest, ServerAddress};
 
 /// A connection of a list.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
 pub struct ConnectionSummary {
     /// Its id.
     pub id: ConnectionId,
@@ -24,6 +25,7 @@ pub struct ConnectionSummary {
 
 /// How a connection is.
 #[derive(Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ConnectionStatus {
     /// Whose it is, and how far.
     pub summary: ConnectionSummary,
@@ -37,6 +39,7 @@ pub struct ConnectionStatus {
 
 /// Somebody who used an invitation and waits to be allowed.
 #[derive(Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct WaitingConfirmation {
     /// Names him in [`Call::Allow`](super::Call::Allow).
     pub id: ConfirmationId,

@@ -26,6 +26,7 @@ use crate::wire::error::ErrorType;
 
 /// What was done at servers, and how things are there now. `AgentServersSummary`.
 #[derive(Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct AgentStatistics {
     /// When counting began: when the agent was started first, or statistics were reset.
     pub since: UnixTime,
@@ -35,6 +36,7 @@ pub struct AgentStatistics {
 
 /// What a user did at a server, and how things are there now.
 #[derive(Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ServerStatistics {
     /// The user.
     pub user: UserId,

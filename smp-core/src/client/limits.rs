@@ -4,7 +4,6 @@ use core::time::Duration;
 
 /// What one connection may hold, and how long it waits. Every number bounds memory or time.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[non_exhaustive]
 pub struct ClientLimits {
     /// Commands that the client holds: those that wait to be written and those that wait for an answer. Further ones
     /// are rejected. Default: 4096, three batches of the 1350 subscriptions that an app asks for at once.

@@ -151,6 +151,7 @@ enum Place {
 
 /// What came and was dropped.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[non_exhaustive]
 pub struct ClientCounters {
     /// Answers to commands that timed out or were cancelled.
     pub late_answers: u64,

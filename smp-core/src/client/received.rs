@@ -110,6 +110,7 @@ impl fmt::Debug for Notification {
 
 /// Why a message does not open.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum OpenError {
     /// It was not encrypted with this secret, or was changed.
     #[error(transparent)]

@@ -27,6 +27,7 @@ pub enum TestStep {
 /// Which step failed, and why.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 #[error("{step:?}: {error}")]
+#[non_exhaustive]
 pub struct TestFailure {
     /// The step.
     pub step: TestStep,
@@ -36,6 +37,7 @@ pub struct TestFailure {
 
 /// Why a step failed.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum TestError {
     /// The connection ended.
     #[error(transparent)]

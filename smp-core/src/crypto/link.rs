@@ -85,6 +85,7 @@ pub struct OpenedLink {
 
 /// Why the data of a link cannot be used, or cannot be made. Carries no data, so that it can be logged.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum LinkFault {
     /// The part is not encrypted with the key of the link, was changed, or has malformed padding.
     #[error("the {0} data of the link does not open: {1}")]

@@ -52,6 +52,7 @@ pub use x25519::X25519PrivateKey;
 
 /// Why a cryptographic operation gave no result. Carries no data, so that it can be logged.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum CryptoError {
     /// Bytes that are not a key of the kind asked for.
     #[error("malformed key")]

@@ -8,7 +8,6 @@ use crate::wire::{Password, ServerAddress};
 
 /// Settings of a server, the same for all of its connections.
 #[derive(Clone)]
-#[non_exhaustive]
 pub struct ServerConfig {
     /// Whether queues may be created. Default: yes.
     pub new_queues: bool,
@@ -135,6 +134,7 @@ impl Default for IdleClients {
 /// A setting or limit with which a server could not work.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 #[error("`{setting}` has to be from {min} to {max}")]
+#[non_exhaustive]
 pub struct InvalidSetting {
     /// Its name, as in [`ServerConfig`] or [`Limits`].
     pub setting: &'static str,

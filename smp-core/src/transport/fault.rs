@@ -7,6 +7,7 @@ use crate::wire::error::{HandshakeError, TransportError};
 
 /// Why a connection failed. It is over; an alert for the peer may wait in its output.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum TransportFault {
     /// TLS failed. [`TlsFault::Identity`] says that the server is not the one that was asked for.
     #[cfg(feature = "tls")]

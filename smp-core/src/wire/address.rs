@@ -141,6 +141,7 @@ pub enum Scheme {
 
 /// What is wrong with the text of an address.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum UriError {
     /// It does not start with a known scheme and `://`.
     #[error("an address starts with smp://, xftp:// or ntf://, whichever is meant here")]

@@ -22,12 +22,6 @@ use nom::number::complete::{be_i64, be_u8, be_u16, be_u32};
 #[error("malformed bytes")]
 pub struct DecodeError;
 
-impl<I> From<nom::Err<nom::error::Error<I>>> for DecodeError {
-    fn from(_: nom::Err<nom::error::Error<I>>) -> Self {
-        Self
-    }
-}
-
 /// What a decoder returns.
 pub type Decoded<T> = Result<T, DecodeError>;
 
@@ -64,11 +58,11 @@ impl<'a> Reader<'a> {
     ///
     /// # Errors
     /// When the parser fails; nothing is consumed then.
-    pub fn parse<O, P>(&mut self, mut parser: P) -> Decoded<O>
+    pub(crate) fn parse<O, P>(&mut self, mut parser: P) -> Decoded<O>
     where
         P: Parser<&'a [u8], Output = O, Error = nom::error::Error<&'a [u8]>>,
     {
-        let (rest, value) = parser.parse(self.rest)?;
+        let (rest, value) = parser.parse(self.rest).map_err(|_| DecodeError)?;
         self.rest = rest;
         Ok(value)
     }

@@ -202,6 +202,7 @@ opaque_debug!(ServiceSignature);
 
 /// Why a transmission is not taken.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum TransmissionError {
     /// It cannot be read: BLOCK, without a correlation id.
     #[error("malformed transmission")]

@@ -22,6 +22,7 @@ pub struct Decrypted<K: RatchetKey = X448PrivateKey> {
 
 /// What is wrong with a message.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum RatchetFault {
     /// The bytes are no ratchet message, or what was encrypted is malformed.
     #[error("malformed ratchet message")]

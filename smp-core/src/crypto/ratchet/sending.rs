@@ -74,6 +74,7 @@ impl MessageKey {
 
 /// Why there is no message.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum SendFault {
     /// Who accepted can send when it has received something.
     #[error("nothing was received yet")]

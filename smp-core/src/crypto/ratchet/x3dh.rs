@@ -146,6 +146,7 @@ impl X3dhKeys {
 
 /// Why there is no ratchet.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum X3dhError {
     /// The other side's version is older than 2 or newer than what this side speaks.
     #[error("version of the ratchet not supported")]

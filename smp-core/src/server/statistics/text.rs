@@ -13,6 +13,7 @@ use crate::wire::text::{from_base64url, to_base64url};
 /// Not the text of statistics.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 #[error("line {line} is not one of statistics")]
+#[non_exhaustive]
 pub struct InvalidStatistics {
     /// The line, from 1.
     pub line: usize,

@@ -19,6 +19,7 @@ pub(super) use client::{AwaitServerHello, AwaitServiceResponse, ClientNext};
 pub(super) use server::{AwaitClientHello, AwaitDecision, ServerNext};
 
 /// What the handshake agreed on.
+#[non_exhaustive]
 pub struct Parameters {
     /// The version that both speak from now on.
     pub version: Version,
@@ -41,6 +42,7 @@ pub struct Parameters {
 }
 
 /// The service side of a session.
+#[non_exhaustive]
 pub struct ServiceParameters {
     /// The id that the server gave.
     pub id: EntityId,

@@ -11,6 +11,7 @@ use crate::wire::AuthPublicKey;
 
 /// Why bytes are not a certificate that SMP can use.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum CertificateError {
     /// Not an X.509 certificate in DER.
     #[error("not an X.509 certificate")]

@@ -18,6 +18,7 @@ use crate::wire::AuthPublicKey;
 
 /// Why a chain was refused.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum ChainError {
     /// A certificate cannot be read, or the chain has the wrong length.
     #[error(transparent)]
@@ -83,8 +84,8 @@ fn verify_chain(chain: &[Bytes], now: UnixTime) -> Result<(), ChainError> {
     let chain = tls_certificates(chain);
     let [leaf, authorities @ ..] = chain.as_slice() else { return Err(ChainError::Structure) };
     let [intermediates @ .., root] = authorities else { return Err(ChainError::Structure) };
-    let leaf = EndEntityCert::try_from(leaf)?;
-    let anchors = [anchor_from_trusted_cert(root)?];
+    let leaf = EndEntityCert::try_from(leaf).map_err(ChainError::of)?;
+    let anchors = [anchor_from_trusted_cert(root).map_err(ChainError::of)?];
     let in_order = |path: &VerifiedPath<'_>| {
         let used = path.intermediate_certificates().map(|certificate| certificate.der());
         let in_order = used.eq(intermediates.iter().cloned());
@@ -98,7 +99,8 @@ fn verify_chain(chain: &[Bytes], now: UnixTime) -> Result<(), ChainError> {
         AnyUsage,
         None,
         Some(&in_order),
-    )?;
+    )
+    .map_err(ChainError::of)?;
     Ok(())
 }
 
@@ -126,8 +128,9 @@ pub(in crate::transport) fn tls_certificates(chain: &[Bytes]) -> Vec<Certificate
     chain.iter().map(|certificate| CertificateDer::from(certificate.as_ref())).collect()
 }
 
-impl From<webpki::Error> for ChainError {
-    fn from(error: webpki::Error) -> Self {
+impl ChainError {
+    /// Not `From`: what checks the chain is no part of the interface.
+    fn of(error: webpki::Error) -> Self {
         match error {
             webpki::Error::CertExpired { .. } => Self::Expired,
             webpki::Error::CertNotValidYet { .. } => Self::NotYetValid,

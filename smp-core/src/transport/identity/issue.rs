@@ -27,6 +27,7 @@ use crate::{Entropy, UnixTime};
 
 /// Why a certificate could not be made.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum IssueError {
     /// The host name has characters that a certificate cannot carry, or is too long.
     #[error("the host name cannot be written in a certificate")]
@@ -53,6 +54,7 @@ pub struct Subject<'a> {
 
 /// A certificate and its key.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Issued {
     /// DER.
     pub certificate: Bytes,

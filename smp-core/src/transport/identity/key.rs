@@ -31,6 +31,7 @@ impl Algorithm {
 
 /// Why bytes are not a private key that can be used.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum KeyError {
     /// Not a PEM block labelled `PRIVATE KEY`.
     #[error("not a PRIVATE KEY block")]

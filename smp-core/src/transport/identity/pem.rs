@@ -9,6 +9,7 @@ use super::fingerprint;
 
 /// Why text is not a list of certificates.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum PemError {
     /// There is no `CERTIFICATE` block.
     #[error("no CERTIFICATE block")]

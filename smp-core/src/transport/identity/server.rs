@@ -32,6 +32,7 @@ impl fmt::Display for Part {
 
 /// Why an identity cannot be used.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum IdentityError {
     /// A file is not UTF-8 text.
     #[error("{0}: not a text file")]

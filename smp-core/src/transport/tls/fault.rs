@@ -4,6 +4,7 @@ use rustls::{AlertDescription, CertificateError, Error, InvalidMessage};
 
 /// Why a TLS connection failed. The connection is over; the alert for the peer waits in its output.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum TlsFault {
     /// The server is not the one that the address names: its identity certificate has another fingerprint.
     #[error("the server's identity is not the expected one")]
@@ -31,10 +32,9 @@ pub enum TlsFault {
 impl TlsFault {
     /// The alert by which a client tells a server that its identity is not the expected one.
     pub const UNKNOWN_CA: Self = Self::Alert(48);
-}
 
-impl From<Error> for TlsFault {
-    fn from(error: Error) -> Self {
+    /// Not `From`: what TLS is made of is no part of the interface.
+    pub(super) fn of(error: Error) -> Self {
         match error {
             Error::InvalidCertificate(CertificateError::UnknownIssuer) => Self::Identity,
             Error::InvalidCertificate(error) => Self::Certificate(error.to_string()),

@@ -41,7 +41,8 @@ impl TlsStream {
     pub fn server(config: &ServerTls, seed: [u8; 32], now: UnixTime) -> Result<Self, TlsFault> {
         let mut handshake = Some(Handshake::new(seed));
         let connection =
-            ambient::lend(now, &mut handshake, || UnbufferedServerConnection::new(config.0.clone()))?;
+            ambient::lend(now, &mut handshake, || UnbufferedServerConnection::new(config.0.clone()))
+                .map_err(TlsFault::of)?;
         Ok(Self::new(Connection::Server(connection), handshake))
     }
 
@@ -54,7 +55,8 @@ impl TlsStream {
         // rustls wants a name, which is neither sent nor verified.
         let nobody = ServerName::IpAddress(IpAddr::V4(Ipv4Addr::from([0; 4])));
         let connection =
-            ambient::lend(now, &mut handshake, || UnbufferedClientConnection::new(config.0.clone(), nobody))?;
+            ambient::lend(now, &mut handshake, || UnbufferedClientConnection::new(config.0.clone(), nobody))
+                .map_err(TlsFault::of)?;
         let mut stream = Self::new(Connection::Client(connection), handshake);
         stream.run(now, Task::Receive)?;
         Ok(stream)
@@ -307,11 +309,11 @@ impl Buffers<'_> {
     ) -> (usize, Result<Progress, TlsFault>) {
         let UnbufferedStatus { mut discard, state } = status;
         let progress = match state {
-            Err(error) => Err(error.into()),
+            Err(error) => Err(TlsFault::of(error)),
             Ok(ConnectionState::ReadTraffic(mut records)) => loop {
                 match records.next_record() {
                     None => break Ok(Progress::Again),
-                    Some(Err(error)) => break Err(error.into()),
+                    Some(Err(error)) => break Err(TlsFault::of(error)),
                     Some(Ok(record)) => {
                         discard += record.discard;
                         self.plaintext.extend_from_slice(record.payload);
@@ -326,7 +328,7 @@ impl Buffers<'_> {
             Ok(ConnectionState::WriteTraffic(traffic)) => self.write(traffic, task).map(|()| Progress::Idle),
             Ok(ConnectionState::PeerClosed) => Ok(Progress::PeerClosed),
             Ok(ConnectionState::BlockedHandshake | ConnectionState::Closed) => Ok(Progress::Idle),
-            Ok(_) => Err(Error::General("early data, which was not offered".into()).into()),
+            Ok(_) => Err(TlsFault::of(Error::General("early data, which was not offered".into()))),
         };
         (discard, progress)
     }

@@ -85,6 +85,7 @@ impl ConnectionMode {
 
 /// What is wrong with the text of a link.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum LinkError {
     /// It starts with neither `simplex:/` nor `https://`.
     #[error("a link starts with simplex:/ or https://")]
