@@ -5,6 +5,11 @@
 #[doc = include_str!("../../README.md")]
 pub struct Readme;
 
+/// So is the code in the guide for developers.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/developers.md")]
+pub struct Developers;
+
 use std::error::Error;
 use std::net::Ipv4Addr;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};

@@ -5,6 +5,7 @@
 mod client;
 mod contacts;
 mod conversation;
+mod documents;
 mod harness;
 mod sessions;
 mod short_links;

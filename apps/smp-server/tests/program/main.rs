@@ -5,6 +5,7 @@
 mod browser;
 mod client;
 mod control;
+mod documents;
 mod files;
 mod harness;
 mod names;
