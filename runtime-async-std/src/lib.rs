@@ -2,6 +2,28 @@
 //!
 //! async-std is not developed any more: its authors point to smol, for which there is `smp-runtime-smol`. This adapter is for
 //! programs that still use it.
+//!
+//! What the shells ask of it; `smp-runtime` shows servers, clients and agents, which take it as they take any other.
+//!
+//! ```
+//! use std::future::poll_fn;
+//!
+//! use smp_runtime::{ByteStream, Listener, Runtime};
+//! use smp_runtime_async_std::AsyncStdRuntime;
+//!
+//! let runtime = AsyncStdRuntime::new();
+//! async_std::task::block_on(async {
+//!     let mut listener = runtime.listen("127.0.0.1:0".parse()?).await?;
+//!     let mut ours = runtime.connect(listener.local_address()?).await?;
+//!     let (mut theirs, _) = poll_fn(|cx| listener.poll_accept(cx)).await?;
+//!     poll_fn(|cx| ours.poll_write(cx, b"hello")).await?;
+//!     let mut buffer = [0; 16];
+//!     let read = poll_fn(|cx| theirs.poll_read(cx, &mut buffer)).await?;
+//!     assert!(read > 0 && b"hello".starts_with(&buffer[..read]));
+//!     Ok::<(), Box<dyn std::error::Error>>(())
+//! })?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod stream;
 

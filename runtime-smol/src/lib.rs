@@ -1,4 +1,28 @@
 //! The smol adapter of `smp-runtime`: TCP, timers, tasks and the look-up of names, nothing else.
+//!
+//! What the shells ask of it; `smp-runtime` shows servers, clients and agents, which take it as they take any other.
+//!
+//! ```
+//! use std::future::poll_fn;
+//! use std::sync::Arc;
+//!
+//! use smp_runtime::{ByteStream, Listener, Runtime};
+//! use smp_runtime_smol::SmolRuntime;
+//!
+//! let executor = Arc::new(smol::Executor::new()); // or `SmolRuntime::global()`
+//! let runtime = SmolRuntime::new(&executor);
+//! smol::block_on(executor.run(async {
+//!     let mut listener = runtime.listen("127.0.0.1:0".parse()?).await?;
+//!     let mut ours = runtime.connect(listener.local_address()?).await?;
+//!     let (mut theirs, _) = poll_fn(|cx| listener.poll_accept(cx)).await?;
+//!     poll_fn(|cx| ours.poll_write(cx, b"hello")).await?;
+//!     let mut buffer = [0; 16];
+//!     let read = poll_fn(|cx| theirs.poll_read(cx, &mut buffer)).await?;
+//!     assert!(read > 0 && b"hello".starts_with(&buffer[..read]));
+//!     Ok::<(), Box<dyn std::error::Error>>(())
+//! }))?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod stream;
 

@@ -2,7 +2,29 @@
 //!
 //! This crate knows no runtime, and of SMP only what its machines take and give. It moves bytes between sockets and
 //! machines, hands batches to the store, sets timers and bounds what connections may hold. An adapter such as
-//! `smp-runtime-tokio` brings the runtime; its documentation has a server and a client in one example.
+//! `smp-runtime-tokio` brings the runtime; its documentation has a server and a client in one example. It opens no connection and
+//! listens on no address but those that it is told, reads no setting and no file, and never waits for an app.
+//!
+//! ```
+//! # #[cfg(feature = "testing")] {
+//! use smp_core::agent::{Event, UserId};
+//! use smp_runtime::agent::Agent;
+//! use smp_runtime::testing::TestRuntime; // or the adapter of a runtime
+//! use smp_storage::agent::MemoryAgentStore; // or `SqliteAgentStore`
+//!
+//! // An agent is a handle and a stream of events: what it does goes on in tasks of the runtime.
+//! let (agent, mut events) = Agent::builder(TestRuntime::default(), MemoryAgentStore::new()).start().unwrap();
+//! let app = async move {
+//!     while let Some(event) = events.next().await {
+//!         if let Event::Message(message) = event {
+//!             agent.acknowledge(message.connection, message.id).await?;
+//!         }
+//!     }
+//!     Ok::<(), smp_core::wire::AgentError>(())
+//! };
+//! # drop(app);
+//! # }
+//! ```
 //!
 //! | to | start at |
 //! |---|---|

@@ -12,6 +12,25 @@ use smp_core::{Now, Timestamp};
 ///
 /// An adapter implements it in a few hundred lines. Nothing here needs threads or a real clock, so a
 /// single-threaded runtime with a virtual clock and a simulated network implements it as well.
+///
+/// ```
+/// # #[cfg(feature = "testing")] {
+/// use std::time::Duration;
+///
+/// use smp_runtime::Runtime;
+/// use smp_runtime::testing::TestRuntime;
+///
+/// /// How long a pause of an hour takes.
+/// async fn pause(runtime: impl Runtime) -> Duration {
+///     let before = runtime.now().mono;
+///     runtime.sleep_until(before + Duration::from_secs(3600)).await;
+///     runtime.now().mono.since(before)
+/// }
+///
+/// let runtime = TestRuntime::default(); // its hour takes no time
+/// assert_eq!(runtime.block_on(pause(runtime.clone())), Duration::from_secs(3600));
+/// # }
+/// ```
 pub trait Runtime: Clone + Send + Sync + 'static {
     /// A TCP connection.
     type Stream: ByteStream;

@@ -54,6 +54,18 @@ pub enum CallKind<'a> {
 ///
 /// The script is asked once for each call, at the call and in the order of calls, and draws no randomness of
 /// its own: the same script and the same calls give the same failures.
+///
+/// ```
+/// use smp_core::server::store::QueueOp;
+/// use smp_storage::{Backend, Fault, Faulty, Memory};
+///
+/// # pollster::block_on(async {
+/// let store = Faulty::new(Memory::new(), |call| if call.number == 1 { Fault::FailBefore } else { Fault::None });
+/// assert!(store.run(vec![QueueOp::Count]).await.is_ok());
+/// assert!(store.run(vec![QueueOp::Count]).await.is_err());
+/// assert!(store.run(vec![QueueOp::Count]).await.is_ok());
+/// # });
+/// ```
 pub struct Faulty<B> {
     inner: B,
     state: Mutex<State>,

@@ -7,8 +7,9 @@
 //! | [`Embedded`] | one machine, up to tens of millions of queues | everything, in one folder |
 //! | [`Faulty`] | tests: another store with scripted failures | what the other store keeps |
 //!
-//! All of them are a [`Backend`]. Nothing here depends on an async runtime: replies are plain futures that
-//! any executor can poll, and the embedded store works on threads of its own.
+//! This crate never tells that something is done before it is as durable as its caller asked for, decides nothing about who may do what,
+//! and opens no connection. Nothing here depends on an async runtime: replies are plain futures that any executor can poll, and the
+//! embedded store works on threads of its own. All stores of servers are a [`Backend`].
 //!
 //! ```
 //! use smp_core::server::store::{OpResult, QueueOp};

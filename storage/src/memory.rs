@@ -10,6 +10,17 @@ use crate::{Backend, LookUpReply};
 /// Queues and messages in memory, gone when it is dropped.
 ///
 /// Every operation is carried out at the call; the futures are ready at once.
+///
+/// ```
+/// use smp_core::server::store::QueueKey;
+/// use smp_core::wire::EntityId;
+/// use smp_storage::{Backend, Memory};
+///
+/// # pollster::block_on(async {
+/// let found = Memory::new().look_up(vec![QueueKey::Sender(EntityId::from([7; 24]))]).await;
+/// assert!(matches!(found.as_deref(), Ok([Ok(None)])), "nobody has such a queue");
+/// # });
+/// ```
 #[derive(Default)]
 pub struct Memory {
     /// `None` once it is closed.

@@ -15,6 +15,17 @@ use smp_core::{Now, Timestamp, UnixTime};
 use socket2::{SockRef, TcpKeepalive};
 
 /// The clocks of the system. The monotonic one counts from when it was made; copies share that.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use smp_runtime::adapter::SystemClock;
+///
+/// let clock = SystemClock::new();
+/// let hour = Duration::from_secs(3600);
+/// assert!(clock.until(clock.now().mono + hour) <= hour);
+/// assert_eq!(clock.until(clock.now().mono), Duration::ZERO);
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct SystemClock(Instant);
 

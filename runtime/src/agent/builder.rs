@@ -23,6 +23,24 @@ use crate::{Runtime, panic};
 use smp_storage::agent::AgentStore;
 
 /// What an agent is started with.
+///
+/// ```
+/// # #[cfg(feature = "testing")] {
+/// use smp_core::agent::{AgentLimits, UserId, UserServer};
+/// use smp_core::wire::ServerAddress;
+/// use smp_runtime::agent::Agent;
+/// use smp_runtime::testing::TestRuntime; // or the adapter of a runtime
+/// use smp_storage::agent::MemoryAgentStore; // or `SqliteAgentStore`
+///
+/// let server = ServerAddress::new(vec!["smp.example.com".parse().unwrap()], None, [7; 32]).unwrap();
+/// let (agent, events) = Agent::builder(TestRuntime::default(), MemoryAgentStore::new())
+///     .user(UserId(1), vec![UserServer::new(server)])
+///     .limits(AgentLimits { keep_messages: std::time::Duration::from_secs(86_400), ..AgentLimits::default() })
+///     .start()
+///     .unwrap();
+/// # drop((agent, events));
+/// # }
+/// ```
 #[must_use]
 pub struct AgentBuilder<R, S> {
     runtime: R,

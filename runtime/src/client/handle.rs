@@ -25,6 +25,50 @@ use super::shared::{Sent, Shared};
 ///
 /// The order of commands about one entity is kept. A command that needs the effect of one about another
 /// entity, such as a SEND by the key that the recipient sets, must wait for its answer.
+///
+/// ```
+/// # #[cfg(feature = "testing")] {
+/// use smp_core::client::{ClientEvent, QueueKeys};
+/// use smp_core::wire::command::{MessageFlags, SubscriptionMode};
+/// use smp_core::wire::message::ReceivedBody;
+/// use smp_runtime::client::Connector;
+/// use smp_runtime::testing::TestRuntime; // or the adapter of a runtime
+/// # use smp_core::server::ServerConfig;
+/// # use smp_core::transport::{ServerOptions, ServerTransportConfig};
+/// # use smp_core::wire::ServerAddress;
+/// # use smp_runtime::server::Server;
+/// # use smp_core::transport::identity::{Algorithm, Authority, ServerIdentity, Subject};
+/// # use smp_core::{Now, SeededEntropy, Timestamp, UnixTime};
+/// # use smp_runtime::Runtime;
+///
+/// let runtime = TestRuntime::default();
+/// # runtime.set_now(Now { mono: Timestamp::ZERO, unix: UnixTime::from_secs(1_800_000_000) });
+/// # let (now, mut entropy) = (runtime.now().unix, SeededEntropy::new([42; 32]));
+/// # let authority = Authority::generate(Algorithm::Ed25519, &mut entropy, now).unwrap();
+/// # let subject = Subject { host: "localhost", algorithm: Algorithm::Ed25519 };
+/// # let issued = authority.issue(subject, &mut entropy, now).unwrap();
+/// # let chain = vec![issued.certificate, authority.certificate().clone()];
+/// # let identity = ServerIdentity::new(chain, issued.key, now).unwrap();
+/// # let key_hash = *identity.fingerprint();
+/// # let transport = ServerTransportConfig::new(identity, ServerOptions::default()).unwrap();
+/// # let server = Server::new(runtime.clone(), smp_storage::Memory::new(), transport, ServerConfig::default());
+/// runtime.clone().block_on(async move {
+/// #   let server = server.serve(&["127.0.0.1:0".parse().unwrap()]).await.unwrap();
+/// #   let port = server.addresses()[0].port();
+/// #   let address = ServerAddress::new(vec!["127.0.0.1".parse().unwrap()], Some(port), key_hash).unwrap();
+///     let (client, mut events) = Connector::new(runtime).connect(&address).await.unwrap();
+///     let keys = QueueKeys::generate(&mut entropy);
+///     let new = keys.new_queue(SubscriptionMode::Subscribe);
+///     let queue = client.create_queue(new, keys.auth.clone()).await.unwrap();
+///     client.send(queue.sender_id.clone(), None, MessageFlags::default(), "hello".into()).await.unwrap();
+///
+///     let ClientEvent::Message(_, message) = events.next().await.unwrap() else { panic!("another event") };
+///     let opened = message.open(&keys.secret(&queue).unwrap()).unwrap();
+///     assert!(matches!(opened, ReceivedBody::Message { body, .. } if body == "hello"));
+///     client.acknowledge(queue.recipient_id, keys.auth, message.id).await.unwrap();
+/// });
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct Client(Arc<Owner>);
 

@@ -86,6 +86,45 @@ use resolve::{Resolver, no_resolver};
 use tasks::Tasks;
 
 /// A server that is being set up.
+///
+/// ```
+/// # #[cfg(feature = "testing")] {
+/// use std::time::Duration;
+///
+/// use smp_core::server::ServerConfig;
+/// use smp_core::transport::{ServerOptions, ServerTransportConfig};
+/// use smp_core::wire::ServerAddress;
+/// use smp_runtime::client::Connector;
+/// use smp_runtime::server::Server;
+/// use smp_runtime::testing::TestRuntime; // or the adapter of a runtime
+/// use smp_storage::Memory; // or `Embedded`
+/// # use smp_core::transport::identity::{Algorithm, Authority, ServerIdentity, Subject};
+/// # use smp_core::{Now, SeededEntropy, Timestamp, UnixTime};
+/// # use smp_runtime::Runtime;
+///
+/// let runtime = TestRuntime::default();
+/// # runtime.set_now(Now { mono: Timestamp::ZERO, unix: UnixTime::from_secs(1_800_000_000) });
+/// # let (now, mut entropy) = (runtime.now().unix, SeededEntropy::new([42; 32]));
+/// # let authority = Authority::generate(Algorithm::Ed25519, &mut entropy, now).unwrap();
+/// # let subject = Subject { host: "localhost", algorithm: Algorithm::Ed25519 };
+/// # let issued = authority.issue(subject, &mut entropy, now).unwrap();
+/// # let chain = vec![issued.certificate, authority.certificate().clone()];
+/// # let identity = ServerIdentity::new(chain, issued.key, now).unwrap();
+/// let key_hash = *identity.fingerprint();
+/// let transport = ServerTransportConfig::new(identity, ServerOptions::default()).unwrap();
+/// let server = Server::new(runtime.clone(), Memory::new(), transport, ServerConfig::default());
+/// runtime.clone().block_on(async move {
+///     let server = server.serve(&["127.0.0.1:0".parse().unwrap()]).await.unwrap();
+///     let port = server.addresses()[0].port();
+///     let address = ServerAddress::new(vec!["127.0.0.1".parse().unwrap()], Some(port), key_hash).unwrap();
+///     let (client, _events) = Connector::new(runtime).connect(&address).await.unwrap();
+///     client.ping().await.unwrap();
+///     assert_eq!(server.connections(), 1);
+///     client.close().await;
+///     server.stop(Duration::from_secs(10)).await.unwrap();
+/// });
+/// # }
+/// ```
 pub struct Server<R: Runtime, B> {
     runtime: R,
     backend: B,

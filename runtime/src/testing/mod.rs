@@ -40,6 +40,26 @@ use network::Incoming;
 /// A simulated machine. Clones are handles of the same one.
 ///
 /// Its tasks live until they end or it crashes, also when all handles are gone.
+///
+/// ```
+/// use std::sync::Arc;
+/// use std::sync::atomic::{AtomicBool, Ordering};
+/// use std::time::Duration;
+///
+/// use smp_runtime::Runtime;
+/// use smp_runtime::testing::TestRuntime;
+///
+/// let (runtime, rang) = (TestRuntime::default(), Arc::new(AtomicBool::new(false)));
+/// let (alarm, bell) = (runtime.sleep_until(runtime.now().mono + Duration::from_secs(60)), rang.clone());
+/// runtime.spawn(async move {
+///     alarm.await;
+///     bell.store(true, Ordering::Relaxed);
+/// });
+/// runtime.advance(Duration::from_secs(59));
+/// assert!(!rang.load(Ordering::Relaxed));
+/// runtime.advance(Duration::from_secs(1));
+/// assert!(rang.load(Ordering::Relaxed));
+/// ```
 #[derive(Clone, Default)]
 pub struct TestRuntime(Arc<Mutex<Machine>>);
 

@@ -145,6 +145,37 @@ pub enum AgentOutput {
 
 /// The agent machine. Drive it as other machines: `handle`, then `poll_output` until `None`, then wait until
 /// `poll_timeout` or the next input.
+///
+/// ```
+/// use std::sync::Arc;
+///
+/// use smp_core::Now;
+/// use smp_core::agent::store::MemoryAgentStore;
+/// use smp_core::agent::{Agent, AgentConfig, AgentInput, AgentOutput, Call, CallId, InitialKeys, UserId, UserServer};
+/// use smp_core::wire::ServerAddress;
+///
+/// let (now, mut store) = (Now::default(), MemoryAgentStore::new());
+/// let server = ServerAddress::new(vec!["smp.example.com".parse()?], None, [7; 32])?;
+/// let servers = [(UserId(1), vec![UserServer::new(server.clone())])].into();
+/// let config = AgentConfig { servers, ..AgentConfig::default() };
+/// let mut agent = Agent::new(Arc::new(config), [42; 32], now); // a program takes the seed from the operating system
+///
+/// agent.handle(now, AgentInput::Call(CallId(1), Call::Invite { user: UserId(1), pq: InitialKeys::Later }));
+/// let mut dialled = None;
+/// while let Some(output) = agent.poll_output() {
+///     match output {
+///         AgentOutput::Store(batch) => {
+///             let done = AgentInput::Stored(batch.id, store.run(batch.ops));
+///             agent.handle(now, done);
+///         }
+///         AgentOutput::Read(id, query) => agent.handle(now, AgentInput::Read(id, Ok(store.read(&query)))),
+///         AgentOutput::Connect(_, address, ..) => dialled = Some(address),
+///         _ => {} // requests for the session, when there is one; the link in the reply to the call; events
+///     }
+/// }
+/// assert_eq!(dialled, Some(server)); // the shell connects, and says `AgentInput::LinkReady`
+/// # Ok::<(), smp_core::wire::DecodeError>(())
+/// ```
 pub struct Agent {
     shared: Shared,
     links: Links,

@@ -20,6 +20,21 @@
 //! | [`ratchet`] | end-to-end encryption of conversations | PQDR, Signal "Double Ratchet" and "X3DH" |
 //! | [`link`] | the data of short links: signed, encrypted, bound to the link | agent protocol "Short links" |
 //! | [`hash`] | digests and key derivation | FIPS 180-4, FIPS 202, RFC 1321, RFC 5869 |
+//!
+//! ```
+//! use smp_core::SeededEntropy;
+//! use smp_core::crypto::{Ed25519PrivateKey, Nonce, X25519PrivateKey, ed25519};
+//!
+//! let mut entropy = SeededEntropy::new([42; 32]); // a program takes the seed from the operating system
+//! let (alice, bob) = (X25519PrivateKey::generate(&mut entropy), X25519PrivateKey::generate(&mut entropy));
+//! let nonce = Nonce::generate(&mut entropy);
+//! let sealed = alice.diffie_hellman(&bob.public())?.box_key().seal_padded(&nonce, b"hello", 100)?;
+//! assert_eq!(bob.diffie_hellman(&alice.public())?.box_key().open_padded(&nonce, &sealed)?, b"hello");
+//!
+//! let key = Ed25519PrivateKey::generate(&mut entropy);
+//! assert!(ed25519::verify(&key.public(), b"a command", &key.sign(b"a command")));
+//! # Ok::<(), smp_core::crypto::CryptoError>(())
+//! ```
 
 pub mod aes_gcm;
 pub mod auth;

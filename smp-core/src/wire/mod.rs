@@ -3,6 +3,23 @@
 //! The negotiated version is an argument of the codecs that depend on it, never part of a value. A decoder accepts
 //! exactly the bytes that a peer of that version may send: [`codec::decode_all`] refuses bytes that are left over,
 //! and the few places where the protocol lets later versions append data are named at their type.
+//!
+//! ```
+//! use smp_core::wire::command::MessageFlags;
+//! use smp_core::wire::{BrokerMessage, Command, ServerAddress, ServerUri, Version};
+//!
+//! let mut bytes = Vec::new();
+//! let command = Command::Send { flags: MessageFlags { notification: true }, body: "sealed".into() };
+//! command.encode(Version::MAX, &mut bytes);
+//! assert_eq!(bytes, b"SEND T sealed");
+//! assert!(Command::decode(Version::MAX, &bytes.into()).unwrap() == command);
+//! assert!(BrokerMessage::decode(Version::MAX, &"PONG".into()).unwrap() == BrokerMessage::Pong);
+//!
+//! let hash = format!("{}=", "A".repeat(43)); // of the server's identity certificate, in base64url
+//! let uri: ServerUri = format!("smp://{hash}@smp.example.com,backup.example.com:5223").parse()?;
+//! assert_eq!(uri.server, ServerAddress::new(uri.server.hosts().to_vec(), Some(5223), [0; 32]).unwrap());
+//! # Ok::<(), smp_core::wire::UriError>(())
+//! ```
 
 /// A `Debug` that writes the name of the type alone: logs carry no ids, keys, names or messages.
 macro_rules! opaque_debug {

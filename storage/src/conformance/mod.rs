@@ -5,6 +5,14 @@
 //! They panic when the store is wrong, and a failure of the random comparison names its seed. Stores of agents have the same in
 //! [`agent`].
 //!
+//! ```
+//! use smp_storage::Memory; // or a store of your own
+//! use smp_storage::conformance::{compare_random, run_scenarios};
+//!
+//! run_scenarios(Memory::new);
+//! compare_random(Memory::new(), |store| store, 1, 10); // `reopen` is for stores that keep something
+//! ```
+//!
 //! [`MemoryStore`]: smp_core::server::store::MemoryStore
 
 pub mod agent;

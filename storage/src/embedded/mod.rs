@@ -49,6 +49,21 @@ use writer::Job;
 /// find them needs an encrypted disk.
 ///
 /// Dropping it does what [`close`](Backend::close) does, and waits for it; only a close can report a failure.
+///
+/// ```
+/// use smp_core::server::store::{OpResult, QueueOp};
+/// use smp_storage::{Backend, Embedded, EmbeddedOptions};
+///
+/// # let folder = tempfile::tempdir()?;
+/// # pollster::block_on(async {
+/// let store = Embedded::open(folder.path().join("store"), EmbeddedOptions::default())?;
+/// let reply = store.run(vec![QueueOp::Count]).await;
+/// assert!(matches!(reply.as_deref(), Ok([OpResult::Counts(counts)]) if counts.queues == 0));
+/// store.close().await?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct Embedded {
     shared: Arc<Shared>,
     threads: Mutex<Vec<JoinHandle<()>>>,

@@ -79,6 +79,33 @@ pub enum BrokerOutput {
 }
 
 /// The broker machine: see the [module](super) for how it is driven.
+///
+/// ```
+/// use std::sync::Arc;
+///
+/// use smp_core::Now;
+/// use smp_core::server::store::MemoryStore;
+/// use smp_core::server::{Broker, BrokerInput, BrokerOutput, Moderation, ModerationId, ServerConfig};
+/// use smp_core::wire::EntityId;
+///
+/// let (now, mut store) = (Now::default(), MemoryStore::new());
+/// let mut broker = Broker::new(Arc::new(ServerConfig::default()), now);
+/// // An operator deletes a queue, which nobody has.
+/// let moderation = Moderation::Delete(EntityId::from([7; 24]));
+/// broker.handle(now, BrokerInput::Moderate(ModerationId(1), moderation));
+/// let mut found = None;
+/// while let Some(output) = broker.poll_output() {
+///     match output {
+///         BrokerOutput::Store(batch) => {
+///             let done = BrokerInput::StoreDone(batch.id, Ok(store.run(batch.ops)));
+///             broker.handle(now, done);
+///         }
+///         BrokerOutput::Reply(..) => {} // for the session of the connection
+///         BrokerOutput::Moderated(id, result) => found = Some((id, result)),
+///     }
+/// }
+/// assert_eq!(found, Some((ModerationId(1), Ok(false))));
+/// ```
 pub struct Broker {
     config: Arc<ServerConfig>,
     now: Now,

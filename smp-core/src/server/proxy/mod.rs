@@ -123,6 +123,31 @@ pub enum ProxyOutput {
 }
 
 /// The proxy machine; one for a server. After each `handle`, `poll_output` is called until it returns `None`.
+///
+/// ```
+/// use std::sync::Arc;
+///
+/// use smp_core::Now;
+/// use smp_core::server::proxy::{Proxy, ProxyInput, ProxyOutput, ProxyRequest};
+/// use smp_core::server::{ConnectionId, ServerConfig};
+/// use smp_core::wire::{ServerAddress, Version};
+///
+/// let now = Now::default();
+/// let mut proxy = Proxy::new(Arc::new(ServerConfig::default()), Version::MAX, now);
+/// // Two clients ask for a session with the same relay: one connection serves both.
+/// let relay = ServerAddress::new(vec!["relay.example.com".parse()?], None, [7; 32])?;
+/// for client in [ConnectionId(1), ConnectionId(2)] {
+///     proxy.handle(now, ProxyInput::Request(client, ProxyRequest::session(1, relay.clone())));
+/// }
+/// let mut dialled = Vec::new();
+/// while let Some(output) = proxy.poll_output() {
+///     if let ProxyOutput::Connect(_, address) = output {
+///         dialled.push(address);
+///     }
+/// }
+/// assert_eq!(dialled, [relay]); // then `ProxyInput::Connected`, and both get their answers
+/// # Ok::<(), smp_core::wire::DecodeError>(())
+/// ```
 pub struct Proxy {
     config: Arc<ServerConfig>,
     /// What clients may speak with relays.

@@ -121,7 +121,40 @@ pub enum SessionEvent {
     Counted(Counter, u64),
 }
 
-/// The session machine: see the [module](super) for how it is driven.
+/// The session machine: see the [module](super) for how it is driven. The documentation of the crate has one with its broker and store.
+///
+/// ```
+/// # #[cfg(feature = "tls")] {
+/// use std::sync::Arc;
+///
+/// use smp_core::server::{CloseReason, ServerConfig, Session, SessionInput, SessionOutput};
+/// use smp_core::transport::{ServerOptions, ServerTransportConfig, Transport};
+/// use smp_core::{Now, SeededEntropy, Timestamp, UnixTime};
+///
+/// let now = Now { mono: Timestamp::ZERO, unix: UnixTime::from_secs(1_800_000_000) };
+/// # use smp_core::transport::identity::{Algorithm, Authority, ServerIdentity, Subject};
+/// # let mut entropy = SeededEntropy::new([42; 32]);
+/// # let authority = Authority::generate(Algorithm::Ed25519, &mut entropy, now.unix).unwrap();
+/// # let subject = Subject { host: "localhost", algorithm: Algorithm::Ed25519 };
+/// # let issued = authority.issue(subject, &mut entropy, now.unix).unwrap();
+/// # let chain = vec![issued.certificate, authority.certificate().clone()];
+/// # let identity = ServerIdentity::new(chain, issued.key, now.unix).unwrap();
+/// let transport = ServerTransportConfig::new(identity, ServerOptions::default()).unwrap();
+/// let transport = Transport::server(transport, entropy.fork_seed(), now);
+/// let mut session = Session::new(Arc::new(ServerConfig::default()), transport, entropy.fork_seed(), now);
+///
+/// // A peer that says nothing is not waited for.
+/// let late = now.advanced_to(session.poll_timeout().unwrap());
+/// session.handle(late, SessionInput::Timeout);
+/// let mut reason = None;
+/// while let Some(output) = session.poll_output() {
+///     if let SessionOutput::Close(why) = output {
+///         reason = Some(why);
+///     }
+/// }
+/// assert_eq!(reason, Some(CloseReason::Handshake));
+/// # }
+/// ```
 pub struct Session {
     config: Arc<ServerConfig>,
     now: Now,

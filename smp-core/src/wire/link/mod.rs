@@ -32,6 +32,18 @@ use super::codec::{DecodeError, Decoded, Reader};
 use super::host::Host;
 
 /// A link of either length: what a person pastes into an app.
+///
+/// ```
+/// use smp_core::wire::link::{ConnectionLink, LinkError};
+///
+/// // The key of a link and the hash of the server's certificate are 32 bytes each, in base64url.
+/// let (key, hash) = ("A".repeat(43), "B".repeat(42) + "A");
+/// let text = format!("https://smp.example.com/a#{key}?c={hash}");
+/// let ConnectionLink::Short(link) = text.parse()? else { panic!("a full link") };
+/// assert_eq!(link.server.address().unwrap().hosts().len(), 1);
+/// assert_eq!("https://example.com".parse::<ConnectionLink>(), Err(LinkError::Kind));
+/// # Ok::<(), LinkError>(())
+/// ```
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum ConnectionLink {
     /// `simplex:/invitation#…`, `simplex:/contact#…`.

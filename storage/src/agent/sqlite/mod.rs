@@ -49,6 +49,21 @@ use failure::{Failure, Result};
 /// was decided against: it would be a construction of our own, and leave open who is connected with whom and when.
 /// The feature is off by default because it compiles OpenSSL, which takes minutes; a system with encrypted storage
 /// for each app has less need of it.
+///
+/// ```
+/// use smp_core::agent::UserId;
+/// use smp_core::agent::store::{AgentOp, AgentQuery, Found, User};
+/// use smp_storage::agent::{AgentStore, SqliteAgentStore, SqliteOptions};
+///
+/// # let folder = tempfile::tempdir()?;
+/// let path = folder.path().join("alice.db");
+/// let mut store = SqliteAgentStore::open(&path, &SqliteOptions::default())?;
+/// store.run(vec![AgentOp::PutUser(User { id: UserId(1), is_deleted: false })])?;
+/// drop(store);
+/// let mut again = SqliteAgentStore::open(&path, &SqliteOptions::default())?;
+/// assert!(matches!(again.read(&AgentQuery::Users)?, Found::Users(users) if users.len() == 1));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct SqliteAgentStore {
     path: PathBuf,
     database: Connection,
