@@ -3,13 +3,14 @@
 //! async-std is not developed any more: its authors point to smol, for which there is `smp-runtime-smol`. This adapter is for
 //! programs that still use it.
 //!
-//! What the shells ask of it; `smp-runtime` shows servers, clients and agents, which take it as they take any other.
+//! A program that depends on this crate has the others in it: [`smp_core`], [`smp_runtime`] and [`smp_storage`]. What the shells ask of
+//! a runtime; `smp-runtime` shows servers, clients and agents, which take it as they take any other:
 //!
 //! ```
 //! use std::future::poll_fn;
 //!
-//! use smp_runtime::{ByteStream, Listener, Runtime};
 //! use smp_runtime_async_std::AsyncStdRuntime;
+//! use smp_runtime_async_std::smp_runtime::{ByteStream, Listener, Runtime};
 //!
 //! let runtime = AsyncStdRuntime::new();
 //! async_std::task::block_on(async {
@@ -27,6 +28,7 @@
 
 mod stream;
 
+pub use smp_runtime::{self, smp_core, smp_storage};
 pub use stream::{AsyncStdListener, AsyncStdStream};
 
 use std::future::Future;

@@ -1,13 +1,14 @@
 //! The smol adapter of `smp-runtime`: TCP, timers, tasks and the look-up of names, nothing else.
 //!
-//! What the shells ask of it; `smp-runtime` shows servers, clients and agents, which take it as they take any other.
+//! A program that depends on this crate has the others in it: [`smp_core`], [`smp_runtime`] and [`smp_storage`]. What the shells ask of
+//! a runtime; `smp-runtime` shows servers, clients and agents, which take it as they take any other:
 //!
 //! ```
 //! use std::future::poll_fn;
 //! use std::sync::Arc;
 //!
-//! use smp_runtime::{ByteStream, Listener, Runtime};
 //! use smp_runtime_smol::SmolRuntime;
+//! use smp_runtime_smol::smp_runtime::{ByteStream, Listener, Runtime};
 //!
 //! let executor = Arc::new(smol::Executor::new()); // or `SmolRuntime::global()`
 //! let runtime = SmolRuntime::new(&executor);
@@ -26,6 +27,7 @@
 
 mod stream;
 
+pub use smp_runtime::{self, smp_core, smp_storage};
 pub use stream::{SmolListener, SmolStream};
 
 use std::fmt;

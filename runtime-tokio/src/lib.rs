@@ -58,15 +58,15 @@
 //! # }
 //! ```
 //!
-//! Two people with agents, who meet over such a server:
+//! Two people with agents, who meet over such a server. A program that depends on this crate has the others in it:
 //!
 //! ```
-//! use smp_core::agent::{Event, UserId, UserServer};
-//! use smp_core::wire::ServerAddress;
-//! use smp_core::wire::command::MessageFlags;
-//! use smp_runtime::agent::{Agent, Events, new_connection_id};
 //! use smp_runtime_tokio::TokioRuntime;
-//! use smp_storage::agent::MemoryAgentStore;
+//! use smp_runtime_tokio::smp_core::agent::{Event, UserId, UserServer};
+//! use smp_runtime_tokio::smp_core::wire::ServerAddress;
+//! use smp_runtime_tokio::smp_core::wire::command::MessageFlags;
+//! use smp_runtime_tokio::smp_runtime::agent::{Agent, Events, new_connection_id};
+//! use smp_runtime_tokio::smp_storage::agent::MemoryAgentStore;
 //!
 //! const USER: UserId = UserId(1);
 //!
@@ -130,6 +130,7 @@
 
 mod stream;
 
+pub use smp_runtime::{self, smp_core, smp_storage};
 pub use stream::{TokioListener, TokioStream};
 
 use std::future::Future;

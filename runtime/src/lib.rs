@@ -62,3 +62,4 @@ mod timer;
 
 pub use runtime::{ByteStream, Listener, Runtime};
 pub use socks::{Socks, SocksMode};
+pub use {smp_core, smp_storage};
