@@ -76,7 +76,7 @@ impl World {
             InServer::Relay(id, news) => self.hear_of_relay(site, id, news),
             InServer::RelaySent(id, count) => self.relay_input(site, id, ClientInput::Sent(count)),
             InServer::LookedUp(id, look_up, found) => {
-                let store = &self.sites[site].store;
+                let store = &mut self.sites[site].store;
                 let found = found.found(|keys| store.look_up(keys));
                 self.session_input(id, SessionInput::LookedUp(look_up, found));
             }

@@ -9,6 +9,7 @@ use smp_core::server::store::{
     Batch, BatchId, BatchReply, Found, MemoryStore, OpResult, QueueKey, QueueOp, StoreFailure,
 };
 use smp_core::server::{Broker, ConnectionId, Session};
+use smp_core::wire::EntityId;
 
 use super::relays::Relays;
 
@@ -48,6 +49,9 @@ pub(super) struct SiteStore {
     handed: VecDeque<(Batch, Fate)>,
     /// What senders sent and no crash could take back.
     had: BTreeSet<Bytes>,
+    /// Queues of which sessions were told that there is none. A look-up sees what is not durable yet, so a crash may bring back a
+    /// queue whose recipient was told that it is gone.
+    said_gone: BTreeSet<EntityId>,
 }
 
 /// What becomes of a batch.
@@ -137,8 +141,20 @@ impl SiteStore {
         self.durable = self.durable.max(durable);
     }
 
-    pub(super) fn look_up(&self, keys: &[QueueKey]) -> Vec<Found> {
-        keys.iter().map(|key| Ok(self.live.look_up(key))).collect()
+    /// What a session finds.
+    pub(super) fn look_up(&mut self, keys: &[QueueKey]) -> Vec<Found> {
+        let found: Vec<_> = keys.iter().map(|key| self.live.look_up(key)).collect();
+        for (key, found) in keys.iter().zip(&found) {
+            if let (QueueKey::Recipient(queue), None) = (key, found) {
+                self.said_gone.insert(queue.clone());
+            }
+        }
+        found.into_iter().map(Ok).collect()
+    }
+
+    /// Whether a queue is still there though nobody was told that it is gone.
+    pub(super) fn still_has(&self, queue: &EntityId) -> bool {
+        self.live.look_up(&QueueKey::Recipient(queue.clone())).is_some() && !self.said_gone.contains(queue)
     }
 
     /// Whether no crash could make the server forget that it was sent this, unless it was received.
@@ -156,8 +172,8 @@ impl SiteStore {
         self.keep(self.durable + survive);
         let mut log = std::mem::take(&mut self.log);
         log.truncate(self.durable);
-        let had = std::mem::take(&mut self.had);
-        *self = Self { durable: log.len(), had, ..Self::default() };
+        let (had, said_gone) = (std::mem::take(&mut self.had), std::mem::take(&mut self.said_gone));
+        *self = Self { durable: log.len(), had, said_gone, ..Self::default() };
         self.carry_out(log);
     }
 
