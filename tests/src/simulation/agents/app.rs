@@ -314,12 +314,7 @@ impl World {
                 who.heard.is_wanted_again = false;
                 is_passing(error) || (is_unknown && has_crashed && who.has_asked_to_leave)
             }
-            // With a broken disk only the next process knows.
-            Action::More(More::Delete(_)) if is_unknown && is_broken => {
-                who.leaving = Leaving::No;
-                true
-            }
-            Action::More(more) => who.was_refused(more, error) || is_passing(error),
+            Action::More(more) => who.was_refused(more, error, is_broken) || is_passing(error),
             Action::Rejoin if is_unknown => {
                 who.step = if is_broken { Step::Begun } else { Step::Nothing };
                 true

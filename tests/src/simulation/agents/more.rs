@@ -275,7 +275,7 @@ impl Side {
     }
 
     /// Whether the refusal has a reason.
-    pub(super) fn was_refused(&mut self, more: More, error: &AgentError) -> bool {
+    pub(super) fn was_refused(&mut self, more: More, error: &AgentError, is_broken: bool) -> bool {
         let is_later = *error == AgentError::Command(AgentCommandError::Prohibited);
         match more {
             More::Switch => is_later && self.moves > 1,
@@ -283,9 +283,12 @@ impl Side {
             More::Give(_) => is_later && (!self.confirmations.is_empty() || self.crashes > 0),
             // It went on meanwhile.
             More::AbortSwitch | More::Renew => is_later,
-            // It was deleted before a crash, or never was.
+            // It was deleted before a crash, or never was. With a broken disk only the next process knows.
             More::Delete(_) if *error == AgentError::Connection(ConnectionError::NotFound) => {
-                self.was_done(more);
+                match is_broken {
+                    true => self.leaving = Leaving::No,
+                    false => self.was_done(more),
+                }
                 true
             }
             More::Delete(_) => {
