@@ -210,7 +210,9 @@ impl Step<'_> {
         attempt.is_under_way = false;
         if self.running.heard.remove(&message.id) {
             *attempt = Attempt::default();
-            return self.effects.push(Effect::Deliver(number));
+            // What is next may go through the queue that takes the place of this one, and has waited for this message alone.
+            let next = self.successor(number).unwrap_or(number);
+            return self.effects.push(Effect::Deliver(next));
         }
         let error = match answer {
             Ok(_) => {

@@ -16,6 +16,7 @@ use smp_core::wire::{
 };
 
 use super::*;
+use crate::Runtime;
 
 const PROHIBITED: Result<(), AgentError> = Err(AgentError::Command(AgentCommandError::Prohibited));
 
@@ -215,6 +216,56 @@ fn a_new_queue_is_not_left_for_the_old_one() {
     world.start(2, ServerConfig::default());
     assert_eq!(phases(&mut bob), [(SwitchSide::Send, SwitchPhase::Completed)]);
     assert_eq!(alice.bodies(), ["hello"]);
+    assert!(is_at(&alice, at_alice, &world.address(2)));
+}
+
+/// A message is on its way through the old queue, and its receipt is there before the server says anything: what waits behind it goes
+/// through the new one when that server has been given up.
+#[test]
+fn a_receipt_for_what_is_on_its_way_does_not_hold_up_the_new_queue() {
+    let mut world = World::new(3);
+    let (mut alice, mut bob) = people(&world);
+    let (at_alice, at_bob) = meet_at(&world, &mut alice, &mut bob);
+    bob.stop();
+    assert_eq!(alice.switch(at_alice), Ok(()));
+    world.crash(2);
+    bob.start();
+    assert_eq!(phases_with_errors(&mut alice), [(SwitchSide::Receive, SwitchPhase::Confirmed)]);
+    world.crash(0);
+    let number = bob.send(at_bob, "hello").unwrap();
+    let copy = bob.store.copy();
+    world.start(0, ServerConfig::default());
+    bob.others_within(HOUR);
+    // Bob has not heard that the server has it. The receipt and QUSE wait for him.
+    bob.stop();
+    bob.store.restore(copy);
+    let message = alice.message();
+    alice.acknowledge_with_receipt(&message);
+    world.start(2, ServerConfig::default());
+    assert_eq!(phases_with_errors(&mut alice), [(SwitchSide::Receive, SwitchPhase::Secured)]);
+    // Who connects to the old server now is not answered.
+    world.crash(0);
+    let runtime = world.runtime.clone();
+    let silent = async move { runtime.listen(([127, 0, 0, 1], 5223).into()).await.unwrap() };
+    let silent = world.runtime.block_on(silent);
+    bob.start();
+    bob.send(at_bob, "and more").unwrap();
+    let events = bob.others_within(HOUR);
+    let is_received = |event: &Event| match event {
+        Event::Received(_, receipts) => receipts.iter().any(|receipt| receipt.message == number),
+        _ => false,
+    };
+    assert!(events.iter().any(is_received), "{events:?}");
+    assert!(bob.describe(at_bob).send.len() == 1, "{events:?}");
+    drop(silent);
+    world.start(0, ServerConfig::default());
+    // She is told of the server too.
+    let events = alice.others_within(HOUR);
+    let bodies = events.iter().filter_map(|event| match event {
+        Event::Message(message) => Some(&message.body[..]),
+        _ => None,
+    });
+    assert_eq!(bodies.collect::<Vec<_>>(), [b"and more"]);
     assert!(is_at(&alice, at_alice, &world.address(2)));
 }
 
