@@ -84,7 +84,9 @@ impl World {
             return call;
         }
         let connection = self.talks[asked.talk].sides[asked.side].connection;
-        let durable = Durable { asked, connection, kept: Kept::Asked, ended: None };
+        // Nothing has an effect on a disk that has failed: what is asked then is not kept, however it is answered or lost.
+        let kept = if self.people[person].keeping.is_broken { Kept::No } else { Kept::Asked };
+        let durable = Durable { asked, connection, kept, ended: None };
         self.people[person].durables.insert(number, durable);
         self.sim.counts.durable += 1;
         Call::Durable { correlation: number.to_string().into(), call: Box::new(call) }
@@ -104,9 +106,10 @@ impl World {
                 durable.kept = Kept::Yes;
                 None
             }
-            // What failed may have had its effect when the disk broke.
             reply => {
-                durable.kept = if is_broken { Kept::Unknown } else { Kept::No };
+                // What failed may have had its effect when the disk broke, if that was after it was asked.
+                let may_be_kept = is_broken && durable.kept == Kept::Asked;
+                durable.kept = if may_be_kept { Kept::Unknown } else { Kept::No };
                 Some(reply)
             }
         }
