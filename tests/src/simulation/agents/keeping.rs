@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use smp_core::agent::store::{
     AgentOp, AgentQuery, Batch, Connection, Found, MemoryAgentStore, Outgoing, QueueNumber, ReadId,
-    StoreFailure,
+    StoreFailure, TaskKind,
 };
 use smp_core::agent::{AgentInput, ConnectionId};
 use smp_core::crypto::DhSecret;
@@ -23,6 +23,8 @@ pub(super) struct Keeping {
     queues: BTreeMap<EntityId, SendPlace>,
     /// Queues to receive from that were ever kept.
     received: Vec<(ServerAddress, EntityId)>,
+    /// How often leaving a queue had failed when that was last kept.
+    failures: BTreeMap<(ConnectionId, QueueNumber), u32>,
 }
 
 /// A send queue, and the secret of its encryption.
@@ -115,6 +117,19 @@ impl Keeping {
         self.received.iter().filter(|(_, id)| !is_kept(id)).cloned().collect()
     }
 
+    /// Whether a queue of the connection that was left is not kept any more, and leaving it had failed so often before that one
+    /// failure more is the last. Each such queue once.
+    pub(super) fn takes_given_up(&mut self, id: ConnectionId, attempts: u32) -> bool {
+        let Some(kept) = self.connection(id) else { return false };
+        let is_kept = |number| kept.receive.iter().any(|queue| queue.number == number);
+        let mut failures = self.failures.iter();
+        let given_up = failures.find(|((connection, number), failed)| {
+            *connection == id && **failed + 1 == attempts && !is_kept(*number)
+        });
+        let given_up = given_up.map(|(queue, _)| *queue);
+        given_up.is_some_and(|queue| self.failures.remove(&queue).is_some())
+    }
+
     /// How many queues there are to receive from.
     pub(super) fn receive_queues(&self) -> usize {
         match self.live.read(&AgentQuery::Queues) {
@@ -157,8 +172,14 @@ impl Keeping {
     }
 
     fn run(&mut self, ops: Vec<AgentOp>) -> Result<(), StoreFailure> {
-        let (mut queues, mut received) = (Vec::new(), Vec::new());
+        let (mut queues, mut received, mut failures) = (Vec::new(), Vec::new(), Vec::new());
         for op in &ops {
+            if let AgentOp::PutTasks(connection, tasks) = op {
+                failures.extend(tasks.iter().filter_map(|task| match task.kind {
+                    TaskKind::Retire { queue, attempts } => Some(((*connection, queue), attempts)),
+                    _ => None,
+                }));
+            }
             if let AgentOp::PutReceiveQueue(_, queue) = op {
                 received.push((queue.server.clone(), queue.recipient_id.clone()));
             }
@@ -170,6 +191,7 @@ impl Keeping {
         }
         self.live.run(ops)?;
         self.queues.extend(queues);
+        self.failures.extend(failures);
         received.retain(|queue| !self.received.contains(queue));
         self.received.extend(received);
         Ok(())

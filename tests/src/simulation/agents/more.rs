@@ -11,7 +11,7 @@ use smp_core::agent::{
 use smp_core::crypto::ratchet::PqEncryption;
 use smp_core::wire::agent::{AgentCommandError, AgentError, ConnectionError, PeerError, RatchetError};
 
-use super::app::Action;
+use super::app::{Action, is_passing};
 use super::model::{Leaving, Side, Step, Talk};
 use super::sim::Sim;
 use super::world::World;
@@ -234,6 +234,18 @@ impl World {
         // gone.
         let aborts = self.talks[talk].sides.iter().map(|who| who.aborts).sum::<usize>();
         aborts > 0 && *error == AgentError::Peer(PeerError::Queue)
+    }
+
+    /// Whether an error tells that a queue that was left was given up: its server was away as often as an agent tries.
+    pub(super) fn has_given_queue_up(
+        &mut self,
+        person: usize,
+        connection: ConnectionId,
+        error: &AgentError,
+    ) -> bool {
+        let person = &mut self.people[person];
+        let attempts = person.config.limits.retire_attempts;
+        is_passing(error) && person.keeping.takes_given_up(connection, attempts)
     }
 }
 
