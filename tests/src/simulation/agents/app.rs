@@ -368,10 +368,7 @@ impl World {
                 self.people[person].app.wants_restart = true;
                 Ok(())
             }
-            AgentEvent::Error(Some(connection), error)
-                if self.is_explained(person, connection, &error)
-                    || self.has_given_queue_up(person, connection, &error) =>
-            {
+            AgentEvent::Error(Some(connection), error) if self.has_reason(person, connection, &error) => {
                 self.people[person].was_told_errors = true;
                 Ok(())
             }

@@ -236,13 +236,11 @@ impl World {
         aborts > 0 && *error == AgentError::Peer(PeerError::Queue)
     }
 
-    /// Whether an error tells that a queue that was left was given up: its server was away as often as an agent tries.
-    pub(super) fn has_given_queue_up(
-        &mut self,
-        person: usize,
-        connection: ConnectionId,
-        error: &AgentError,
-    ) -> bool {
+    /// That, or the error tells that a queue that was left was given up: its server was away as often as an agent tries.
+    pub(super) fn has_reason(&mut self, person: usize, connection: ConnectionId, error: &AgentError) -> bool {
+        if self.is_explained(person, connection, error) {
+            return true;
+        }
         let person = &mut self.people[person];
         let attempts = person.config.limits.retire_attempts;
         is_passing(error) && person.keeping.takes_given_up(connection, attempts)
