@@ -184,15 +184,15 @@ impl Actor {
         &self.running
     }
 
-    /// Whether it makes a connection for a user, which is not kept yet.
-    pub(super) fn makes_for(&self, user: UserId) -> bool {
+    /// Whether it has a connection of a user: one that is being made, or was and is to be deleted.
+    pub(super) fn is_of(&self, user: UserId) -> bool {
         let connection = match &self.stage {
             Stage::Ready(connection) => connection.as_deref(),
             Stage::Reading(connection) => connection.as_deref(),
             Stage::Storing(storing) => storing.next.as_deref(),
             Stage::Loading | Stage::Taken => None,
         };
-        !self.running.is_stored && connection.is_some_and(|connection| connection.state.user == user)
+        connection.is_some_and(|connection| connection.state.user == user)
     }
 
     /// The first time at which something has to be done.

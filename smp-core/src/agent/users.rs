@@ -181,10 +181,10 @@ impl Agent {
     }
 
     fn forget_user_if_empty(&mut self, user: UserId) {
-        if self.actors.values().any(|actor| actor.makes_for(user)) {
-            return self.empty_later(user);
-        }
         if self.deletions.get(&user).is_some_and(|deletion| deletion.left.is_empty()) {
+            if self.actors.values().any(|actor| actor.is_of(user)) {
+                return self.empty_later(user);
+            }
             let forget = self.forget_statistics(user);
             let ops = [AgentOp::DeleteUser(user)].into_iter().chain(forget).collect();
             self.write(Writer::UserGone(user), ops);
