@@ -206,7 +206,8 @@ impl Talk {
             open.told_now = true;
             return Ok(());
         }
-        heard.open.retain(|open| !open.perhaps);
+        // Of several queues one may go on while another holds what was told before.
+        heard.open.retain(|open| is_explained || !open.perhaps);
         if let Some(open) = heard.open.first().filter(|_| !is_explained && hearer.queues == 1) {
             let last = open.number;
             return Err(format!("message {number} was told before {last} was acknowledged"));
